@@ -1,0 +1,350 @@
+package capture
+
+import (
+	"encoding/binary"
+
+	"pfsight/capture/pcapfile"
+)
+
+// maxHeaders is how many headers inside each other are followed, from the
+// link layer to the transport: more than any real stack has, few enough that
+// a packet made of headers costs nothing.
+const maxHeaders = 32
+
+// A decoder reads frames down to their transport. It never keeps a frame.
+type decoder struct {
+	drops *Counters
+	frags fragments
+	seed  uint64
+	depth int
+}
+
+// EtherTypes, IEEE 802 numbers.
+const (
+	etherIPv4     = 0x0800
+	etherIPv6     = 0x86dd
+	etherVLAN     = 0x8100
+	etherQinQ     = 0x88a8
+	etherQinQ9100 = 0x9100
+	etherQinQ9200 = 0x9200
+	etherQinQ9300 = 0x9300
+	etherPPPoE    = 0x8864
+)
+
+// decode reads one frame into s and reports whether it holds a TCP segment.
+// wireLen is the frame's length on the wire.
+func (d *decoder) decode(link pcapfile.LinkType, b []byte, wireLen int, time int64, s *segment) bool {
+	d.depth = 0
+	s.time = time
+	s.encap = 0
+	cut := wireLen - len(b)
+	if cut < 0 {
+		cut = 0
+	}
+	switch link {
+	case pcapfile.LinkEthernet:
+		// The common case without a detour: Ethernet II, IPv4.
+		if len(b) >= 14 {
+			return d.etherType(binary.BigEndian.Uint16(b[12:]), b[14:], cut, s)
+		}
+	case pcapfile.LinkNull:
+		if len(b) >= 4 {
+			return d.family(b, cut, s)
+		}
+	case pcapfile.LinkLoop:
+		if len(b) >= 4 {
+			return d.family(b, cut, s)
+		}
+	case pcapfile.LinkRaw, pcapfile.LinkRaw12, pcapfile.LinkRaw14:
+		return d.ip(b, cut, s)
+	case pcapfile.LinkIPv4, pcapfile.LinkIPv6:
+		return d.ip(b, cut, s)
+	case pcapfile.LinkSLL:
+		// tcpdump.org: type(2) ARPHRD(2) length(2) address(8) protocol(2).
+		if len(b) >= 16 {
+			return d.etherType(binary.BigEndian.Uint16(b[14:]), b[16:], cut, s)
+		}
+	case pcapfile.LinkSLL2:
+		// protocol(2) reserved(2) ifindex(4) ARPHRD(2) type(1) length(1) address(8).
+		if len(b) >= 20 {
+			return d.etherType(binary.BigEndian.Uint16(b), b[20:], cut, s)
+		}
+	case pcapfile.LinkPPP, pcapfile.LinkPPPHDLC:
+		return d.ppp(b, cut, s)
+	case pcapfile.LinkPPPoE:
+		return d.pppoe(b, cut, s)
+	default:
+		d.drops[UnknownLink]++
+		return false
+	}
+	d.drops[CutHeader]++
+	return false
+}
+
+// deeper counts a header and reports whether it may be followed.
+func (d *decoder) deeper() bool {
+	if d.depth++; d.depth > maxHeaders {
+		d.drops[TooDeep]++
+		return false
+	}
+	return true
+}
+
+// etherType reads what an EtherType announces. cut is the number of bytes
+// that the capture cut from the end of the frame.
+func (d *decoder) etherType(t uint16, b []byte, cut int, s *segment) bool {
+	for {
+		switch t {
+		case etherIPv4:
+			return d.ipv4(b, cut, s)
+		case etherIPv6:
+			return d.ipv6(b, cut, s)
+		case etherVLAN, etherQinQ, etherQinQ9100, etherQinQ9200, etherQinQ9300:
+			if len(b) < 4 {
+				d.drops[CutHeader]++
+				return false
+			}
+			if !d.deeper() {
+				return false
+			}
+			t, b = binary.BigEndian.Uint16(b[2:]), b[4:]
+			continue
+		case etherPPPoE:
+			return d.pppoe(b, cut, s)
+		}
+		// IEEE 802.3: a length, then LLC; SNAP with an EtherType holds IP.
+		if t <= 1500 && len(b) >= 8 && b[0] == 0xaa && b[1] == 0xaa && b[2] == 3 && b[3] == 0 && b[4] == 0 && b[5] == 0 {
+			if !d.deeper() {
+				return false
+			}
+			t, b = binary.BigEndian.Uint16(b[6:]), b[8:]
+			continue
+		}
+		d.drops[NotIP]++
+		return false
+	}
+}
+
+// family reads a BSD loopback header. The address family is in the byte
+// order of the machine that captured (NULL) or of the network (LOOP), and its
+// number for IPv6 differs between systems, so only IPv4's 2 is asked for and
+// the version of the header decides.
+func (d *decoder) family(b []byte, cut int, s *segment) bool {
+	f := binary.LittleEndian.Uint32(b)
+	if f > 0xffff {
+		f = binary.BigEndian.Uint32(b)
+	}
+	switch f {
+	case 2, 10, 24, 28, 30: // AF_INET; AF_INET6 of Linux, NetBSD, FreeBSD, Darwin
+		return d.ip(b[4:], cut, s)
+	}
+	d.drops[NotIP]++
+	return false
+}
+
+// ppp reads a PPP frame, RFC 1661 section 2, with or without the HDLC-like
+// address and control bytes of RFC 1662 section 3.1, and with the protocol
+// field of one byte that section 6.5 allows.
+func (d *decoder) ppp(b []byte, cut int, s *segment) bool {
+	if len(b) >= 2 && b[0] == 0xff && b[1] == 3 {
+		b = b[2:]
+	} else if len(b) >= 4 && (b[0] == 0x0f || b[0] == 0x8f) && b[1] == 0 {
+		// Cisco HDLC in a PPP capture: address, control, EtherType.
+		if !d.deeper() {
+			return false
+		}
+		return d.etherType(binary.BigEndian.Uint16(b[2:]), b[4:], cut, s)
+	}
+	if len(b) < 2 {
+		d.drops[CutHeader]++
+		return false
+	}
+	proto := uint16(b[0])
+	n := 1
+	if b[0]&1 == 0 {
+		proto, n = binary.BigEndian.Uint16(b), 2
+	}
+	switch proto {
+	case 0x21:
+		return d.ipv4(b[n:], cut, s)
+	case 0x57:
+		return d.ipv6(b[n:], cut, s)
+	}
+	d.drops[NotIP]++
+	return false
+}
+
+// pppoe reads a PPPoE session header, RFC 2516 section 4.
+func (d *decoder) pppoe(b []byte, cut int, s *segment) bool {
+	if len(b) < 6 {
+		d.drops[CutHeader]++
+		return false
+	}
+	if b[0] != 0x11 || b[1] != 0 {
+		d.drops[NotIP]++
+		return false
+	}
+	if !d.deeper() {
+		return false
+	}
+	return d.ppp(b[6:], cut, s)
+}
+
+// ip reads an IP packet of either version.
+func (d *decoder) ip(b []byte, cut int, s *segment) bool {
+	if len(b) == 0 {
+		d.drops[CutHeader]++
+		return false
+	}
+	switch b[0] >> 4 {
+	case 4:
+		return d.ipv4(b, cut, s)
+	case 6:
+		return d.ipv6(b, cut, s)
+	}
+	d.drops[NotIP]++
+	return false
+}
+
+// ipv4 reads an IPv4 packet, RFC 791 section 3.1.
+func (d *decoder) ipv4(b []byte, cut int, s *segment) bool {
+	if len(b) < 20 {
+		d.drops[CutHeader]++
+		return false
+	}
+	ihl := int(b[0]&0x0f) * 4
+	total := int(binary.BigEndian.Uint16(b[2:]))
+	if b[0]>>4 != 4 || ihl < 20 {
+		d.drops[BadHeader]++
+		return false
+	}
+	if len(b) < ihl {
+		d.drops[CutHeader]++
+		return false
+	}
+	// A total length of 0 is segmentation offload: the frame tells. One that
+	// is longer than the frame was on the wire is a lie; the frame tells too.
+	if wire := len(b) + cut; total == 0 || total > wire {
+		total = wire
+	}
+	if total < ihl {
+		d.drops[BadHeader]++
+		return false
+	}
+	payload, wire := b[ihl:], total-ihl
+	if len(payload) > wire {
+		payload = payload[:wire] // link-layer padding
+	}
+	srcLo := v4Mapped | uint64(binary.BigEndian.Uint32(b[12:]))
+	dstLo := v4Mapped | uint64(binary.BigEndian.Uint32(b[16:]))
+	if frag := binary.BigEndian.Uint16(b[6:]); frag&0x3fff != 0 {
+		k := fragKey{0, srcLo, 0, dstLo, uint32(binary.BigEndian.Uint16(b[4:])), b[9]}
+		whole, ok := d.frags.add(k, int(frag&0x1fff)*8, frag&0x2000 != 0, payload, wire, s.time, d.drops)
+		if !ok {
+			return false
+		}
+		payload, wire = whole, len(whole)
+	}
+	return d.transport(b[9], 0, srcLo, 0, dstLo, payload, wire, s)
+}
+
+// ipv6 reads an IPv6 packet and its extension headers, RFC 8200 sections 3
+// and 4.
+func (d *decoder) ipv6(b []byte, cut int, s *segment) bool {
+	if len(b) < 40 {
+		d.drops[CutHeader]++
+		return false
+	}
+	if b[0]>>4 != 6 {
+		d.drops[BadHeader]++
+		return false
+	}
+	wire := int(binary.BigEndian.Uint16(b[4:]))
+	payload := b[40:]
+	if most := len(payload) + cut; wire == 0 || wire > most { // jumbo, offload or a lie
+		wire = most
+	}
+	if len(payload) > wire {
+		payload = payload[:wire]
+	}
+	srcHi, srcLo := binary.BigEndian.Uint64(b[8:]), binary.BigEndian.Uint64(b[16:])
+	dstHi, dstLo := binary.BigEndian.Uint64(b[24:]), binary.BigEndian.Uint64(b[32:])
+	next := b[6]
+	for {
+		var n int
+		switch next {
+		case 0, 43, 60, 135, 139, 140: // hop-by-hop, routing, destination, mobility, HIP, shim6
+			if len(payload) < 8 {
+				d.drops[CutHeader]++
+				return false
+			}
+			n = (int(payload[1]) + 1) * 8
+		case 51: // authentication, RFC 4302 section 2.2
+			if len(payload) < 8 {
+				d.drops[CutHeader]++
+				return false
+			}
+			n = (int(payload[1]) + 2) * 4
+		case 44: // fragment
+			if len(payload) < 8 {
+				d.drops[CutHeader]++
+				return false
+			}
+			off := binary.BigEndian.Uint16(payload[2:])
+			inner := payload[0]
+			if off&0xfff9 == 0 { // an atomic fragment, RFC 6946
+				n = 8
+				break
+			}
+			k := fragKey{srcHi, srcLo, dstHi, dstLo, binary.BigEndian.Uint32(payload[4:]), 0xff}
+			whole, ok := d.frags.add(k, int(off&^7), off&1 != 0, payload[8:], wire-8, s.time, d.drops)
+			if !ok {
+				return false
+			}
+			next, payload, wire = inner, whole, len(whole)
+			if !d.deeper() {
+				return false
+			}
+			continue
+		default:
+			return d.transport(next, srcHi, srcLo, dstHi, dstLo, payload, wire, s)
+		}
+		if len(payload) < n {
+			d.drops[CutHeader]++
+			return false
+		}
+		if !d.deeper() {
+			return false
+		}
+		next, payload, wire = payload[0], payload[n:], wire-n
+	}
+}
+
+// transport reads a TCP header, RFC 9293 section 3.1.
+func (d *decoder) transport(proto uint8, srcHi, srcLo, dstHi, dstLo uint64, b []byte, wire int, s *segment) bool {
+	if proto != protoTCP {
+		d.drops[NotTCP]++
+		return false
+	}
+	if len(b) < 20 {
+		d.drops[CutHeader]++
+		return false
+	}
+	off := int(b[12]>>4) * 4
+	if off < 20 || off > wire {
+		d.drops[BadHeader]++
+		return false
+	}
+	s.seq = binary.BigEndian.Uint32(b[4:])
+	s.ack = binary.BigEndian.Uint32(b[8:])
+	s.flags = b[13]
+	s.wire = wire - off
+	if len(b) > off {
+		s.payload = b[off:]
+	} else {
+		s.payload = nil
+	}
+	s.setEndpoints(srcHi, srcLo, dstHi, dstLo, binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:]), proto)
+	s.hash = s.key.hash(d.seed)
+	return true
+}

@@ -1,0 +1,63 @@
+package capture
+
+import "pfsight/capture/stream"
+
+// A flow is the entry of a connection that showed a handshake. It holds no
+// pointers, so the garbage collector does not look at the slab.
+type flow struct {
+	key     flowKey
+	id      uint64
+	last    int64     // time of the last packet
+	bytes   [2]uint64 // by endpoint
+	next    [2]uint32 // by endpoint: highest sequence number seen, plus one
+	fin     [2]uint32 // by endpoint: sequence number of the FIN
+	isn     [2]uint32 // by endpoint: first sequence number of the data
+	packets uint64
+	opening uint32 // reference of the open handshake; 0 when it was handed over
+	tag     uint32
+	bits    uint16
+	client  uint8 // endpoint that is the client
+}
+
+// Bits of a flow. Those of endpoint b are one to the left.
+const (
+	hasISN    = 1 << iota // isn comes from a SYN
+	hasISNb               //
+	hasNext               // next is set
+	hasNextB              //
+	hasFIN                // fin is set
+	hasFINb               //
+	sawRST                //
+	sawRSTb               //
+	clientSYN             // the client is known by its SYN
+	inUse                 // the slab's entry is taken
+)
+
+// A lite entry is a connection of which only SYNs were seen. It is small,
+// since a scan or a flood makes millions. 32 bytes.
+type lite struct {
+	check   uint32    // other bits of the hash than the table's
+	tag     uint32    // the table's, to take it out again
+	isn     [2]uint32 // by endpoint: first sequence number of the data
+	start   int64     // time of the first SYN
+	source  uint16
+	packets uint8
+	bits    uint8 // hasISN, hasISNb; liteClient, liteClientB; liteUsed
+}
+
+const (
+	liteClient  = 1 << 4 // endpoint a sent a SYN without ACK, or b one with
+	liteClientB = 1 << 5 // the same of the other
+	liteUsed    = 1 << 7
+)
+
+// liteRef marks a reference of the table that is a lite entry's.
+const liteRef = 1 << 31
+
+// An opening is the part of a flow that lives until its handshake is handed
+// over.
+type opening struct {
+	conv stream.Conversation
+	half [2]half // by stream.Dir
+	flow uint32  // 0: not in use
+}

@@ -1,0 +1,194 @@
+package capture
+
+import (
+	"bytes"
+	"slices"
+
+	"pfsight/capture/stream"
+)
+
+// Limits of the opening of one direction.
+const (
+	// maxPrefix is how many bytes of a direction are kept for the handshake.
+	// Real ones end before 10 KiB, those with large certificate chains before
+	// 64 KiB.
+	maxPrefix = 128 << 10
+	// maxAhead is how far behind the first gap bytes are kept: TCP's usual
+	// initial windows, and some retransmission time.
+	maxAhead = 48 << 10
+	// maxGaps bounds the work that segments in a hostile order cause.
+	maxGaps = 256
+)
+
+// A half puts one direction's opening together. The bytes are written into
+// stream.Half in place; what is missing is in its Gaps.
+type half struct {
+	base  uint32 // sequence number of Data[0]
+	known bool   // base is set
+	stop  bool   // no more bytes are wanted or possible
+}
+
+// add takes the captured bytes b of a segment that had wire bytes. It
+// reports whether gapless data grew.
+func (t *Tracker) add(hs *half, h *stream.Half, s *segment) bool {
+	b, wire := s.payload, s.wire
+	off := int(int32(s.seq - hs.base))
+	if off < 0 {
+		if -off >= len(b) {
+			return false
+		}
+		b = b[-off:]
+		wire += off
+		off = 0
+	}
+	end := off + len(b)
+	before := h.Contiguous()
+	if end <= before && len(b) > 0 {
+		if !bytes.Equal(h.Data[off:end], b) {
+			h.Conflict = true
+		}
+		return false
+	}
+	if len(b) < wire && off+wire > before {
+		if !h.Cut {
+			h.Cut = true
+		}
+		t.drops[CutPayload]++
+	}
+	if len(b) == 0 {
+		return false
+	}
+	if off > before+maxAhead {
+		t.drops[GapLimit]++
+		hs.stop = true
+		return false
+	}
+	if end > maxPrefix {
+		h.Full = true
+		if off >= maxPrefix {
+			hs.stop = true
+			return false
+		}
+		b, end = b[:maxPrefix-off], maxPrefix
+	}
+	n := len(h.Data)
+	if off > n && len(h.Gaps) >= maxGaps {
+		t.drops[GapLimit]++
+		return false
+	}
+	if end > cap(h.Data) {
+		h.Data = t.pool.grow(h.Data, end)
+	}
+	switch {
+	case off == n:
+		h.Data = append(h.Data, b...)
+	case off > n:
+		h.Data = h.Data[:end]
+		h.Gaps = append(h.Gaps, stream.Gap{From: n, To: off})
+		copy(h.Data[off:], b)
+	default:
+		t.fill(h, off, min(end, n), b)
+		if end > n {
+			h.Data = append(h.Data, b[n-off:]...)
+		}
+	}
+	mark(h, off, end, s)
+	return h.Contiguous() > before
+}
+
+// fill writes the bytes of [off, end) that lie in gaps; the first bytes seen
+// for a place are kept.
+func (t *Tracker) fill(h *stream.Half, off, end int, b []byte) {
+	at := off
+	for i := 0; i < len(h.Gaps) && h.Gaps[i].From < end; {
+		g := h.Gaps[i]
+		if g.To <= off {
+			i++
+			continue
+		}
+		if at < g.From && !bytes.Equal(h.Data[at:g.From], b[at-off:g.From-off]) {
+			h.Conflict = true
+		}
+		from, to := max(g.From, off), min(g.To, end)
+		copy(h.Data[from:to], b[from-off:to-off])
+		at = to
+		left, right := stream.Gap{From: g.From, To: from}, stream.Gap{From: to, To: g.To}
+		switch {
+		case left.From < left.To && right.From < right.To:
+			if len(h.Gaps) >= maxGaps {
+				// No room to split: the bytes stay unseen.
+				t.drops[GapLimit]++
+				return
+			}
+			h.Gaps[i] = left
+			h.Gaps = slices.Insert(h.Gaps, i+1, right)
+			i += 2
+		case left.From < left.To:
+			h.Gaps[i] = left
+			i++
+		case right.From < right.To:
+			h.Gaps[i] = right
+			i++
+		default:
+			h.Gaps = slices.Delete(h.Gaps, i, i+1)
+		}
+	}
+	if at < end && !bytes.Equal(h.Data[at:end], b[at-off:end-off]) {
+		h.Conflict = true
+	}
+}
+
+// mark notes which packet brought [off, end).
+func mark(h *stream.Half, off, end int, s *segment) {
+	m := stream.Mark{From: uint32(off), To: uint32(end), Packet: s.packet, Time: s.time}
+	if len(h.Marks) < stream.MaxMarks {
+		h.Marks = append(h.Marks, m)
+		return
+	}
+	last := &h.Marks[len(h.Marks)-1]
+	last.From, last.To = min(last.From, m.From), max(last.To, m.To)
+	last.Packet, last.Time = m.Packet, m.Time
+}
+
+// A pool keeps the buffers of openings that ended, by size.
+type pool struct {
+	free [8][][]byte // 1 KiB << i
+	held int         // bytes handed out
+}
+
+const poolKeep = 64 // buffers kept of each size
+
+func class(n int) (int, int) {
+	c, size := 0, 1<<10
+	for size < n {
+		c, size = c+1, size<<1
+	}
+	return c, size
+}
+
+// grow returns a buffer with b's bytes and room for n, n <= maxPrefix.
+func (p *pool) grow(b []byte, n int) []byte {
+	c, size := class(n)
+	p.held += size
+	var out []byte
+	if k := len(p.free[c]); k > 0 {
+		out = p.free[c][k-1]
+		p.free[c] = p.free[c][:k-1]
+	} else {
+		out = make([]byte, 0, size)
+	}
+	out = append(out[:0], b...)
+	p.put(b)
+	return out
+}
+
+func (p *pool) put(b []byte) {
+	if cap(b) == 0 {
+		return
+	}
+	c, size := class(cap(b))
+	p.held -= size
+	if len(p.free[c]) < poolKeep {
+		p.free[c] = append(p.free[c], b[:0])
+	}
+}

@@ -1,0 +1,159 @@
+package pcapfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+)
+
+// Options say how inputs are collected. The zero value is the default.
+type Options struct {
+	// Recursive goes into the folders of a folder. Default: only the files
+	// directly in it.
+	Recursive bool
+	// Stdin is read where an input is named "-". Default: os.Stdin.
+	Stdin io.Reader
+}
+
+// A Problem is something wrong with an input. The rest is read all the same.
+type Problem struct {
+	File string
+	Err  error
+	// Skipped says that nothing of the input could be read.
+	Skipped bool
+}
+
+// Error names the file: "reading x.pcap: packet 17: ...".
+func (p Problem) Error() string { return fmt.Sprintf("reading %s: %v", p.File, p.Err) }
+
+// Unwrap returns the cause.
+func (p Problem) Unwrap() error { return p.Err }
+
+// An input is a file that holds packets, or standard input.
+type input struct {
+	name  string
+	size  int64
+	first int64 // time of the first packet
+	empty bool  // a capture without packets
+}
+
+// collect finds the inputs that paths name. What cannot be used is a Problem.
+func collect(paths []string, opt Options) ([]input, []Problem) {
+	var in []input
+	var bad []Problem
+	for _, p := range paths {
+		if p == "-" {
+			in = append(in, input{name: "-"})
+			continue
+		}
+		st, err := os.Stat(p)
+		if err != nil {
+			bad = append(bad, Problem{p, cause(err), true})
+			continue
+		}
+		if !st.IsDir() {
+			in, bad = peek(in, bad, p, st, false)
+			continue
+		}
+		n := len(in)
+		in, bad = folder(in, bad, p, opt)
+		if len(in) == n {
+			bad = append(bad, Problem{p, errors.New("no capture in this folder"), true})
+		}
+	}
+	return in, bad
+}
+
+// folder adds the captures of a folder; other files in it are passed over.
+func folder(in []input, bad []Problem, dir string, opt Options) ([]input, []Problem) {
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			bad = append(bad, Problem{path, cause(err), true})
+			if d != nil && d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if d.IsDir() {
+			if path != dir && !opt.Recursive {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		st, err := os.Stat(path)
+		if err != nil || !st.Mode().IsRegular() {
+			return nil
+		}
+		in, bad = peek(in, bad, path, st, true)
+		return nil
+	})
+	if err != nil {
+		bad = append(bad, Problem{dir, cause(err), true})
+	}
+	return in, bad
+}
+
+// peek reads the first packet's time.
+func peek(in []input, bad []Problem, path string, st fs.FileInfo, inFolder bool) ([]input, []Problem) {
+	i := input{name: path, size: st.Size()}
+	if !st.Mode().IsRegular() {
+		return append(in, i), bad // a pipe can be read once
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return in, append(bad, Problem{path, cause(err), true})
+	}
+	defer f.Close()
+	r, err := NewReader(f)
+	if err != nil {
+		if inFolder && (errors.Is(err, ErrNotCapture) || errors.Is(err, ErrEmpty)) {
+			return in, bad
+		}
+		return in, append(bad, Problem{path, err, true})
+	}
+	defer r.Close()
+	var rec [1]Record
+	n, _ := r.NextBatch(rec[:])
+	if i.empty = n == 0; !i.empty {
+		i.first = rec[0].Time
+	}
+	return append(in, i), bad
+}
+
+// order puts the inputs in the order of their first packets. What cannot be
+// looked at before it is read, such as standard input, keeps its place at the
+// end.
+func order(in []input) {
+	class := func(i input) int {
+		switch {
+		case i.first != 0:
+			return 1
+		case i.empty:
+			return 0
+		}
+		return 2
+	}
+	sort.SliceStable(in, func(a, b int) bool {
+		x, y := in[a], in[b]
+		if cx, cy := class(x), class(y); cx != cy || cx != 1 {
+			return cx < cy
+		}
+		if x.first != y.first {
+			return x.first < y.first
+		}
+		return x.name < y.name
+	})
+}
+
+// cause takes the path off an error of package os, since the Problem names it.
+func cause(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}

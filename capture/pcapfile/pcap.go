@@ -1,0 +1,98 @@
+package pcapfile
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// pcapHeader reads the file header of draft-ietf-opsawg-pcap section 4.
+// magic is as the writer's machine meant it.
+func (r *Reader) pcapHeader(big bool, magic uint32) error {
+	if !r.need(24) {
+		if r.inErr != nil {
+			return r.inErr
+		}
+		return fmt.Errorf("offset 0: the file header is cut: %w", ErrTruncated)
+	}
+	b := r.buf[r.r:]
+	r.setOrder(big)
+	r.Format, r.next = "pcap", (*Reader).batchPcap
+	r.hdr = 16
+	switch magic {
+	case 0xa1b23c4d:
+		r.nano = true
+	case 0xa1b2cd34: // Alexey Kuznetzov's: interface, protocol and packet type follow
+		r.hdr = 24
+	}
+	// Before version 2.3 the two lengths of a record stood in the other
+	// order; of 2.3 both kinds exist.
+	switch minor := r.order.Uint16(b[6:]); {
+	case minor < 3:
+		r.swapped = 1
+	case minor == 3:
+		r.swapped = 2
+	}
+	// The upper half of the word holds the length of the frame check sequence.
+	r.ifaces = []Interface{{Link: LinkType(r.order.Uint32(b[20:]) & 0xffff), snaplen: r.order.Uint32(b[16:])}}
+	r.r += 24
+	return nil
+}
+
+func (r *Reader) setOrder(big bool) {
+	r.big = big
+	r.order = binary.LittleEndian
+	if big {
+		r.order = binary.BigEndian
+	}
+}
+
+func (r *Reader) u32(b []byte) uint32 {
+	if r.big {
+		return binary.BigEndian.Uint32(b)
+	}
+	return binary.LittleEndian.Uint32(b)
+}
+
+func (r *Reader) batchPcap(recs []Record) (int, error) {
+	scale := int64(1000)
+	if r.nano {
+		scale = 1
+	}
+	link := r.ifaces[0].Link
+	for n := 0; n < len(recs); n++ {
+		b := r.buf[r.r:r.w]
+		if len(b) < r.hdr {
+			if n > 0 {
+				return n, nil
+			}
+			if !r.need(r.hdr) {
+				return 0, r.ended()
+			}
+			b = r.buf[r.r:r.w]
+		}
+		caplen, wire := r.u32(b[8:]), r.u32(b[12:])
+		if r.swapped != 0 && (r.swapped == 1 || caplen > wire) {
+			caplen, wire = wire, caplen
+		}
+		if caplen > MaxFrame {
+			return n, r.damaged(n, "a frame of %d bytes", caplen)
+		}
+		end := r.hdr + int(caplen)
+		if len(b) < end {
+			if n > 0 {
+				return n, nil
+			}
+			if !r.need(end) {
+				return 0, r.ended()
+			}
+			b = r.buf[r.r:r.w]
+		}
+		rec := &recs[n]
+		rec.Time = int64(r.u32(b))*1e9 + int64(r.u32(b[4:]))*scale
+		rec.Data = b[r.hdr:end:end]
+		rec.WireLen = int(max(caplen, min(wire, 1<<30)))
+		rec.Link = link
+		r.r += end
+	}
+	return len(recs), nil
+}

@@ -1,0 +1,215 @@
+// Package pcapfile reads captures: pcap and pcapng of every byte order and
+// time resolution, compressed or not, one file or many in capture-time order.
+// It walks records at the speed of memory: a batch of them points into one
+// reused buffer.
+package pcapfile
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Errors that a caller may want to tell apart.
+var (
+	// ErrNotCapture says that the content is neither pcap nor pcapng.
+	ErrNotCapture = errors.New("not a pcap or pcapng capture")
+	// ErrEmpty says that there is no content at all.
+	ErrEmpty = errors.New("the file is empty")
+	// ErrTruncated says that the input ends inside a record.
+	ErrTruncated = errors.New("the capture ends in the middle of a record")
+	// ErrDamaged says that a record cannot be one.
+	ErrDamaged = errors.New("the capture is damaged")
+)
+
+const (
+	// MaxFrame is the longest frame that is believed, in bytes. Real ones end
+	// at 256 KiB, libpcap's limit; a longer one is damage.
+	MaxFrame = 16 << 20
+	// maxBlock is the longest pcapng block that is believed; one that holds
+	// no packet is skipped without being held.
+	maxBlock = MaxFrame + 1<<16
+	// bufSize is how much is read at once. It fits a level-2 cache.
+	bufSize = 256 << 10
+	// maxInterfaces bounds the table of a pcapng file's interfaces.
+	maxInterfaces = 1 << 16
+)
+
+// A Record is one captured frame. Data aliases the Reader's buffer and is
+// valid until the next call of NextBatch.
+type Record struct {
+	Time    int64  // nanoseconds since 1970 UTC
+	Data    []byte // captured bytes
+	WireLen int    // length on the wire
+	Link    LinkType
+}
+
+// An Interface is a capture interface of a file.
+type Interface struct {
+	Name    string
+	Link    LinkType
+	Drops   uint64 // packets lost before the capture, as the file says
+	unit    uint64 // time units a second
+	offset  int64  // seconds
+	snaplen uint32
+}
+
+// A Reader reads the records of one capture.
+type Reader struct {
+	in      io.Reader
+	buf     []byte
+	r, w    int
+	eof     bool  // in has ended
+	inErr   error // what ended it, if not io.EOF
+	base    int64 // offset in the unpacked stream of buf[0]
+	next    func(*Reader, []Record) (int, error)
+	order   binary.ByteOrder
+	big     bool
+	hdr     int  // bytes of a pcap record header
+	nano    bool // pcap: the fraction is in nanoseconds
+	swapped int  // pcap: the lengths' order: 0 as specified, 1 swapped, 2 where that makes sense
+	ifaces  []Interface
+	section int // pcapng: index of the section's first interface
+	packets uint64
+	err     error
+	ahead   *ahead
+	Format  string // pcap, pcapng
+	Packed  string // gzip, zstd, xz, lz4, or ""
+}
+
+// NewReader begins to read a capture. What it is, and how it is compressed,
+// is told by its content. The errors are ErrEmpty, ErrNotCapture and those of
+// in, wrapped.
+func NewReader(in io.Reader) (*Reader, error) {
+	r := &Reader{in: in, buf: make([]byte, bufSize)}
+	if !r.need(1) {
+		if r.inErr != nil {
+			return nil, r.inErr
+		}
+		return nil, ErrEmpty
+	}
+	r.need(6)
+	if err := r.unpack(); err != nil {
+		return nil, err
+	}
+	if !r.need(4) {
+		if r.inErr != nil {
+			return nil, r.inErr
+		}
+		return nil, ErrNotCapture
+	}
+	switch magic := binary.LittleEndian.Uint32(r.buf[r.r:]); magic {
+	case 0x0a0d0d0a:
+		r.Format, r.next = "pcapng", (*Reader).batchNG
+		// The first block is read now, so that what only looks like one is told apart.
+		if err := r.sectionHeader(); err != nil {
+			return nil, err
+		}
+	case 0xa1b2c3d4, 0xa1b23c4d, 0xa1b2cd34:
+		return r, r.pcapHeader(false, magic)
+	case 0xd4c3b2a1, 0x4d3cb2a1, 0x34cdb2a1:
+		return r, r.pcapHeader(true, binary.BigEndian.Uint32(r.buf[r.r:]))
+	default:
+		return nil, ErrNotCapture
+	}
+	return r, nil
+}
+
+// NextBatch fills recs with the records that are wholly in the buffer: at
+// least one, unless there is an error. It returns io.EOF at the clean end of
+// the capture, an error wrapping ErrTruncated or ErrDamaged where it ends
+// otherwise, and the same again when called again.
+func (r *Reader) NextBatch(recs []Record) (int, error) {
+	if r.err != nil {
+		return 0, r.err
+	}
+	n, err := r.next(r, recs)
+	r.packets += uint64(n)
+	if err != nil {
+		r.err = err
+		if n > 0 {
+			return n, nil
+		}
+		return 0, err
+	}
+	return n, nil
+}
+
+// Packets returns the number of records read.
+func (r *Reader) Packets() uint64 { return r.packets }
+
+// Drops returns the packets that were lost before the capture, as far as the
+// file tells.
+func (r *Reader) Drops() uint64 {
+	var n uint64
+	for i := range r.ifaces {
+		n += r.ifaces[i].Drops
+	}
+	return n
+}
+
+// Close ends what reads ahead. It does not close the input.
+func (r *Reader) Close() {
+	if r.ahead != nil {
+		r.ahead.close()
+	}
+}
+
+// need makes n bytes available at buf[r:] and reports whether it could.
+func (r *Reader) need(n int) bool {
+	for r.w-r.r < n {
+		if r.eof {
+			return false
+		}
+		if r.r > 0 {
+			copy(r.buf, r.buf[r.r:r.w])
+			r.base += int64(r.r)
+			r.w -= r.r
+			r.r = 0
+		}
+		if r.w == len(r.buf) {
+			// Grow only as data really arrives.
+			r.buf = append(r.buf, make([]byte, len(r.buf))...)
+		}
+		k, err := r.in.Read(r.buf[r.w:])
+		r.w += k
+		if err != nil {
+			r.eof = true
+			if err != io.EOF {
+				r.inErr = err
+			}
+		}
+	}
+	return true
+}
+
+// skip passes over n bytes without holding them.
+func (r *Reader) skip(n int) bool {
+	for {
+		have := min(n, r.w-r.r)
+		r.r += have
+		if n -= have; n == 0 {
+			return true
+		}
+		if !r.need(1) {
+			return false
+		}
+	}
+}
+
+// ended says what the end of the input means at this place: io.EOF between
+// two records, else a truncation.
+func (r *Reader) ended() error {
+	if r.inErr != nil {
+		return fmt.Errorf("packet %d, offset %d: %w: %w", r.packets+1, r.base+int64(r.r), ErrTruncated, r.inErr)
+	}
+	if r.w == r.r {
+		return io.EOF
+	}
+	return fmt.Errorf("packet %d, offset %d: %w", r.packets+1, r.base+int64(r.r), ErrTruncated)
+}
+
+func (r *Reader) damaged(n int, format string, args ...any) error {
+	return fmt.Errorf("packet %d, offset %d: %w: %s", r.packets+uint64(n)+1, r.base+int64(r.r), ErrDamaged, fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,264 @@
+package pcapfile
+
+import (
+	"container/heap"
+	"errors"
+	"io"
+	"math"
+	"os"
+	"sync/atomic"
+)
+
+const (
+	// batchSize is how many records are handed over at once.
+	batchSize = 512
+	// maxOpen is how many files that overlap in time are read at once; more
+	// than that are read one after the other.
+	maxOpen = 200
+)
+
+// An InputInfo tells of an input what was found in it.
+type InputInfo struct {
+	Name    string
+	Format  string
+	Packed  string
+	Packets uint64
+	Drops   uint64
+}
+
+// A Batch is a run of records of one input.
+type Batch struct {
+	Name    string
+	First   uint64 // number of Records[0] in its file, from 1
+	Records []Record
+}
+
+// A Source reads several inputs as one capture, in capture-time order: files
+// that follow each other one after the other, files that overlap record by
+// record. Inside one file the order is the file's own. It is used by one
+// goroutine; Progress may be called by any.
+type Source struct {
+	opt      Options
+	pending  []input // not yet open, in order
+	open     mergeHeap
+	infos    []InputInfo
+	problems []Problem
+	done     atomic.Int64
+	total    int64
+	last     *stream // whose records the last batch was
+}
+
+// Open collects the inputs that paths name. The error says that nothing at
+// all can be read; what is wrong with some of them is told by Problems.
+func Open(paths []string, opt Options) (*Source, error) {
+	if opt.Stdin == nil {
+		opt.Stdin = os.Stdin
+	}
+	s := &Source{opt: opt}
+	s.pending, s.problems = collect(paths, opt)
+	if len(s.pending) == 0 {
+		var errs []error
+		for _, p := range s.problems {
+			errs = append(errs, p)
+		}
+		if len(errs) == 0 {
+			return nil, errors.New("nothing to read")
+		}
+		return nil, errors.Join(errs...)
+	}
+	order(s.pending)
+	for _, i := range s.pending {
+		if i.size == 0 {
+			s.total = 0
+			break
+		}
+		s.total += i.size
+	}
+	return s, nil
+}
+
+// Next returns the next batch, valid until the next call, or io.EOF. Nothing
+// else is an error: what goes wrong with an input ends that input and is told
+// by Problems.
+func (s *Source) Next(b *Batch) error {
+	if s.last != nil {
+		s.advance()
+	}
+	for {
+		s.openDue()
+		if len(s.open) == 0 {
+			if len(s.pending) == 0 {
+				return io.EOF
+			}
+			continue
+		}
+		st := s.open[0]
+		recs := st.recs[st.at:]
+		limit := int64(math.MaxInt64)
+		if len(s.open) > 1 {
+			limit = s.open[1].head()
+			if len(s.open) > 2 {
+				limit = min(limit, s.open[2].head())
+			}
+		}
+		if len(s.pending) > 0 && s.pending[0].first != 0 && len(s.open) < maxOpen {
+			limit = min(limit, s.pending[0].first-1)
+		}
+		n := len(recs)
+		if limit != math.MaxInt64 {
+			for n = 1; n < len(recs) && recs[n].Time <= limit; n++ {
+			}
+		}
+		*b = Batch{Name: st.name, First: st.base + uint64(st.at) + 1, Records: recs[:n]}
+		st.given = n
+		s.last = st
+		return nil
+	}
+}
+
+// openDue opens the inputs that may hold the next record.
+func (s *Source) openDue() {
+	for len(s.pending) > 0 && len(s.open) < maxOpen {
+		next := s.pending[0]
+		if len(s.open) > 0 && (next.first == 0 || s.open[0].head() < next.first) {
+			return
+		}
+		s.pending = s.pending[1:]
+		s.start(next)
+	}
+}
+
+func (s *Source) start(i input) {
+	st := &stream{name: i.name, buf: make([]Record, batchSize), source: s}
+	in := s.opt.Stdin
+	if i.name != "-" {
+		f, err := os.Open(i.name)
+		if err != nil {
+			s.problems = append(s.problems, Problem{i.name, cause(err), true})
+			return
+		}
+		st.file, in = f, f
+	} else {
+		st.name = "standard input"
+	}
+	r, err := NewReader(&counted{in, &s.done})
+	if err != nil {
+		s.problems = append(s.problems, Problem{st.name, err, true})
+		if st.file != nil {
+			st.file.Close()
+		}
+		return
+	}
+	st.r = r
+	st.info = len(s.infos)
+	s.infos = append(s.infos, InputInfo{Name: st.name, Format: r.Format, Packed: r.Packed})
+	st.order = st.info
+	if st.fill() {
+		heap.Push(&s.open, st)
+	}
+}
+
+// advance passes over what the last batch gave away.
+func (s *Source) advance() {
+	st := s.last
+	s.last = nil
+	st.at += st.given
+	if st.at == len(st.recs) && !st.fill() {
+		heap.Pop(&s.open) // it is the first: nothing came between
+		return
+	}
+	if len(s.open) > 1 {
+		heap.Fix(&s.open, 0)
+	}
+}
+
+// Problems returns what was wrong with inputs so far.
+func (s *Source) Problems() []Problem { return s.problems }
+
+// Inputs returns what was found in the inputs opened so far.
+func (s *Source) Inputs() []InputInfo { return s.infos }
+
+// Progress returns how many bytes of the inputs, as they lie on disk, were
+// read, and how many there are; 0 where that cannot be known.
+func (s *Source) Progress() (done, total int64) { return s.done.Load(), s.total }
+
+// Close ends the reading.
+func (s *Source) Close() {
+	for _, st := range s.open {
+		st.close()
+	}
+	s.open, s.pending = nil, nil
+}
+
+// A stream is an input being read.
+type stream struct {
+	name   string
+	source *Source
+	file   *os.File
+	r      *Reader
+	buf    []Record
+	recs   []Record
+	at     int    // first record not yet given away
+	given  int    // records of the batch given away last
+	base   uint64 // records before recs
+	info   int
+	order  int
+}
+
+func (st *stream) head() int64 { return st.recs[st.at].Time }
+
+// fill reads the next records and reports whether there are any.
+func (st *stream) fill() bool {
+	st.base += uint64(len(st.recs))
+	n, err := st.r.NextBatch(st.buf)
+	st.recs, st.at = st.buf[:n], 0
+	info := &st.source.infos[st.info]
+	info.Packets += uint64(n)
+	if n > 0 {
+		return true
+	}
+	if err != nil && err != io.EOF {
+		st.source.problems = append(st.source.problems, Problem{File: st.name, Err: err})
+	}
+	info.Drops = st.r.Drops()
+	st.close()
+	return false
+}
+
+func (st *stream) close() {
+	st.r.Close()
+	if st.file != nil {
+		st.file.Close()
+		st.file = nil
+	}
+}
+
+type mergeHeap []*stream
+
+func (h mergeHeap) Len() int { return len(h) }
+func (h mergeHeap) Less(i, j int) bool {
+	if a, b := h[i].head(), h[j].head(); a != b {
+		return a < b
+	}
+	return h[i].order < h[j].order
+}
+func (h mergeHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h *mergeHeap) Push(x any)   { *h = append(*h, x.(*stream)) }
+func (h *mergeHeap) Pop() any {
+	old := *h
+	x := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return x
+}
+
+// counted counts what passes.
+type counted struct {
+	in io.Reader
+	n  *atomic.Int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.in.Read(p)
+	c.n.Add(int64(n))
+	return n, err
+}

@@ -1,0 +1,104 @@
+package capture
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"net/netip"
+)
+
+// A flowKey names a connection without saying who began it: the endpoint
+// whose bytes compare lower is a. IPv4 addresses are IPv4-mapped. Ports are
+// a's above b's.
+type flowKey struct {
+	aHi, aLo, bHi, bLo uint64
+	ports              uint32
+	proto              uint32
+}
+
+// A segment is what the headers of one frame say about the transport.
+type segment struct {
+	key     flowKey
+	hash    uint64
+	time    int64
+	packet  uint64 // number of the frame in its file, from 1
+	payload []byte // captured payload; aliases the frame
+	wire    int    // payload length on the wire, >= len(payload)
+	seq     uint32
+	ack     uint32
+	flags   uint8 // of TCP
+	fromB   uint8 // 0: sent by a; 1: sent by b
+	encap   uint16
+}
+
+// TCP flags, RFC 9293 section 3.1.
+const (
+	flagFIN = 0x01
+	flagSYN = 0x02
+	flagRST = 0x04
+	flagACK = 0x10
+)
+
+const (
+	protoTCP = 6
+	protoUDP = 17
+)
+
+// v4Mapped is the high part of the low half of an IPv4-mapped address, RFC
+// 4291 section 2.5.5.2.
+const v4Mapped = 0x0000ffff00000000
+
+// setEndpoints fills the key from the addresses as halves of 16 bytes.
+func (s *segment) setEndpoints(srcHi, srcLo, dstHi, dstLo uint64, srcPort, dstPort uint16, proto uint8) {
+	swap := false
+	switch {
+	case srcHi != dstHi:
+		swap = srcHi > dstHi
+	case srcLo != dstLo:
+		swap = srcLo > dstLo
+	default:
+		swap = srcPort > dstPort
+	}
+	k := &s.key
+	k.proto = uint32(proto)
+	if swap {
+		s.fromB = 1
+		k.aHi, k.aLo, k.bHi, k.bLo = dstHi, dstLo, srcHi, srcLo
+		k.ports = uint32(dstPort)<<16 | uint32(srcPort)
+	} else {
+		s.fromB = 0
+		k.aHi, k.aLo, k.bHi, k.bLo = srcHi, srcLo, dstHi, dstLo
+		k.ports = uint32(srcPort)<<16 | uint32(dstPort)
+	}
+}
+
+// hash mixes the key with a secret seed, so that nobody on the wire can
+// choose connections that collide. The two endpoints give one hash.
+func (k *flowKey) hash(seed uint64) uint64 {
+	const m = 0x9e3779b97f4a7c15
+	h := seed ^ k.aLo
+	h = mix(h, k.bLo^m)
+	h = mix(h^k.aHi, k.bHi^uint64(k.ports)<<8^uint64(k.proto))
+	return mix(h, m)
+}
+
+func mix(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a, b|1)
+	return hi ^ lo
+}
+
+// endpoint returns a (0) or b (1).
+func (k *flowKey) endpoint(which uint8) netip.AddrPort {
+	hi, lo, port := k.aHi, k.aLo, uint16(k.ports>>16)
+	if which == 1 {
+		hi, lo, port = k.bHi, k.bLo, uint16(k.ports)
+	}
+	if hi == 0 && lo>>32 == 0xffff {
+		var b [4]byte
+		binary.BigEndian.PutUint32(b[:], uint32(lo))
+		return netip.AddrPortFrom(netip.AddrFrom4(b), port)
+	}
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], hi)
+	binary.BigEndian.PutUint64(b[8:], lo)
+	return netip.AddrPortFrom(netip.AddrFrom16(b), port)
+}

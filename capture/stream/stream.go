@@ -1,0 +1,209 @@
+// Package stream holds the values that cross from capture to parse: what the
+// two endpoints of one transport connection said first, byte by byte, and
+// what is known of the bytes that were not seen. It is a leaf: it imports
+// only the standard library and knows neither frames nor TLS.
+package stream
+
+import (
+	"net/netip"
+)
+
+// A Dir is a direction of a conversation; it indexes Conversation.Half.
+type Dir uint8
+
+// The two directions.
+const (
+	ToServer Dir = 0 // said by the client
+	ToClient Dir = 1 // said by the server
+)
+
+// Opposite returns the other direction.
+func (d Dir) Opposite() Dir { return d ^ 1 }
+
+// A Transport is the protocol below the handshake.
+type Transport uint8
+
+// The transports.
+const (
+	TCP Transport = iota
+	UDP
+)
+
+func (t Transport) String() string {
+	if t == UDP {
+		return "udp"
+	}
+	return "tcp"
+}
+
+// A Conversation is the opening of one transport connection: the bytes that
+// both endpoints said first, up to the point where the Asker had enough, the
+// connection ended, or a limit was met.
+//
+// Client and Server are as the transport shows them: by the SYN where one was
+// seen (ClientKnown), else the endpoint whose data came first is taken for
+// the client. What was said may prove the guess wrong; then parse says so.
+type Conversation struct {
+	ID            uint64 // in the order the connections were first seen, from 1
+	Transport     Transport
+	Client        netip.AddrPort
+	Server        netip.AddrPort
+	ClientKnown   bool     // a SYN told who began
+	Encapsulation []string // outermost first, nil for none; shared, do not write
+	Source        string   // the file or interface of the first packet
+	Start         int64    // time of the first packet seen, nanoseconds since 1970 UTC
+	Half          [2]Half  // by Dir
+}
+
+// A Half is what one endpoint said.
+type Half struct {
+	// Data is the start of the stream. Bytes inside Gaps were not seen and
+	// hold no meaning. Without Midstream, Data[0] is the first byte sent.
+	Data []byte
+	// Gaps are the parts of Data that were not seen, ascending and disjoint.
+	Gaps []Gap
+	// Marks tell which packet brought which bytes, in order of arrival. At
+	// most MaxMarks are kept; past that a mark covers several packets and
+	// names the last of them. In UDP a mark is a datagram.
+	Marks []Mark
+
+	Packets   uint64 // packets seen in this direction when the value was made, with and without data
+	SYN       bool   // the start of the stream was seen
+	Midstream bool   // no SYN: Data begins where something like a handshake began
+	FIN       bool   // the endpoint said it is done
+	RST       bool   // the endpoint reset the connection
+	Cut       bool   // a packet of this direction was cut by the capture's snaplen inside Data or at its end
+	Full      bool   // more was wanted than the limit of the prefix allows
+	Conflict  bool   // a retransmission brought other bytes than the first one; the first are kept
+
+	// Want is the length of gapless Data at which the Asker is to be asked
+	// again; Done says that nothing more of this half is wanted. Both are
+	// written by the Asker.
+	Want int
+	Done bool
+	// Note belongs to the Asker; capture keeps it and does not read it.
+	Note Note
+}
+
+// A Note is what an Asker remembers of a half between two questions.
+type Note struct {
+	Offset int    // how far the bytes were looked at
+	State  uint32 // where in the handshake that is
+	Aux    uint32
+}
+
+// A Gap is a range of bytes [From, To) that were not seen.
+type Gap struct{ From, To int }
+
+// A Mark tells that the bytes [From, To) came in the packet with this number
+// (from 1, in its file) at this time (nanoseconds since 1970 UTC).
+type Mark struct {
+	From, To uint32
+	Packet   uint64
+	Time     int64
+}
+
+// MaxMarks is the number of marks that a Half keeps.
+const MaxMarks = 128
+
+// Seen reports whether any packet of this direction was seen.
+func (h *Half) Seen() bool { return h.Packets > 0 }
+
+// Contiguous returns the length of the part of Data before the first gap.
+func (h *Half) Contiguous() int {
+	if len(h.Gaps) > 0 {
+		return h.Gaps[0].From
+	}
+	return len(h.Data)
+}
+
+// Missing reports whether any byte of [from, to) was not seen.
+func (h *Half) Missing(from, to int) bool {
+	if to > len(h.Data) {
+		return true
+	}
+	for _, g := range h.Gaps {
+		if g.From >= to {
+			return false
+		}
+		if g.To > from {
+			return true
+		}
+	}
+	return false
+}
+
+// Split reports whether the bytes [from, to) came in more than one packet.
+func (h *Half) Split(from, to int) bool {
+	n := 0
+	for i := range h.Marks {
+		if m := &h.Marks[i]; int(m.From) < to && int(m.To) > from {
+			n++
+		}
+	}
+	return n > 1
+}
+
+// Completed returns the mark of the packet that completed the bytes [from,
+// to): the last to arrive of those that brought a part of it. The zero Mark
+// says that none is known.
+func (h *Half) Completed(from, to int) Mark {
+	for i := len(h.Marks) - 1; i >= 0; i-- {
+		if m := h.Marks[i]; int(m.From) < to && int(m.To) > from {
+			return m
+		}
+	}
+	return Mark{}
+}
+
+// A Verdict is the answer to the one question that capture asks of parse
+// while bytes arrive.
+type Verdict uint8
+
+// The verdicts of an Asker.
+const (
+	More   Verdict = iota // go on; each half says with Want and Done what for
+	Enough                // the conversation is complete as far as a handshake goes
+	Refuse                // this is no handshake; the bytes may be forgotten
+)
+
+// An Asker looks at a conversation after Half[d] grew to its Want (at first
+// 1) and says whether to go on. It must not keep any part of c.
+type Asker func(c *Conversation, d Dir) Verdict
+
+// A Sign is what the first bytes of a direction look like.
+type Sign uint8
+
+// The signs.
+const (
+	NoSign     Sign = iota // not a handshake
+	MaybeSign              // it may begin or continue a handshake, of either side
+	ClientSign             // it begins with what a client says first
+	ServerSign             // it begins with what a server answers
+)
+
+// A Signer tells from the first bytes of a direction, or of any segment of
+// it, whether a handshake may begin there. It is asked for every segment of
+// a connection that is not followed, so it looks at a few bytes only.
+type Signer func(b []byte) Sign
+
+// Totals is what is known of a connection when it has ended.
+type Totals struct {
+	Bytes   [2]uint64 // payload bytes by Dir, retransmissions counted once, bytes the capture lost counted too
+	Packets uint64
+	Last    int64 // time of the last packet, nanoseconds since 1970 UTC
+	End     End
+}
+
+// An End says how a connection left the tracker.
+type End uint8
+
+// The ends of a connection.
+const (
+	EndInput  End = iota // the input ended first
+	EndFIN               // both sides closed
+	EndRST               // a side reset it
+	EndIdle              // nothing was seen for the idle time
+	EndReused            // a new connection began with the same endpoints
+	EndEvict             // its memory was needed
+)

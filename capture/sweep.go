@@ -1,0 +1,108 @@
+package capture
+
+import "pfsight/capture/stream"
+
+// idleTime returns after how long without a packet a flow has ended.
+func idleTime(f *flow) int64 {
+	switch {
+	case f.bits&(sawRST|sawRSTb) != 0, f.bits&(hasFIN|hasFINb) == hasFIN|hasFINb:
+		return closedIdle
+	case f.opening != 0:
+		return openingIdle
+	}
+	return flowIdle
+}
+
+// sweep lets go what is over. It passes a part of the entries each time
+// capture time has moved on, so the work is spread and nothing stays for much
+// longer than its time.
+func (t *Tracker) sweep(now int64) {
+	if d := now - t.swept; d < sweepEvery && d > -sweepEvery {
+		return
+	}
+	t.swept = now
+	step := t.step
+	t.step = (step + 1) % sweepSteps
+	for ref := uint32(step) + 1; ref <= t.flows.used; ref += sweepSteps {
+		if f := t.flows.get(ref); f.bits&inUse != 0 && now-f.last > idleTime(f) {
+			t.end(ref, f, stream.EndIdle)
+		}
+	}
+	for ref := uint32(step) + 1; ref <= t.lites.used; ref += sweepSteps {
+		if l := t.lites.get(ref); l.bits&liteUsed != 0 && now-l.start > liteIdle {
+			t.table.remove(l.tag, ref|liteRef)
+			t.lites.release(ref)
+		}
+	}
+}
+
+// evictLite forgets one half-open connection, not the newest.
+func (t *Tracker) evictLite() {
+	for {
+		t.hand = t.hand%t.lites.used + 1
+		if l := t.lites.get(t.hand); l.bits&liteUsed != 0 {
+			t.drops[SYNEvict]++
+			t.table.remove(l.tag, t.hand|liteRef)
+			t.lites.release(t.hand)
+			return
+		}
+	}
+}
+
+// evictFlow ends one connection early: one whose handshake is over if there
+// is one near, else the one that was silent longest.
+func (t *Tracker) evictFlow() {
+	var worst uint32
+	var score int64
+	for range 256 {
+		t.hand = t.hand%t.flows.used + 1
+		f := t.flows.get(t.hand)
+		if f.bits&inUse == 0 {
+			continue
+		}
+		quiet := -f.last
+		if f.opening == 0 {
+			quiet += 1 << 62
+		}
+		if worst == 0 || quiet > score {
+			worst, score = t.hand, quiet
+		}
+	}
+	if worst != 0 {
+		t.drops[FlowEvict]++
+		t.end(worst, t.flows.get(worst), stream.EndEvict)
+	}
+}
+
+// evictOpening hands over incomplete openings until there is room again:
+// among a few, the one that holds most and says least.
+func (t *Tracker) evictOpening() {
+	n := uint32(len(t.opens))
+	for tries := 0; t.pool.held > maxHeld && tries < 64; tries++ {
+		var worst *opening
+		score := -1
+		for range 32 {
+			t.hand = t.hand%n + 1
+			o := t.opens[t.hand-1]
+			if o.flow == 0 {
+				continue
+			}
+			s := 0
+			for d := range o.conv.Half {
+				h := &o.conv.Half[d]
+				s += cap(h.Data)
+				if len(h.Gaps) > 0 && h.Gaps[0].From == 0 {
+					s += maxPrefix // not even its first byte is there
+				}
+			}
+			if s > score {
+				worst, score = o, s
+			}
+		}
+		if worst == nil {
+			return
+		}
+		t.drops[FlowEvict]++
+		t.end(worst.flow, t.flows.get(worst.flow), stream.EndEvict)
+	}
+}

@@ -1,0 +1,463 @@
+package capture
+
+import (
+	"cmp"
+	"slices"
+
+	"pfsight/capture/stream"
+)
+
+// Limits of what the tracker remembers. What they cost is counted under the
+// Reason named with each.
+const (
+	maxLites = 1 << 21  // half-open connections, 32 bytes each (SYNEvict)
+	maxFlows = 1 << 20  // connections with a handshake, 144 bytes each (FlowEvict)
+	maxHeld  = 96 << 20 // bytes of openings that are not complete (FlowEvict)
+)
+
+// Times, in nanoseconds of capture time, after which a connection leaves.
+const (
+	liteIdle    = 60 * 1e9  // after its first SYN, without data
+	openingIdle = 60 * 1e9  // without a packet, its handshake not complete
+	flowIdle    = 300 * 1e9 // without a packet
+	closedIdle  = 5 * 1e9   // after both sides closed or one reset, for what comes late
+	sweepEvery  = 250 * 1e6 // between two steps of the sweep
+	sweepSteps  = 64        // steps in which the sweep passes everything once
+)
+
+// A Tracker follows TCP connections as far as their openings, in bounded
+// memory. It is used by one goroutine.
+type Tracker struct {
+	opt    *Options
+	sink   Sink
+	drops  *Counters
+	table  table
+	flows  slab[flow]
+	lites  slab[lite]
+	opens  []*opening // by reference - 1
+	free   []uint32   // references of opens
+	pool   pool
+	nextID uint64
+	source string // of the packet in hand
+	swept  int64  // capture time of the last step of the sweep
+	step   int
+	hand   uint32 // where eviction looks next
+	touch  uint32 // keeps the early loads of slots alive
+}
+
+func newTracker(opt *Options, sink Sink, drops *Counters) *Tracker {
+	return &Tracker{opt: opt, sink: sink, drops: drops, table: newTable()}
+}
+
+// segment takes one TCP segment.
+func (t *Tracker) segment(s *segment) {
+	tag, check := tagOf(s.hash), uint32(s.hash)
+	tb := &t.table
+	for i := tag & tb.mask; ; i = (i + 1) & tb.mask {
+		sl := tb.slots[i]
+		if sl.ref == 0 {
+			break
+		}
+		if sl.tag != tag {
+			continue
+		}
+		if sl.ref&liteRef != 0 {
+			if l := t.lites.get(sl.ref &^ liteRef); l.check == check {
+				t.onLite(s, sl.ref, l)
+				return
+			}
+		} else if f := t.flows.get(sl.ref); f.key == s.key {
+			t.onFlow(s, sl.ref, f)
+			return
+		}
+	}
+	t.onNew(s)
+}
+
+// onNew takes a segment of a connection that is not followed.
+func (t *Tracker) onNew(s *segment) {
+	if s.flags&flagSYN != 0 {
+		if s.flags&flagRST != 0 {
+			return
+		}
+		if t.lites.n >= maxLites {
+			t.evictLite()
+		}
+		ref, l := t.lites.add()
+		*l = lite{check: uint32(s.hash), tag: tagOf(s.hash), start: s.time, bits: liteUsed}
+		t.table.insert(l.tag, ref|liteRef)
+		t.onLite(s, ref|liteRef, l)
+		return
+	}
+	if len(s.payload) == 0 {
+		return
+	}
+	if sign := t.opt.Sign(s.payload); sign >= ClientSignOrServer {
+		t.midstream(s, sign)
+	}
+}
+
+// ClientSignOrServer is the least Sign that a handshake is followed for
+// without having seen its connection begin.
+const ClientSignOrServer = stream.ClientSign
+
+// onLite takes a segment of a connection of which only SYNs were seen.
+func (t *Tracker) onLite(s *segment, ref uint32, l *lite) {
+	e := s.fromB
+	if l.packets < 255 {
+		l.packets++
+	}
+	if s.flags&flagSYN != 0 {
+		if s.flags&flagACK == 0 {
+			if l.bits&(hasISN<<e) != 0 && l.isn[e] != s.seq+1 {
+				// Another connection with the same endpoints.
+				*l = lite{check: l.check, tag: l.tag, start: s.time, bits: liteUsed, packets: 1}
+			}
+			l.bits |= liteClient << e
+		} else {
+			o := e ^ 1
+			l.bits |= liteClient << o
+			if l.bits&(hasISN<<o) == 0 {
+				l.isn[o] = s.ack
+				l.bits |= hasISN << o
+			}
+		}
+		l.isn[e] = s.seq + 1
+		l.bits |= hasISN << e
+		if s.wire == 0 {
+			return
+		}
+		s.seq++ // data in a SYN, RFC 7413, begins behind it
+	}
+	if s.wire == 0 {
+		return
+	}
+	if l.bits&(hasISN<<e) != 0 {
+		off := int32(s.seq - l.isn[e])
+		if off == 0 && len(s.payload) > 0 && t.opt.Sign(s.payload) == stream.NoSign {
+			t.table.remove(l.tag, ref)
+			t.lites.release(ref &^ liteRef)
+			return
+		}
+		if off >= 0 && off < maxAhead {
+			t.promote(s, ref, l)
+			return
+		}
+	}
+	if len(s.payload) > 0 && t.opt.Sign(s.payload) >= ClientSignOrServer {
+		t.promote(s, ref, l)
+	}
+}
+
+// promote makes a flow of a lite entry and gives it the segment.
+func (t *Tracker) promote(s *segment, ref uint32, l *lite) {
+	was := *l
+	t.lites.release(ref &^ liteRef)
+	fref, f := t.newFlow(s, 0)
+	t.table.replace(was.tag, ref, fref)
+	f.isn = was.isn
+	f.bits |= uint16(was.bits & (hasISN | hasISNb))
+	f.packets = uint64(was.packets) - 1 // onFlow counts the segment in hand again
+	o := t.opens[f.opening-1]
+	o.conv.Start = was.start
+	switch {
+	case was.bits&liteClient != 0:
+		f.client = 0
+		f.bits |= clientSYN
+	case was.bits&liteClientB != 0:
+		f.client = 1
+		f.bits |= clientSYN
+	default:
+		f.client = s.fromB
+	}
+	o.conv.ClientKnown = f.bits&clientSYN != 0
+	t.setEndpoints(o, f)
+	for e := uint8(0); e < 2; e++ {
+		if was.bits&(hasISN<<e) == 0 {
+			continue
+		}
+		d := dirOf(f, e)
+		if off := int32(s.seq - was.isn[e]); e == s.fromB && (off < 0 || off >= maxAhead) {
+			continue // the SYN belongs to something else
+		}
+		o.half[d] = half{base: was.isn[e], known: true}
+		o.conv.Half[d].SYN = true
+	}
+	t.onFlow(s, fref, f)
+}
+
+// midstream follows a connection whose beginning was not seen, from a segment
+// in which a handshake begins.
+func (t *Tracker) midstream(s *segment, sign stream.Sign) {
+	fref, f := t.newFlow(s, tagOf(s.hash))
+	f.client = s.fromB
+	if sign == stream.ServerSign {
+		f.client = s.fromB ^ 1
+	}
+	o := t.opens[f.opening-1]
+	o.conv.Start = s.time
+	t.setEndpoints(o, f)
+	d := dirOf(f, s.fromB)
+	o.half[d] = half{base: s.seq, known: true}
+	o.conv.Half[d].Midstream = true
+	if sign == stream.ClientSign && s.flags&flagACK != 0 {
+		// The client has taken what the server said before; the answer
+		// begins where that ends.
+		o.half[stream.ToClient] = half{base: s.ack, known: true}
+		o.conv.Half[stream.ToClient].Midstream = true
+	}
+	t.onFlow(s, fref, f)
+}
+
+// newFlow makes an entry with an opening; with a tag it is put into the table.
+func (t *Tracker) newFlow(s *segment, tag uint32) (uint32, *flow) {
+	if t.flows.n >= maxFlows {
+		t.evictFlow()
+	}
+	if t.pool.held > maxHeld {
+		t.evictOpening()
+	}
+	ref, f := t.flows.add()
+	t.nextID++
+	*f = flow{key: s.key, id: t.nextID, last: s.time, tag: tagOf(s.hash), bits: inUse}
+	if tag != 0 || s.hash>>32 == 0 && tag == tagOf(s.hash) {
+		t.table.insert(f.tag, ref)
+	}
+	var oref uint32
+	if k := len(t.free); k > 0 {
+		oref = t.free[k-1]
+		t.free = t.free[:k-1]
+	} else {
+		t.opens = append(t.opens, new(opening))
+		oref = uint32(len(t.opens))
+	}
+	o := t.opens[oref-1]
+	o.flow = ref
+	c := &o.conv
+	c.ID = f.id
+	c.Transport = stream.TCP
+	c.Source = t.source
+	for d := range c.Half {
+		c.Half[d].Want = 1
+	}
+	f.opening = oref
+	return ref, f
+}
+
+func (t *Tracker) setEndpoints(o *opening, f *flow) {
+	o.conv.Client = f.key.endpoint(f.client)
+	o.conv.Server = f.key.endpoint(f.client ^ 1)
+}
+
+// dirOf returns the direction in which endpoint e speaks.
+func dirOf(f *flow, e uint8) stream.Dir { return stream.Dir(e ^ f.client) }
+
+// onFlow takes a segment of a connection that is followed.
+func (t *Tracker) onFlow(s *segment, ref uint32, f *flow) {
+	if s.time-f.last > idleTime(f) {
+		t.end(ref, f, stream.EndIdle)
+		t.onNew(s)
+		return
+	}
+	e := s.fromB
+	if s.flags&flagSYN != 0 && t.syn(s, ref, f) {
+		return
+	}
+	f.last = s.time
+	f.packets++
+	end := s.seq + uint32(s.wire)
+	if f.bits&(hasNext<<e) == 0 {
+		f.bits |= hasNext << e
+		f.next[e] = end
+		f.bytes[e] = uint64(s.wire)
+		if off := end - f.isn[e]; f.bits&(hasISN<<e) != 0 && off < maxAhead {
+			f.bytes[e] = uint64(off)
+		}
+	} else if d := int32(end - f.next[e]); d > 0 {
+		if d > 1<<24 {
+			d = int32(min(s.wire, 1<<24)) // no window is so large: another sender, or a lie
+		}
+		f.bytes[e] += uint64(d)
+		f.next[e] = end
+	}
+	if s.flags&flagFIN != 0 && f.bits&(hasFIN<<e) == 0 {
+		f.fin[e] = end
+		f.bits |= hasFIN << e
+	}
+	if s.flags&flagRST != 0 {
+		f.bits |= sawRST << e
+	}
+	if f.opening != 0 {
+		t.feed(s, ref, f)
+	}
+}
+
+// syn takes a SYN on a connection that is followed and reports whether that
+// is all there is to it.
+func (t *Tracker) syn(s *segment, ref uint32, f *flow) bool {
+	e := s.fromB
+	isn := s.seq + 1
+	if f.bits&(hasISN<<e) != 0 {
+		if f.isn[e] == isn {
+			s.seq++ // a copy; its data, if any, begins behind it
+			return false
+		}
+	} else if f.opening != 0 {
+		if h := &t.opens[f.opening-1].half[dirOf(f, e)]; !h.known || h.base == isn {
+			// The SYN came late.
+			h.base, h.known = isn, true
+			c := &t.opens[f.opening-1].conv
+			c.Half[dirOf(f, e)].SYN = true
+			c.Half[dirOf(f, e)].Midstream = false
+			f.isn[e] = isn
+			f.bits |= hasISN << e
+			s.seq++
+			return false
+		}
+	}
+	if s.flags&flagACK != 0 && f.bits&(sawRST|sawRSTb) == 0 && f.bits&(hasFIN|hasFINb) == 0 {
+		return true // an answer to a SYN that was not seen, on a living connection: a stray
+	}
+	t.end(ref, f, stream.EndReused)
+	t.onNew(s)
+	return true
+}
+
+// feed gives a segment to the opening of its connection.
+func (t *Tracker) feed(s *segment, ref uint32, f *flow) {
+	o := t.opens[f.opening-1]
+	d := dirOf(f, s.fromB)
+	hs, h := &o.half[d], &o.conv.Half[d]
+	h.Packets++
+	if len(s.payload) > 0 && !hs.stop && !h.Done {
+		if !hs.known {
+			if t.opt.Sign(s.payload) != stream.NoSign {
+				hs.base, hs.known = s.seq, true
+				h.Midstream = true
+			}
+		}
+		if hs.known && t.add(hs, h, s) && h.Contiguous() >= h.Want {
+			switch t.opt.Ask(&o.conv, d) {
+			case stream.Enough:
+				t.deliver(ref, f)
+				return
+			case stream.Refuse:
+				t.forget(ref, f)
+				return
+			}
+		}
+	}
+	if t.finished(f, o) {
+		t.deliver(ref, f)
+	}
+}
+
+// finished reports whether nothing more can come in either direction.
+func (t *Tracker) finished(f *flow, o *opening) bool {
+	if f.bits&(hasFIN|hasFINb) != hasFIN|hasFINb {
+		return false
+	}
+	for e := uint8(0); e < 2; e++ {
+		d := dirOf(f, e)
+		hs, h := &o.half[d], &o.conv.Half[d]
+		if hs.stop || h.Done {
+			continue
+		}
+		if !hs.known || uint32(h.Contiguous()) < f.fin[e]-hs.base {
+			return false
+		}
+	}
+	return true
+}
+
+// deliver hands the opening over.
+func (t *Tracker) deliver(ref uint32, f *flow) {
+	oref := f.opening
+	o := t.opens[oref-1]
+	c := &o.conv
+	gap := false
+	for d := range c.Half {
+		h := &c.Half[d]
+		e := uint8(d) ^ f.client
+		h.FIN = f.bits&(hasFIN<<e) != 0
+		h.RST = f.bits&(sawRST<<e) != 0
+		gap = gap || len(h.Gaps) > 0 && !h.Cut
+		if h.Full {
+			t.drops[PrefixLimit]++
+		}
+		if h.Conflict {
+			t.drops[Conflict]++
+		}
+	}
+	kept := t.sink.Opening(c)
+	if gap && kept {
+		t.drops[TCPGap]++
+	}
+	t.closeOpening(oref, o)
+	f.opening = 0
+	if !kept {
+		t.forget(ref, f)
+	}
+}
+
+// closeOpening gives the memory of an opening back.
+func (t *Tracker) closeOpening(oref uint32, o *opening) {
+	for d := range o.conv.Half {
+		h := &o.conv.Half[d]
+		t.pool.put(h.Data)
+		*h = stream.Half{Gaps: h.Gaps[:0], Marks: h.Marks[:0]}
+	}
+	o.conv = stream.Conversation{Half: o.conv.Half}
+	o.half = [2]half{}
+	o.flow = 0
+	t.free = append(t.free, oref)
+}
+
+// forget takes a flow out without a word.
+func (t *Tracker) forget(ref uint32, f *flow) {
+	if f.opening != 0 {
+		t.closeOpening(f.opening, t.opens[f.opening-1])
+	}
+	t.table.remove(f.tag, ref)
+	t.flows.release(ref)
+}
+
+// end hands over what is left of a connection and takes it out.
+func (t *Tracker) end(ref uint32, f *flow, why stream.End) {
+	if f.opening != 0 {
+		t.deliver(ref, f)
+		if f.bits&inUse == 0 {
+			return // it was none of ours
+		}
+	}
+	switch {
+	case f.bits&(sawRST|sawRSTb) != 0:
+		why = stream.EndRST
+	case f.bits&(hasFIN|hasFINb) == hasFIN|hasFINb:
+		why = stream.EndFIN
+	}
+	tot := stream.Totals{Packets: f.packets, Last: f.last, End: why}
+	tot.Bytes[stream.ToServer] = f.bytes[f.client]
+	tot.Bytes[stream.ToClient] = f.bytes[f.client^1]
+	t.sink.Closed(f.id, tot)
+	t.table.remove(f.tag, ref)
+	t.flows.release(ref)
+}
+
+// finish ends everything, in the order in which it began.
+func (t *Tracker) finish() {
+	type open struct {
+		id  uint64
+		ref uint32
+	}
+	var left []open
+	for ref := uint32(1); ref <= t.flows.used; ref++ {
+		if f := t.flows.get(ref); f.bits&inUse != 0 {
+			left = append(left, open{f.id, ref})
+		}
+	}
+	slices.SortFunc(left, func(a, b open) int { return cmp.Compare(a.id, b.id) })
+	for _, o := range left {
+		t.end(o.ref, t.flows.get(o.ref), stream.EndInput)
+	}
+}

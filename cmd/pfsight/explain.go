@@ -1,0 +1,255 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"pfsight/parse/iana"
+	"pfsight/report/render"
+	"pfsight/report/secrecy"
+)
+
+func newExplain(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "explain CODE ...",
+		Short: "Say what a code point, a reason or a field means, and why",
+		Long: `explain says what a code means and why, with its reference. A code is
+
+  a cipher suite    TLS_RSA_WITH_AES_128_CBC_SHA, ECDHE_RSA_WITH_AES_128_GCM_SHA256, 0xc02f
+  a group           x25519, P-256, X25519MLKEM768, 0x11ec
+  a reason          rsa_key_transport, weak_dh, ticket_issued
+  an alert          handshake_failure
+  reasons           all reasons, one a line
+  fields            the fields of the JSON record`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("explain what? For example: pfsight explain rsa_key_transport")
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			for i, code := range args {
+				if i > 0 {
+					fmt.Fprintln(a.stdout)
+				}
+				if err := explain(a.stdout, code); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}
+
+// explain writes what code means, whatever kind of code it is.
+func explain(w io.Writer, code string) error {
+	switch code {
+	case "reasons":
+		for r := range secrecy.NumReasons {
+			d := r.Doc()
+			fmt.Fprintf(w, "%-27s %s\n", d.Code, d.Title)
+		}
+		return nil
+	case "fields":
+		for _, f := range render.Fields {
+			fmt.Fprintf(w, "%s (%s)\n    %s\n    absent: %s\n", f.Name, f.Type, f.Meaning, f.Absent)
+		}
+		return nil
+	}
+	found := false
+	if r, ok := secrecy.LookupReason(strings.ToLower(code)); ok {
+		explainReason(w, r)
+		found = true
+	}
+	n, numErr := strconv.ParseUint(code, 0, 16)
+	if s, ok := iana.LookupSuite(code); ok || numErr == nil && iana.CipherSuite(n).Known() {
+		if !ok {
+			s = iana.CipherSuite(n)
+		}
+		explainSuite(w, s)
+		found = true
+	}
+	if g, ok := iana.LookupGroup(code); ok || numErr == nil && iana.Group(n).Known() {
+		if !ok {
+			g = iana.Group(n)
+		}
+		if found {
+			fmt.Fprintln(w)
+		}
+		explainGroup(w, g)
+		found = true
+	}
+	if al, ok := iana.LookupAlert(code); ok {
+		fmt.Fprintf(w, "%s: alert %d of the TLS Alerts registry\n", al, uint8(al))
+		found = true
+	}
+	for _, k := range iana.KeyExchanges() {
+		if !found && strings.EqualFold(k.String(), code) {
+			text, v, why := secrecy.Family(k)
+			fmt.Fprintf(w, "%s: a key exchange\n", k)
+			para(w, text)
+			fmt.Fprintf(w, "  forward secrecy: %s (%s)\n", v, why)
+			found = true
+		}
+	}
+	if found {
+		return nil
+	}
+	if numErr == nil {
+		fmt.Fprintf(w, "0x%04x: no cipher suite and no group is registered with this number\n", n)
+		return nil
+	}
+	if near := suggestions(code); len(near) > 0 {
+		return fmt.Errorf("explain %q: not known; did you mean %s?", code, strings.Join(near, ", "))
+	}
+	return fmt.Errorf("explain %q: not known; see 'pfsight explain reasons'", code)
+}
+
+func explainReason(w io.Writer, r secrecy.Reason) {
+	d := r.Doc()
+	fmt.Fprintf(w, "%s: %s\n", d.Code, d.Title)
+	para(w, d.Meaning)
+	if d.Advice != "" {
+		para(w, "What to do: "+d.Advice)
+	}
+	if len(d.References) > 0 {
+		para(w, "Reference: "+strings.Join(d.References, "; "))
+	}
+}
+
+func explainSuite(w io.Writer, s iana.CipherSuite) {
+	i := s.Info()
+	fmt.Fprintf(w, "%s (0x%04x): cipher suite\n", s, uint16(s))
+	text, v, why := secrecy.Family(i.KeyExchange)
+	row := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(w, "  %-16s %s\n", name, value)
+		}
+	}
+	switch {
+	case i.KeyExchange == iana.KexTLS13 && i.NoEncryption:
+		row("forward secrecy", "no (null_encryption)")
+		row("key exchange", "TLS 1.3: the key_share decides; but nothing is encrypted")
+	case i.KeyExchange == iana.KexTLS13:
+		row("forward secrecy", "yes with a key_share, no without (psk_ke)")
+		row("key exchange", "TLS 1.3: not part of the suite")
+	case i.Kind == "grease" || i.Kind == "scsv":
+		row("meaning", "a signal in a ClientHello; it cannot be selected")
+	case i.NoEncryption:
+		row("forward secrecy", "no (null_encryption)")
+		row("key exchange", i.KeyExchange.String()+": "+text)
+	default:
+		verdict := v.String() + " (" + why.String() + ")"
+		if v == secrecy.Yes {
+			verdict += "; conditional when resumed"
+		}
+		row("forward secrecy", verdict)
+		row("key exchange", i.KeyExchange.String()+": "+text)
+	}
+	row("authentication", i.Authentication)
+	row("encryption", i.Encryption)
+	row("MAC or hash", i.MAC)
+	if i.Export {
+		row("export grade", "yes")
+	}
+	row("in TLS 1.2", i.RFC10015Text())
+	row("recommended", map[string]string{"Y": "yes", "N": "no", "D": "discouraged"}[i.Recommended])
+	row("reference", strings.ReplaceAll(strings.Trim(i.Reference, "[]"), "][", ", "))
+}
+
+func explainGroup(w io.Writer, g iana.Group) {
+	i := g.Info()
+	kind := map[string]string{
+		"ec": "elliptic curve", "ff": "finite field", "pq": "post-quantum KEM", "hybrid": "classical and post-quantum together", "grease": "GREASE: reserved, never real",
+	}[i.Kind]
+	fmt.Fprintf(w, "%s (0x%04x): group, %s\n", g, uint16(g), kind)
+	if i.Kind != "grease" {
+		pq := "no: a recording can be opened by a quantum computer later"
+		if i.PostQuantum {
+			pq = "yes"
+		}
+		fmt.Fprintf(w, "  forward secrecy  yes: the values are made for each connection\n  post-quantum     %s\n", pq)
+	}
+	if i.SecurityBits > 0 {
+		fmt.Fprintf(w, "  strength         about %d bits, classical\n", i.SecurityBits)
+	}
+	if i.Reference != "" {
+		fmt.Fprintf(w, "  reference        %s\n", strings.ReplaceAll(strings.Trim(i.Reference, "[]"), "][", ", "))
+	}
+}
+
+// para writes text in lines of at most 80 columns.
+func para(w io.Writer, text string) {
+	line := " "
+	for _, word := range strings.Fields(text) {
+		if len(line)+1+len(word) > 80 {
+			fmt.Fprintln(w, line)
+			line = " "
+		}
+		line += " " + word
+	}
+	fmt.Fprintln(w, line)
+}
+
+// suggestions returns known codes that are like code.
+func suggestions(code string) []string {
+	code = strings.ToLower(code)
+	type near struct {
+		name string
+		d    int
+	}
+	var list []near
+	add := func(name string) {
+		l := strings.ToLower(name)
+		switch d := distance(code, l); {
+		case len(code) >= 4 && strings.Contains(l, code):
+			list = append(list, near{name, 0})
+		case d <= max(1, len(code)/4):
+			list = append(list, near{name, d})
+		}
+	}
+	for r := range secrecy.NumReasons {
+		add(r.String())
+	}
+	for i := range iana.Groups() {
+		add(iana.Groups()[i].Name)
+	}
+	for i := range iana.Suites() {
+		add(iana.Suites()[i].Name)
+	}
+	slices.SortStableFunc(list, func(a, b near) int { return a.d - b.d })
+	var out []string
+	for _, n := range list[:min(3, len(list))] {
+		out = append(out, n.name)
+	}
+	return out
+}
+
+// distance is Levenshtein's, of strings short enough for it.
+func distance(a, b string) int {
+	if len(a) > 64 || len(b) > 64 {
+		return 64
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diag := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			d := diag
+			if a[i] != b[j] {
+				d++
+			}
+			diag = row[j+1]
+			row[j+1] = min(d, diag+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}

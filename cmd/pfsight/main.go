@@ -1,0 +1,30 @@
+// Command pfsight reads packet captures and says which TLS connections in
+// them used forward-secret key exchange, which did not, and why.
+//
+//	files -> capture -> parse -> report -> render -> stdout
+//	         who, when   what     what it
+//	         and bytes   was said means
+package main
+
+import (
+	"io"
+	"os"
+)
+
+// Exit codes.
+const (
+	exitDone       = 0 // done
+	exitNo         = 1 // the answer is no, where that was asked for
+	exitFailed     = 2 // could not do it: usage, or nothing readable
+	exitIncomplete = 3 // done, but the input was incomplete
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// run is the program: it returns the exit code.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	app := &app{stdin: stdin, stdout: stdout, stderr: stderr}
+	root := newRoot(app)
+	root.SetArgs(args)
+	return app.execute(root)
+}

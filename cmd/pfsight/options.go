@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/term"
+
+	"pfsight/capture/filter"
+	"pfsight/report/render"
+)
+
+// options are the flags of read, checked and resolved.
+type options struct {
+	paths       []string
+	recursive   bool
+	count       uint64
+	filter      string
+	connections bool
+	format      string
+	output      string
+	quiet       bool
+	render      render.Options
+}
+
+var formats = []string{"table", "markdown", "json", "jsonl", "csv"}
+
+// options resolves what was typed. Its errors say what to do instead.
+func (f *readFlags) options(a *app, args []string) (*options, error) {
+	o := &options{
+		paths: slices.Concat(f.files, args), recursive: f.recursive, count: f.count, filter: f.filter,
+		connections: f.connections, format: f.format, output: f.output, quiet: f.quiet,
+	}
+	if len(o.paths) == 0 {
+		return nil, usagef("no capture named: pfsight FILE, or - for standard input")
+	}
+	stdins := 0
+	for _, p := range o.paths {
+		if p == "-" {
+			stdins++
+		}
+	}
+	if stdins > 1 {
+		return nil, usagef("standard input (-) can be read once")
+	}
+	if !slices.Contains(formats, o.format) {
+		return nil, usagef("--format %q: choose one of %s", o.format, strings.Join(formats, ", "))
+	}
+	if o.filter != "" {
+		if err := filter.Validate(o.filter); err != nil {
+			return nil, usagef("-f: %w", err)
+		}
+	}
+	if f.top < 1 {
+		return nil, usagef("--top %d: show at least 1 row", f.top)
+	}
+	if f.width != 0 && f.width < 40 {
+		return nil, usagef("--width %d: use at least 40 columns", f.width)
+	}
+	tty := o.output == "" && isTerminal(a.stdout)
+	o.render.Top = f.top
+	o.render.Width = f.width
+	if o.render.Width == 0 && tty {
+		if w, _, err := term.GetSize(int(a.stdout.(*os.File).Fd())); err == nil {
+			o.render.Width = max(w, 40)
+		}
+	}
+	switch f.color {
+	case "auto":
+		o.render.Color = tty && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	case "always":
+		o.render.Color = os.Getenv("NO_COLOR") == ""
+	case "never":
+	default:
+		return nil, usagef("--color %q: choose auto, always or never", f.color)
+	}
+	o.render.ASCII = tty && !utf8Locale()
+	return o, nil
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// utf8Locale reports whether the terminal shows more than ASCII, as far as
+// the environment says.
+func utf8Locale() bool {
+	for _, v := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if s := os.Getenv(v); s != "" {
+			s = strings.ToLower(s)
+			return strings.Contains(s, "utf-8") || strings.Contains(s, "utf8")
+		}
+	}
+	return false
+}
+
+// open opens the output, before the first packet is read.
+func (o *options) open(a *app) (io.Writer, func() error, error) {
+	if o.output == "" {
+		return a.stdout, func() error { return nil }, nil
+	}
+	f, err := os.Create(o.output)
+	if err != nil {
+		return nil, nil, fmt.Errorf("writing the result: %w", err)
+	}
+	return f, f.Close, nil
+}

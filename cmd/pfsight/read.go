@@ -1,0 +1,56 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// readFlags are what was typed; options are what it means.
+type readFlags struct {
+	files       []string
+	recursive   bool
+	count       uint64
+	filter      string
+	connections bool
+	format      string
+	output      string
+	color       string
+	width       int
+	top         int
+	jobs        int
+	quiet       bool
+	noNames     bool
+}
+
+func (f *readFlags) register(s *pflag.FlagSet) {
+	s.StringArrayVarP(&f.files, "read", "r", nil, "read `FILE`, as if it were an argument; may be repeated")
+	s.BoolVar(&f.recursive, "recursive", false, "go into the folders of a folder")
+	s.Uint64VarP(&f.count, "count", "c", 0, "stop after `N` packets (default: read all)")
+	s.StringVarP(&f.filter, "filter", "f", "", "look only at packets that match the tcpdump `EXPR`")
+	s.BoolVar(&f.connections, "connections", false, "show the connections, not the summary")
+	s.StringVar(&f.format, "format", "table", "`FORMAT` of the output: table, markdown, json, jsonl, csv;\nthe last three are always of connections")
+	s.StringVarP(&f.output, "output", "o", "", "write the result to `FILE` (default: standard output)")
+	s.StringVar(&f.color, "color", "auto", "`WHEN` to use colour: auto, always, never")
+	s.IntVar(&f.width, "width", 0, "columns of the output (default: the terminal's, else 80)")
+	s.IntVar(&f.top, "top", 10, "show the first `N` rows of a list")
+	s.BoolVarP(&f.quiet, "quiet", "q", false, "no progress and no warnings on standard error")
+	s.BoolVarP(&f.noNames, "no-names", "n", false, "accepted for tcpdump's sake: names are never looked up")
+	_ = s.MarkHidden("no-names")
+}
+
+func newRead(a *app) *cobra.Command {
+	var f readFlags
+	cmd := &cobra.Command{
+		Use:   "read [flags] FILE|DIR|- ...",
+		Short: "Read captures and report on their TLS connections (the default)",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			opt, err := f.options(a, args)
+			if err != nil {
+				return err
+			}
+			return a.read(cmd.Context(), opt)
+		},
+	}
+	f.register(cmd.Flags())
+	return cmd
+}

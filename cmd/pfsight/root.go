@@ -1,0 +1,80 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// An app is one run of the program: its streams and its exit code.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	code           int
+}
+
+// warn tells the operator something; it never goes to stdout.
+func (a *app) warn(format string, args ...any) {
+	fmt.Fprintf(a.stderr, "pfsight: %s\n", fmt.Sprintf(format, args...))
+}
+
+// usageError is an error of how the program was called.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+func (a *app) execute(root *cobra.Command) int {
+	err := root.Execute()
+	switch {
+	case err == nil:
+		return a.code
+	case errors.Is(err, syscall.EPIPE), errors.Is(err, io.ErrClosedPipe):
+		return exitDone // the reader, such as head, has what it wanted
+	}
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		a.warn("%s", line)
+	}
+	if errors.As(err, &usageError{}) || strings.HasPrefix(err.Error(), "unknown command") {
+		fmt.Fprintln(a.stderr, "Try 'pfsight --help'.")
+	}
+	return exitFailed
+}
+
+func newRoot(a *app) *cobra.Command {
+	read := newRead(a)
+	root := &cobra.Command{
+		Use:   "pfsight [flags] FILE|DIR|- ...",
+		Short: "Which TLS connections were forward secret, which were not, and why",
+		Long: `pfsight reads packet captures, follows the TLS handshakes in them, and says
+which connections used forward-secret key exchange, which did not, and why.
+
+It reads pcap and pcapng, plain or compressed (gzip, zstd, xz, lz4), from
+files, folders and standard input (-), in capture-time order.
+
+"pfsight FILE" is the same as "pfsight read FILE".`,
+		Example: `  pfsight capture.pcap
+  pfsight --connections capture.pcap.gz
+  pfsight --format jsonl -f 'tcp port 443' captures/ > connections.jsonl
+  pfsight explain rsa_key_transport`,
+		Args:          cobra.ArbitraryArgs,
+		RunE:          read.RunE,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Version:       version(),
+	}
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.Flags().AddFlagSet(read.Flags())
+	root.Flags().SortFlags, read.Flags().SortFlags = false, false
+	root.AddCommand(read, newExplain(a))
+	root.SetVersionTemplate("pfsight {{.Version}}\n")
+	return root
+}

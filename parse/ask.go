@@ -1,0 +1,166 @@
+package parse
+
+import (
+	"encoding/binary"
+
+	"pfsight/capture/stream"
+	"pfsight/parse/iana"
+)
+
+// Bits of stream.Note.State: what the records of a half have shown.
+const (
+	askSeen  = 1 << iota // a record that is one of TLS
+	askHello             // a ClientHello, or a ServerHello that is no HelloRetryRequest
+	askEarly             // the ClientHello offers early data
+	askCCS               // ChangeCipherSpec
+	askShift = 8         // from here on: how many
+)
+
+// maxEarly is how many records of the client are passed over while the
+// ServerHello has not come; behind that nothing of a handshake is expected.
+const maxEarly = 64
+
+// Ask is the stream.Asker of TLS over TCP. It walks the record headers of
+// Half[d], each once, and knows that a handshake is over by what follows it:
+// in TLS <= 1.2 the encrypted Finished after the ChangeCipherSpec, in TLS 1.3
+// the first encrypted record of the server after its hello and of the client
+// after that.
+func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
+	h, other := &c.Half[d], &c.Half[d.Opposite()]
+	b := h.Data[:h.Contiguous()]
+	if h.Note.Offset == 0 && len(b) > 0 && b[0]&0x80 != 0 {
+		n, s := sslv2Hello(b)
+		switch {
+		case s == needMore:
+			h.Want = 11
+			return stream.More
+		case s == have && len(b) < 2+n:
+			h.Want = 2 + n
+			return stream.More
+		case s == have:
+			h.Note.Offset = 2 + n
+			h.Note.State |= askSeen | askHello
+		}
+	}
+	for !h.Done {
+		r, s := nextRecord(b, h.Note.Offset)
+		if s == notTLS {
+			if h.Note.State&askSeen == 0 && other.Note.State&askSeen == 0 {
+				return stream.Refuse
+			}
+			h.Done = true
+			if h.Note.State&askSeen == 0 {
+				return stream.Enough // an answer in another language
+			}
+			break
+		}
+		if s == needMore {
+			h.Want = h.Note.Offset + recordHeader
+			return more(h, other)
+		}
+		if r.to > len(b) {
+			h.Want = r.to
+			return more(h, other)
+		}
+		h.Note.State |= askSeen
+		h.Note.Offset = r.to
+		if look(h, other, r, b[r.from:r.to]) {
+			h.Done = true
+		}
+	}
+	return more(h, other)
+}
+
+func more(h, other *stream.Half) stream.Verdict {
+	if h.Done && other.Done {
+		return stream.Enough
+	}
+	return stream.More
+}
+
+// look reads one record and reports whether nothing more of its half is
+// wanted.
+func look(h, other *stream.Half, r record, body []byte) bool {
+	st := &h.Note.State
+	switch r.typ {
+	case recHandshake:
+		typ, whole := plainMessage(body)
+		if *st&askCCS != 0 && !(whole && (typ == msgClientHello || typ == msgServerHello)) {
+			return true // Finished
+		}
+		switch typ {
+		case msgClientHello:
+			*st |= askHello
+			if offersEarlyData(body) {
+				*st |= askEarly
+			}
+		case msgServerHello:
+			if !isRetry(body) {
+				*st |= askHello
+			}
+		}
+	case recCCS:
+		*st |= askCCS
+	case recAlert:
+		if len(body) == 2 && *st&askCCS == 0 && body[0] != 2 && body[1] != byte(iana.AlertCloseNotify) {
+			return false // a warning
+		}
+		if other.Note.State&askSeen != 0 && len(body) == 2 && *st&askCCS == 0 {
+			other.Done = true // the other side has nothing to add
+		}
+		return true
+	case recData:
+		if *st&askEarly == 0 || other.Note.State&askHello != 0 {
+			return true
+		}
+		*st += 1 << askShift
+		return *st>>askShift >= maxEarly
+	case recHeartbeat:
+	}
+	return false
+}
+
+// plainMessage returns the type of the handshake message that a record begins
+// with, and whether its length fits: an encrypted one looks like that once in
+// millions.
+func plainMessage(b []byte) (typ uint8, whole bool) {
+	if len(b) < 4 {
+		return 0, false
+	}
+	n := int(b[1])<<16 | int(b[2])<<8 | int(b[3])
+	return b[0], n+4 == len(b) || n+4 > len(b) && n < 1<<17 && len(b) > 512
+}
+
+// retryRandom is the Random of a HelloRetryRequest, RFC 8446 section 4.1.3.
+const retryRandom = "\xCF\x21\xAD\x74\xE5\x9A\x61\x11\xBE\x1D\x8C\x02\x1E\x65\xB8\x91" +
+	"\xC2\xA2\x11\x16\x7A\xBB\x8C\x5E\x07\x9E\x09\xE2\xC8\xA8\x33\x9C"
+
+func isRetry(b []byte) bool {
+	return len(b) >= 38 && string(b[6:38]) == retryRandom
+}
+
+// offersEarlyData looks for the extension early_data in a ClientHello that
+// begins here; one that is longer than its record is looked at as far as it
+// goes.
+func offersEarlyData(b []byte) bool {
+	i := 38
+	if len(b) <= i {
+		return false
+	}
+	i += 1 + int(b[i])
+	if len(b) < i+2 {
+		return false
+	}
+	i += 2 + int(binary.BigEndian.Uint16(b[i:]))
+	if len(b) <= i {
+		return false
+	}
+	i += 1 + int(b[i]) + 2
+	for i+4 <= len(b) {
+		if binary.BigEndian.Uint16(b[i:]) == uint16(iana.ExtEarlyData) {
+			return true
+		}
+		i += 4 + int(binary.BigEndian.Uint16(b[i+2:]))
+	}
+	return false
+}

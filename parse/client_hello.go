@@ -1,0 +1,243 @@
+package parse
+
+import (
+	"golang.org/x/crypto/cryptobyte"
+
+	"pfsight/capture/stream"
+	"pfsight/parse/iana"
+)
+
+// clientHello takes a ClientHello message. All of them are looked at up to a
+// limit, since one may follow a HelloRetryRequest.
+func (p *Parser) clientHello(m message) {
+	i := min(p.nHello, maxHellos-1)
+	h := &p.hellos[i]
+	*h = ClientHello{
+		CipherSuites: h.CipherSuites[:0], Extensions: h.Extensions[:0], ALPN: h.ALPN[:0], Versions: h.Versions[:0],
+		Groups: h.Groups[:0], SignatureSchemes: h.SignatureSchemes[:0], KeyShares: h.KeyShares[:0], PSKs: h.PSKs[:0],
+		Offset: m.off, Length: m.length, Incomplete: m.cut(),
+	}
+	h.Mark = p.half.Completed(m.off, m.end)
+	h.Split = p.half.Split(m.off, m.end)
+	p.nHello = i + 1
+	h.unmarshal(p, &m)
+}
+
+// unmarshal reads RFC 8446 section 4.1.2 as far as it goes.
+func (h *ClientHello) unmarshal(p *Parser, m *message) {
+	const name = "client_hello"
+	s := cryptobyte.String(m.body)
+	// ProtocolVersion legacy_version; Random random; opaque
+	// legacy_session_id<0..32>;
+	if !s.ReadUint16((*uint16)(&h.LegacyVersion)) || !s.ReadBytes(&h.Random, 32) || !readUint8Prefixed(&s, &h.SessionID) {
+		p.malformed(m, s, name, "random or session_id")
+		return
+	}
+	if len(h.SessionID) > 32 {
+		p.malformed(m, s, name, "session_id")
+	}
+	// CipherSuite cipher_suites<2..2^16-2>;
+	var suites cryptobyte.String
+	if !s.ReadUint16LengthPrefixed(&suites) {
+		p.malformed(m, s, name, "cipher_suites")
+		return
+	}
+	h.CipherSuites = appendUint16s(h.CipherSuites, &suites)
+	if !suites.Empty() || len(h.CipherSuites) == 0 {
+		p.malformed(m, suites, name, "cipher_suites")
+	}
+	// opaque legacy_compression_methods<1..2^8-1>;
+	if !readUint8Prefixed(&s, &h.Compression) {
+		p.malformed(m, s, name, "compression_methods")
+		return
+	}
+	if s.Empty() {
+		return // no extensions, RFC 5246 section 7.4.1.2
+	}
+	// Extension extensions<8..2^16-1>;
+	var exts cryptobyte.String
+	rest := s
+	if !s.ReadUint16LengthPrefixed(&exts) {
+		p.malformed(m, rest, name, "extensions")
+		// What is there of them is read all the same.
+		if !rest.Skip(2) {
+			return
+		}
+		exts = rest
+	}
+	if !s.Empty() && !m.cut() {
+		p.malformed(m, s, name, "trailing bytes")
+	}
+	for !exts.Empty() {
+		var e Extension
+		var data cryptobyte.String
+		before := exts
+		if !exts.ReadUint16((*uint16)(&e.Type)) || !exts.ReadUint16LengthPrefixed(&data) {
+			p.malformed(m, before, name, "extensions")
+			return
+		}
+		e.Data = data
+		h.Extensions = append(h.Extensions, e)
+		if at := data; !h.extension(e.Type, &data) || !data.Empty() {
+			p.malformed(m, at, name, extensionField(e.Type))
+		}
+	}
+}
+
+// extension reads one extension of a ClientHello into h and reports whether
+// it is well-formed so far; bytes that it leaves are trailing ones.
+func (h *ClientHello) extension(t iana.ExtensionType, s *cryptobyte.String) bool {
+	switch t {
+	case iana.ExtServerName:
+		// RFC 6066 section 3: ServerName server_name_list<1..2^16-1>.
+		var list cryptobyte.String
+		if !s.ReadUint16LengthPrefixed(&list) || list.Empty() {
+			return false
+		}
+		for !list.Empty() {
+			var typ uint8
+			var name cryptobyte.String
+			if !list.ReadUint8(&typ) || !list.ReadUint16LengthPrefixed(&name) {
+				return false
+			}
+			if typ == 0 && !h.HasServerName {
+				h.HasServerName, h.ServerName = true, name
+			}
+		}
+	case iana.ExtALPN:
+		// RFC 7301 section 3.1: ProtocolName protocol_name_list<2..2^16-1>.
+		var list cryptobyte.String
+		if !s.ReadUint16LengthPrefixed(&list) {
+			return false
+		}
+		for !list.Empty() {
+			var name cryptobyte.String
+			if !list.ReadUint8LengthPrefixed(&name) {
+				return false
+			}
+			h.ALPN = append(h.ALPN, name)
+		}
+	case iana.ExtSupportedVersions:
+		// RFC 8446 section 4.2.1: ProtocolVersion versions<2..254>.
+		var list cryptobyte.String
+		if !s.ReadUint8LengthPrefixed(&list) {
+			return false
+		}
+		h.Versions = appendUint16s(h.Versions, &list)
+		return list.Empty()
+	case iana.ExtSupportedGroups:
+		// RFC 8422 section 5.1.1: NamedCurve named_curve_list<2..2^16-1>.
+		var list cryptobyte.String
+		if !s.ReadUint16LengthPrefixed(&list) {
+			return false
+		}
+		h.HasGroups = true
+		h.Groups = appendUint16s(h.Groups, &list)
+		return list.Empty()
+	case iana.ExtPointFormats:
+		return readUint8Prefixed(s, &h.PointFormats)
+	case iana.ExtSignatureAlgorithms:
+		// RFC 8446 section 4.2.3: SignatureScheme supported_signature_algorithms<2..2^16-2>.
+		var list cryptobyte.String
+		if !s.ReadUint16LengthPrefixed(&list) {
+			return false
+		}
+		h.SignatureSchemes = appendUint16s(h.SignatureSchemes, &list)
+		return list.Empty()
+	case iana.ExtKeyShare, iana.ExtKeyShareDraft:
+		// RFC 8446 section 4.2.8: KeyShareEntry client_shares<0..2^16-1>.
+		var list cryptobyte.String
+		if !s.ReadUint16LengthPrefixed(&list) {
+			return false
+		}
+		h.HasKeyShare = true
+		for !list.Empty() {
+			var k KeyShare
+			var data cryptobyte.String
+			if !list.ReadUint16((*uint16)(&k.Group)) || !list.ReadUint16LengthPrefixed(&data) {
+				return false
+			}
+			k.Data = data
+			h.KeyShares = append(h.KeyShares, k)
+		}
+	case iana.ExtPSKModes:
+		// RFC 8446 section 4.2.9: PskKeyExchangeMode ke_modes<1..255>.
+		return readUint8Prefixed(s, &h.PSKModes)
+	case iana.ExtPreSharedKey:
+		// RFC 8446 section 4.2.11: PskIdentity identities<7..2^16-1>; binders.
+		var ids, binders cryptobyte.String
+		if !s.ReadUint16LengthPrefixed(&ids) {
+			return false
+		}
+		h.HasPSK = true
+		for !ids.Empty() {
+			var k PSK
+			var id cryptobyte.String
+			if !ids.ReadUint16LengthPrefixed(&id) || !ids.ReadUint32(&k.ObfuscatedAge) {
+				return false
+			}
+			k.Identity = id
+			h.PSKs = append(h.PSKs, k)
+		}
+		return s.ReadUint16LengthPrefixed(&binders)
+	case iana.ExtEarlyData:
+		h.EarlyData = true
+	case iana.ExtSessionTicket:
+		// RFC 5077 section 3.2: the ticket is the whole extension.
+		h.HasTicket, h.Ticket = true, *s
+		s.Skip(len(*s))
+	case iana.ExtExtendedMasterSecret:
+		h.ExtendedMaster = true
+	case iana.ExtEncryptThenMAC:
+		h.EncryptThenMAC = true
+	case iana.ExtRenegotiationInfo:
+		h.RenegotiationInfo = true
+		s.Skip(len(*s))
+	case iana.ExtCookie:
+		h.Cookie = true
+		s.Skip(len(*s))
+	case iana.ExtECH:
+		h.ECH = true
+		s.Skip(len(*s))
+	default:
+		s.Skip(len(*s))
+	}
+	return true
+}
+
+// sslv2 reads a ClientHello in SSL 2.0's form for later versions, RFC 5246
+// appendix E.2, and returns where the records begin.
+func (p *Parser) sslv2(half *stream.Half) int {
+	b := half.Data[:half.Contiguous()]
+	if len(b) == 0 || b[0]&0x80 == 0 {
+		return 0
+	}
+	n, st := sslv2Hello(b)
+	if st != have || len(b) < 2+n || b[3] != 3 {
+		return 0
+	}
+	h := &p.hellos[0]
+	*h = ClientHello{
+		CipherSuites: h.CipherSuites[:0], Extensions: h.Extensions[:0], ALPN: h.ALPN[:0], Versions: h.Versions[:0],
+		Groups: h.Groups[:0], SignatureSchemes: h.SignatureSchemes[:0], KeyShares: h.KeyShares[:0], PSKs: h.PSKs[:0],
+		Length: n, Mark: half.Completed(0, 2+n), Split: half.Split(0, 2+n),
+	}
+	p.nHello = 1
+	p.hs.ClientSeen = true
+	// uint8 msg_type; Version version; uint16 cipher_spec_length,
+	// session_id_length, challenge_length; the three.
+	s := cryptobyte.String(b[3 : 2+n])
+	var nSuites, nSession, nChallenge uint16
+	var suites, session, challenge []byte
+	if !s.ReadUint16((*uint16)(&h.LegacyVersion)) || !s.ReadUint16(&nSuites) || !s.ReadUint16(&nSession) || !s.ReadUint16(&nChallenge) ||
+		!s.ReadBytes(&suites, int(nSuites)) || !s.ReadBytes(&session, int(nSession)) || !s.ReadBytes(&challenge, int(nChallenge)) {
+		return 0 // sslv2Hello has looked at the lengths
+	}
+	h.SessionID, h.Random = session, challenge
+	for i := 0; i+3 <= len(suites); i += 3 {
+		if suites[i] == 0 { // the others are SSL 2.0's own kinds
+			h.CipherSuites = append(h.CipherSuites, iana.CipherSuite(suites[i+1])<<8|iana.CipherSuite(suites[i+2]))
+		}
+	}
+	return 2 + n
+}

@@ -1,0 +1,236 @@
+// Package parse says what was said: it turns the opening of a conversation
+// into a Handshake. It names things from the registries and never says good
+// or bad. Everything it reads is hostile: nothing here panics, every length
+// is checked by construction, and what is malformed becomes a Problem while
+// the rest of the message survives.
+package parse
+
+import (
+	"pfsight/capture/stream"
+	"pfsight/parse/iana"
+)
+
+// A Protocol is the way the handshake was carried.
+type Protocol uint8
+
+// The protocols.
+const (
+	TLS Protocol = iota
+	DTLS
+	QUIC
+)
+
+func (p Protocol) String() string {
+	switch p {
+	case DTLS:
+		return "dtls"
+	case QUIC:
+		return "quic"
+	}
+	return "tls"
+}
+
+// A Handshake is what two endpoints said to agree on keys. A nil message was
+// not seen. Messages alias the conversation's bytes and the Parser that made
+// them: a Handshake is valid until the Parser's next call, and what must live
+// longer is to be copied.
+type Handshake struct {
+	Protocol Protocol
+	// Swapped says that the endpoint which the transport showed as server
+	// sent the ClientHello (or its counterpart): Half[ToClient] is the
+	// client's.
+	Swapped bool
+
+	ClientHello  *ClientHello // the last one before the ServerHello
+	FirstHello   *ClientHello // the one answered by HelloRetryRequest, else nil
+	RetryRequest *ServerHello // HelloRetryRequest, RFC 8446 section 4.1.4
+	ServerHello  *ServerHello
+
+	Certificates       [][]byte // of the server, DER, leaf first; TLS <= 1.2
+	CertificatesSeen   bool     // a server Certificate message was seen, even an empty one
+	ServerKeyExchange  *ServerKeyExchange
+	CertificateRequest bool // TLS <= 1.2
+	ServerHelloDone    bool
+
+	ClientCertificates     [][]byte // DER, leaf first; TLS <= 1.2
+	ClientCertificatesSeen bool     // a client Certificate message was seen, even an empty one
+	ClientKeyExchange      *ClientKeyExchange
+	CertificateVerify      bool
+
+	Ticket *NewSessionTicket // TLS <= 1.2
+
+	ClientFinished bool // TLS <= 1.2: the client's ChangeCipherSpec and an encrypted handshake record after it. TLS 1.3: an encrypted record after the ServerHello that is no alert by its length
+	ServerFinished bool // the same of the server
+	ClientCCS      bool // ChangeCipherSpec seen (in TLS 1.3: the compatibility record)
+	ServerCCS      bool
+	// EarlyDataSent says that the client sent application data before the
+	// ServerHello, RFC 8446 section 2.3.
+	EarlyDataSent bool
+	// ApplicationData says that a record of application data was seen from
+	// either side after its Finished, which only TLS <= 1.2 shows.
+	ApplicationData bool
+
+	Alerts   []Alert // in the clear, in the order of their halves
+	Problems []Problem
+
+	ClientSeen bool // any handshake message of the client was seen
+	ServerSeen bool // any handshake message of the server was seen
+}
+
+// Version returns the negotiated version: supported_versions of the
+// ServerHello if it is there, else its legacy_version (RFC 8446 section
+// 4.2.1). Without a ServerHello it is 0.
+func (h *Handshake) Version() iana.Version {
+	if h.ServerHello == nil {
+		return 0
+	}
+	return h.ServerHello.Version()
+}
+
+// An Alert is an alert record in the clear (RFC 8446 section 6).
+type Alert struct {
+	From  stream.Dir // ToServer: sent by the client (after Swapped is applied)
+	Fatal bool
+	Code  iana.Alert
+	// Encrypted says that Level and Code could not be read: the record was
+	// sent after the keys changed.
+	Encrypted bool
+	Packet    uint64
+}
+
+// A Problem is something malformed: where (an offset into the half's bytes),
+// which field, and what. It never stops the reading of what follows it.
+type Problem struct {
+	From   stream.Dir
+	Offset int
+	Field  string // such as "client_hello.extensions.server_name"
+	What   string // such as "trailing bytes"
+}
+
+// A ClientHello is RFC 8446 section 4.1.2, RFC 5246 section 7.4.1.2.
+type ClientHello struct {
+	LegacyVersion iana.Version
+	Random        []byte // 32 bytes
+	SessionID     []byte // 0 to 32 bytes
+	CipherSuites  []iana.CipherSuite
+	Compression   []byte
+	Extensions    []Extension // every one, in wire order
+
+	HasServerName     bool
+	ServerName        []byte   // RFC 6066 section 3, first host_name, as sent
+	ALPN              [][]byte // RFC 7301
+	Versions          []iana.Version
+	Groups            []iana.Group
+	HasGroups         bool
+	PointFormats      []byte
+	SignatureSchemes  []iana.SignatureScheme
+	KeyShares         []KeyShare
+	HasKeyShare       bool
+	PSKModes          []uint8 // RFC 8446 section 4.2.9: 0 psk_ke, 1 psk_dhe_ke
+	PSKs              []PSK
+	HasPSK            bool
+	EarlyData         bool
+	HasTicket         bool
+	Ticket            []byte // RFC 5077 session_ticket; empty asks for one
+	ExtendedMaster    bool   // RFC 7627
+	EncryptThenMAC    bool   // RFC 7366
+	RenegotiationInfo bool   // RFC 5746
+	Cookie            bool   // RFC 8446 section 4.2.2
+	ECH               bool   // encrypted_client_hello, outer or GREASE: an observer cannot tell
+
+	Offset int         // of the handshake message in its half
+	Length int         // of the message's body
+	Mark   stream.Mark // the packet that completed the message
+	Split  bool        // the message came in more than one packet
+	// Incomplete says that the end of the message was not seen: what is absent
+	// may only be missing.
+	Incomplete bool
+}
+
+// An Extension is one extension as sent.
+type Extension struct {
+	Type iana.ExtensionType
+	Data []byte
+}
+
+// A KeyShare is an entry of key_share, RFC 8446 section 4.2.8.
+type KeyShare struct {
+	Group iana.Group
+	Data  []byte
+}
+
+// A PSK is an identity of pre_shared_key, RFC 8446 section 4.2.11.
+type PSK struct {
+	Identity      []byte
+	ObfuscatedAge uint32 // 0 for an external PSK
+}
+
+// A ServerHello is RFC 8446 section 4.1.3; a HelloRetryRequest is one too.
+type ServerHello struct {
+	LegacyVersion iana.Version
+	Random        []byte
+	SessionID     []byte
+	CipherSuite   iana.CipherSuite
+	Compression   uint8
+	Extensions    []Extension
+
+	SelectedVersion   iana.Version // supported_versions; 0 if absent
+	Group             iana.Group   // key_share; in a HelloRetryRequest the group asked for
+	HasKeyShare       bool
+	KeyShare          []byte
+	HasPSK            bool
+	SelectedPSK       uint16
+	ALPN              []byte
+	HasTicket         bool // the server will send a NewSessionTicket, RFC 5077
+	ExtendedMaster    bool
+	EncryptThenMAC    bool
+	RenegotiationInfo bool
+
+	Offset     int
+	Length     int
+	Mark       stream.Mark
+	Incomplete bool // as in ClientHello
+}
+
+// Version returns the version that the message selects.
+func (m *ServerHello) Version() iana.Version {
+	if m.SelectedVersion != 0 {
+		return m.SelectedVersion
+	}
+	return m.LegacyVersion
+}
+
+// A ServerKeyExchange is RFC 5246 section 7.4.3, RFC 8422 section 5.4, RFC
+// 4279, RFC 5054 section 2.5. Which fields are set follows from the key
+// exchange of the suite.
+type ServerKeyExchange struct {
+	// Elliptic curves.
+	CurveType     uint8 // 3 named_curve, 1 explicit_prime, 2 explicit_char2
+	Group         iana.Group
+	ExplicitCurve bool
+	ExplicitBits  int // field size of an explicit curve, bits
+	// Finite fields: DHE, DH_anon, DHE_PSK; SRP has N in P and B in Public.
+	P []byte
+	G []byte
+	// The server's public value: ECPoint, dh_Ys or SRP's B.
+	Public []byte
+	// Temporary RSA key of RSA_EXPORT.
+	RSAModulus []byte
+	PSKHint    []byte
+
+	Unread bool // the key exchange is unknown, so the body was not read
+	Mark   stream.Mark
+}
+
+// A ClientKeyExchange is RFC 5246 section 7.4.7.
+type ClientKeyExchange struct {
+	Public      []byte // dh_Yc or ECPoint or SRP's A, where the key exchange has one
+	PSKIdentity []byte
+	Length      int
+}
+
+// A NewSessionTicket is RFC 5077 section 3.3.
+type NewSessionTicket struct {
+	Lifetime uint32 // seconds, a hint; 0 is unspecified
+	Ticket   []byte
+}

@@ -1,0 +1,297 @@
+package parse
+
+import (
+	"pfsight/capture/stream"
+	"pfsight/parse/iana"
+)
+
+const messageHeader = 4
+
+// A message is a handshake message, or as much of it as was seen.
+type message struct {
+	typ    uint8
+	body   []byte // may be shorter than length
+	length int    // as its header says
+	off    int    // of its header in the half
+	end    int    // of its last byte in the half
+}
+
+func (m *message) cut() bool { return len(m.body) < m.length }
+
+// nextMessage reads the header of a handshake message, RFC 8446 section 4.
+func nextMessage(b []byte) (m message, s state) {
+	if len(b) < messageHeader {
+		return message{}, needMore
+	}
+	m = message{typ: b[0], length: int(b[1])<<16 | int(b[2])<<8 | int(b[3])}
+	if m.length > maxMessage {
+		return m, notTLS
+	}
+	b = b[messageHeader:]
+	if len(b) < m.length {
+		m.body = b
+		return m, needMore
+	}
+	m.body = b[:m.length:m.length]
+	return m, have
+}
+
+// An assembler puts handshake messages together from record bodies. Messages
+// that lie in one record are not copied.
+type assembler struct {
+	p     *Parser
+	from  int  // where in p.join the unfinished message begins
+	start int  // offset in the half of the unfinished message
+	open  bool // there is one
+	lost  bool // bytes of it were not seen
+	deaf  bool // the place in the message stream was lost
+}
+
+// add takes the body of a handshake record that lies at [from, to) in the half.
+func (a *assembler) add(b []byte, from, to int) {
+	p := a.p
+	missing := p.half.Missing(from, min(to, len(p.half.Data)))
+	if a.deaf {
+		// A record that begins with a known message which fits is a place to
+		// go on from.
+		if m, s := nextMessage(b); missing || s == notTLS || len(m.body) != m.length || m.length+messageHeader > len(b) || !known(m.typ) {
+			return
+		}
+		a.deaf = false
+	}
+	at := 0
+	for at < len(b) {
+		if a.open {
+			// Bytes of a message that began before.
+			got := len(p.join) - a.from
+			want := messageHeader
+			if got >= messageHeader {
+				m, _ := nextMessage(p.join[a.from:])
+				want = messageHeader + m.length
+			}
+			n := min(want-got, len(b)-at)
+			if missing && p.half.Missing(from+at, from+at+n) {
+				a.lost = true
+				if got < messageHeader {
+					a.giveUp(from + at)
+					return
+				}
+			}
+			p.join = append(p.join, b[at:at+n]...)
+			at += n
+			if got+n < want {
+				return
+			}
+			m, s := nextMessage(p.join[a.from:])
+			if s == notTLS {
+				a.giveUp(a.start)
+				return
+			}
+			if s == have {
+				a.emit(m, from+at)
+			}
+			continue
+		}
+		if missing && p.half.Missing(from+at, min(from+at+messageHeader, from+len(b))) {
+			a.giveUp(from + at)
+			return
+		}
+		m, s := nextMessage(b[at:])
+		switch s {
+		case notTLS:
+			a.giveUp(from + at)
+			return
+		case have:
+			a.start = from + at
+			end := at + messageHeader + m.length
+			a.lost = missing && p.half.Missing(from+at, from+end)
+			a.emit(m, from+end)
+			at = end
+		default:
+			a.open, a.start, a.from, a.lost = true, from+at, len(p.join), missing && p.half.Missing(from+at, from+len(b))
+			p.join = append(p.join, b[at:]...)
+			return
+		}
+	}
+}
+
+func (a *assembler) emit(m message, end int) {
+	a.open = false
+	m.off, m.end = a.start, end
+	if a.lost {
+		a.p.lost(m)
+		return
+	}
+	a.p.message(m)
+}
+
+func (a *assembler) giveUp(off int) {
+	a.p.problem(off, "handshake", "no message can begin here")
+	a.open, a.deaf = false, true
+}
+
+// flush gives away what there is of an unfinished message.
+func (a *assembler) flush() {
+	if !a.open {
+		return
+	}
+	a.open = false
+	m, s := nextMessage(a.p.join[a.from:])
+	if s == notTLS || len(a.p.join)-a.from < messageHeader {
+		return
+	}
+	m.off, m.end = a.start, len(a.p.half.Data)
+	if a.lost {
+		a.p.lost(m)
+		return
+	}
+	a.p.problem(m.off, messageName(m.typ), "cut")
+	a.p.message(m)
+}
+
+// lost notes a message with bytes that were not seen; that it was there says
+// something all the same.
+func (p *Parser) lost(m message) {
+	p.problem(m.off, messageName(m.typ), "bytes missing")
+	if p.role == stream.ToServer {
+		p.hs.ClientSeen = true
+		switch m.typ {
+		case msgCertificate:
+			p.hs.ClientCertificatesSeen = true
+		case msgClientKeyExchange:
+			p.cke = ClientKeyExchange{Length: m.length}
+			p.hs.ClientKeyExchange = &p.cke
+		case msgClientHello:
+			p.prefixOf(m)
+		}
+		return
+	}
+	p.hs.ServerSeen = true
+	switch m.typ {
+	case msgCertificate:
+		p.hs.CertificatesSeen = true
+	case msgServerKeyExchange:
+		p.ske = ServerKeyExchange{Unread: true}
+		p.hs.ServerKeyExchange = &p.ske
+	case msgServerHello:
+		p.prefixOf(m)
+	}
+}
+
+// prefixOf reads a hello up to its first missing byte.
+func (p *Parser) prefixOf(m message) {
+	for _, g := range p.half.Gaps {
+		if g.To > m.off && g.From < m.end {
+			if n := g.From - m.off - messageHeader; n > 0 && n < len(m.body) {
+				m.body = m.body[:n]
+				p.message(m)
+			}
+			return
+		}
+	}
+}
+
+func known(typ uint8) bool {
+	switch typ {
+	case msgClientHello, msgServerHello, msgNewSessionTicket, msgHelloRetryRequest, msgCertificate, msgServerKeyExchange,
+		msgCertificateRequest, msgServerHelloDone, msgCertificateVerify, msgClientKeyExchange, msgCertificateStatus:
+		return true
+	}
+	return false
+}
+
+func messageName(typ uint8) string {
+	switch typ {
+	case msgClientHello:
+		return "client_hello"
+	case msgServerHello:
+		return "server_hello"
+	case msgNewSessionTicket:
+		return "new_session_ticket"
+	case msgHelloRetryRequest:
+		return "hello_retry_request"
+	case msgCertificate:
+		return "certificate"
+	case msgServerKeyExchange:
+		return "server_key_exchange"
+	case msgCertificateRequest:
+		return "certificate_request"
+	case msgServerHelloDone:
+		return "server_hello_done"
+	case msgCertificateVerify:
+		return "certificate_verify"
+	case msgClientKeyExchange:
+		return "client_key_exchange"
+	case msgCertificateStatus:
+		return "certificate_status"
+	}
+	return "handshake"
+}
+
+// read walks the records of one half. role says whose it is.
+func (p *Parser) read(h *stream.Half, role stream.Dir) {
+	p.half, p.role = h, role
+	a := assembler{p: p}
+	off := 0
+	if role == stream.ToServer {
+		off = p.sslv2(h)
+	}
+	ccs := false
+	for {
+		r, s := nextRecord(h.Data, off)
+		if s != have || h.Missing(off, off+recordHeader) {
+			if s == notTLS && off > 0 {
+				p.problem(off, "record", "no record begins here")
+			}
+			break
+		}
+		off = r.to
+		body := h.Data[r.from:min(r.to, len(h.Data))]
+		switch r.typ {
+		case recHandshake:
+			if typ, whole := plainMessage(body); ccs && !(whole && (typ == msgClientHello || typ == msgServerHello)) {
+				p.enc[role] = keep(p.enc[role], r)
+				break
+			}
+			a.add(body, r.from, r.to)
+		case recCCS:
+			ccs = true
+			if role == stream.ToServer {
+				p.hs.ClientCCS = true
+			} else {
+				p.hs.ServerCCS = true
+			}
+		case recAlert:
+			p.readAlert(r, body, ccs)
+		case recData:
+			p.data[role] = keep(p.data[role], r)
+		}
+	}
+	a.flush()
+}
+
+// keepRecords is how many records after the handshake are looked at.
+const keepRecords = maxEarly + 4
+
+func keep(list []record, r record) []record {
+	if len(list) < keepRecords {
+		list = append(list, r)
+	}
+	return list
+}
+
+// readAlert reads an alert, RFC 8446 section 6. After the keys changed only
+// that there was one can be told.
+func (p *Parser) readAlert(r record, body []byte, ccs bool) {
+	packet := p.half.Completed(r.off, r.to).Packet
+	v13 := p.hs.ServerHello != nil && p.hs.ServerHello.Version().IsTLS13()
+	if ccs && !v13 && len(body) != 2 {
+		p.alert(Alert{From: p.role, Encrypted: true, Packet: packet})
+		return
+	}
+	if len(body) < 2 || p.half.Missing(r.from, r.from+2) {
+		p.problem(r.off, "alert", "cut")
+		return
+	}
+	p.alert(Alert{From: p.role, Fatal: body[0] == 2, Code: iana.Alert(body[1]), Packet: packet})
+}

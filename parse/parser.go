@@ -1,0 +1,249 @@
+package parse
+
+import (
+	"pfsight/capture/stream"
+	"pfsight/parse/iana"
+)
+
+// Handshake message types, RFC 8446 section 4, RFC 5246 section 7.4.
+const (
+	msgClientHello        = 1
+	msgServerHello        = 2
+	msgNewSessionTicket   = 4
+	msgHelloRetryRequest  = 6 // of drafts of TLS 1.3
+	msgCertificate        = 11
+	msgServerKeyExchange  = 12
+	msgCertificateRequest = 13
+	msgServerHelloDone    = 14
+	msgCertificateVerify  = 15
+	msgClientKeyExchange  = 16
+	msgFinished           = 20
+	msgCertificateStatus  = 22
+)
+
+// Limits of what one handshake may make the Parser do.
+const (
+	maxProblems = 32      // problems kept
+	maxMessage  = 1 << 18 // a handshake message longer than this is not waited for
+	maxHellos   = 3       // ClientHellos looked at
+	maxAlerts   = 16      // alerts kept
+	maxCerts    = 64      // certificates of one message kept
+
+)
+
+// A Parser turns conversations into handshakes. It keeps its memory between
+// calls. The zero value is ready; one goroutine uses it.
+type Parser struct {
+	hs     Handshake
+	hellos [maxHellos]ClientHello
+	server [2]ServerHello // the HelloRetryRequest and the ServerHello
+	ske    ServerKeyExchange
+	cke    ClientKeyExchange
+	ticket NewSessionTicket
+	join   []byte // messages that span records
+
+	role   stream.Dir // of the half being read: ToServer is the client's
+	half   *stream.Half
+	nHello int
+	enc    [2][]record // records after the keys changed, by role, the first few
+	data   [2][]record // application data records, by role, the first few
+}
+
+// Parse reads a conversation. It returns nil where no handshake message of
+// TLS is in it. The result is valid until the next call and aliases c.
+func (p *Parser) Parse(c *stream.Conversation) *Handshake {
+	p.hs = Handshake{
+		Certificates:       p.hs.Certificates[:0],
+		ClientCertificates: p.hs.ClientCertificates[:0],
+		Alerts:             p.hs.Alerts[:0],
+		Problems:           p.hs.Problems[:0],
+	}
+	p.join = p.join[:0]
+	p.nHello = 0
+	for i := range p.enc {
+		p.enc[i], p.data[i] = p.enc[i][:0], p.data[i][:0]
+	}
+	client, server := &c.Half[stream.ToServer], &c.Half[stream.ToClient]
+	if swapped(client, server) {
+		p.hs.Swapped = true
+		client, server = server, client
+	}
+	// The server's half first: the suite says how the client's key exchange
+	// is to be read.
+	p.read(server, stream.ToClient)
+	p.read(client, stream.ToServer)
+	if !p.hs.ClientSeen && !p.hs.ServerSeen {
+		return nil
+	}
+	p.settleHellos()
+	p.settleEnd(client, server)
+	return &p.hs
+}
+
+// swapped reports whether the halves say that the transport's guess of who is
+// the client is wrong.
+func swapped(client, server *stream.Half) bool {
+	a, b := opens(client), opens(server)
+	return b == msgClientHello && a != msgClientHello || a == msgServerHello && b != msgServerHello
+}
+
+// opens returns the type of the first handshake message of a half, 0 if it
+// cannot be told.
+func opens(h *stream.Half) uint8 {
+	b := h.Data[:h.Contiguous()]
+	if len(b) > 0 && b[0]&0x80 != 0 {
+		if _, s := sslv2Hello(b); s == have {
+			return msgClientHello
+		}
+	}
+	for off, n := 0, 0; n < 1024; n++ {
+		r, s := nextRecord(b, off)
+		if s != have {
+			return 0
+		}
+		if r.typ == recHandshake && r.from < min(r.to, len(b)) {
+			return b[r.from]
+		}
+		off = r.to
+	}
+	return 0
+}
+
+// message reads one handshake message; body may be cut short of length.
+func (p *Parser) message(m message) {
+	if p.role == stream.ToServer {
+		switch m.typ {
+		case msgClientHello:
+			p.clientHello(m)
+		case msgCertificate:
+			p.hs.ClientCertificatesSeen = true
+			p.certificates(m, &p.hs.ClientCertificates)
+		case msgClientKeyExchange:
+			p.clientKeyExchange(m)
+		case msgCertificateVerify:
+			p.hs.CertificateVerify = true
+		case msgFinished, msgCertificateStatus, 23, 67, 203: // NULL encryption shows Finished; NPN, Channel ID
+		default:
+			p.problem(m.off, "handshake", "unexpected message of the client")
+			return
+		}
+		p.hs.ClientSeen = true
+		return
+	}
+	switch m.typ {
+	case msgServerHello, msgHelloRetryRequest:
+		p.serverHello(m)
+	case msgCertificate:
+		if p.hs.CertificatesSeen {
+			return // a renegotiation's
+		}
+		p.hs.CertificatesSeen = true
+		p.certificates(m, &p.hs.Certificates)
+	case msgServerKeyExchange:
+		p.serverKeyExchange(m)
+	case msgCertificateRequest:
+		p.hs.CertificateRequest = true
+	case msgServerHelloDone:
+		p.hs.ServerHelloDone = true
+	case msgNewSessionTicket:
+		p.newSessionTicket(m)
+	case 0, msgFinished, msgCertificateStatus, 23: // HelloRequest, SupplementalData
+	default:
+		p.problem(m.off, "handshake", "unexpected message of the server")
+		return
+	}
+	p.hs.ServerSeen = true
+}
+
+// settleHellos decides which ClientHello is the one answered.
+func (p *Parser) settleHellos() {
+	hs := &p.hs
+	if p.nHello == 0 {
+		return
+	}
+	pick := 0
+	switch {
+	case hs.RetryRequest != nil, p.nHello > 1 && string(p.hellos[0].Random) == string(p.hellos[1].Random) && hs.ServerHello == nil:
+		if p.nHello > 1 {
+			hs.FirstHello = &p.hellos[0]
+			pick = 1
+		}
+	case hs.ServerHello != nil:
+		for i := 1; i < p.nHello; i++ {
+			if p.hellos[i].Mark.Time <= hs.ServerHello.Mark.Time {
+				pick = i
+			}
+		}
+	}
+	hs.ClientHello = &p.hellos[pick]
+}
+
+// settleEnd tells from the records after the hellos how far the handshake
+// came.
+func (p *Parser) settleEnd(client, server *stream.Half) {
+	hs := &p.hs
+	v13 := hs.ServerHello != nil && hs.ServerHello.Version().IsTLS13()
+	if hs.ServerHello != nil && !v13 {
+		hs.ClientFinished = len(p.enc[stream.ToServer]) > 0
+		hs.ServerFinished = len(p.enc[stream.ToClient]) > 0
+		hs.ApplicationData = len(p.data[stream.ToServer])+len(p.data[stream.ToClient]) > 0
+		return
+	}
+	if v13 {
+		for _, r := range p.data[stream.ToClient] {
+			if alertLike(r) {
+				p.alert(Alert{From: stream.ToClient, Fatal: true, Encrypted: true, Packet: server.Completed(r.off, r.to).Packet})
+				break
+			}
+			hs.ServerFinished = true
+			break
+		}
+	}
+	early := hs.ClientHello != nil && hs.ClientHello.EarlyData || hs.FirstHello != nil && hs.FirstHello.EarlyData
+	for _, r := range p.data[stream.ToServer] {
+		m := client.Completed(r.off, r.to)
+		after := hs.ServerHello != nil && (m.Time > hs.ServerHello.Mark.Time || m.Time == hs.ServerHello.Mark.Time && m.Packet > hs.ServerHello.Mark.Packet)
+		switch {
+		case early && !after:
+			hs.EarlyDataSent = true
+		case !v13:
+			return // without the server's side nothing more can be told
+		case alertLike(r):
+			if !early {
+				p.alert(Alert{From: stream.ToServer, Fatal: true, Encrypted: true, Packet: m.Packet})
+				return
+			}
+			// EndOfEarlyData, RFC 8446 section 4.5, is as short as an alert.
+		default:
+			hs.ClientFinished = true
+			return
+		}
+	}
+}
+
+// alertLike reports whether an encrypted record of TLS 1.3 is as short as
+// only an alert (2 bytes, content type, tag) is; a Finished has at least 53.
+func alertLike(r record) bool { return r.to-r.from <= 2+1+16+8 }
+
+func (p *Parser) alert(a Alert) {
+	if len(p.hs.Alerts) < maxAlerts {
+		p.hs.Alerts = append(p.hs.Alerts, a)
+	}
+}
+
+func (p *Parser) problem(off int, field, what string) {
+	if len(p.hs.Problems) < maxProblems {
+		p.hs.Problems = append(p.hs.Problems, Problem{p.role, off, field, what})
+	}
+}
+
+// suite returns what is known of the suite that the server chose.
+func (p *Parser) suite() *iana.Suite {
+	if p.hs.ServerHello == nil {
+		return iana.CipherSuite(0).Info()
+	}
+	if p.hs.ServerHello.Version() == iana.SSL30 {
+		return iana.SSLv3Suite(p.hs.ServerHello.CipherSuite)
+	}
+	return p.hs.ServerHello.CipherSuite.Info()
+}

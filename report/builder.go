@@ -1,0 +1,225 @@
+package report
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+
+	"pfsight/capture/stream"
+	"pfsight/parse"
+	"pfsight/parse/iana"
+	"pfsight/report/secrecy"
+)
+
+// Limits of what a Builder remembers to share between rows. What is beyond
+// them is made anew each time.
+const (
+	maxOffers       = 1 << 14
+	maxCertificates = 1 << 14
+	maxNames        = 1 << 16
+)
+
+// A Builder makes rows of handshakes. Equal offers, certificates and names
+// are made once and shared. One goroutine uses it.
+type Builder struct {
+	offers map[string]*Offer
+	certs  map[[32]byte]*Certificate
+	names  map[string]string
+	key    []byte
+}
+
+// NewBuilder returns a Builder.
+func NewBuilder() *Builder {
+	return &Builder{offers: map[string]*Offer{}, certs: map[[32]byte]*Certificate{}, names: map[string]string{}}
+}
+
+// Connection makes the row of a handshake in c. It keeps nothing of h and c.
+func (b *Builder) Connection(h *parse.Handshake, c *stream.Conversation) *Connection {
+	j := secrecy.Judge(h)
+	r := &Connection{
+		ID: c.ID, Time: c.Start, Client: c.Client, Server: c.Server, UDP: c.Transport == stream.UDP, Protocol: h.Protocol,
+		Encapsulation: c.Encapsulation, Source: c.Source, Swapped: h.Swapped,
+		KeyExchange: j.KeyExchange, Authentication: j.Authentication, Group: j.Group, HasGroup: j.HasGroup,
+		DHBits: j.DHBits, DHPrime: j.DHPrime, PSKMode: j.PSKMode, Resumed: j.Resumed, Resumption: j.Resumption,
+		EarlyData: j.EarlyData, ForwardSecrecy: j.Verdict, Reasons: j.Reasons, PostQuantum: j.PostQuantum,
+		TicketLifetime: -1,
+	}
+	client, server := &c.Half[stream.ToServer], &c.Half[stream.ToClient]
+	if h.Swapped {
+		r.Client, r.Server = r.Server, r.Client
+		client, server = server, client
+	}
+	switch {
+	case !server.Seen():
+		r.OneWay = "client"
+	case !client.Seen():
+		r.OneWay = "server"
+	}
+	if h.ClientHello != nil {
+		b.clientHello(r, h)
+	}
+	if h.ServerHello != nil {
+		b.serverHello(r, h)
+	}
+	if len(h.Certificates) > 0 {
+		r.Certificate = b.certificate(h.Certificates[0])
+	}
+	if len(h.ClientCertificates) > 0 {
+		r.ClientCert = b.certificate(h.ClientCertificates[0])
+	}
+	if k := h.ServerKeyExchange; k != nil && len(k.Public) > 0 {
+		r.EphemeralKey = keyID(k.Public)
+	}
+	if t := h.Ticket; t != nil && len(t.Ticket) > 0 {
+		r.TicketLifetime = int64(t.Lifetime)
+		r.TicketKey = ticketKey(t.Ticket)
+	} else if h.ClientHello != nil && len(h.ClientHello.Ticket) > 0 {
+		r.TicketKey = ticketKey(h.ClientHello.Ticket)
+	}
+	r.outcome(h, client, server)
+	r.problems(h, client, server)
+	return r
+}
+
+func (b *Builder) clientHello(r *Connection, h *parse.Handshake) {
+	ch := h.ClientHello
+	offered := ch
+	if h.FirstHello != nil {
+		offered = h.FirstHello // what was asked for at first; the second one only obeys
+	}
+	r.ClientHelloPacket = ch.Mark.Packet
+	if ch.HasServerName {
+		r.ServerName = b.name(ch.ServerName)
+	}
+	r.ECH = secrecy.TriOf(ch.ECH)
+	r.Offered = b.offer(offered)
+	r.FirstHelloSplit = offered.Split
+}
+
+func (b *Builder) serverHello(r *Connection, h *parse.Handshake) {
+	sh := h.ServerHello
+	r.HasServerHello = true
+	r.Version = sh.Version()
+	r.CipherSuite = sh.CipherSuite
+	r.ServerHelloPacket = sh.Mark.Packet
+	r.ALPN = b.name(sh.ALPN)
+	r.HelloRetryRequest = secrecy.TriOf(h.RetryRequest != nil)
+	if r.Version.IsTLS13() {
+		if len(sh.KeyShare) > 0 {
+			r.EphemeralKey = keyID(sh.KeyShare)
+		}
+	} else if !sh.Incomplete {
+		r.ExtendedMaster = secrecy.TriOf(sh.ExtendedMaster)
+	}
+}
+
+// keyID names an ephemeral public value.
+func keyID(public []byte) KeyID {
+	sum := sha256.Sum256(public)
+	return KeyID(sum[:16])
+}
+
+// ticketKey returns the key name of a ticket in the form that RFC 5077
+// section 4 recommends.
+func ticketKey(t []byte) string {
+	if len(t) < 32 {
+		return ""
+	}
+	return hex.EncodeToString(t[:16])
+}
+
+// name returns the string, shared with equal ones.
+func (b *Builder) name(s []byte) string {
+	if len(s) == 0 {
+		return ""
+	}
+	if n, ok := b.names[string(s)]; ok {
+		return n
+	}
+	n := string(s)
+	if len(b.names) < maxNames {
+		b.names[n] = n
+	}
+	return n
+}
+
+// offer returns what a ClientHello offers, shared with equal ones.
+func (b *Builder) offer(ch *parse.ClientHello) *Offer {
+	k := b.key[:0]
+	k = appendList(k, ch.CipherSuites)
+	k = appendList(k, ch.Versions)
+	k = appendList(k, ch.Groups)
+	k = appendList(k, ch.SignatureSchemes)
+	k = binary.BigEndian.AppendUint16(k, uint16(len(ch.KeyShares)))
+	for _, s := range ch.KeyShares {
+		k = binary.BigEndian.AppendUint16(k, uint16(s.Group))
+	}
+	k = binary.BigEndian.AppendUint16(k, uint16(len(ch.ALPN)))
+	for _, a := range ch.ALPN {
+		k = append(append(k, byte(len(a))), a...)
+	}
+	k = append(append(k, byte(len(ch.PSKModes))), ch.PSKModes...)
+	k = binary.BigEndian.AppendUint16(k, uint16(ch.LegacyVersion))
+	b.key = k
+	if o, ok := b.offers[string(k)]; ok {
+		return o
+	}
+	o := &Offer{
+		Versions: clone(ch.Versions), CipherSuites: clone(ch.CipherSuites), Groups: clone(ch.Groups),
+		SignatureAlgorithms: clone(ch.SignatureSchemes), PSKModes: bytes.Clone(ch.PSKModes),
+	}
+	if len(o.Versions) == 0 {
+		o.Versions = []iana.Version{ch.LegacyVersion}
+	}
+	for _, s := range ch.KeyShares {
+		o.KeyShares = append(o.KeyShares, s.Group)
+	}
+	for _, a := range ch.ALPN {
+		o.ALPN = append(o.ALPN, string(a))
+	}
+	if len(b.offers) < maxOffers {
+		b.offers[string(k)] = o
+	}
+	return o
+}
+
+func appendList[T ~uint16](k []byte, list []T) []byte {
+	k = binary.BigEndian.AppendUint16(k, uint16(len(list)))
+	for _, v := range list {
+		k = binary.BigEndian.AppendUint16(k, uint16(v))
+	}
+	return k
+}
+
+func clone[T any](list []T) []T { return append([]T(nil), list...) }
+
+// problems says what was malformed or missing.
+func (r *Connection) problems(h *parse.Handshake, client, server *stream.Half) {
+	n := len(h.Problems)
+	for i := range h.Problems {
+		if len(r.Problems) == MaxProblems-1 && n > MaxProblems {
+			r.Problems = append(r.Problems, fmt.Sprintf("and %d more", n-i))
+			break
+		}
+		p := &h.Problems[i]
+		r.Problems = append(r.Problems, fmt.Sprintf("%s: %s at %d", p.Field, p.What, p.Offset))
+	}
+	for _, s := range []struct {
+		name string
+		half *stream.Half
+	}{{"client", client}, {"server", server}} {
+		if s.half.Conflict {
+			r.Problems = append(r.Problems, s.name+": a retransmission brought other bytes")
+		}
+		if s.half.Full {
+			r.Problems = append(r.Problems, s.name+": longer than the limit")
+		}
+		if s.half.Cut {
+			r.Problems = append(r.Problems, s.name+": cut by the capture's snaplen")
+		} else if len(s.half.Gaps) > 0 {
+			r.Problems = append(r.Problems, s.name+": bytes missing")
+		}
+	}
+}

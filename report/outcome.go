@@ -1,0 +1,56 @@
+package report
+
+import (
+	"pfsight/capture/stream"
+	"pfsight/parse"
+)
+
+// outcome tells how the handshake ended, once, from what both sides said. A
+// handshake is established when its client and its server finished, or, where
+// only one side was seen, when that side did. A fatal alert before that
+// rejects it, and so does a connection that closes where an answer was due.
+func (r *Connection) outcome(h *parse.Handshake, client, server *stream.Half) {
+	finished := h.ClientFinished && h.ServerFinished || h.ApplicationData ||
+		h.ServerHello != nil && h.ServerHello.Version().IsTLS13() && h.ClientFinished || // the client finishes last
+		r.OneWay == "server" && h.ServerFinished && !r.Version.IsTLS13() ||
+		r.OneWay == "client" && h.ClientFinished
+	for i := range h.Alerts {
+		a := &h.Alerts[i]
+		if finished && a.Encrypted {
+			continue // of an established connection
+		}
+		if !a.Encrypted && !a.Fatal {
+			continue
+		}
+		if a.Encrypted && !r.Version.IsTLS13() && finished {
+			continue
+		}
+		r.Alert = "encrypted"
+		if !a.Encrypted {
+			r.Alert = a.Code.String()
+		}
+		r.AlertFrom = "client"
+		if a.From == stream.ToClient {
+			r.AlertFrom = "server"
+		}
+		if !finished {
+			r.Outcome = Rejected
+			return
+		}
+		break
+	}
+	switch {
+	case finished:
+		r.Outcome = Established
+	case h.ServerHello == nil && h.ClientHello != nil && !h.ClientHello.Incomplete && (server.FIN || server.RST):
+		r.Outcome = Rejected // closed instead of an answer
+	}
+}
+
+// Close takes what is known only when the connection has ended.
+func (r *Connection) Close(t stream.Totals) {
+	r.Totals = t
+	if r.Swapped {
+		r.Totals.Bytes[0], r.Totals.Bytes[1] = t.Bytes[1], t.Bytes[0]
+	}
+}

@@ -1,0 +1,217 @@
+package render
+
+import (
+	"encoding/csv"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"pfsight/report"
+)
+
+// A Writer takes rows in the order in which their connections end.
+type Writer interface {
+	Write(c *report.Connection) error
+	// Close writes what is left; without it the output is not whole.
+	Close() error
+}
+
+type jsonl struct {
+	w io.Writer
+	e Encoder
+}
+
+// NewJSONL returns a Writer of one record a line.
+func NewJSONL(w io.Writer) Writer { return &jsonl{w: w} }
+
+func (j *jsonl) Write(c *report.Connection) error {
+	j.e.b = append(j.e.Record(c), '\n')
+	_, err := j.w.Write(j.e.b)
+	return err
+}
+
+func (j *jsonl) Close() error { return nil }
+
+type array struct {
+	jsonl
+	n int
+}
+
+// NewJSON returns a Writer of one array of records.
+func NewJSON(w io.Writer) Writer { return &array{jsonl: jsonl{w: w}} }
+
+func (a *array) Write(c *report.Connection) error {
+	lead := ",\n"
+	if a.n == 0 {
+		lead = "[\n"
+	}
+	a.n++
+	if _, err := io.WriteString(a.w, lead); err != nil {
+		return err
+	}
+	_, err := a.w.Write(a.e.Record(c))
+	return err
+}
+
+func (a *array) Close() error {
+	end := "\n]\n"
+	if a.n == 0 {
+		end = "[]\n"
+	}
+	_, err := io.WriteString(a.w, end)
+	return err
+}
+
+type csvWriter struct {
+	w    *csv.Writer
+	cols []column
+	row  []string
+	head bool
+}
+
+// NewCSV returns a Writer of CSV (RFC 4180) with a header line. A list's
+// values are parted by semicolons; an empty cell is an absent field.
+func NewCSV(w io.Writer) Writer { return &csvWriter{w: csv.NewWriter(w), cols: columns} }
+
+func (v *csvWriter) header() error {
+	v.head = true
+	for _, c := range v.cols {
+		v.row = append(v.row, c.name)
+	}
+	err := v.w.Write(v.row)
+	v.row = v.row[:0]
+	return err
+}
+
+func (v *csvWriter) Write(c *report.Connection) error {
+	if !v.head {
+		if err := v.header(); err != nil {
+			return err
+		}
+	}
+	v.row = v.row[:0]
+	for _, col := range v.cols {
+		v.row = append(v.row, Cell(col.text(c)))
+	}
+	return v.w.Write(v.row)
+}
+
+func (v *csvWriter) Close() error {
+	if !v.head {
+		if err := v.header(); err != nil {
+			return err
+		}
+	}
+	v.w.Flush()
+	return v.w.Error()
+}
+
+// A tableWriter collects rows and writes them as a table, by time.
+type tableWriter struct {
+	w        io.Writer
+	opt      Options
+	markdown bool
+	rows     []*report.Connection
+}
+
+// NewTable returns a Writer of a table for a terminal or, with markdown, of a
+// Markdown table. It holds all rows until Close.
+func NewTable(w io.Writer, opt Options, markdown bool) Writer {
+	return &tableWriter{w: w, opt: opt, markdown: markdown}
+}
+
+func (t *tableWriter) Write(c *report.Connection) error {
+	t.rows = append(t.rows, c)
+	return nil
+}
+
+func (t *tableWriter) Close() error {
+	if len(t.rows) == 0 {
+		_, err := io.WriteString(t.w, "No TLS handshake was observed.\n")
+		return err
+	}
+	slices.SortStableFunc(t.rows, func(a, b *report.Connection) int {
+		switch {
+		case a.Time != b.Time:
+			if a.Time < b.Time {
+				return -1
+			}
+			return 1
+		case a.ID < b.ID:
+			return -1
+		}
+		return 1
+	})
+	quote := Quote
+	if t.markdown {
+		quote = Markdown
+	}
+	width := t.opt.width()
+	g := grid{}
+	type col struct {
+		name string
+		min  int // width from which it is shown
+		text func(c *report.Connection) string
+	}
+	clock := "15:04:05"
+	if first, last := t.rows[0].Time, t.rows[len(t.rows)-1].Time; last-first > 24*int64(time.Hour) || t.markdown {
+		clock = "2006-01-02 15:04:05"
+	}
+	cols := []col{
+		{"time", 0, func(c *report.Connection) string { return time.Unix(0, c.Time).UTC().Format(clock) }},
+		{"client", 60, func(c *report.Connection) string { return c.Client.Addr().String() }},
+		{"server", 0, func(c *report.Connection) string { return c.Server.String() }},
+		{"name", 100, func(c *report.Connection) string { return cut(quote(c.ServerName), 40) }},
+		{"version", 120, func(c *report.Connection) string {
+			if !c.HasServerHello {
+				return ""
+			}
+			return c.Version.String()
+		}},
+		{"key exchange", 72, func(c *report.Connection) string { return kex(c) }},
+		{"fs", 0, func(c *report.Connection) string { return c.ForwardSecrecy.String() }},
+		{"why", 50, func(c *report.Connection) string {
+			r := c.Reasons.Strings()
+			if width < 140 && len(r) > 1 && !t.markdown {
+				return r[0] + " +" + strconv.Itoa(len(r)-1)
+			}
+			return quote(strings.Join(r, " "))
+		}},
+		{"outcome", 110, func(c *report.Connection) string {
+			if c.Alert != "" && c.Outcome == report.Rejected {
+				return c.Outcome.String() + ": " + quote(c.Alert)
+			}
+			return c.Outcome.String()
+		}},
+	}
+	for _, c := range cols {
+		if width >= c.min || t.markdown {
+			g.header = append(g.header, c.name)
+		}
+	}
+	for _, r := range t.rows {
+		var cells []string
+		for _, c := range cols {
+			if width >= c.min || t.markdown {
+				cells = append(cells, c.text(r))
+			}
+		}
+		g.rows = append(g.rows, cells)
+	}
+	if t.markdown {
+		return g.markdown(t.w)
+	}
+	return g.text(t.w, "")
+}
+
+func kex(c *report.Connection) string {
+	switch {
+	case c.HasGroup:
+		return c.KeyExchange + " " + c.Group.String()
+	case c.DHBits > 0:
+		return c.KeyExchange + " " + strconv.Itoa(c.DHBits)
+	}
+	return c.KeyExchange
+}

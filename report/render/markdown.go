@@ -1,0 +1,109 @@
+package render
+
+import (
+	"fmt"
+	"io"
+
+	"pfsight/report"
+	"pfsight/report/secrecy"
+)
+
+// SummaryMarkdown writes the summary as a Markdown document.
+func SummaryMarkdown(w io.Writer, s *report.Summary, opt Options) error {
+	e := &errWriter{w: w}
+	in := &s.Input
+	e.printf("# Forward secrecy report\n\n")
+	for _, f := range in.Files[:min(len(in.Files), opt.top())] {
+		e.printf("- %s\n", Markdown(f))
+	}
+	if n := len(in.Files) - opt.top(); n > 0 {
+		e.printf("- and %d more files\n", n)
+	}
+	e.printf("\n%s packets, %s", Number(in.Packets), Size(in.Bytes))
+	if in.Packets > 0 {
+		e.printf(", %s to %s UTC (%s)", stamp(in.First), stamp(in.Last), Span(in.Last-in.First))
+	}
+	e.printf("\n\n")
+	if len(in.Loss) > 0 || s.ClientOnly+s.ServerOnly > 0 {
+		e.printf("## Missing\n\n")
+		g := grid{header: []string{"what", "count"}, right: []bool{false, true}}
+		for _, l := range in.Loss {
+			g.rows = append(g.rows, []string{l.What, Number(l.Count)})
+		}
+		if n := s.ClientOnly + s.ServerOnly; n > 0 {
+			g.rows = append(g.rows, []string{"connections seen in one direction only", Number(n)})
+		}
+		e.grid(&g)
+	}
+	e.printf("## Verdicts\n\nOf %s; %s without a ServerHello beside them.\n\n", plural(s.Negotiated, "negotiated connection"), plural(s.Connections-s.Negotiated, "connection"))
+	g := grid{header: []string{"forward secrecy", "connections", "share"}, right: []bool{false, true, true}}
+	for _, v := range verdictOrder {
+		g.rows = append(g.rows, []string{verdictLabel[v], Number(s.Verdicts[v]), Share(s.Verdicts[v], s.Negotiated)})
+	}
+	e.grid(&g)
+	for _, t := range []struct {
+		title string
+		list  []report.Count
+	}{{"Key exchange", s.KeyExchanges}, {"Version", s.Versions}, {"Group", s.Groups}, {"Cipher suite", s.Suites}} {
+		if len(t.list) == 0 {
+			continue
+		}
+		e.printf("## %s\n\n", t.title)
+		g := grid{header: []string{"", "connections", "share", ""}, right: []bool{false, true, true, false}}
+		for _, c := range t.list {
+			g.rows = append(g.rows, []string{Markdown(c.Label), Number(c.N), Share(c.N, s.Negotiated), verdictShort(c.Note)})
+		}
+		e.grid(&g)
+	}
+	e.servers(s, opt)
+	if len(s.Untold) > 0 {
+		e.printf("## What could not be told, and why\n\n")
+		g := grid{header: []string{"connections", "code", "why"}, right: []bool{true, false, false}}
+		for _, c := range s.Untold {
+			g.rows = append(g.rows, []string{Number(c.N), Markdown(c.Label), Markdown(c.Note)})
+		}
+		e.grid(&g)
+	}
+	return e.err
+}
+
+func (e *errWriter) servers(s *report.Summary, opt Options) {
+	g := grid{header: []string{"server", "name", "no", "conditional", "of", "why"}, right: []bool{false, false, true, true, true, false}}
+	more := 0
+	for _, v := range s.Servers {
+		if v.Verdicts[secrecy.No]+v.Verdicts[secrecy.Conditional] == 0 {
+			continue
+		}
+		if len(g.rows) == opt.top() {
+			more++
+			continue
+		}
+		g.rows = append(g.rows, []string{v.Addr.String(), Markdown(v.Name), Number(v.Verdicts[secrecy.No]), Number(v.Verdicts[secrecy.Conditional]), Number(v.N), Markdown(v.Why)})
+	}
+	if len(g.rows) == 0 {
+		return
+	}
+	e.printf("## Servers without forward secrecy, as observed\n\n")
+	e.grid(&g)
+	if more > 0 {
+		e.printf("And %d more.\n\n", more)
+	}
+}
+
+// An errWriter remembers the first error.
+type errWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (e *errWriter) printf(format string, args ...any) {
+	if e.err == nil {
+		_, e.err = fmt.Fprintf(e.w, format, args...)
+	}
+}
+
+func (e *errWriter) grid(g *grid) {
+	if e.err == nil {
+		e.err = g.markdown(e.w)
+	}
+}

@@ -1,0 +1,69 @@
+// Package render shows reports: on a terminal, as Markdown, JSON, JSON Lines
+// and CSV. Nothing else prints what came from the wire.
+package render
+
+import (
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Quote makes a string from the wire fit for a terminal: what is not
+// printable, and what changes the direction of text, becomes an escape.
+func Quote(s string) string {
+	if plain(s) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && n == 1:
+			b.WriteString(`\x`)
+			b.WriteString(hex2(s[i]))
+		case r == '\\':
+			b.WriteString(`\\`)
+		case unicode.IsPrint(r) && !unicode.Is(unicode.Bidi_Control, r):
+			b.WriteRune(r)
+		default:
+			q := strconv.QuoteRuneToASCII(r)
+			b.WriteString(q[1 : len(q)-1])
+		}
+		i += n
+	}
+	return b.String()
+}
+
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c > 0x7e || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+func hex2(c byte) string {
+	const digits = "0123456789abcdef"
+	return string([]byte{digits[c>>4], digits[c&15]})
+}
+
+// Cell makes a string fit for a CSV cell that a spreadsheet opens: one that
+// would be taken for a formula is led by an apostrophe.
+func Cell(s string) string {
+	s = Quote(s)
+	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
+		return "'" + s
+	}
+	return s
+}
+
+// Markdown makes a string fit for a cell of a Markdown table.
+func Markdown(s string) string {
+	s = Quote(s)
+	if !strings.ContainsAny(s, "|`<>*_[]&#") {
+		return s
+	}
+	return strings.NewReplacer("|", `\|`, "`", "\\`", "<", "&lt;", ">", "&gt;", "&", "&amp;", "*", `\*`, "[", `\[`, "]", `\]`, "#", `\#`, "_", `\_`).Replace(s)
+}

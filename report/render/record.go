@@ -1,0 +1,355 @@
+package render
+
+import (
+	"encoding/hex"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"pfsight/parse/iana"
+	"pfsight/report"
+	"pfsight/report/secrecy"
+)
+
+// A Field documents one field of the record.
+type Field struct{ Name, Type, Meaning, Absent string }
+
+// Fields are the fields of the record, in the order in which they are
+// written. A field whose value is not known is left out; false is written
+// only where it is known to be false.
+var Fields = []Field{
+	{"time", "RFC 3339, UTC", "time of the first packet of the connection", "never"},
+	{"client_ip", "string", "address of the side that sent the ClientHello", "never"},
+	{"client_port", "number", "its port", "never"},
+	{"server_ip", "string", "address of the other side", "never"},
+	{"server_port", "number", "its port", "never"},
+	{"transport", "tcp, udp", "what carried the handshake", "never"},
+	{"protocol", "tls, dtls, quic", "how it was carried", "never"},
+	{"upgrade", "string", "the protocol that was upgraded to TLS", "TLS came first"},
+	{"encapsulation", "list", "tunnels around the addresses, outermost first", "none"},
+	{"source", "string", "file or interface of the first packet", "never"},
+	{"server_name", "string", "server_name of the ClientHello, RFC 6066", "not sent or not seen"},
+	{"alpn", "string", "protocol selected by ALPN, RFC 7301", "none, encrypted or not seen"},
+	{"version", "string", "negotiated version", "no ServerHello was seen"},
+	{"version_id", "hex string", "its number", "as version"},
+	{"cipher_suite", "string", "negotiated suite by its IANA name, or its number", "as version"},
+	{"cipher_suite_id", "hex string", "its number", "as version"},
+	{"key_exchange", "string", "family: RSA, DHE, ECDHE, PSK, …; of TLS 1.3 ECDHE, DHE, hybrid, KEM, PSK", "as version"},
+	{"authentication", "string", "RSA, ECDSA, anon, PSK, …", "encrypted (TLS 1.3) or not seen"},
+	{"group", "string", "named group of the exchange", "none, or not seen"},
+	{"group_id", "hex string", "its number", "as group"},
+	{"dh_bits", "number", "size of the finite-field prime, bits", "another key exchange, or not seen"},
+	{"dh_prime", "string", "name of the prime", "not a known one"},
+	{"psk_mode", "psk_ke, psk_dhe_ke", "TLS 1.3: how the PSK was used", "no PSK was answered"},
+	{"resumed", "boolean", "a session was continued", "it cannot be told"},
+	{"resumption", "ticket, session_id, psk", "by what", "not resumed, or it cannot be told"},
+	{"early_data", "offered, sent, rejected", "TLS 1.3 early data; whether sent data were taken is encrypted", "not offered"},
+	{"hello_retry_request", "boolean", "the server asked for another ClientHello", "no ServerHello was seen"},
+	{"ech", "boolean", "the ClientHello has encrypted_client_hello, real or GREASE", "no ClientHello was seen"},
+	{"extended_master_secret", "boolean", "negotiated, RFC 7627", "TLS 1.3, or not seen"},
+	{"forward_secrecy", "yes, no, conditional, unknown", "the verdict", "never"},
+	{"reasons", "list", "why; see pfsight explain CODE", "none"},
+	{"post_quantum", "boolean", "the key exchange withstands a quantum computer", "it cannot be told"},
+	{"outcome", "established, rejected, incomplete", "how the handshake ended", "never"},
+	{"alert", "string", "first fatal alert; encrypted where only its presence shows", "none was seen"},
+	{"alert_from", "client, server", "who sent it", "as alert"},
+	{"one_direction", "client, server", "the only side that was seen", "both were"},
+	{"certificate", "object", "of the server: subject, issuer, key, bits, not_before, not_after, sha256, spki_sha256", "encrypted (TLS 1.3), none, or not seen"},
+	{"client_certificate", "object", "of the client, the same", "as certificate"},
+	{"ephemeral_key_id", "hex string", "name of the server's ephemeral public value: equal values have equal names", "none, or not seen"},
+	{"ticket_key_id", "hex string", "name of the key of the session ticket, RFC 5077; TLS 1.2 and older", "no ticket"},
+	{"ticket_lifetime", "number", "seconds, as the server hints; 0 is unspecified", "no ticket was issued"},
+	{"ja3", "string", "fingerprint of the ClientHello", "no ClientHello was seen"},
+	{"ja3s", "string", "fingerprint of the ServerHello", "no ServerHello was seen"},
+	{"ja4", "string", "fingerprint of the ClientHello", "no ClientHello was seen"},
+	{"client_hello_packet", "number", "packet that completed the ClientHello, from 1 in its file", "none was seen"},
+	{"server_hello_packet", "number", "packet that completed the ServerHello", "none was seen"},
+	{"bytes_to_server", "number", "payload of the connection, retransmissions counted once", "never"},
+	{"bytes_to_client", "number", "the same of the other direction", "never"},
+	{"packets", "number", "of the connection, as far as it was followed", "never"},
+	{"offered", "object", "what the (first) ClientHello offered: versions, cipher_suites, groups, key_shares, signature_algorithms, alpn, psk_modes", "no ClientHello was seen"},
+	{"problems", "list", "what was malformed, missing or contradictory", "nothing"},
+}
+
+// An Encoder writes records as JSON objects. It keeps its buffer between
+// calls.
+type Encoder struct{ b []byte }
+
+// Record returns the JSON object of c, without a newline. It is valid until
+// the next call.
+func (e *Encoder) Record(c *report.Connection) []byte {
+	b := append(e.b[:0], '{')
+	b = append(b, `"time":"`...)
+	b = appendTime(b, c.Time)
+	b = append(b, `","client_ip":"`...)
+	b = c.Client.Addr().AppendTo(b)
+	b = append(b, `","client_port":`...)
+	b = strconv.AppendUint(b, uint64(c.Client.Port()), 10)
+	b = append(b, `,"server_ip":"`...)
+	b = c.Server.Addr().AppendTo(b)
+	b = append(b, `","server_port":`...)
+	b = strconv.AppendUint(b, uint64(c.Server.Port()), 10)
+	transport := "tcp"
+	if c.UDP {
+		transport = "udp"
+	}
+	b = appendText(b, "transport", transport)
+	b = appendText(b, "protocol", c.Protocol.String())
+	b = appendText(b, "upgrade", c.Upgrade)
+	b = appendStrings(b, "encapsulation", c.Encapsulation)
+	b = appendText(b, "source", c.Source)
+	b = appendText(b, "server_name", c.ServerName)
+	b = appendText(b, "alpn", c.ALPN)
+	if c.HasServerHello {
+		b = appendText(b, "version", c.Version.String())
+		b = appendID(b, "version_id", uint16(c.Version))
+		b = appendText(b, "cipher_suite", c.CipherSuite.String())
+		b = appendID(b, "cipher_suite_id", uint16(c.CipherSuite))
+	}
+	b = appendText(b, "key_exchange", c.KeyExchange)
+	b = appendText(b, "authentication", c.Authentication)
+	if c.HasGroup {
+		b = appendText(b, "group", c.Group.String())
+		b = appendID(b, "group_id", uint16(c.Group))
+	}
+	if c.DHBits > 0 {
+		b = appendInt(b, "dh_bits", int64(c.DHBits))
+	}
+	b = appendText(b, "dh_prime", c.DHPrime)
+	b = appendText(b, "psk_mode", c.PSKMode)
+	b = appendTri(b, "resumed", c.Resumed)
+	b = appendText(b, "resumption", c.Resumption)
+	b = appendText(b, "early_data", c.EarlyData)
+	b = appendTri(b, "hello_retry_request", c.HelloRetryRequest)
+	b = appendTri(b, "ech", c.ECH)
+	b = appendTri(b, "extended_master_secret", c.ExtendedMaster)
+	b = appendText(b, "forward_secrecy", c.ForwardSecrecy.String())
+	b = appendReasons(b, c.Reasons)
+	b = appendTri(b, "post_quantum", c.PostQuantum)
+	b = appendText(b, "outcome", c.Outcome.String())
+	b = appendText(b, "alert", c.Alert)
+	b = appendText(b, "alert_from", c.AlertFrom)
+	b = appendText(b, "one_direction", c.OneWay)
+	b = appendCertificate(b, "certificate", c.Certificate)
+	b = appendCertificate(b, "client_certificate", c.ClientCert)
+	if c.EphemeralKey != (report.KeyID{}) {
+		b = append(b, `,"ephemeral_key_id":"`...)
+		b = hex.AppendEncode(b, c.EphemeralKey[:])
+		b = append(b, '"')
+	}
+	b = appendText(b, "ticket_key_id", c.TicketKey)
+	if c.TicketLifetime >= 0 {
+		b = appendInt(b, "ticket_lifetime", c.TicketLifetime)
+	}
+	b = appendText(b, "ja3", c.JA3)
+	b = appendText(b, "ja3s", c.JA3S)
+	b = appendText(b, "ja4", c.JA4)
+	if c.ClientHelloPacket > 0 {
+		b = appendInt(b, "client_hello_packet", int64(c.ClientHelloPacket))
+	}
+	if c.ServerHelloPacket > 0 {
+		b = appendInt(b, "server_hello_packet", int64(c.ServerHelloPacket))
+	}
+	b = appendInt(b, "bytes_to_server", int64(c.Totals.Bytes[0]))
+	b = appendInt(b, "bytes_to_client", int64(c.Totals.Bytes[1]))
+	b = appendInt(b, "packets", int64(c.Totals.Packets))
+	b = appendOffer(b, c.Offered)
+	b = appendStrings(b, "problems", c.Problems)
+	e.b = append(b, '}')
+	return e.b
+}
+
+// appendTime writes RFC 3339 with microseconds, or with nanoseconds where the
+// capture has them.
+func appendTime(b []byte, ns int64) []byte {
+	t := time.Unix(0, ns).UTC()
+	if ns%1000 == 0 {
+		return t.AppendFormat(b, "2006-01-02T15:04:05.000000Z")
+	}
+	return t.AppendFormat(b, "2006-01-02T15:04:05.000000000Z")
+}
+
+func appendKey(b []byte, name string) []byte {
+	if b[len(b)-1] != '{' {
+		b = append(b, ',')
+	}
+	b = append(b, '"')
+	b = append(b, name...)
+	return append(b, '"', ':')
+}
+
+func appendText(b []byte, name, v string) []byte {
+	if v == "" {
+		return b
+	}
+	return appendString(appendKey(b, name), v)
+}
+
+func appendInt(b []byte, name string, v int64) []byte {
+	return strconv.AppendInt(appendKey(b, name), v, 10)
+}
+
+func appendTri(b []byte, name string, v secrecy.Tri) []byte {
+	switch v {
+	case secrecy.True:
+		return append(appendKey(b, name), "true"...)
+	case secrecy.False:
+		return append(appendKey(b, name), "false"...)
+	}
+	return b
+}
+
+func appendID(b []byte, name string, v uint16) []byte {
+	b = append(appendKey(b, name), '"', '0', 'x')
+	for shift := 12; shift >= 0; shift -= 4 {
+		b = append(b, "0123456789abcdef"[v>>shift&15])
+	}
+	return append(b, '"')
+}
+
+func appendStrings(b []byte, name string, list []string) []byte {
+	if len(list) == 0 {
+		return b
+	}
+	b = append(appendKey(b, name), '[')
+	for i, s := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendString(b, s)
+	}
+	return append(b, ']')
+}
+
+func appendReasons(b []byte, r secrecy.Reasons) []byte {
+	if r == 0 {
+		return b
+	}
+	b = append(appendKey(b, "reasons"), '[')
+	r.All(func(x secrecy.Reason) {
+		b = append(b, '"')
+		b = append(b, x.String()...)
+		b = append(b, '"', ',')
+	})
+	b[len(b)-1] = ']'
+	return b
+}
+
+func appendCertificate(b []byte, name string, c *report.Certificate) []byte {
+	if c == nil {
+		return b
+	}
+	b = append(appendKey(b, name), '{')
+	b = appendText(b, "subject", c.Subject)
+	b = appendText(b, "issuer", c.Issuer)
+	b = appendText(b, "key", c.Key)
+	if c.Bits > 0 {
+		b = appendInt(b, "bits", int64(c.Bits))
+	}
+	if c.NotBefore != 0 || c.NotAfter != 0 {
+		b = append(appendKey(b, "not_before"), '"')
+		b = time.Unix(c.NotBefore, 0).UTC().AppendFormat(b, time.RFC3339)
+		b = append(b, `","not_after":"`...)
+		b = time.Unix(c.NotAfter, 0).UTC().AppendFormat(b, time.RFC3339)
+		b = append(b, '"')
+	}
+	b = append(appendKey(b, "sha256"), '"')
+	b = hex.AppendEncode(b, c.SHA256[:])
+	b = append(b, '"')
+	if c.SPKI != ([32]byte{}) {
+		b = append(appendKey(b, "spki_sha256"), '"')
+		b = hex.AppendEncode(b, c.SPKI[:])
+		b = append(b, '"')
+	}
+	return append(b, '}')
+}
+
+func appendOffer(b []byte, o *report.Offer) []byte {
+	if o == nil {
+		return b
+	}
+	b = append(appendKey(b, "offered"), '{')
+	b = appendCodes(b, "versions", o.Versions, iana.Version.IsGREASE)
+	b = appendCodes(b, "cipher_suites", o.CipherSuites, iana.CipherSuite.IsGREASE)
+	b = appendCodes(b, "groups", o.Groups, iana.Group.IsGREASE)
+	b = appendCodes(b, "key_shares", o.KeyShares, iana.Group.IsGREASE)
+	b = appendCodes(b, "signature_algorithms", o.SignatureAlgorithms, nil)
+	b = appendStrings(b, "alpn", o.ALPN)
+	if len(o.PSKModes) > 0 {
+		b = append(appendKey(b, "psk_modes"), '[')
+		for i, m := range o.PSKModes {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			switch m {
+			case 0:
+				b = append(b, `"psk_ke"`...)
+			case 1:
+				b = append(b, `"psk_dhe_ke"`...)
+			default:
+				b = append(b, '"')
+				b = strconv.AppendUint(b, uint64(m), 10)
+				b = append(b, '"')
+			}
+		}
+		b = append(b, ']')
+	}
+	return append(b, '}')
+}
+
+// code is a code point with a name.
+type code interface {
+	~uint16
+	String() string
+}
+
+func appendCodes[T code](b []byte, name string, list []T, grease func(T) bool) []byte {
+	if len(list) == 0 {
+		return b
+	}
+	b = append(appendKey(b, name), '[')
+	for i, v := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, '"')
+		if grease != nil && grease(v) {
+			b = append(b, '0', 'x')
+			for shift := 12; shift >= 0; shift -= 4 {
+				b = append(b, "0123456789abcdef"[uint16(v)>>shift&15])
+			}
+		} else {
+			b = append(b, v.String()...) // registered names need no escape
+		}
+		b = append(b, '"')
+	}
+	return append(b, ']')
+}
+
+// appendString writes a JSON string. A byte that is not UTF-8 becomes U+FFFD,
+// since JSON has no other way to say it.
+func appendString(b []byte, s string) []byte {
+	b = append(b, '"')
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= 0x20 && c < 0x7f && c != '"' && c != '\\' {
+			b = append(b, c)
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case c == '"' || c == '\\':
+			b = append(b, '\\', c)
+		case r == utf8.RuneError && n == 1:
+			b = append(b, `\ufffd`...)
+		case r < 0x20 || r == 0x7f:
+			b = append(b, `\u00`...)
+			b = append(b, hex2(c)...)
+		default:
+			b = append(b, s[i:i+n]...)
+		}
+		i += n
+	}
+	return append(b, '"')
+}

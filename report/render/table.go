@@ -1,0 +1,91 @@
+package render
+
+import (
+	"io"
+	"strings"
+
+	"github.com/olekukonko/tablewriter"
+	"github.com/olekukonko/tablewriter/renderer"
+	"github.com/olekukonko/tablewriter/tw"
+)
+
+// A grid is a table of cells that are fit to print.
+type grid struct {
+	header []string
+	right  []bool // columns of numbers
+	rows   [][]string
+}
+
+// text writes the grid with blanks between its columns, each line led by
+// indent.
+func (g *grid) text(w io.Writer, indent string) error {
+	var b strings.Builder
+	align := tw.MakeAlign(len(g.header), tw.AlignLeft)
+	for i, r := range g.right {
+		if r {
+			align[i] = tw.AlignRight
+		}
+	}
+	t := tablewriter.NewTable(&b,
+		tablewriter.WithRenderer(renderer.NewBlueprint(tw.Rendition{
+			Borders: tw.BorderNone,
+			Settings: tw.Settings{
+				Separators: tw.SeparatorsNone,
+				Lines:      tw.LinesNone,
+			},
+		})),
+		tablewriter.WithHeaderAutoFormat(tw.Off),
+		tablewriter.WithRowAutoWrap(tw.WrapNone),
+		tablewriter.WithHeaderAutoWrap(tw.WrapNone),
+		tablewriter.WithPadding(tw.Padding{Right: "  ", Overwrite: true}),
+		tablewriter.WithAlignment(align),
+	)
+	t.Header(g.header)
+	for _, r := range g.rows {
+		if err := t.Append(r); err != nil {
+			return err
+		}
+	}
+	if err := t.Render(); err != nil {
+		return err
+	}
+	for line := range strings.Lines(b.String()) {
+		line = strings.TrimRight(line, " \n")
+		if line != "" {
+			line = indent + line
+		}
+		if _, err := io.WriteString(w, line+"\n"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// markdown writes the grid as a Markdown table; its cells must have been made
+// by Markdown.
+func (g *grid) markdown(w io.Writer) error {
+	var b strings.Builder
+	line := func(cells []string) {
+		b.WriteString("|")
+		for _, c := range cells {
+			b.WriteString(" " + c + " |")
+		}
+		b.WriteString("\n")
+	}
+	line(g.header)
+	b.WriteString("|")
+	for i := range g.header {
+		if i < len(g.right) && g.right[i] {
+			b.WriteString(" ---: |")
+		} else {
+			b.WriteString(" --- |")
+		}
+	}
+	b.WriteString("\n")
+	for _, r := range g.rows {
+		line(r)
+	}
+	b.WriteString("\n")
+	_, err := io.WriteString(w, b.String())
+	return err
+}

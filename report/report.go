@@ -1,0 +1,292 @@
+package report
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"pfsight/parse/iana"
+	"pfsight/report/secrecy"
+)
+
+// Limits of what a Report keeps apart. What is beyond them is counted, but
+// not by name.
+const (
+	maxServers   = 1 << 16 // distinct servers (address, port and name)
+	maxClients   = 1 << 10 // distinct clients counted of one server
+	maxKeys      = 1 << 17 // ephemeral values remembered
+	maxTicketKey = 1 << 14
+	maxExposed   = 1 << 14 // server keys with connections that are not forward secret
+)
+
+// A Report sums connections up. The zero value is not ready; see NewReport.
+type Report struct {
+	s          Summary
+	versions   map[iana.Version]uint64
+	suites     map[iana.CipherSuite]uint64
+	groups     map[string]uint64
+	kex        map[kexLabel]uint64
+	reasons    [secrecy.NumReasons]uint64
+	untold     [secrecy.NumReasons]uint64
+	servers    map[serverKey]*server
+	keys       map[KeyID]*reuse
+	ticketKeys map[string]*reuse
+	exposed    map[[32]byte]*exposure
+}
+
+type kexLabel struct {
+	name    string
+	verdict secrecy.Verdict
+}
+
+type serverKey struct {
+	addr netip.AddrPort
+	name string
+}
+
+type server struct {
+	n        uint64
+	verdicts [4]uint64
+	bytes    uint64
+	clients  map[netip.Addr]struct{}
+	why      [secrecy.NumReasons]uint32
+}
+
+// reuse is one value seen in several connections.
+type reuse struct {
+	n           uint64
+	first, last int64
+	resumed     bool
+}
+
+type exposure struct {
+	n, bytes    uint64
+	first, last int64
+	clients     map[netip.Addr]struct{}
+	cert        *Certificate
+	addr        netip.AddrPort
+	name        string
+}
+
+// NewReport returns an empty Report.
+func NewReport() *Report {
+	return &Report{
+		versions: map[iana.Version]uint64{}, suites: map[iana.CipherSuite]uint64{}, groups: map[string]uint64{}, kex: map[kexLabel]uint64{},
+		servers: map[serverKey]*server{}, keys: map[KeyID]*reuse{}, ticketKeys: map[string]*reuse{}, exposed: map[[32]byte]*exposure{},
+	}
+}
+
+// Add counts a connection that has ended.
+func (r *Report) Add(c *Connection) {
+	s := &r.s
+	s.Connections++
+	s.Outcomes[c.Outcome]++
+	switch c.OneWay {
+	case "client":
+		s.ClientOnly++
+	case "server":
+		s.ServerOnly++
+	}
+	c.Reasons.All(func(x secrecy.Reason) { r.reasons[x]++ })
+	if c.ForwardSecrecy == secrecy.Unknown {
+		if why, ok := c.Reasons.First(); ok {
+			r.untold[why]++
+		}
+	}
+	if c.FirstHelloSplit {
+		s.HellosSplit++
+	}
+	if c.Offered != nil {
+		s.ClientHellos++
+		if offersPostQuantum(c.Offered) {
+			s.PostQuantumOffered++
+		}
+	}
+	if !c.HasServerHello {
+		return
+	}
+	s.Negotiated++
+	s.Verdicts[c.ForwardSecrecy]++
+	if c.Reasons.Has(secrecy.TicketIssued) {
+		s.TicketKey++
+	}
+	if c.PostQuantum == secrecy.True {
+		s.PostQuantum++
+	}
+	if c.Resumed == secrecy.True {
+		s.Resumed++
+	}
+	if c.HelloRetryRequest == secrecy.True {
+		s.HelloRetryRequests++
+	}
+	r.versions[c.Version]++
+	r.suites[c.CipherSuite]++
+	r.kex[kexLabel{c.KeyExchange, c.ForwardSecrecy}]++
+	switch {
+	case c.HasGroup:
+		r.groups[c.Group.String()]++
+	case c.DHBits > 0:
+		r.groups[dhLabel(c)]++
+	}
+	r.addServer(c)
+	r.addKeys(c)
+}
+
+func dhLabel(c *Connection) string {
+	return "DH " + strconv.Itoa(c.DHBits) + " bits"
+}
+
+func offersPostQuantum(o *Offer) bool {
+	for _, g := range o.Groups {
+		if g.Info().PostQuantum {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *Report) addServer(c *Connection) {
+	k := serverKey{c.Server, c.ServerName}
+	v := r.servers[k]
+	if v == nil {
+		if len(r.servers) >= maxServers {
+			r.s.ServersLost++
+			return
+		}
+		v = &server{clients: map[netip.Addr]struct{}{}}
+		r.servers[k] = v
+	}
+	v.n++
+	v.verdicts[c.ForwardSecrecy]++
+	v.bytes += c.Totals.Bytes[0] + c.Totals.Bytes[1]
+	if len(v.clients) < maxClients {
+		v.clients[c.Client.Addr()] = struct{}{}
+	}
+	if c.ForwardSecrecy == secrecy.No || c.ForwardSecrecy == secrecy.Conditional {
+		if why, ok := c.Reasons.First(); ok {
+			v.why[why]++
+		}
+	}
+}
+
+func (r *Report) addKeys(c *Connection) {
+	end := max(c.Time, c.Totals.Last)
+	if c.EphemeralKey != (KeyID{}) {
+		if see(r.keys, c.EphemeralKey, c.Time, end, maxKeys) == nil {
+			r.s.KeysLost++
+		}
+	}
+	if c.TicketKey != "" {
+		if u := see(r.ticketKeys, c.TicketKey, c.Time, end, maxTicketKey); u == nil {
+			r.s.KeysLost++
+		}
+	}
+	if c.ForwardSecrecy != secrecy.No || c.Certificate == nil || !c.Reasons.Has(secrecy.RSAKeyTransport) && !c.Reasons.Has(secrecy.StaticDH) && !c.Reasons.Has(secrecy.RSAPSK) {
+		return
+	}
+	e := r.exposed[c.Certificate.SPKI]
+	if e == nil {
+		if len(r.exposed) >= maxExposed {
+			r.s.KeysLost++
+			return
+		}
+		e = &exposure{first: c.Time, cert: c.Certificate, addr: c.Server, name: c.ServerName, clients: map[netip.Addr]struct{}{}}
+		r.exposed[c.Certificate.SPKI] = e
+	}
+	e.n++
+	e.bytes += c.Totals.Bytes[0] + c.Totals.Bytes[1]
+	e.first, e.last = min(e.first, c.Time), max(e.last, end)
+	if len(e.clients) < maxClients {
+		e.clients[c.Client.Addr()] = struct{}{}
+	}
+}
+
+func see[K comparable](m map[K]*reuse, k K, first, last int64, limit int) *reuse {
+	u := m[k]
+	if u == nil {
+		if len(m) >= limit {
+			return nil
+		}
+		u = &reuse{first: first, last: last}
+		m[k] = u
+	}
+	u.n++
+	u.first, u.last = min(u.first, first), max(u.last, last)
+	return u
+}
+
+// Summary returns the sums. Its order is fixed by what was added, not by when.
+func (r *Report) Summary() *Summary {
+	s := r.s
+	s.Versions = counts(r.versions, func(v iana.Version) (string, string) { return v.String(), "" })
+	s.Suites = counts(r.suites, func(v iana.CipherSuite) (string, string) { return v.String(), "" })
+	s.Groups = counts(r.groups, func(v string) (string, string) { return v, "" })
+	s.KeyExchanges = counts(r.kex, func(k kexLabel) (string, string) { return k.name, k.verdict.String() })
+	s.Reasons = reasonCounts(&r.reasons)
+	s.Untold = reasonCounts(&r.untold)
+	for k, v := range r.servers {
+		out := Server{Addr: k.addr, Name: k.name, N: v.n, Verdicts: v.verdicts, Bytes: v.bytes, Clients: uint64(len(v.clients))}
+		var most uint32
+		for why, n := range v.why {
+			if n > most {
+				most, out.Why = n, secrecy.Reason(why).String()
+			}
+		}
+		s.Servers = append(s.Servers, out)
+	}
+	s.ServersTotal = uint64(len(s.Servers))
+	slices.SortFunc(s.Servers, func(a, b Server) int {
+		return cmp.Or(
+			cmp.Compare(b.Verdicts[secrecy.No], a.Verdicts[secrecy.No]),
+			cmp.Compare(b.Verdicts[secrecy.Conditional], a.Verdicts[secrecy.Conditional]),
+			cmp.Compare(b.N, a.N), a.Addr.Compare(b.Addr), cmp.Compare(a.Name, b.Name))
+	})
+	for _, u := range r.keys {
+		if u.n > 1 {
+			s.ReusedKeys++
+			s.ReusedKeyConnections += u.n
+			s.ReusedKeySpan = max(s.ReusedKeySpan, u.last-u.first)
+		}
+	}
+	s.TicketKeys = uint64(len(r.ticketKeys))
+	for _, u := range r.ticketKeys {
+		s.TicketKeySpan = max(s.TicketKeySpan, u.last-u.first)
+	}
+	for spki, e := range r.exposed {
+		s.Exposure = append(s.Exposure, Exposure{SPKI: spki, Subject: e.cert.Subject, Key: e.cert.Key, Bits: e.cert.Bits, Server: e.addr, Name: e.name,
+			N: e.n, Bytes: e.bytes, Clients: uint64(len(e.clients)), First: e.first, Last: e.last})
+	}
+	slices.SortFunc(s.Exposure, func(a, b Exposure) int {
+		return cmp.Or(cmp.Compare(b.N, a.N), cmp.Compare(b.Bytes, a.Bytes), slices.Compare(a.SPKI[:], b.SPKI[:]))
+	})
+	return &s
+}
+
+func counts[K comparable](m map[K]uint64, name func(K) (string, string)) []Count {
+	out := make([]Count, 0, len(m))
+	for k, n := range m {
+		label, note := name(k)
+		out = append(out, Count{label, note, n})
+	}
+	sortCounts(out)
+	return out
+}
+
+func reasonCounts(a *[secrecy.NumReasons]uint64) []Count {
+	var out []Count
+	for i, n := range a {
+		if n > 0 {
+			d := secrecy.Reason(i).Doc()
+			out = append(out, Count{d.Code, d.Title, n})
+		}
+	}
+	sortCounts(out)
+	return out
+}
+
+func sortCounts(c []Count) {
+	slices.SortFunc(c, func(a, b Count) int {
+		return cmp.Or(cmp.Compare(b.N, a.N), cmp.Compare(a.Label, b.Label), cmp.Compare(a.Note, b.Note))
+	})
+}

@@ -1,0 +1,247 @@
+package secrecy
+
+import (
+	"bytes"
+
+	"pfsight/capture/stream"
+	"pfsight/parse"
+	"pfsight/parse/iana"
+)
+
+// minDHBits is the size from which a finite-field group is not called weak,
+// RFC 9325 section 4.1.
+const minDHBits = 2048
+
+// A Judgement is the verdict on one handshake and the facts it rests on.
+type Judgement struct {
+	Verdict        Verdict
+	Reasons        Reasons
+	KeyExchange    string // family; "" without a ServerHello
+	Authentication string
+	Group          iana.Group
+	HasGroup       bool
+	DHBits         int
+	DHPrime        string
+	Resumed        Tri
+	Resumption     string // ticket, session_id, psk
+	PSKMode        string // psk_ke, psk_dhe_ke
+	EarlyData      string // offered, sent, rejected
+	PostQuantum    Tri
+}
+
+// Judge gives the verdict on a handshake. It is a pure function of what was
+// said, and never takes what was not seen for what was not said.
+func Judge(h *parse.Handshake) Judgement {
+	var j Judgement
+	sh := h.ServerHello
+	j.early(h)
+	switch {
+	case sh == nil:
+		j.Verdict = Unknown
+		if !h.ServerSeen && h.ClientFinished || h.ClientKeyExchange != nil {
+			j.Reasons.Add(OneDirection) // the client went on, so there was an answer
+		} else {
+			j.Reasons.Add(NoServerHello)
+		}
+	case sh.Version().IsTLS13():
+		j.tls13(h)
+	default:
+		j.tls12(h)
+	}
+	return j
+}
+
+// tls13 judges by the extensions of the ServerHello, RFC 9846 section 2.2.
+func (j *Judgement) tls13(h *parse.Handshake) {
+	sh := h.ServerHello
+	info := sh.CipherSuite.Info()
+	j.KeyExchange = iana.KexTLS13.String()
+	if sh.HasKeyShare {
+		j.Group, j.HasGroup = sh.Group, true
+		g := sh.Group.Info()
+		switch g.Kind {
+		case "ec":
+			j.KeyExchange, j.PostQuantum = "ECDHE", False
+		case "ff":
+			j.KeyExchange, j.PostQuantum = "DHE", False
+		case "hybrid":
+			j.KeyExchange, j.PostQuantum = "hybrid", TriOf(g.PostQuantum)
+		case "pq":
+			j.KeyExchange, j.PostQuantum = "KEM", TriOf(g.PostQuantum)
+		}
+	}
+	switch {
+	case sh.HasPSK:
+		j.Resumed, j.Resumption, j.Authentication = True, "psk", "PSK"
+	case !sh.Incomplete:
+		j.Resumed = False
+	}
+	switch {
+	case sh.HasKeyShare && sh.HasPSK:
+		j.PSKMode, j.Verdict = "psk_dhe_ke", Yes
+		j.Reasons.Add(PSKWithKeyShare)
+	case sh.HasKeyShare:
+		j.Verdict = Yes
+		j.Reasons.Add(TLS13KeyShare)
+	case sh.HasPSK && !sh.Incomplete:
+		j.PSKMode, j.Verdict, j.KeyExchange = "psk_ke", No, "PSK"
+		j.Reasons.Add(PSKKE)
+	default:
+		j.Verdict = Unknown
+		j.Reasons.Add(Damaged)
+	}
+	if info.NoEncryption {
+		j.Verdict = No
+		j.Reasons.Add(NullEncryption)
+	}
+}
+
+// early tells what became of early data, as far as the clear part says.
+func (j *Judgement) early(h *parse.Handshake) {
+	first := h.ClientHello
+	if h.FirstHello != nil {
+		first = h.FirstHello
+	}
+	if first == nil || !first.EarlyData {
+		return
+	}
+	sh := h.ServerHello
+	switch {
+	case h.RetryRequest != nil, sh != nil && !sh.Incomplete && (!sh.HasPSK || sh.SelectedPSK != 0 || !sh.Version().IsTLS13()):
+		j.EarlyData = "rejected" // RFC 8446 section 4.2.10
+	case h.EarlyDataSent:
+		j.EarlyData = "sent"
+		j.Reasons.Add(EarlyData)
+	default:
+		j.EarlyData = "offered"
+	}
+}
+
+// tls12 judges SSL 3.0 to TLS 1.2.
+func (j *Judgement) tls12(h *parse.Handshake) {
+	sh := h.ServerHello
+	version := sh.Version()
+	info := sh.CipherSuite.Info()
+	if version == iana.SSL30 {
+		info = iana.SSLv3Suite(sh.CipherSuite)
+	}
+	f := families[info.KeyExchange]
+	if info.KeyExchange == iana.KexTLS13 {
+		// A suite of TLS 1.3 in an older version: no key exchange is meant by it.
+		f = families[iana.KexUnknown]
+	}
+	j.KeyExchange = info.KeyExchange.String()
+	j.Authentication = info.Authentication
+	j.PostQuantum = f.quantum
+	j.resumption(h)
+	j.Verdict = f.verdict
+	switch {
+	case f.verdict == Unknown:
+		j.Reasons.Add(UnknownSuite)
+	case f.verdict == Yes && j.Resumed == True:
+		j.Verdict = Conditional
+		if j.Resumption == "session_id" {
+			j.Reasons.Add(SessionIDResumption)
+		} else {
+			j.Reasons.Add(TicketResumption)
+		}
+	case f.verdict == Yes && j.Resumed == Untold:
+		j.Verdict = Unknown
+		if h.ClientHello == nil {
+			j.Reasons.Add(OneDirection)
+		} else {
+			j.Reasons.Add(UnknownResumption)
+		}
+	default:
+		j.Reasons.Add(f.reason)
+		if j.Resumed == True {
+			j.Reasons.Add(ResumedNotForwardSecret)
+		}
+	}
+	j.parameters(h, info)
+	if info.NoEncryption && f.verdict != Unknown {
+		j.Verdict = No
+		j.Reasons.Add(NullEncryption)
+	}
+	if info.Export {
+		j.Reasons.Add(ExportGrade)
+	}
+	if f.anonymous {
+		j.Reasons.Add(Anonymous)
+	}
+	if info.RFC10015 != "" && (version == iana.TLS12 || version == iana.DTLS12) {
+		j.Reasons.Add(DeprecatedKeyExchange)
+	}
+	if h.Ticket != nil && len(h.Ticket.Ticket) > 0 && j.Verdict == Yes {
+		j.Reasons.Add(TicketIssued)
+	}
+}
+
+// parameters reads the group from the ServerKeyExchange.
+func (j *Judgement) parameters(h *parse.Handshake, info *iana.Suite) {
+	k := h.ServerKeyExchange
+	if k == nil || k.Unread {
+		return
+	}
+	switch {
+	case info.KeyExchange.UsesECParams():
+		if k.CurveType == 3 && k.Group != 0 {
+			j.Group, j.HasGroup = k.Group, true
+			if k.Group.Info().PostQuantum {
+				j.PostQuantum = True
+			}
+		}
+	case len(k.P) > 0:
+		j.DHBits = parse.BitLen(k.P)
+		prime, known := iana.LookupDHPrime(k.P)
+		if known {
+			j.DHPrime = prime.Name
+		}
+		if j.DHBits < minDHBits {
+			j.Reasons.Add(WeakDH)
+			if known {
+				j.Reasons.Add(KnownDHPrime)
+			}
+		}
+	}
+}
+
+// resumption tells a resumed session of TLS <= 1.2 from a new one, by what
+// was seen and never by what is missing. A message that only a full handshake
+// has settles it. Else an echoed session ID does (RFC 5246 section 7.4.1.3;
+// RFC 5077 section 3.4 where a ticket was offered), and else the server's
+// ChangeCipherSpec, which follows the ServerHello at once only in a
+// resumption, provided that no byte between them is missing.
+func (j *Judgement) resumption(h *parse.Handshake) {
+	ch, sh := h.ClientHello, h.ServerHello
+	ticket := ch != nil && len(ch.Ticket) > 0
+	switch {
+	case h.CertificatesSeen, h.ServerKeyExchange != nil, h.ServerHelloDone, h.CertificateRequest, h.ClientKeyExchange != nil:
+		j.Resumed = False
+	case ch != nil && len(sh.SessionID) > 0 && bytes.Equal(ch.SessionID, sh.SessionID):
+		j.Resumed, j.Resumption = True, "session_id"
+		if ticket {
+			j.Resumption = "ticket"
+		}
+	case h.ServerCCS && whole(h):
+		switch {
+		case ticket:
+			j.Resumed, j.Resumption = True, "ticket"
+		case ch == nil:
+			j.Resumed = True // by which of the two the client's side would tell
+		}
+	case ch != nil && !ch.Incomplete && !ticket && (len(ch.SessionID) == 0 || !sh.Incomplete):
+		j.Resumed = False // nothing was offered, or what was offered is not taken
+	}
+}
+
+// whole reports whether nothing of the server's messages is missing or
+// malformed.
+func whole(h *parse.Handshake) bool {
+	for i := range h.Problems {
+		if h.Problems[i].From == stream.ToClient {
+			return false
+		}
+	}
+	return true
+}

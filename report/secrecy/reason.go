@@ -1,0 +1,106 @@
+package secrecy
+
+import "math/bits"
+
+// A Reason is a stable code that says why a verdict is what it is, or what
+// undermines it.
+type Reason uint8
+
+// The reasons, in the order in which they are listed.
+const (
+	// For yes.
+	EphemeralKeyExchange Reason = iota
+	TLS13KeyShare
+	PSKWithKeyShare
+	// For no.
+	NullEncryption
+	RSAKeyTransport
+	StaticDH
+	PSKOnly
+	RSAPSK
+	PSKKE
+	KerberosTicket
+	GOSTKeyTransport
+	SM2KeyTransport
+	FortezzaKEA
+	NullKeyExchange
+	ResumedNotForwardSecret
+	// For conditional.
+	TicketResumption
+	SessionIDResumption
+	// For unknown.
+	NoServerHello
+	OneDirection
+	UnknownSuite
+	Damaged
+	UnknownResumption
+	// What undermines a verdict, or is to be known beside it.
+	TicketIssued
+	EarlyData
+	WeakDH
+	KnownDHPrime
+	ExportGrade
+	Anonymous
+	ReusedEphemeralKey
+	TicketKeyUnrotated
+	DeprecatedKeyExchange
+	NumReasons
+)
+
+// Reasons is a set of reasons.
+type Reasons uint64
+
+// Add puts r into the set.
+func (s *Reasons) Add(r Reason) { *s |= 1 << r }
+
+// Has reports whether r is in the set.
+func (s Reasons) Has(r Reason) bool { return s&(1<<r) != 0 }
+
+// All calls f for each reason of the set, in their order.
+func (s Reasons) All(f func(Reason)) {
+	for s != 0 {
+		f(Reason(bits.TrailingZeros64(uint64(s))))
+		s &= s - 1
+	}
+}
+
+// First returns the reason that says most: that of the verdict.
+func (s Reasons) First() (Reason, bool) {
+	return Reason(bits.TrailingZeros64(uint64(s))), s != 0
+}
+
+// Strings returns the codes of the set, in their order.
+func (s Reasons) Strings() []string {
+	var out []string
+	s.All(func(r Reason) { out = append(out, r.String()) })
+	return out
+}
+
+func (r Reason) String() string {
+	if r < NumReasons {
+		return docs[r].Code
+	}
+	return "unknown"
+}
+
+// A Doc explains a code: what it means, what to do, and where it is written.
+type Doc struct {
+	Code       string
+	Title      string
+	Meaning    string
+	Advice     string
+	References []string
+}
+
+// Doc returns the explanation of r.
+func (r Reason) Doc() Doc { return docs[r%NumReasons] }
+
+// LookupReason finds a reason by its code.
+func LookupReason(code string) (Reason, bool) {
+	for i := range docs {
+		if docs[i].Code == code {
+			return Reason(i), true
+		}
+	}
+	return 0, false
+}

@@ -1,0 +1,100 @@
+package report
+
+import "net/netip"
+
+// A Summary answers "what was seen" over many connections. Every share is a
+// Count of Negotiated unless a field says otherwise.
+type Summary struct {
+	Input       Input
+	Connections uint64 // every row
+	Negotiated  uint64 // with a ServerHello: the base of every share
+
+	Verdicts    [4]uint64 // by secrecy.Verdict, over Negotiated
+	TicketKey   uint64    // of the yes: a TLS <= 1.2 ticket was issued, so the secret also rests on the ticket key
+	PostQuantum uint64    // of Negotiated
+	Resumed     uint64    // of Negotiated
+
+	HelloRetryRequests uint64 // of Negotiated: each cost a round trip
+
+	ClientHellos       uint64 // connections of which the offer was seen
+	PostQuantumOffered uint64 // of ClientHellos
+	HellosSplit        uint64 // of ClientHellos: came in more than one packet
+	ClientOnly         uint64 // of Connections: only the client's direction was seen
+	ServerOnly         uint64
+
+	Outcomes [3]uint64 // by Outcome, over Connections
+
+	// The same ephemeral value of a server in several connections.
+	ReusedKeys           uint64 // values
+	ReusedKeyConnections uint64
+	ReusedKeySpan        int64 // the longest time between the first and the last use, nanoseconds
+	// Session tickets of TLS <= 1.2, by the name of the key that protects them.
+	TicketKeys    uint64
+	TicketKeySpan int64  // the longest time a name was seen, nanoseconds: a lower bound of the key's life
+	KeysLost      uint64 // observations beyond the limit of distinct keys
+
+	// Exposure says what each long-term server key opens, most connections
+	// first.
+	Exposure []Exposure
+
+	Versions     []Count // over Negotiated, most first
+	KeyExchanges []Count // label is family; with the verdict it leads to in Note
+	Groups       []Count
+	Suites       []Count
+	Reasons      []Count // by stable code, over Connections
+	// Untold says why connections have no verdict: label is a stable reason code.
+	Untold []Count
+
+	// Servers without forward secrecy first: most connections that are "no", then "conditional".
+	Servers      []Server
+	ServersTotal uint64 // distinct, as far as they were kept
+	ServersLost  uint64 // connections of servers beyond the limit of distinct servers
+}
+
+// An Input is what was read, and what of it was lost.
+type Input struct {
+	Files       []string
+	Packets     uint64
+	Bytes       uint64
+	First, Last int64  // capture time, nanoseconds since 1970 UTC; 0, 0 without packets
+	Loss        []Loss // everything dropped, by reason; only counts above zero
+}
+
+// A Loss is one reason for which something was not read.
+type Loss struct {
+	Reason string // stable code, such as "kernel_drops", "tcp_gaps", "snaplen_cut", "one_direction"
+	What   string // for people, such as "packets dropped by the kernel"
+	Count  uint64
+}
+
+// A Count is a labelled number.
+type Count struct {
+	Label string // may hold any byte
+	Note  string
+	N     uint64
+}
+
+// A Server is an address, port and name, and how its connections fared.
+type Server struct {
+	Addr     netip.AddrPort
+	Name     string // server_name; may hold any byte
+	N        uint64 // connections negotiated
+	Verdicts [4]uint64
+	Bytes    uint64
+	Clients  uint64 // distinct client addresses, as far as they were kept
+	Why      string // the commonest reason code against it
+}
+
+// An Exposure is a server key whose holder can read recorded connections.
+type Exposure struct {
+	SPKI        [32]byte // SHA-256 of the SubjectPublicKeyInfo
+	Subject     string   // of a certificate with it; may hold any byte
+	Key         string
+	Bits        int
+	Server      netip.AddrPort // one that used it
+	Name        string         // may hold any byte
+	N           uint64         // connections
+	Bytes       uint64
+	Clients     uint64 // distinct, as far as they were kept
+	First, Last int64  // nanoseconds since 1970 UTC
+}
