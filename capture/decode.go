@@ -29,6 +29,7 @@ const (
 	etherQinQ9200 = 0x9200
 	etherQinQ9300 = 0x9300
 	etherPPPoE    = 0x8864
+	etherCMD      = 0x8909 // Cisco MetaData, which carries security group tags
 )
 
 // decode reads one frame into s and reports whether it holds a TCP segment.
@@ -111,6 +112,17 @@ func (d *decoder) etherType(t uint16, b []byte, cut int, s *segment) bool {
 			continue
 		case etherPPPoE:
 			return d.pppoe(b, cut, s)
+		case etherCMD:
+			// version(1) length(1) option(2) security group(2) EtherType(2)
+			if len(b) < 8 {
+				d.drops[CutHeader]++
+				return false
+			}
+			if !d.deeper() {
+				return false
+			}
+			t, b = binary.BigEndian.Uint16(b[6:]), b[8:]
+			continue
 		}
 		// IEEE 802.3: a length, then LLC; SNAP with an EtherType holds IP.
 		if t <= 1500 && len(b) >= 8 && b[0] == 0xaa && b[1] == 0xaa && b[2] == 3 && b[3] == 0 && b[4] == 0 && b[5] == 0 {

@@ -40,7 +40,6 @@ type lite struct {
 	tag     uint32    // the table's, to take it out again
 	isn     [2]uint32 // by endpoint: first sequence number of the data
 	start   int64     // time of the first SYN
-	source  uint16
 	packets uint8
 	bits    uint8 // hasISN, hasISNb; liteClient, liteClientB; liteUsed
 }

@@ -16,6 +16,12 @@ const (
 	// maxAhead is how far behind the first gap bytes are kept: TCP's usual
 	// initial windows, and some retransmission time.
 	maxAhead = 48 << 10
+	// maxFar is how many segments beyond that end the waiting for the gap.
+	maxFar = 16
+	// maxForeign is how far ahead a segment may be to belong to the same
+	// stream: no window is larger. Middleboxes that change sequence numbers
+	// show both kinds to a tap that sees both their sides.
+	maxForeign = 1 << 24
 	// maxGaps bounds the work that segments in a hostile order cause.
 	maxGaps = 256
 )
@@ -26,6 +32,7 @@ type half struct {
 	base  uint32 // sequence number of Data[0]
 	known bool   // base is set
 	stop  bool   // no more bytes are wanted or possible
+	far   uint8  // segments too far ahead
 }
 
 // add takes the captured bytes b of a segment that had wire bytes. It
@@ -59,8 +66,12 @@ func (t *Tracker) add(hs *half, h *stream.Half, s *segment) bool {
 		return false
 	}
 	if off > before+maxAhead {
-		t.drops[GapLimit]++
-		hs.stop = true
+		if off < maxForeign {
+			t.drops[GapLimit]++
+			if hs.far++; hs.far >= maxFar {
+				hs.stop = true
+			}
+		}
 		return false
 	}
 	if end > maxPrefix {

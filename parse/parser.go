@@ -190,13 +190,12 @@ func (p *Parser) settleEnd(client, server *stream.Half) {
 		return
 	}
 	if v13 {
-		for _, r := range p.data[stream.ToClient] {
-			if alertLike(r) {
+		if d := p.data[stream.ToClient]; len(d) > 0 {
+			if r := d[0]; alertLike(r) {
 				p.alert(Alert{From: stream.ToClient, Fatal: true, Encrypted: true, Packet: server.Completed(r.off, r.to).Packet})
-				break
+			} else {
+				hs.ServerFinished = true
 			}
-			hs.ServerFinished = true
-			break
 		}
 	}
 	early := hs.ClientHello != nil && hs.ClientHello.EarlyData || hs.FirstHello != nil && hs.FirstHello.EarlyData

@@ -57,7 +57,6 @@ type server struct {
 type reuse struct {
 	n           uint64
 	first, last int64
-	resumed     bool
 }
 
 type exposure struct {

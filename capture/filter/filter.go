@@ -7,7 +7,9 @@ import "errors"
 type Program struct{}
 
 // Compile compiles an expression for a link type.
-func Compile(expr string, link uint32) (*Program, error) { return nil, errors.New("filters are not read yet") }
+func Compile(expr string, link uint32) (*Program, error) {
+	return nil, errors.New("filters are not read yet")
+}
 
 // Validate checks the syntax.
 func Validate(expr string) error { return errors.New("filters are not read yet") }

@@ -17,7 +17,6 @@ type readFlags struct {
 	color       string
 	width       int
 	top         int
-	jobs        int
 	quiet       bool
 	noNames     bool
 }
