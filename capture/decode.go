@@ -332,9 +332,20 @@ func (d *decoder) ipv6(b []byte, cut int, s *segment) bool {
 	}
 }
 
-// transport reads a TCP header, RFC 9293 section 3.1.
+// transport reads a TCP header, RFC 9293 section 3.1, or goes on into an IP
+// packet inside.
 func (d *decoder) transport(proto uint8, srcHi, srcLo, dstHi, dstLo uint64, b []byte, wire int, s *segment) bool {
-	if proto != protoTCP {
+	switch proto {
+	case protoTCP:
+	case protoIPv4, protoIPv6: // RFC 2003, RFC 2473, RFC 4213
+		if !d.deeper() {
+			return false
+		}
+		if proto == protoIPv4 {
+			return d.ipv4(b, wire-len(b), s)
+		}
+		return d.ipv6(b, wire-len(b), s)
+	default:
 		d.drops[NotTCP]++
 		return false
 	}

@@ -38,9 +38,11 @@ const (
 	flagACK = 0x10
 )
 
+// Protocol numbers, IANA.
 const (
-	protoTCP = 6
-	protoUDP = 17
+	protoIPv4 = 4
+	protoTCP  = 6
+	protoIPv6 = 41
 )
 
 // v4Mapped is the high part of the low half of an IPv4-mapped address, RFC

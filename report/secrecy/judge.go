@@ -2,6 +2,7 @@ package secrecy
 
 import (
 	"bytes"
+	"strings"
 
 	"pfsight/capture/stream"
 	"pfsight/parse"
@@ -196,6 +197,10 @@ func (j *Judgement) parameters(h *parse.Handshake, info *iana.Suite) {
 		prime, known := iana.LookupDHPrime(k.P)
 		if known {
 			j.DHPrime = prime.Name
+			// The groups of RFC 7919 have code points, chosen or not.
+			if name, ok := strings.CutPrefix(prime.Name, "RFC 7919 "); ok {
+				j.Group, j.HasGroup = iana.LookupGroup(name)
+			}
 		}
 		if j.DHBits < minDHBits {
 			j.Reasons.Add(WeakDH)

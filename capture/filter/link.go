@@ -1,0 +1,204 @@
+package filter
+
+import "fmt"
+
+// A link says where a link type has what the primitives ask for. Offsets grow
+// with each vlan to the left.
+type link struct {
+	typ     uint32 // LINKTYPE_
+	typeOff uint32 // of the EtherType or what takes its place
+	netOff  uint32 // of the network header
+}
+
+// Link types.
+const (
+	linkNull     = 0
+	linkEthernet = 1
+	linkPPP      = 9
+	linkLoop     = 108
+	linkSLL      = 113
+	linkIPv4     = 228
+	linkIPv6     = 229
+	linkSLL2     = 276
+)
+
+func newLink(typ uint32) (link, error) {
+	switch typ {
+	case linkNull, linkLoop:
+		return link{typ, 0, 4}, nil
+	case linkEthernet:
+		return link{typ, 12, 14}, nil
+	case linkPPP:
+		return link{typ, 2, 4}, nil
+	case 12, 14, 101, linkIPv4, linkIPv6:
+		return link{typ, 0, 0}, nil
+	case linkSLL:
+		return link{typ, 14, 16}, nil
+	case linkSLL2:
+		return link{typ, 0, 20}, nil
+	}
+	return link{}, fmt.Errorf("filters are not read for link type %d", typ)
+}
+
+// EtherTypes.
+const (
+	etherIP   = 0x0800
+	etherARP  = 0x0806
+	etherRARP = 0x8035
+	etherIPv6 = 0x86dd
+)
+
+// proto is the condition that the frame holds this EtherType.
+func (l *link) proto(t uint32) node {
+	switch l.typ {
+	case linkEthernet, linkSLL, linkSLL2:
+		return cmp{off: l.typeOff, size: sizeH, op: opJEQ, val: t}
+	case linkPPP:
+		switch t {
+		case etherIP:
+			t = 0x21
+		case etherIPv6:
+			t = 0x57
+		}
+		return cmp{off: l.typeOff, size: sizeH, op: opJEQ, val: t}
+	case linkNull:
+		// The family is in the byte order of the machine that captured.
+		switch t {
+		case etherIP:
+			return disj(cmp{size: sizeW, op: opJEQ, val: 0x02000000}, cmp{size: sizeW, op: opJEQ, val: 2})
+		case etherIPv6:
+			return disj(cmp{size: sizeW, op: opJEQ, val: 0x0a000000}, cmp{size: sizeW, op: opJEQ, val: 10})
+		}
+	case linkLoop:
+		switch t {
+		case etherIP:
+			return cmp{size: sizeW, op: opJEQ, val: 2}
+		case etherIPv6:
+			return cmp{size: sizeW, op: opJEQ, val: 10}
+		}
+	case linkIPv4:
+		return constant(t == etherIP)
+	case linkIPv6:
+		return constant(t == etherIPv6)
+	default:
+		switch t {
+		case etherIP:
+			return cmp{size: sizeB, mask: 0xf0, op: opJEQ, val: 0x40}
+		case etherIPv6:
+			return cmp{size: sizeB, mask: 0xf0, op: opJEQ, val: 0x60}
+		}
+	}
+	return constant(false)
+}
+
+// ipProto is the condition of IPv4 with this protocol, ip6Proto that of IPv6,
+// where the header may follow a fragment header.
+func (l *link) ipProto(p uint32) node {
+	return and{l.proto(etherIP), cmp{off: l.netOff + 9, size: sizeB, op: opJEQ, val: p}}
+}
+
+func (l *link) ip6Proto(p uint32) node {
+	next := cmp{off: l.netOff + 6, size: sizeB, op: opJEQ, val: p}
+	frag := and{cmp{off: l.netOff + 6, size: sizeB, op: opJEQ, val: 44}, cmp{off: l.netOff + 40, size: sizeB, op: opJEQ, val: p}}
+	return and{l.proto(etherIPv6), or{next, frag}}
+}
+
+// first is the condition that an IPv4 packet is no later fragment.
+func (l *link) first() node {
+	return not{cmp{off: l.netOff + 6, size: sizeH, op: opJSET, val: 0x1fff}}
+}
+
+// ports is the condition that a port lies in [from, to].
+func (l *link) ports(q qualifiers, from, to uint32) node {
+	protos := []uint32{6, 17, 132}
+	if p, ok := transports[q.proto]; ok {
+		protos = []uint32{p}
+	}
+	var v4, v6 node
+	for _, p := range protos {
+		v4 = disj(v4, and{and{cmp{off: l.netOff + 9, size: sizeB, op: opJEQ, val: p}, l.first()}, q.direction(
+			portNode(fromTransport, 0, l.netOff, from, to), portNode(fromTransport, 2, l.netOff, from, to))})
+		v6 = disj(v6, and{cmp{off: l.netOff + 6, size: sizeB, op: opJEQ, val: p}, q.direction(
+			portNode(fromStart, l.netOff+40, 0, from, to), portNode(fromStart, l.netOff+42, 0, from, to))})
+	}
+	return or{and{l.proto(etherIPv6), v6}, and{l.proto(etherIP), v4}}
+}
+
+func portNode(b base, off, add, from, to uint32) node {
+	if from == to {
+		return cmp{base: b, off: off, add: add, size: sizeH, op: opJEQ, val: from}
+	}
+	return and{cmp{base: b, off: off, add: add, size: sizeH, op: opJGE, val: from}, not{cmp{base: b, off: off, add: add, size: sizeH, op: opJGT, val: to}}}
+}
+
+// host4 is the condition of an IPv4 address, or of a network by mask, in IP,
+// ARP and RARP.
+func (l *link) host4(q qualifiers, addr, mask uint32) node {
+	at := func(t, src, dst uint32) node {
+		m := mask
+		if m == 0xffffffff {
+			m = 0
+		}
+		side := func(off uint32) node {
+			if mask == 0 {
+				return l.proto(t)
+			}
+			return and{l.proto(t), cmp{off: l.netOff + off, size: sizeW, mask: m, op: opJEQ, val: addr}}
+		}
+		return q.direction(side(src), side(dst))
+	}
+	switch q.proto {
+	case "ip":
+		return at(etherIP, 12, 16)
+	case "arp":
+		return at(etherARP, 14, 24)
+	case "rarp":
+		return at(etherRARP, 14, 24)
+	}
+	return disj(at(etherIP, 12, 16), at(etherARP, 14, 24), at(etherRARP, 14, 24))
+}
+
+// host6 is the condition of an IPv6 address or network.
+func (l *link) host6(q qualifiers, addr [16]byte, bits int) node {
+	side := func(off uint32) node {
+		out := l.proto(etherIPv6)
+		// From the last word, as libpcap does it.
+		for w := 3; w >= 0; w-- {
+			n := min(max(bits-32*w, 0), 32)
+			if n == 0 {
+				continue
+			}
+			mask := ^uint32(0) << (32 - n)
+			val := uint32(addr[4*w])<<24 | uint32(addr[4*w+1])<<16 | uint32(addr[4*w+2])<<8 | uint32(addr[4*w+3])
+			if mask == ^uint32(0) {
+				mask = 0
+			}
+			out = and{out, cmp{off: l.netOff + off + 4*uint32(w), size: sizeW, mask: mask, op: opJEQ, val: val}}
+		}
+		return out
+	}
+	return q.direction(side(8), side(24))
+}
+
+// mac is the condition of an Ethernet address at an offset.
+func mac(off uint32, a []byte) node {
+	return and{
+		cmp{off: off + 2, size: sizeW, op: opJEQ, val: uint32(a[2])<<24 | uint32(a[3])<<16 | uint32(a[4])<<8 | uint32(a[5])},
+		cmp{off: off, size: sizeH, op: opJEQ, val: uint32(a[0])<<8 | uint32(a[1])},
+	}
+}
+
+// vlan is the condition of a VLAN tag; what stands to its right looks behind
+// it.
+func (l *link) vlan(id int) node {
+	tag := disj(
+		cmp{off: l.typeOff, size: sizeH, op: opJEQ, val: 0x8100},
+		cmp{off: l.typeOff, size: sizeH, op: opJEQ, val: 0x88a8},
+		cmp{off: l.typeOff, size: sizeH, op: opJEQ, val: 0x9100})
+	if id >= 0 {
+		tag = and{tag, cmp{off: l.netOff, size: sizeH, mask: 0x0fff, op: opJEQ, val: uint32(id)}}
+	}
+	l.typeOff += 4
+	l.netOff += 4
+	return tag
+}
