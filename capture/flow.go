@@ -31,6 +31,7 @@ const (
 	sawRSTb               //
 	clientSYN             // the client is known by its SYN
 	inUse                 // the slab's entry is taken
+	told                  // ended early for lack of room; kept so that what comes late makes no second connection
 )
 
 // A lite entry is a connection of which only SYNs were seen. It is small,

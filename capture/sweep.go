@@ -7,7 +7,7 @@ func idleTime(f *flow) int64 {
 	switch {
 	case f.bits&(sawRST|sawRSTb) != 0, f.bits&(hasFIN|hasFINb) == hasFIN|hasFINb:
 		return closedIdle
-	case f.opening != 0:
+	case f.opening != 0, f.bits&told != 0:
 		return openingIdle
 	}
 	return flowIdle
@@ -60,9 +60,12 @@ func (t *Tracker) evictFlow() {
 		if f.bits&inUse == 0 {
 			continue
 		}
-		quiet := -f.last
-		if f.opening == 0 {
+		quiet := -f.last >> 2
+		switch {
+		case f.bits&told != 0:
 			quiet += 1 << 62
+		case f.opening == 0:
+			quiet += 1 << 61
 		}
 		if worst == 0 || quiet > score {
 			worst, score = t.hand, quiet
@@ -75,27 +78,31 @@ func (t *Tracker) evictFlow() {
 }
 
 // evictOpening hands over incomplete openings until there is room again:
-// among a few, the one that holds most and says least.
+// among a few, those of which the least is to be expected. Their entries stay.
 func (t *Tracker) evictOpening() {
 	n := uint32(len(t.opens))
-	for tries := 0; t.pool.held > maxHeld && tries < 64; tries++ {
+	for tries := 0; t.pool.held > maxHeld && tries < 8; tries++ {
 		var worst *opening
-		score := -1
-		for range 32 {
+		var score int64
+		for range 16 {
 			t.hand = t.hand%n + 1
 			o := t.opens[t.hand-1]
 			if o.flow == 0 {
 				continue
 			}
-			s := 0
+			// The one that was silent longest; one that lacks its first byte, or
+			// of which only one side speaks, counts as more silent than others.
+			s := -t.flows.get(o.flow).last
 			for d := range o.conv.Half {
 				h := &o.conv.Half[d]
-				s += cap(h.Data)
-				if len(h.Gaps) > 0 && h.Gaps[0].From == 0 {
-					s += maxPrefix // not even its first byte is there
+				if h.Contiguous() == 0 {
+					s += openingIdle
+					if len(h.Data) > 0 {
+						s += openingIdle
+					}
 				}
 			}
-			if s > score {
+			if worst == nil || s > score {
 				worst, score = o, s
 			}
 		}
@@ -103,6 +110,12 @@ func (t *Tracker) evictOpening() {
 			return
 		}
 		t.drops[FlowEvict]++
-		t.end(worst.flow, t.flows.get(worst.flow), stream.EndEvict)
+		ref := worst.flow
+		f := t.flows.get(ref)
+		t.deliver(ref, f)
+		if f.bits&inUse != 0 {
+			t.close(f, stream.EndEvict)
+			f.bits |= told
+		}
 	}
 }

@@ -10,14 +10,16 @@ import (
 // Limits of what the tracker remembers. What they cost is counted under the
 // Reason named with each.
 const (
-	maxLites = 1 << 21  // half-open connections, 32 bytes each (SYNEvict)
+	maxLites = 1 << 20  // half-open connections, 32 bytes each (SYNEvict)
 	maxFlows = 1 << 20  // connections with a handshake, 144 bytes each (FlowEvict)
-	maxHeld  = 96 << 20 // bytes of openings that are not complete (FlowEvict)
+	maxHeld  = 64 << 20 // bytes of openings that are not complete (FlowEvict)
+
+	openingCost = 1 << 10 // bytes of an opening besides its buffers, about
 )
 
 // Times, in nanoseconds of capture time, after which a connection leaves.
 const (
-	liteIdle    = 60 * 1e9  // after its first SYN, without data
+	liteIdle    = 30 * 1e9  // after its first SYN, without data; a handshake that comes later is still found by its content
 	openingIdle = 60 * 1e9  // without a packet, its handshake not complete
 	flowIdle    = 300 * 1e9 // without a packet
 	closedIdle  = 5 * 1e9   // after both sides closed or one reset, for what comes late
@@ -232,6 +234,7 @@ func (t *Tracker) newFlow(s *segment, tag uint32) (uint32, *flow) {
 		oref = uint32(len(t.opens))
 	}
 	o := t.opens[oref-1]
+	t.pool.held += openingCost
 	o.flow = ref
 	c := &o.conv
 	c.ID = f.id
@@ -410,6 +413,7 @@ func (t *Tracker) closeOpening(oref uint32, o *opening) {
 	o.conv = stream.Conversation{Half: o.conv.Half}
 	o.half = [2]half{}
 	o.flow = 0
+	t.pool.held -= openingCost
 	t.free = append(t.free, oref)
 }
 
@@ -430,6 +434,15 @@ func (t *Tracker) end(ref uint32, f *flow, why stream.End) {
 			return // it was none of ours
 		}
 	}
+	if f.bits&told == 0 {
+		t.close(f, why)
+	}
+	t.table.remove(f.tag, ref)
+	t.flows.release(ref)
+}
+
+// close tells the sink that a connection has ended.
+func (t *Tracker) close(f *flow, why stream.End) {
 	switch {
 	case f.bits&(sawRST|sawRSTb) != 0:
 		why = stream.EndRST
@@ -440,8 +453,6 @@ func (t *Tracker) end(ref uint32, f *flow, why stream.End) {
 	tot.Bytes[stream.ToServer] = f.bytes[f.client]
 	tot.Bytes[stream.ToClient] = f.bytes[f.client^1]
 	t.sink.Closed(f.id, tot)
-	t.table.remove(f.tag, ref)
-	t.flows.release(ref)
 }
 
 // finish ends everything, in the order in which it began.

@@ -76,8 +76,18 @@ func (p *Parser) Parse(c *stream.Conversation) *Handshake {
 		return nil
 	}
 	p.settleHellos()
+	if unfinished(&p.hs, client) {
+		return nil
+	}
 	p.settleEnd(client, server)
 	return &p.hs
+}
+
+// unfinished reports whether all that was said is a part of a ClientHello,
+// with nothing missing but its end: no handshake began.
+func unfinished(hs *Handshake, client *stream.Half) bool {
+	return hs.ClientHello != nil && hs.ClientHello.Incomplete && !hs.ServerSeen && len(hs.Alerts) == 0 &&
+		!client.Cut && !client.Full && len(client.Gaps) == 0
 }
 
 // swapped reports whether the halves say that the transport's guess of who is
