@@ -4,10 +4,6 @@
 package capture
 
 import (
-	"context"
-	"io"
-	"math/rand/v2"
-
 	"pfsight/capture/pcapfile"
 	"pfsight/capture/stream"
 )
@@ -18,22 +14,36 @@ type Options struct {
 	Ask  stream.Asker  // is this enough of a conversation?
 	Sign stream.Signer // may a handshake begin here?
 	// Filter reports whether a frame is wanted; others are not looked at. Its
-	// error ends the Run. Default: all are wanted.
+	// error ends the Run. Several goroutines call it. Default: all are wanted.
 	Filter func(link pcapfile.LinkType, data []byte, wireLen int) (bool, error)
 	// MaxPackets ends the reading after so many packets that the filter
-	// wanted. Default: all.
+	// wanted. Default: all. With it one worker does everything.
 	MaxPackets uint64
+	// Memory is about how many bytes the tracker may use; what that costs is
+	// counted. Default: DefaultMemory.
+	Memory int64
 }
 
-// A Sink takes what the tracker finds. Its methods are called by one
-// goroutine.
+// DefaultMemory is the memory that the tracker may use by default, bytes.
+const DefaultMemory = 1 << 30
+
+// A Sink takes what the tracker finds. Each worker of a Run has its own.
 type Sink interface {
-	// Opening takes a conversation whose handshake is complete, or as complete
-	// as it will be, and reports whether it is one; if not, nothing more is
-	// said of it. c and its bytes are the tracker's again after the return.
-	Opening(c *stream.Conversation) bool
-	// Closed tells of a conversation that Opening wanted that it has ended.
-	Closed(id uint64, t stream.Totals)
+	// Take is given what the worker found, in order. Other workers' Sinks are
+	// called at the same time. The conversations and their bytes are the
+	// tracker's again after the return.
+	Take(events []Event)
+	// Emit passes on what Take made of the events. It is called after each
+	// Take, for one Sink at a time, in the order of the capture.
+	Emit()
+}
+
+// An Event tells that an opening is as complete as it will be, or that a
+// connection whose opening was told of has ended.
+type Event struct {
+	ID      uint64               // of the conversation
+	Opening *stream.Conversation // nil: it has ended
+	Totals  stream.Totals        // of one that has ended
 }
 
 // Stats are what a Run met.
@@ -43,80 +53,27 @@ type Stats struct {
 	First   int64  // time of the earliest packet, nanoseconds since 1970 UTC
 	Last    int64  // time of the latest packet
 	Drops   Counters
+	Tables  Tables
 }
 
-// window is how many headers are read ahead of the table, so that the slots
-// they need are on their way from memory meanwhile.
-const window = 64
+// Tables are how large the tracker's tables were at their largest, and what
+// they may hold.
+type Tables struct {
+	HalfOpen, MaxHalfOpen       int // connections of which only SYNs were seen
+	Connections, MaxConnections int // followed
+	Openings                    int // handshakes open at once
+	Held, MaxHeld               int // bytes of them
+}
 
-// Run reads all of src and gives the connections in it to sink. It ends early
-// without an error when ctx does. The error is the filter's.
-func Run(ctx context.Context, src *pcapfile.Source, opt Options, sink Sink) (Stats, error) {
-	var st Stats
-	t := newTracker(&opt, sink, &st.Drops)
-	d := &decoder{drops: &st.Drops, seed: rand.Uint64()}
-	var segs [window]segment
-	var b pcapfile.Batch
-	var wanted uint64
-read:
-	for ctx.Err() == nil {
-		if err := src.Next(&b); err != nil {
-			if err != io.EOF {
-				return st, err
-			}
-			break
-		}
-		t.source = b.Name
-		recs := b.Records
-		number := b.First
-		for len(recs) > 0 {
-			k := min(len(recs), window)
-			n := 0
-			for i := range recs[:k] {
-				rec := &recs[i]
-				if st.Packets == 0 || rec.Time < st.First {
-					st.First = rec.Time
-				}
-				st.Last = max(st.Last, rec.Time)
-				st.Packets++
-				st.Bytes += uint64(len(rec.Data))
-				if opt.Filter != nil {
-					ok, err := opt.Filter(rec.Link, rec.Data, rec.WireLen)
-					if err != nil {
-						return st, err
-					}
-					if !ok {
-						st.Drops[FilteredOut]++
-						number++
-						continue
-					}
-				}
-				s := &segs[n]
-				s.packet = number
-				number++
-				if d.decode(rec.Link, rec.Data, rec.WireLen, rec.Time, s) {
-					t.touch += t.table.slots[tagOf(s.hash)&t.table.mask].tag
-					n++
-				}
-				if wanted++; wanted == opt.MaxPackets {
-					k = i + 1
-					break
-				}
-			}
-			for i := range segs[:n] {
-				t.segment(&segs[i])
-			}
-			t.sweep(recs[k-1].Time)
-			if opt.MaxPackets > 0 && wanted == opt.MaxPackets {
-				break read
-			}
-			recs = recs[k:]
-		}
+// add counts what another worker met.
+func (st *Stats) add(o *Stats) {
+	if o.Packets > 0 && (st.Packets == 0 || o.First < st.First) {
+		st.First = o.First
 	}
-	t.finish()
-	d.frags.end(&st.Drops)
-	for _, i := range src.Inputs() {
-		st.Drops[KernelDrops] += i.Drops
+	st.Last = max(st.Last, o.Last)
+	st.Packets += o.Packets
+	st.Bytes += o.Bytes
+	for i, n := range o.Drops {
+		st.Drops[i] += n
 	}
-	return st, nil
 }

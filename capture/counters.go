@@ -16,7 +16,6 @@ const (
 	CutPayload                  // the capture's snaplen ended inside a segment of an opening
 	FragmentLost                // a fragment of a datagram that never became whole
 	FragmentLimit               // a fragment beyond the limits of reassembly
-	TCPGap                      // an opening was given up or ended with bytes missing
 	GapLimit                    // a segment too far ahead, or with too many gaps before it
 	PrefixLimit                 // more was wanted of a half than the limit of its prefix
 	SYNEvict                    // a half-open connection forgotten for lack of room
@@ -37,7 +36,6 @@ var reasonTexts = [numReasons]struct{ code, what string }{
 	CutPayload:    {"snaplen_cut", "handshake packets cut by the capture's snaplen"},
 	FragmentLost:  {"fragment_lost", "IP datagrams of which a fragment is missing"},
 	FragmentLimit: {"fragment_limit", "IP fragments beyond the limits of reassembly"},
-	TCPGap:        {"tcp_gaps", "connections with bytes missing inside the handshake"},
 	GapLimit:      {"gap_limit", "segments too far ahead of a gap"},
 	PrefixLimit:   {"prefix_limit", "connections whose opening is longer than the limit"},
 	SYNEvict:      {"syn_evicted", "half-open connections forgotten for lack of room"},

@@ -14,9 +14,10 @@ const maxHeaders = 32
 // A decoder reads frames down to their transport. It never keeps a frame.
 type decoder struct {
 	drops *Counters
-	frags fragments
+	frags *fragments // nil: a fragment is left for a decoder that has them
 	seed  uint64
 	depth int
+	late  bool // the frame in hand holds a fragment, and frags is nil
 }
 
 // EtherTypes, IEEE 802 numbers.
@@ -32,11 +33,25 @@ const (
 	etherCMD      = 0x8909 // Cisco MetaData, which carries security group tags
 )
 
-// decode reads one frame into s and reports whether it holds a TCP segment.
+// decode reads one frame into s and reports whether it holds a TCP segment, or
+// may hold one that only a decoder with frags can tell of (segment.late).
 // wireLen is the frame's length on the wire.
 func (d *decoder) decode(link pcapfile.LinkType, b []byte, wireLen int, time int64, s *segment) bool {
+	d.late = false
+	if d.frame(link, b, wireLen, time, s) {
+		return true
+	}
+	if d.late {
+		s.late, s.payload, s.wire, s.seq = true, b, wireLen, uint32(link)
+		return true
+	}
+	return false
+}
+
+func (d *decoder) frame(link pcapfile.LinkType, b []byte, wireLen int, time int64, s *segment) bool {
 	d.depth = 0
 	s.time = time
+	s.late = false
 	s.encap = 0
 	cut := wireLen - len(b)
 	if cut < 0 {
@@ -250,6 +265,10 @@ func (d *decoder) ipv4(b []byte, cut int, s *segment) bool {
 	srcLo := v4Mapped | uint64(binary.BigEndian.Uint32(b[12:]))
 	dstLo := v4Mapped | uint64(binary.BigEndian.Uint32(b[16:]))
 	if frag := binary.BigEndian.Uint16(b[6:]); frag&0x3fff != 0 {
+		if d.frags == nil {
+			d.late = true
+			return false
+		}
 		k := fragKey{0, srcLo, 0, dstLo, uint32(binary.BigEndian.Uint16(b[4:])), b[9]}
 		whole, ok := d.frags.add(k, int(frag&0x1fff)*8, frag&0x2000 != 0, payload, wire, s.time, d.drops)
 		if !ok {
@@ -307,6 +326,10 @@ func (d *decoder) ipv6(b []byte, cut int, s *segment) bool {
 			if off&0xfff9 == 0 { // an atomic fragment, RFC 6946
 				n = 8
 				break
+			}
+			if d.frags == nil {
+				d.late = true
+				return false
 			}
 			k := fragKey{srcHi, srcLo, dstHi, dstLo, binary.BigEndian.Uint32(payload[4:]), 0xff}
 			whole, ok := d.frags.add(k, int(off&^7), off&1 != 0, payload[8:], wire-8, s.time, d.drops)

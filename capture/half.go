@@ -37,7 +37,7 @@ type half struct {
 
 // add takes the captured bytes b of a segment that had wire bytes. It
 // reports whether gapless data grew.
-func (t *Tracker) add(hs *half, h *stream.Half, s *segment) bool {
+func (t *tracker) add(hs *half, h *stream.Half, s *segment) bool {
 	b, wire := s.payload, s.wire
 	off := int(int32(s.seq - hs.base))
 	if off < 0 {
@@ -109,7 +109,7 @@ func (t *Tracker) add(hs *half, h *stream.Half, s *segment) bool {
 
 // fill writes the bytes of [off, end) that lie in gaps; the first bytes seen
 // for a place are kept.
-func (t *Tracker) fill(h *stream.Half, off, end int, b []byte) {
+func (t *tracker) fill(h *stream.Half, off, end int, b []byte) {
 	at := off
 	for i := 0; i < len(h.Gaps) && h.Gaps[i].From < end; {
 		g := h.Gaps[i]
@@ -164,7 +164,7 @@ func mark(h *stream.Half, off, end int, s *segment) {
 // A pool keeps the buffers of openings that ended, by size.
 type pool struct {
 	free [8][][]byte // 1 KiB << i
-	held int         // bytes handed out
+	held int         // bytes of openings that were not handed over
 }
 
 const poolKeep = 64 // buffers kept of each size
@@ -180,7 +180,7 @@ func class(n int) (int, int) {
 // grow returns a buffer with b's bytes and room for n, n <= maxPrefix.
 func (p *pool) grow(b []byte, n int) []byte {
 	c, size := class(n)
-	p.held += size
+	p.held += size - cap(b)
 	var out []byte
 	if k := len(p.free[c]); k > 0 {
 		out = p.free[c][k-1]
@@ -197,8 +197,7 @@ func (p *pool) put(b []byte) {
 	if cap(b) == 0 {
 		return
 	}
-	c, size := class(cap(b))
-	p.held -= size
+	c, _ := class(cap(b))
 	if len(p.free[c]) < poolKeep {
 		p.free[c] = append(p.free[c], b[:0])
 	}

@@ -27,6 +27,7 @@ type segment struct {
 	ack     uint32
 	flags   uint8 // of TCP
 	fromB   uint8 // 0: sent by a; 1: sent by b
+	late    bool  // the frame is in payload, wire and seq (its link type): to be decoded in the order of the capture
 	encap   uint16
 }
 

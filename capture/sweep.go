@@ -16,10 +16,7 @@ func idleTime(f *flow) int64 {
 // sweep lets go what is over. It passes a part of the entries each time
 // capture time has moved on, so the work is spread and nothing stays for much
 // longer than its time.
-func (t *Tracker) sweep(now int64) {
-	if d := now - t.swept; d < sweepEvery && d > -sweepEvery {
-		return
-	}
+func (t *tracker) sweep(now int64) {
 	t.swept = now
 	step := t.step
 	t.step = (step + 1) % sweepSteps
@@ -37,7 +34,7 @@ func (t *Tracker) sweep(now int64) {
 }
 
 // evictLite forgets one half-open connection, not the newest.
-func (t *Tracker) evictLite() {
+func (t *tracker) evictLite() {
 	for {
 		t.hand = t.hand%t.lites.used + 1
 		if l := t.lites.get(t.hand); l.bits&liteUsed != 0 {
@@ -51,7 +48,7 @@ func (t *Tracker) evictLite() {
 
 // evictFlow ends one connection early: one whose handshake is over if there
 // is one near, else the one that was silent longest.
-func (t *Tracker) evictFlow() {
+func (t *tracker) evictFlow() {
 	var worst uint32
 	var score int64
 	for range 256 {
@@ -79,15 +76,15 @@ func (t *Tracker) evictFlow() {
 
 // evictOpening hands over incomplete openings until there is room again:
 // among a few, those of which the least is to be expected. Their entries stay.
-func (t *Tracker) evictOpening() {
+func (t *tracker) evictOpening() {
 	n := uint32(len(t.opens))
-	for tries := 0; t.pool.held > maxHeld && tries < 8; tries++ {
+	for tries := 0; t.pool.held > t.maxHeld && tries < 8; tries++ {
 		var worst *opening
 		var score int64
 		for range 16 {
 			t.hand = t.hand%n + 1
 			o := t.opens[t.hand-1]
-			if o.flow == 0 {
+			if o == nil {
 				continue
 			}
 			// The one that was silent longest; one that lacks its first byte, or
@@ -112,10 +109,8 @@ func (t *Tracker) evictOpening() {
 		t.drops[FlowEvict]++
 		ref := worst.flow
 		f := t.flows.get(ref)
-		t.deliver(ref, f)
-		if f.bits&inUse != 0 {
-			t.close(f, stream.EndEvict)
-			f.bits |= told
-		}
+		t.deliver(f)
+		t.close(f, stream.EndEvict)
+		f.bits |= told
 	}
 }

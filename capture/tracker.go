@@ -7,14 +7,16 @@ import (
 	"pfsight/capture/stream"
 )
 
-// Limits of what the tracker remembers. What they cost is counted under the
-// Reason named with each.
+// The tracker's memory is divided among its tables. What their limits cost is
+// counted under the Reason named with each. With DefaultMemory they are 2^20
+// half-open connections, 2^20 connections and 64 MiB of open handshakes.
 const (
-	maxLites = 1 << 20  // half-open connections, 32 bytes each (SYNEvict)
-	maxFlows = 1 << 20  // connections with a handshake, 144 bytes each (FlowEvict)
-	maxHeld  = 64 << 20 // bytes of openings that are not complete (FlowEvict)
-
-	openingCost = 1 << 10 // bytes of an opening besides its buffers, about
+	liteShare   = 32      // one in so many bytes is for half-open connections (SYNEvict)
+	liteCost    = 32      // bytes of one
+	flowCost    = 1024    // bytes of a connection that is followed, its row included (FlowEvict)
+	heldShare   = 16      // one in so many bytes is for handshakes that are not complete (FlowEvict)
+	openingCost = 1 << 10 // bytes of an open handshake besides its buffers, about
+	leastTable  = 1 << 10 // entries that a table may have in any case
 )
 
 // Times, in nanoseconds of capture time, after which a connection leaves.
@@ -27,32 +29,51 @@ const (
 	sweepSteps  = 64        // steps in which the sweep passes everything once
 )
 
-// A Tracker follows TCP connections as far as their openings, in bounded
-// memory. It is used by one goroutine.
-type Tracker struct {
-	opt    *Options
-	sink   Sink
-	drops  *Counters
-	table  table
-	flows  slab[flow]
-	lites  slab[lite]
-	opens  []*opening // by reference - 1
-	free   []uint32   // references of opens
-	pool   pool
-	nextID uint64
-	source string // of the packet in hand
-	swept  int64  // capture time of the last step of the sweep
-	step   int
-	hand   uint32 // where eviction looks next
-	touch  uint32 // keeps the early loads of slots alive
+// A tracker follows connections as far as their openings, in bounded memory.
+// One goroutine at a time uses it.
+type tracker struct {
+	opt      *Options
+	drops    *Counters
+	table    table
+	flows    slab[flow]
+	lites    slab[lite]
+	opens    []*opening // by reference - 1; nil: not in use
+	free     []uint32   // references of opens
+	spare    []*opening // to be used again
+	pool     pool
+	out      *outbox
+	maxLites int
+	maxFlows int
+	maxHeld  int
+	peak     Tables
+	nextID   uint64
+	source   string // of the packet in hand
+	swept    int64  // capture time of the last step of the sweep
+	step     int
+	hand     uint32 // where eviction looks next
+	touch    uint32 // keeps the early loads of slots alive
 }
 
-func newTracker(opt *Options, sink Sink, drops *Counters) *Tracker {
-	return &Tracker{opt: opt, sink: sink, drops: drops, table: newTable()}
+func newTracker(opt *Options, drops *Counters) *tracker {
+	mem := opt.Memory
+	if mem <= 0 {
+		mem = DefaultMemory
+	}
+	t := &tracker{
+		opt: opt, drops: drops, table: newTable(),
+		maxLites: int(max(mem/liteShare/liteCost, leastTable)),
+		maxFlows: int(max(mem/flowCost, leastTable)),
+		maxHeld:  int(max(mem/heldShare, maxPrefix*4)),
+	}
+	t.peak.MaxHalfOpen, t.peak.MaxConnections, t.peak.MaxHeld = t.maxLites, t.maxFlows, t.maxHeld
+	return t
 }
 
 // segment takes one TCP segment.
-func (t *Tracker) segment(s *segment) {
+func (t *tracker) segment(s *segment) {
+	if d := s.time - t.swept; d >= sweepEvery || d <= -sweepEvery {
+		t.sweep(s.time)
+	}
 	tag, check := tagOf(s.hash), uint32(s.hash)
 	tb := &t.table
 	for i := tag & tb.mask; ; i = (i + 1) & tb.mask {
@@ -77,15 +98,16 @@ func (t *Tracker) segment(s *segment) {
 }
 
 // onNew takes a segment of a connection that is not followed.
-func (t *Tracker) onNew(s *segment) {
+func (t *tracker) onNew(s *segment) {
 	if s.flags&flagSYN != 0 {
 		if s.flags&flagRST != 0 {
 			return
 		}
-		if t.lites.n >= maxLites {
+		if t.lites.n >= t.maxLites {
 			t.evictLite()
 		}
 		ref, l := t.lites.add()
+		t.peak.HalfOpen = max(t.peak.HalfOpen, t.lites.n)
 		*l = lite{check: uint32(s.hash), tag: tagOf(s.hash), start: s.time, bits: liteUsed}
 		t.table.insert(l.tag, ref|liteRef)
 		t.onLite(s, ref|liteRef, l)
@@ -104,7 +126,7 @@ func (t *Tracker) onNew(s *segment) {
 const ClientSignOrServer = stream.ClientSign
 
 // onLite takes a segment of a connection of which only SYNs were seen.
-func (t *Tracker) onLite(s *segment, ref uint32, l *lite) {
+func (t *tracker) onLite(s *segment, ref uint32, l *lite) {
 	e := s.fromB
 	if l.packets < 255 {
 		l.packets++
@@ -152,7 +174,7 @@ func (t *Tracker) onLite(s *segment, ref uint32, l *lite) {
 }
 
 // promote makes a flow of a lite entry and gives it the segment.
-func (t *Tracker) promote(s *segment, ref uint32, l *lite) {
+func (t *tracker) promote(s *segment, ref uint32, l *lite) {
 	was := *l
 	t.lites.release(ref &^ liteRef)
 	fref, f := t.newFlow(s, 0)
@@ -190,7 +212,7 @@ func (t *Tracker) promote(s *segment, ref uint32, l *lite) {
 
 // midstream follows a connection whose beginning was not seen, from a segment
 // in which a handshake begins.
-func (t *Tracker) midstream(s *segment, sign stream.Sign) {
+func (t *tracker) midstream(s *segment, sign stream.Sign) {
 	fref, f := t.newFlow(s, tagOf(s.hash))
 	f.client = s.fromB
 	if sign == stream.ServerSign {
@@ -212,29 +234,21 @@ func (t *Tracker) midstream(s *segment, sign stream.Sign) {
 }
 
 // newFlow makes an entry with an opening; with a tag it is put into the table.
-func (t *Tracker) newFlow(s *segment, tag uint32) (uint32, *flow) {
-	if t.flows.n >= maxFlows {
+func (t *tracker) newFlow(s *segment, tag uint32) (uint32, *flow) {
+	if t.flows.n >= t.maxFlows {
 		t.evictFlow()
 	}
-	if t.pool.held > maxHeld {
+	if t.pool.held > t.maxHeld {
 		t.evictOpening()
 	}
 	ref, f := t.flows.add()
+	t.peak.Connections = max(t.peak.Connections, t.flows.n)
 	t.nextID++
 	*f = flow{key: s.key, id: t.nextID, last: s.time, tag: tagOf(s.hash), bits: inUse}
 	if tag != 0 || s.hash>>32 == 0 && tag == tagOf(s.hash) {
 		t.table.insert(f.tag, ref)
 	}
-	var oref uint32
-	if k := len(t.free); k > 0 {
-		oref = t.free[k-1]
-		t.free = t.free[:k-1]
-	} else {
-		t.opens = append(t.opens, new(opening))
-		oref = uint32(len(t.opens))
-	}
-	o := t.opens[oref-1]
-	t.pool.held += openingCost
+	oref, o := t.newOpening()
 	o.flow = ref
 	c := &o.conv
 	c.ID = f.id
@@ -247,7 +261,7 @@ func (t *Tracker) newFlow(s *segment, tag uint32) (uint32, *flow) {
 	return ref, f
 }
 
-func (t *Tracker) setEndpoints(o *opening, f *flow) {
+func (t *tracker) setEndpoints(o *opening, f *flow) {
 	o.conv.Client = f.key.endpoint(f.client)
 	o.conv.Server = f.key.endpoint(f.client ^ 1)
 }
@@ -256,7 +270,7 @@ func (t *Tracker) setEndpoints(o *opening, f *flow) {
 func dirOf(f *flow, e uint8) stream.Dir { return stream.Dir(e ^ f.client) }
 
 // onFlow takes a segment of a connection that is followed.
-func (t *Tracker) onFlow(s *segment, ref uint32, f *flow) {
+func (t *tracker) onFlow(s *segment, ref uint32, f *flow) {
 	if s.time-f.last > idleTime(f) {
 		t.end(ref, f, stream.EndIdle)
 		t.onNew(s)
@@ -297,7 +311,7 @@ func (t *Tracker) onFlow(s *segment, ref uint32, f *flow) {
 
 // syn takes a SYN on a connection that is followed and reports whether that
 // is all there is to it.
-func (t *Tracker) syn(s *segment, ref uint32, f *flow) bool {
+func (t *tracker) syn(s *segment, ref uint32, f *flow) bool {
 	e := s.fromB
 	isn := s.seq + 1
 	if f.bits&(hasISN<<e) != 0 {
@@ -327,7 +341,7 @@ func (t *Tracker) syn(s *segment, ref uint32, f *flow) bool {
 }
 
 // feed gives a segment to the opening of its connection.
-func (t *Tracker) feed(s *segment, ref uint32, f *flow) {
+func (t *tracker) feed(s *segment, ref uint32, f *flow) {
 	o := t.opens[f.opening-1]
 	d := dirOf(f, s.fromB)
 	hs, h := &o.half[d], &o.conv.Half[d]
@@ -342,7 +356,7 @@ func (t *Tracker) feed(s *segment, ref uint32, f *flow) {
 		if hs.known && t.add(hs, h, s) && h.Contiguous() >= h.Want {
 			switch t.opt.Ask(&o.conv, d) {
 			case stream.Enough:
-				t.deliver(ref, f)
+				t.deliver(f)
 				return
 			case stream.Refuse:
 				t.forget(ref, f)
@@ -351,12 +365,12 @@ func (t *Tracker) feed(s *segment, ref uint32, f *flow) {
 		}
 	}
 	if t.finished(f, o) {
-		t.deliver(ref, f)
+		t.deliver(f)
 	}
 }
 
 // finished reports whether nothing more can come in either direction.
-func (t *Tracker) finished(f *flow, o *opening) bool {
+func (t *tracker) finished(f *flow, o *opening) bool {
 	if f.bits&(hasFIN|hasFINb) != hasFIN|hasFINb {
 		return false
 	}
@@ -373,18 +387,50 @@ func (t *Tracker) finished(f *flow, o *opening) bool {
 	return true
 }
 
+// newOpening returns an opening without anything in it.
+func (t *tracker) newOpening() (uint32, *opening) {
+	var ref uint32
+	if k := len(t.free); k > 0 {
+		ref = t.free[k-1]
+		t.free = t.free[:k-1]
+	} else {
+		t.opens = append(t.opens, nil)
+		ref = uint32(len(t.opens))
+	}
+	o := new(opening)
+	if k := len(t.spare); k > 0 {
+		o = t.spare[k-1]
+		t.spare = t.spare[:k-1]
+	}
+	t.opens[ref-1] = o
+	t.pool.held += openingCost
+	t.peak.Openings = max(t.peak.Openings, len(t.opens)-len(t.free))
+	t.peak.Held = max(t.peak.Held, t.pool.held)
+	return ref, o
+}
+
+// takeOpening takes an opening from its flow. Its memory counts no longer.
+func (t *tracker) takeOpening(f *flow) *opening {
+	o := t.opens[f.opening-1]
+	t.opens[f.opening-1] = nil
+	t.free = append(t.free, f.opening)
+	f.opening = 0
+	t.pool.held -= openingCost
+	for d := range o.conv.Half {
+		t.pool.held -= cap(o.conv.Half[d].Data)
+	}
+	return o
+}
+
 // deliver hands the opening over.
-func (t *Tracker) deliver(ref uint32, f *flow) {
-	oref := f.opening
-	o := t.opens[oref-1]
+func (t *tracker) deliver(f *flow) {
+	o := t.takeOpening(f)
 	c := &o.conv
-	gap := false
 	for d := range c.Half {
 		h := &c.Half[d]
 		e := uint8(d) ^ f.client
 		h.FIN = f.bits&(hasFIN<<e) != 0
 		h.RST = f.bits&(sawRST<<e) != 0
-		gap = gap || len(h.Gaps) > 0 && !h.Cut
 		if h.Full {
 			t.drops[PrefixLimit]++
 		}
@@ -392,47 +438,47 @@ func (t *Tracker) deliver(ref uint32, f *flow) {
 			t.drops[Conflict]++
 		}
 	}
-	kept := t.sink.Opening(c)
-	if gap && kept {
-		t.drops[TCPGap]++
-	}
-	t.closeOpening(oref, o)
-	f.opening = 0
-	if !kept {
-		t.forget(ref, f)
-	}
+	t.out.opens = append(t.out.opens, o)
+	t.out.events = append(t.out.events, Event{ID: c.ID, Opening: c})
 }
 
-// closeOpening gives the memory of an opening back.
-func (t *Tracker) closeOpening(oref uint32, o *opening) {
+// recycle takes the memory of openings back when all was made of them.
+func (t *tracker) recycle(b *outbox) {
+	for _, o := range b.opens {
+		t.reuse(o)
+	}
+	clear(b.events)
+	b.opens, b.events = b.opens[:0], b.events[:0]
+}
+
+// maxSpare is how many openings, without buffers, are kept for later.
+const maxSpare = 4096
+
+func (t *tracker) reuse(o *opening) {
 	for d := range o.conv.Half {
 		h := &o.conv.Half[d]
 		t.pool.put(h.Data)
 		*h = stream.Half{Gaps: h.Gaps[:0], Marks: h.Marks[:0]}
 	}
-	o.conv = stream.Conversation{Half: o.conv.Half}
-	o.half = [2]half{}
-	o.flow = 0
-	t.pool.held -= openingCost
-	t.free = append(t.free, oref)
+	if len(t.spare) < maxSpare {
+		*o = opening{conv: stream.Conversation{Half: o.conv.Half}}
+		t.spare = append(t.spare, o)
+	}
 }
 
 // forget takes a flow out without a word.
-func (t *Tracker) forget(ref uint32, f *flow) {
+func (t *tracker) forget(ref uint32, f *flow) {
 	if f.opening != 0 {
-		t.closeOpening(f.opening, t.opens[f.opening-1])
+		t.reuse(t.takeOpening(f))
 	}
 	t.table.remove(f.tag, ref)
 	t.flows.release(ref)
 }
 
 // end hands over what is left of a connection and takes it out.
-func (t *Tracker) end(ref uint32, f *flow, why stream.End) {
+func (t *tracker) end(ref uint32, f *flow, why stream.End) {
 	if f.opening != 0 {
-		t.deliver(ref, f)
-		if f.bits&inUse == 0 {
-			return // it was none of ours
-		}
+		t.deliver(f)
 	}
 	if f.bits&told == 0 {
 		t.close(f, why)
@@ -442,7 +488,7 @@ func (t *Tracker) end(ref uint32, f *flow, why stream.End) {
 }
 
 // close tells the sink that a connection has ended.
-func (t *Tracker) close(f *flow, why stream.End) {
+func (t *tracker) close(f *flow, why stream.End) {
 	switch {
 	case f.bits&(sawRST|sawRSTb) != 0:
 		why = stream.EndRST
@@ -452,11 +498,16 @@ func (t *Tracker) close(f *flow, why stream.End) {
 	tot := stream.Totals{Packets: f.packets, Last: f.last, End: why}
 	tot.Bytes[stream.ToServer] = f.bytes[f.client]
 	tot.Bytes[stream.ToClient] = f.bytes[f.client^1]
-	t.sink.Closed(f.id, tot)
+	t.out.events = append(t.out.events, Event{ID: f.id, Totals: tot})
 }
 
-// finish ends everything, in the order in which it began.
-func (t *Tracker) finish() {
+// flushEvery is how many events are gathered at the end before they are
+// handed over.
+const flushEvery = 1024
+
+// finish ends everything, in the order in which it began. flush hands over
+// what out holds.
+func (t *tracker) finish(out *outbox, flush func()) {
 	type open struct {
 		id  uint64
 		ref uint32
@@ -468,7 +519,13 @@ func (t *Tracker) finish() {
 		}
 	}
 	slices.SortFunc(left, func(a, b open) int { return cmp.Compare(a.id, b.id) })
+	t.recycle(out)
+	t.out = out
 	for _, o := range left {
 		t.end(o.ref, t.flows.get(o.ref), stream.EndInput)
+		if len(out.events) >= flushEvery {
+			flush()
+		}
 	}
+	flush()
 }

@@ -65,6 +65,7 @@ type Connection struct {
 
 	JA3, JA3S, JA4 string
 
+	Gap               bool   // bytes of the handshake are missing, but not for the capture's snaplen
 	FirstHelloSplit   bool   // the first ClientHello came in more than one packet
 	ClientHelloPacket uint64 // number of the packet that completed it, in its file; 0 for none
 	ServerHelloPacket uint64

@@ -93,6 +93,9 @@ func (r *Report) Add(c *Connection) {
 			r.untold[why]++
 		}
 	}
+	if c.Gap {
+		s.Gaps++
+	}
 	if c.FirstHelloSplit {
 		s.HellosSplit++
 	}

@@ -21,6 +21,7 @@ type Summary struct {
 	HellosSplit        uint64 // of ClientHellos: came in more than one packet
 	ClientOnly         uint64 // of Connections: only the client's direction was seen
 	ServerOnly         uint64
+	Gaps               uint64 // of Connections: bytes of the handshake are missing, but not for the capture's snaplen
 
 	Outcomes [3]uint64 // by Outcome, over Connections
 

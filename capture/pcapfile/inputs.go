@@ -17,6 +17,9 @@ type Options struct {
 	Recursive bool
 	// Stdin is read where an input is named "-". Default: os.Stdin.
 	Stdin io.Reader
+	// Lanes lets several workers read a large plain file at once, by way of
+	// Block. Default: everything is read in order.
+	Lanes bool
 }
 
 // A Problem is something wrong with an input. The rest is read all the same.

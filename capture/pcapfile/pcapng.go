@@ -43,7 +43,7 @@ func (r *Reader) sectionHeader() error {
 	}
 	r.section = len(r.ifaces)
 	if !r.skip(int(n)) {
-		return fmt.Errorf("packet %d, offset %d: %w", r.packets+1, r.base+int64(r.r), ErrTruncated)
+		return r.cut()
 	}
 	return nil
 }
@@ -82,7 +82,7 @@ func (r *Reader) batchNG(recs []Record) (int, error) {
 				return n, nil
 			}
 			if !r.skip(size) {
-				return n, fmt.Errorf("packet %d, offset %d: %w", r.packets+1, r.base+int64(r.r), ErrTruncated)
+				return n, r.cut()
 			}
 			continue
 		}

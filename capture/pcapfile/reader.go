@@ -74,6 +74,8 @@ type Reader struct {
 	packets uint64
 	err     error
 	ahead   *ahead
+	blocks  bool   // buf is a block of a lane: its end is not the input's
+	toSkip  int    // bytes at the beginning of the next block to pass over
 	Format  string // pcap, pcapng
 	Packed  string // gzip, zstd, xz, lz4, or ""
 }
@@ -124,8 +126,21 @@ func (r *Reader) NextBatch(recs []Record) (int, error) {
 	if r.err != nil {
 		return 0, r.err
 	}
+	if n := r.toSkip; n > 0 {
+		r.toSkip = 0
+		if !r.skip(n) {
+			if r.blocks {
+				return 0, errMore
+			}
+			r.err = r.cut()
+			return 0, r.err
+		}
+	}
 	n, err := r.next(r, recs)
 	r.packets += uint64(n)
+	if err == errMore {
+		return n, err
+	}
 	if err != nil {
 		r.err = err
 		if n > 0 {
@@ -159,7 +174,7 @@ func (r *Reader) Close() {
 // need makes n bytes available at buf[r:] and reports whether it could.
 func (r *Reader) need(n int) bool {
 	for r.w-r.r < n {
-		if r.eof {
+		if r.eof || r.blocks {
 			return false
 		}
 		if r.r > 0 {
@@ -193,14 +208,28 @@ func (r *Reader) skip(n int) bool {
 			return true
 		}
 		if !r.need(1) {
+			if r.blocks {
+				r.toSkip = n
+			}
 			return false
 		}
 	}
 }
 
+// cut says that the input ended inside what was passed over.
+func (r *Reader) cut() error {
+	if r.blocks {
+		return errMore
+	}
+	return fmt.Errorf("packet %d, offset %d: %w", r.packets+1, r.base+int64(r.r), ErrTruncated)
+}
+
 // ended says what the end of the input means at this place: io.EOF between
 // two records, else a truncation.
 func (r *Reader) ended() error {
+	if r.blocks {
+		return errMore
+	}
 	if r.inErr != nil {
 		return fmt.Errorf("packet %d, offset %d: %w: %w", r.packets+1, r.base+int64(r.r), ErrTruncated, r.inErr)
 	}

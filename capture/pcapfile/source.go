@@ -46,6 +46,7 @@ type Source struct {
 	done     atomic.Int64
 	total    int64
 	last     *stream // whose records the last batch was
+	lane     *lane   // nil before the first
 }
 
 // Open collects the inputs that paths name. The error says that nothing at

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/term"
@@ -23,6 +25,8 @@ type options struct {
 	format      string
 	output      string
 	quiet       bool
+	workers     int
+	memory      int64
 	render      render.Options
 }
 
@@ -53,6 +57,13 @@ func (f *readFlags) options(a *app, args []string) (*options, error) {
 		if err := filter.Validate(o.filter); err != nil {
 			return nil, usagef("-f: %w", err)
 		}
+	}
+	if o.workers = f.workers; o.workers < 1 || o.workers > maxWorkers {
+		return nil, usagef("-j %d: use 1 to %d cores", f.workers, maxWorkers)
+	}
+	var err error
+	if o.memory, err = size(f.memory); err != nil {
+		return nil, usagef("--memory %q: %w", f.memory, err)
 	}
 	if f.top < 1 {
 		return nil, usagef("--top %d: show at least 1 row", f.top)
@@ -108,4 +119,27 @@ func (o *options) open(a *app) (io.Writer, func() error, error) {
 		return nil, nil, fmt.Errorf("writing the result: %w", err)
 	}
 	return f, f.Close, nil
+}
+
+// maxWorkers bounds what -j may ask for.
+const maxWorkers = 256
+
+// size reads a number of bytes such as 512M: K, M and G are powers of 1024.
+func size(s string) (int64, error) {
+	digits := strings.TrimRight(strings.ToUpper(s), "KMGIB")
+	n, err := strconv.ParseInt(digits, 10, 32)
+	if err != nil || n <= 0 {
+		return 0, errors.New("write a size such as 512M or 2G")
+	}
+	switch strings.TrimSuffix(strings.TrimSuffix(strings.ToUpper(s[len(digits):]), "B"), "I") {
+	case "":
+		return n, nil
+	case "K":
+		return n << 10, nil
+	case "M":
+		return n << 20, nil
+	case "G":
+		return n << 30, nil
+	}
+	return 0, errors.New("write a size such as 512M or 2G")
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"pfsight/capture"
@@ -29,20 +30,24 @@ func (a *app) read(ctx context.Context, o *options) error {
 		return err
 	}
 	w := bufio.NewWriterSize(out, 64<<10)
-	src, err := pcapfile.Open(o.paths, pcapfile.Options{Recursive: o.recursive, Stdin: a.stdin})
+	src, err := pcapfile.Open(o.paths, pcapfile.Options{Recursive: o.recursive, Stdin: a.stdin, Lanes: o.workers > 1})
 	if err != nil {
 		return errors.Join(err, closeOut())
 	}
 	defer src.Close()
 
-	j := &joiner{rows: map[uint64]*report.Connection{}, builder: report.NewBuilder(), report: report.NewReport(), cancel: stop}
+	j := &joiner{rows: map[uint64]*report.Connection{}, report: report.NewReport(), cancel: stop}
 	j.out = rowWriter(o, w)
+	sinks := make([]capture.Sink, o.workers)
+	for i := range sinks {
+		sinks[i] = &reader{joiner: j, builder: report.NewBuilder()}
+	}
 	p := startProgress(a, o, src)
-	opt := capture.Options{Ask: parse.Ask, Sign: parse.Sign, MaxPackets: o.count}
+	opt := capture.Options{Ask: parse.Ask, Sign: parse.Sign, MaxPackets: o.count, Memory: o.memory}
 	if o.filter != "" {
 		opt.Filter = filterOf(o.filter)
 	}
-	st, err := capture.Run(ctx, src, opt, j)
+	st, err := capture.Run(ctx, src, opt, sinks...)
 	p.stop()
 	interrupted := ctx.Err() != nil && j.err == nil
 	if err = errors.Join(err, j.err); err != nil {
@@ -53,7 +58,7 @@ func (a *app) read(ctx context.Context, o *options) error {
 		err = j.out.Close()
 	} else {
 		s := j.report.Summary()
-		s.Input = inputOf(src, &st)
+		s.Input = inputOf(src, &st, s.Gaps)
 		if o.format == "markdown" {
 			err = render.SummaryMarkdown(w, s, o.render)
 		} else {
@@ -84,47 +89,75 @@ func rowWriter(o *options, w *bufio.Writer) render.Writer {
 
 // filterOf compiles the expression once for each link type that is met.
 func filterOf(expr string) func(pcapfile.LinkType, []byte, int) (bool, error) {
-	programs := map[pcapfile.LinkType]*filter.Program{}
+	var programs sync.Map // by pcapfile.LinkType
 	return func(link pcapfile.LinkType, data []byte, wireLen int) (bool, error) {
-		p, ok := programs[link]
+		p, ok := programs.Load(link)
 		if !ok {
-			var err error
-			if p, err = filter.Compile(expr, uint32(link)); err != nil {
+			made, err := filter.Compile(expr, uint32(link))
+			if err != nil {
 				return false, err
 			}
-			programs[link] = p
+			p, _ = programs.LoadOrStore(link, made)
 		}
-		return p.Match(data, wireLen), nil
+		return p.(*filter.Program).Match(data, wireLen), nil
 	}
 }
 
-// A joiner is the capture.Sink: it parses openings, makes rows of them, and
-// passes each on when its connection has ended.
+// A joiner makes whole rows: the one of an opening, and what was known when
+// its connection ended.
 type joiner struct {
+	rows   map[uint64]*report.Connection // handed over, not ended
+	report *report.Report
+	out    render.Writer
+	err    error // of out; the first
+	cancel func()
+}
+
+// A reader is the capture.Sink of one worker.
+type reader struct {
+	*joiner
 	parser  parse.Parser
 	builder *report.Builder
-	rows    map[uint64]*report.Connection // handed over, not ended
-	report  *report.Report
-	out     render.Writer
-	err     error // of out; the first
-	cancel  func()
+	found   []found
 }
 
-// Opening implements capture.Sink.
-func (j *joiner) Opening(c *stream.Conversation) bool {
-	h := j.parser.Parse(c)
-	if h == nil {
-		return false
+// A found is what was made of a capture.Event.
+type found struct {
+	row    *report.Connection // nil: the connection has ended
+	id     uint64
+	totals stream.Totals
+}
+
+// Take implements capture.Sink.
+func (r *reader) Take(events []capture.Event) {
+	clear(r.found)
+	r.found = r.found[:0]
+	for i := range events {
+		e := &events[i]
+		if e.Opening == nil {
+			r.found = append(r.found, found{id: e.ID, totals: e.Totals})
+		} else if h := r.parser.Parse(e.Opening); h != nil {
+			r.found = append(r.found, found{row: r.builder.Connection(h, e.Opening)})
+		}
 	}
-	j.rows[c.ID] = j.builder.Connection(h, c)
-	return true
 }
 
-// Closed implements capture.Sink.
-func (j *joiner) Closed(id uint64, t stream.Totals) {
+// Emit implements capture.Sink.
+func (r *reader) Emit() {
+	for i := range r.found {
+		if f := &r.found[i]; f.row != nil {
+			r.rows[f.row.ID] = f.row
+		} else {
+			r.closed(f.id, f.totals)
+		}
+	}
+}
+
+// closed passes on the row of a connection that has ended.
+func (j *joiner) closed(id uint64, t stream.Totals) {
 	r := j.rows[id]
 	if r == nil {
-		return
+		return // it was no handshake
 	}
 	delete(j.rows, id)
 	r.Close(t)
@@ -161,7 +194,7 @@ func (a *app) problems(o *options, src *pcapfile.Source, st capture.Stats, inter
 }
 
 // inputOf says what was read.
-func inputOf(src *pcapfile.Source, st *capture.Stats) report.Input {
+func inputOf(src *pcapfile.Source, st *capture.Stats, gaps uint64) report.Input {
 	in := report.Input{Packets: st.Packets, Bytes: st.Bytes, First: st.First, Last: st.Last}
 	for _, i := range src.Inputs() {
 		in.Files = append(in.Files, i.Name)
@@ -170,6 +203,9 @@ func inputOf(src *pcapfile.Source, st *capture.Stats) report.Input {
 		if d.Reason.Loss() {
 			in.Loss = append(in.Loss, report.Loss{Reason: d.Reason.String(), What: d.Reason.What(), Count: d.Count})
 		}
+	}
+	if gaps > 0 {
+		in.Loss = append(in.Loss, report.Loss{Reason: "tcp_gaps", What: "connections with bytes missing inside the handshake", Count: gaps})
 	}
 	return in
 }

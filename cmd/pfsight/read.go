@@ -1,6 +1,8 @@
 package main
 
 import (
+	"runtime"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -19,6 +21,8 @@ type readFlags struct {
 	top         int
 	quiet       bool
 	noNames     bool
+	workers     int
+	memory      string
 }
 
 func (f *readFlags) register(s *pflag.FlagSet) {
@@ -33,6 +37,8 @@ func (f *readFlags) register(s *pflag.FlagSet) {
 	s.IntVar(&f.width, "width", 0, "columns of the output (default: the terminal's, else 80)")
 	s.IntVar(&f.top, "top", 10, "show the first `N` rows of a list")
 	s.BoolVarP(&f.quiet, "quiet", "q", false, "no progress and no warnings on standard error")
+	s.IntVarP(&f.workers, "jobs", "j", runtime.GOMAXPROCS(0), "use `N` cores")
+	s.StringVar(&f.memory, "memory", "1G", "`SIZE` that tables of connections may take, such as 512M")
 	s.BoolVarP(&f.noNames, "no-names", "n", false, "accepted for tcpdump's sake: names are never looked up")
 	_ = s.MarkHidden("no-names")
 }

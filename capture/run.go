@@ -1,0 +1,236 @@
+package capture
+
+import (
+	"context"
+	"io"
+	"math/rand/v2"
+	"sync"
+
+	"pfsight/capture/pcapfile"
+)
+
+// Run reads all of src and gives the connections in it to the sinks, one
+// worker each. What the sinks emit is the same for any number of them. Run
+// ends early without an error when ctx does. The error is the filter's.
+//
+// The workers take turns at what has an order (finding the records, following
+// the connections, emitting) and do beside each other what has none (reading
+// the file, decoding headers, parsing handshakes). A block of packets stays
+// with one worker from end to end, so its bytes stay in that core's cache.
+func Run(ctx context.Context, src *pcapfile.Source, opt Options, sinks ...Sink) (Stats, error) {
+	r := &run{ctx: ctx, src: src, opt: &opt, seed: rand.Uint64()}
+	for _, t := range []*turn{&r.walking, &r.tracking, &r.emitting} {
+		t.cond = sync.NewCond(&t.mu)
+	}
+	r.tracker = newTracker(&opt, &r.stats.Drops)
+	r.whole = decoder{drops: &r.stats.Drops, seed: r.seed, frags: new(fragments)}
+	if opt.MaxPackets > 0 {
+		sinks = sinks[:1]
+	}
+	workers := make([]*worker, len(sinks))
+	var wg sync.WaitGroup
+	for i, s := range sinks {
+		w := &worker{run: r, sink: s}
+		w.decoder = decoder{drops: &w.stats.Drops, seed: r.seed}
+		workers[i] = w
+		if i > 0 {
+			wg.Go(w.work)
+		}
+	}
+	w := workers[0]
+	w.work()
+	wg.Wait()
+	if r.err == io.EOF {
+		r.err = nil
+		r.tracker.finish(&w.outbox, func() {
+			w.sink.Take(w.events)
+			w.sink.Emit()
+			r.tracker.recycle(&w.outbox)
+		})
+	}
+	r.whole.frags.end(&r.stats.Drops)
+	for _, w := range workers {
+		r.stats.add(&w.stats)
+	}
+	for _, i := range src.Inputs() {
+		r.stats.Drops[KernelDrops] += i.Drops
+	}
+	r.stats.Tables = r.tracker.peak
+	return r.stats, r.err
+}
+
+// A run is what the workers of a Run share.
+type run struct {
+	ctx  context.Context
+	src  *pcapfile.Source
+	opt  *Options
+	seed uint64
+
+	claiming sync.Mutex
+	tickets  uint64 // under claiming, as the next
+	stop     error  // ends the run before the input does
+
+	walking turn
+	err     error // in turn of walking; io.EOF at the end
+
+	tracking turn
+	tracker  *tracker // in turn of tracking, as all that follows
+	whole    decoder  // of packets that need what came before: fragments
+	stats    Stats
+
+	emitting turn
+}
+
+// A worker takes blocks of packets through all that is done with them.
+type worker struct {
+	*run
+	decoder decoder
+	sink    Sink
+	block   pcapfile.Block
+	segs    []segment
+	outbox
+	stats  Stats
+	wanted uint64
+}
+
+// An outbox holds what the tracker found in a worker's block.
+type outbox struct {
+	events []Event
+	opens  []*opening // of the events
+}
+
+func (w *worker) work() {
+	for {
+		w.claiming.Lock()
+		ticket := w.tickets
+		w.tickets++
+		stop := w.stop
+		w.src.Claim(&w.block)
+		w.claiming.Unlock()
+		w.block.Load()
+
+		w.walking.wait(ticket)
+		switch {
+		case w.err != nil:
+		case stop != nil:
+			w.err = stop
+		case w.ctx.Err() != nil:
+			w.err = io.EOF
+		default:
+			w.err = w.src.Walk(&w.block)
+		}
+		if w.err != nil {
+			w.walking.pass()
+			w.tracking.wait(ticket)
+			w.tracking.pass()
+			w.emitting.wait(ticket)
+			w.emitting.pass()
+			return
+		}
+		if !w.block.Shared {
+			w.walking.pass()
+		}
+		if err := w.decode(); err != nil {
+			w.claiming.Lock()
+			w.stop = err
+			w.claiming.Unlock()
+		}
+		w.tracking.wait(ticket)
+		w.track()
+		w.tracking.pass()
+		if w.block.Shared {
+			w.walking.pass()
+		}
+		w.sink.Take(w.events)
+		w.emitting.wait(ticket)
+		w.sink.Emit()
+		w.emitting.pass()
+	}
+}
+
+// decode reads the headers of the block's packets.
+func (w *worker) decode() error {
+	st := &w.stats
+	w.segs = w.segs[:0]
+	number := w.block.First
+	for i := range w.block.Records {
+		rec := &w.block.Records[i]
+		if st.Packets == 0 || rec.Time < st.First {
+			st.First = rec.Time
+		}
+		st.Last = max(st.Last, rec.Time)
+		st.Packets++
+		st.Bytes += uint64(len(rec.Data))
+		if w.opt.Filter != nil {
+			ok, err := w.opt.Filter(rec.Link, rec.Data, rec.WireLen)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				st.Drops[FilteredOut]++
+				number++
+				continue
+			}
+		}
+		if len(w.segs) == cap(w.segs) {
+			w.segs = append(w.segs, segment{})[:len(w.segs)]
+		}
+		s := &w.segs[:len(w.segs)+1][len(w.segs)]
+		s.packet = number
+		number++
+		if w.decoder.decode(rec.Link, rec.Data, rec.WireLen, rec.Time, s) {
+			w.segs = w.segs[:len(w.segs)+1]
+		}
+		if w.wanted++; w.wanted == w.opt.MaxPackets {
+			return io.EOF
+		}
+	}
+	return nil
+}
+
+// window is how many headers are looked at ahead of the table, so that the
+// slots they need are on their way from memory meanwhile.
+const window = 64
+
+// track follows the connections in the block.
+func (w *worker) track() {
+	t := w.tracker
+	t.recycle(&w.outbox)
+	t.out = &w.outbox
+	t.source = w.block.Name
+	for at := 0; at < len(w.segs); at += window {
+		segs := w.segs[at:min(at+window, len(w.segs))]
+		for i := range segs {
+			t.touch += t.table.slots[tagOf(segs[i].hash)&t.table.mask].tag
+		}
+		for i := range segs {
+			s := &segs[i]
+			if s.late && !w.whole.decode(pcapfile.LinkType(s.seq), s.payload, s.wire, s.time, s) {
+				continue
+			}
+			t.segment(s)
+		}
+	}
+}
+
+// A turn lets the holders of tickets through one after the other.
+type turn struct {
+	mu   sync.Mutex
+	cond *sync.Cond
+	now  uint64
+}
+
+func (t *turn) wait(ticket uint64) {
+	t.mu.Lock()
+	for t.now != ticket {
+		t.cond.Wait()
+	}
+	t.mu.Unlock()
+}
+
+func (t *turn) pass() {
+	t.mu.Lock()
+	t.now++
+	t.mu.Unlock()
+	t.cond.Broadcast()
+}
