@@ -4,7 +4,9 @@ import (
 	"context"
 	"io"
 	"math/rand/v2"
+	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"pfsight/capture/pcapfile"
 )
@@ -215,22 +217,37 @@ func (w *worker) track() {
 
 // A turn lets the holders of tickets through one after the other.
 type turn struct {
-	mu   sync.Mutex
-	cond *sync.Cond
-	now  uint64
+	now    atomic.Uint64
+	mu     sync.Mutex
+	cond   *sync.Cond
+	asleep int // under mu
 }
 
+// spins is how often a worker looks again before it sleeps. Turns are short,
+// and waking up costs more than most of them.
+const spins = 300
+
 func (t *turn) wait(ticket uint64) {
+	for range spins {
+		if t.now.Load() == ticket {
+			return
+		}
+		runtime.Gosched()
+	}
 	t.mu.Lock()
-	for t.now != ticket {
+	t.asleep++
+	for t.now.Load() != ticket {
 		t.cond.Wait()
 	}
+	t.asleep--
 	t.mu.Unlock()
 }
 
 func (t *turn) pass() {
+	t.now.Add(1)
 	t.mu.Lock()
-	t.now++
+	if t.asleep > 0 {
+		t.cond.Broadcast()
+	}
 	t.mu.Unlock()
-	t.cond.Broadcast()
 }

@@ -8,9 +8,8 @@ import (
 )
 
 const (
-	// blockSize is how much of a file one worker takes at once. A block and
-	// what is made of it fit a level-2 cache; handing the turn on costs little
-	// beside it.
+	// blockSize is how much of a file one worker takes at once: enough that
+	// handing the turns on costs little beside the work on it.
 	blockSize = 512 << 10
 	// headRoom is kept free before a block for the record that began in the
 	// one before it. A longer one costs a copy of the block.
