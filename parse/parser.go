@@ -201,7 +201,7 @@ func (p *Parser) settleEnd(client, server *stream.Half) {
 	}
 	if v13 {
 		if d := p.data[stream.ToClient]; len(d) > 0 {
-			if r := d[0]; alertLike(r) {
+			if r := d[0]; p.alertLike(r) {
 				p.alert(Alert{From: stream.ToClient, Fatal: true, Encrypted: true, Packet: server.Completed(r.off, r.to).Packet})
 			} else {
 				hs.ServerFinished = true
@@ -217,12 +217,11 @@ func (p *Parser) settleEnd(client, server *stream.Half) {
 			hs.EarlyDataSent = true
 		case !v13:
 			return // without the server's side nothing more can be told
-		case alertLike(r):
-			if !early {
-				p.alert(Alert{From: stream.ToServer, Fatal: true, Encrypted: true, Packet: m.Packet})
-				return
-			}
-			// EndOfEarlyData, RFC 8446 section 4.5, is as short as an alert.
+		case p.alertLike(r):
+			p.alert(Alert{From: stream.ToServer, Fatal: true, Encrypted: true, Packet: m.Packet})
+			return
+		case early && r.to-r.from == 4+1+16:
+			// EndOfEarlyData, RFC 8446 section 4.5.
 		default:
 			hs.ClientFinished = true
 			return
@@ -230,9 +229,17 @@ func (p *Parser) settleEnd(client, server *stream.Half) {
 	}
 }
 
-// alertLike reports whether an encrypted record of TLS 1.3 is as short as
-// only an alert (2 bytes, content type, tag) is; a Finished has at least 53.
-func alertLike(r record) bool { return r.to-r.from <= 2+1+16+8 }
+// alertLike reports whether an encrypted record of TLS 1.3 is as long as an
+// alert: two bytes, the content type, and the tag (RFC 8446 section 5.2). The
+// shortest handshake messages, EndOfEarlyData and an empty
+// EncryptedExtensions, are longer.
+func (p *Parser) alertLike(r record) bool {
+	tag := 16
+	if p.hs.ServerHello != nil && p.hs.ServerHello.CipherSuite == 0x1305 { // TLS_AES_128_CCM_8_SHA256
+		tag = 8
+	}
+	return r.to-r.from == 2+1+tag
+}
 
 func (p *Parser) alert(a Alert) {
 	if len(p.hs.Alerts) < maxAlerts {

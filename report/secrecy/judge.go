@@ -72,6 +72,9 @@ func (j *Judgement) tls13(h *parse.Handshake) {
 		}
 	}
 	switch {
+	case sh.HasPSK && externalPSK(h):
+		j.Resumed, j.Authentication = False, "PSK"
+		j.Reasons.Add(ExternalPSK)
 	case sh.HasPSK:
 		j.Resumed, j.Resumption, j.Authentication = True, "psk", "PSK"
 	case !sh.Incomplete:
@@ -95,6 +98,14 @@ func (j *Judgement) tls13(h *parse.Handshake) {
 		j.Verdict = No
 		j.Reasons.Add(NullEncryption)
 	}
+}
+
+// externalPSK reports whether the PSK that the server chose was agreed on
+// outside of TLS: its identity has no age, RFC 8446 section 4.2.11. A
+// ticket's age is masked with a random number, so it is 0 once in 2^32.
+func externalPSK(h *parse.Handshake) bool {
+	i := int(h.ServerHello.SelectedPSK)
+	return h.ClientHello != nil && i < len(h.ClientHello.PSKs) && h.ClientHello.PSKs[i].ObfuscatedAge == 0
 }
 
 // early tells what became of early data, as far as the clear part says.

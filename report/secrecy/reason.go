@@ -36,6 +36,7 @@ const (
 	UnknownResumption
 	// What undermines a verdict, or is to be known beside it.
 	TicketIssued
+	ExternalPSK
 	EarlyData
 	WeakDH
 	KnownDHPrime

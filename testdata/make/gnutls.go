@@ -1,0 +1,79 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// gnutls plays gnutls-serv with gnutls-cli.
+func gnutls(priority, server string, clients ...string) func(*stage) []truth {
+	return func(st *stage) []truth {
+		port := strconv.Itoa(st.port)
+		check(os.WriteFile(filepath.Join(st.dir, "psk.txt"), []byte("me:1a2b3c4d5e6f\n"), 0o600))
+		args := []string{"gnutls-serv", "--port", port, "--echo", "--priority", priority}
+		if !strings.Contains(server, "--psk") {
+			args = append(args, "--x509certfile", "rsa.crt", "--x509keyfile", "rsa.key")
+		}
+		st.server("listening on IPv4", append(args, strings.Fields(server)...)...)
+		var said []truth
+		for _, c := range clients {
+			args := append([]string{"gnutls-cli", "--insecure", "--port", port, "--priority", priority, "localhost"}, strings.Fields(c)...)
+			said = append(said, readGnuTLS(st.client("", args...))...)
+		}
+		return said
+	}
+}
+
+var (
+	gnutlsSaid    = regexp.MustCompile(`(?m)^- Description: \(([^)]+)\)-(\S+)`)
+	gnutlsVersion = map[string]string{"TLS1.0": "TLS 1.0", "TLS1.1": "TLS 1.1", "TLS1.2": "TLS 1.2", "TLS1.3": "TLS 1.3"}
+	gnutlsGroups  = map[string]string{
+		"SECP256R1": "secp256r1", "SECP384R1": "secp384r1", "X25519": "x25519", "X448": "x448",
+		"FFDHE2048": "ffdhe2048", "FFDHE3072": "ffdhe3072",
+	}
+)
+
+// readGnuTLS reads what gnutls-cli says; with --resume it says it twice.
+func readGnuTLS(s string) []truth {
+	var said []truth
+	parts := strings.Split(s, "Handshake was completed")
+	for _, part := range parts[:len(parts)-1] {
+		t := truth{Stack: "gnutls", Outcome: "established", Resumed: ptr(strings.HasSuffix(part, "- Resume "))}
+		m := gnutlsSaid.FindStringSubmatch(part)
+		if m == nil {
+			continue
+		}
+		t.Version = gnutlsVersion[strings.SplitN(m[1], "-", 2)[0]]
+		// Of a resumed session of TLS 1.2 it names the group of the first one.
+		if !*t.Resumed || t.Version == "TLS 1.3" {
+			for _, word := range strings.FieldsFunc(m[2], func(r rune) bool { return strings.ContainsRune("()-", r) }) {
+				if g := gnutlsGroups[word]; g != "" {
+					t.Group = g
+				}
+			}
+		}
+		said = append(said, t)
+	}
+	return said
+}
+
+func gnutlsScenes() []scene {
+	only := func(version, rest string) string {
+		return "NORMAL:-VERS-ALL:+VERS-" + version + rest
+	}
+	return []scene{
+		{"gnutls-rsa", gnutls(only("TLS1.2", ":-KX-ALL:+RSA"), "", "")},
+		{"gnutls-srp", gnutls(only("TLS1.2", ":-KX-ALL:+SRP"), "--srppasswd srp.txt --srppasswdconf srp.conf", "--srpusername user --srppasswd secret")},
+		{"gnutls-srp-rsa", gnutls(only("TLS1.2", ":-KX-ALL:+SRP-RSA"), "--srppasswd srp.txt --srppasswdconf srp.conf", "--srpusername user --srppasswd secret")},
+		{"gnutls-dhe-ffdhe2048", gnutls(only("TLS1.2", ":-KX-ALL:+DHE-RSA:-GROUP-ALL:+GROUP-FFDHE2048"), "", "")},
+		{"gnutls-tls13-ffdhe3072", gnutls(only("TLS1.3", ":-GROUP-ALL:+GROUP-FFDHE3072"), "", "")},
+		{"gnutls-tls13-x448", gnutls(only("TLS1.3", ":-GROUP-ALL:+GROUP-X448"), "", "")},
+		{"gnutls-tls13-psk-ke", gnutls(only("TLS1.3", ":-KX-ALL:+PSK"), "--pskpasswd psk.txt", "--pskusername me --pskkey 1a2b3c4d5e6f")},
+		{"gnutls-tls13-psk-dhe-ke", gnutls(only("TLS1.3", ":-KX-ALL:+ECDHE-PSK:+DHE-PSK"), "--pskpasswd psk.txt", "--pskusername me --pskkey 1a2b3c4d5e6f")},
+		{"gnutls-ticket", gnutls(only("TLS1.2", ""), "", "--resume")},
+		{"gnutls-tls13-resume", gnutls(only("TLS1.3", ""), "", "--resume")},
+	}
+}
