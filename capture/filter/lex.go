@@ -79,6 +79,9 @@ func lex(s string) ([]token, error) {
 			i++
 		}
 		if i == start {
+			if i == len(s) {
+				return nil, &Error{i, "a name is missing behind the backslash"}
+			}
 			return nil, &Error{i, fmt.Sprintf("unexpected %q", s[i:i+1])}
 		}
 		out = append(out, token{tWord, s[start:i], start, escaped})

@@ -13,35 +13,52 @@ var constants = map[string]uint32{
 	"icmp-echoreply": 0, "icmp-unreach": 3, "icmp-sourcequench": 4, "icmp-redirect": 5, "icmp-echo": 8, "icmp-routeradvert": 9,
 	"icmp-routersolicit": 10, "icmp-timxceed": 11, "icmp-paramprob": 12, "icmp-tstamp": 13, "icmp-tstampreply": 14, "icmp-ireq": 15,
 	"icmp-ireqreply": 16, "icmp-maskreq": 17, "icmp-maskreply": 18,
+	"icmp6-destinationunreach": 1, "icmp6-packettoobig": 2, "icmp6-timeexceeded": 3, "icmp6-parameterproblem": 4, "icmp6-echo": 128,
+	"icmp6-echoreply": 129, "icmp6-multicastlistenerquery": 130, "icmp6-multicastlistenerreportv1": 131, "icmp6-multicastlistenerdone": 132,
+	"icmp6-routersolicit": 133, "icmp6-routeradvert": 134, "icmp6-neighborsolicit": 135, "icmp6-neighboradvert": 136, "icmp6-redirect": 137,
+	"icmp6-multicastlistenerreportv2": 143,
 }
 
-// relational reports whether a comparison of values begins here. Only a look
-// ahead tells: a parenthesis may open a condition or a value.
+// comparisons are the operators between two values.
+var comparisons = map[string]bool{"=": true, "==": true, "!=": true, "<": true, ">": true, "<=": true, ">=": true}
+
+// relational reports whether a comparison of values begins here.
 func (p *parser) relational() bool {
-	i := p.i
-	for ; p.tokens[i].text == "(" || p.tokens[i].text == "-"; i++ {
+	t := p.peek()
+	if t.kind == tWord {
+		if t.escaped {
+			return false
+		}
+		if accessors[t.text] {
+			return p.at(1).text == "["
+		}
+		_, isConst := constants[t.text]
+		if t.text == "len" || isConst {
+			return true
+		}
+		if _, err := strconv.ParseUint(t.text, 0, 32); err != nil {
+			return false
+		}
+		next := p.at(1).text
+		return next == "/" && !p.hasQ || next != "/" && p.at(1).kind == tOp && (comparisons[next] || isBinary(next))
 	}
-	t := p.tokens[i]
-	if t.kind != tWord || t.escaped {
+	if t.text != "(" && t.text != "-" {
 		return false
 	}
-	if accessors[t.text] {
-		return p.tokens[i+1].text == "["
-	}
-	if t.text == "len" {
-		return true
-	}
-	if _, ok := constants[t.text]; ok {
-		return true
-	}
-	if _, err := strconv.ParseUint(t.text, 0, 32); err != nil {
-		return false
-	}
-	for i++; p.tokens[i].text == ")"; i++ {
-	}
-	switch p.tokens[i].text {
-	case "+", "-", "*", "/", "%", "&", "|", "^", "<<", ">>", "=", "==", "!=", "<", ">", "<=", ">=":
-		return !p.hasQ || p.tokens[i].text != "/"
+	// A parenthesis may open a condition or a value: it is a value if it can be
+	// read as one, with a comparison behind it.
+	was := *p
+	defer func() { *p = was }()
+	var conds node
+	_, err := p.value(0, &conds)
+	return err == nil && comparisons[p.peek().text]
+}
+
+func isBinary(op string) bool {
+	for _, l := range levels {
+		if _, ok := l[op]; ok {
+			return true
+		}
 	}
 	return false
 }
@@ -105,7 +122,9 @@ func (p *parser) value(level int, conds *node) (value, error) {
 		}
 		at := p.next()
 		var r value
-		if r, err = p.value(level+1, conds); err == nil {
+		// tcpdump asks only for the protocols that the left operand names.
+		var unasked node
+		if r, err = p.value(level+1, &unasked); err == nil {
 			if k, ok := r.(number); ok && (k == 0 && (op == opDIV || op == opMOD) || k > 31 && (op == opLSH || op == opRSH)) {
 				return nil, &Error{at.pos, "a division by zero, or a shift by more than 31 bits"}
 			}
@@ -205,10 +224,7 @@ func (p *parser) accessor(proto string, conds *node) (value, error) {
 	l := &p.link
 	var cond node
 	switch proto {
-	case "ether":
-		if l.typ != linkEthernet {
-			return nil, p.fail("ether is for Ethernet only")
-		}
+	case "ether": // the link-layer header, whatever it is
 	case "ip":
 		cond, v.add = l.proto(etherIP), l.netOff
 	case "ip6":

@@ -1,0 +1,109 @@
+package filter
+
+import (
+	"strings"
+	"testing"
+)
+
+// FuzzCompile compiles any text; what compiles must pass the checker and may
+// be run on anything.
+func FuzzCompile(f *testing.F) {
+	for i, e := range expressions() {
+		f.Add(e, uint8(i))
+	}
+	packets := samplePackets(1)[:20]
+	f.Fuzz(func(t *testing.T, expr string, which uint8) {
+		if len(expr) > 1000 {
+			return
+		}
+		p, err := Compile(expr, links[int(which)%len(links)].typ)
+		if err != nil {
+			if err.Error() == "" {
+				t.Error("an error without words")
+			}
+			return
+		}
+		for _, b := range packets {
+			p.Match(b, len(b))
+		}
+		p.Match(nil, 0)
+	})
+}
+
+// FuzzMatch runs any bytecode that the checker lets pass.
+func FuzzMatch(f *testing.F) {
+	packets := samplePackets(1)
+	for i, g := range readGolden(f) {
+		if i%40 == 0 && g.code != "refused" {
+			f.Add(g.code, packets[i%len(packets)])
+		}
+	}
+	f.Add("2\n48 0 0 0\n22 0 0 0", []byte{1})
+	f.Fuzz(func(t *testing.T, code string, packet []byte) {
+		p, err := ParseBytecode(code)
+		if err != nil {
+			return
+		}
+		if a, b := p.Match(packet, len(packet)), p.Match(packet, len(packet)); a != b {
+			t.Error("two runs, two answers")
+		}
+	})
+}
+
+func TestMatchAllocatesNothing(t *testing.T) {
+	p, err := Compile("tcp port 443 and not net 10.0.0.0/8 or vlan 5", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := samplePackets(1)[0]
+	if n := testing.AllocsPerRun(1000, func() { p.Match(b, len(b)) }); n != 0 {
+		t.Errorf("%v allocations a packet", n)
+	}
+}
+
+// TestErrors holds errors to naming what is not understood.
+func TestErrors(t *testing.T) {
+	for expr, word := range map[string]string{
+		"gateway foo":               "gateway",
+		"host example.com":          "names are not looked up",
+		"port 70000":                "70000",
+		"mpls":                      "mpls",
+		"tcp port 443 and (host":    "missing",
+		strings.Repeat("(", 5000):   "deep",
+		strings.Repeat("not ", 500): "deep",
+	} {
+		if _, err := Compile(expr, 1); err == nil || !strings.Contains(err.Error(), word) {
+			t.Errorf("%.40q: %v, want %q in it", expr, err, word)
+		}
+	}
+	if _, err := Compile("tcp", 127); err == nil || !strings.Contains(err.Error(), "127") {
+		t.Errorf("a link type without filters: %v", err)
+	}
+}
+
+func BenchmarkMatch(b *testing.B) {
+	p, err := Compile("tcp port 443 and not net 10.0.0.0/8", 1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	packets := samplePackets(1)
+	n := 0
+	for _, x := range packets {
+		n += len(x)
+	}
+	b.SetBytes(int64(n / len(packets)))
+	b.ReportAllocs()
+	for i := range b.N {
+		x := packets[i%len(packets)]
+		p.Match(x, len(x))
+	}
+}
+
+func BenchmarkCompile(b *testing.B) {
+	b.ReportAllocs()
+	for range b.N {
+		if _, err := Compile("tcp port 443 and not net 10.0.0.0/8", 1); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
