@@ -151,7 +151,9 @@ func (t *tracker) onLite(s *segment, ref uint32, l *lite) {
 		if s.wire == 0 {
 			return
 		}
-		s.seq++ // data in a SYN, RFC 7413, begins behind it
+		// Data in a SYN, RFC 7413, begins behind it.
+		s.seq++
+		s.flags &^= flagSYN
 	}
 	if s.wire == 0 {
 		return

@@ -13,6 +13,7 @@ const (
 	askHello             // a ClientHello, or a ServerHello that is no HelloRetryRequest
 	askEarly             // the ClientHello offers early data
 	askCCS               // ChangeCipherSpec
+	askRetry             // a HelloRetryRequest was seen, on either half
 	askShift = 8         // from here on: how many
 )
 
@@ -85,7 +86,7 @@ func look(h, other *stream.Half, r record, body []byte) bool {
 	switch r.typ {
 	case recHandshake:
 		typ, whole := plainMessage(body)
-		if *st&askCCS != 0 && !(whole && (typ == msgClientHello || typ == msgServerHello)) {
+		if *st&askCCS != 0 && *st&askRetry == 0 && !(whole && (typ == msgClientHello || typ == msgServerHello)) {
 			return true // Finished
 		}
 		switch typ {
@@ -95,7 +96,10 @@ func look(h, other *stream.Half, r record, body []byte) bool {
 				*st |= askEarly
 			}
 		case msgServerHello:
-			if !isRetry(body) {
+			if isRetry(body) {
+				*st |= askRetry
+				other.Note.State |= askRetry
+			} else {
 				*st |= askHello
 			}
 		}

@@ -249,7 +249,7 @@ func (p *Parser) read(h *stream.Half, role stream.Dir) {
 		body := h.Data[r.from:min(r.to, len(h.Data))]
 		switch r.typ {
 		case recHandshake:
-			if typ, whole := plainMessage(body); ccs && !(whole && (typ == msgClientHello || typ == msgServerHello)) {
+			if typ, whole := plainMessage(body); ccs && !p.isTLS13() && !(whole && (typ == msgClientHello || typ == msgServerHello)) {
 				p.enc[role] = keep(p.enc[role], r)
 				break
 			}
@@ -270,6 +270,13 @@ func (p *Parser) read(h *stream.Half, role stream.Dir) {
 	a.flush()
 }
 
+// isTLS13 reports whether the server has said so. In TLS 1.3 what is
+// encrypted is application data on the outside, so a handshake record is in
+// the clear wherever it stands.
+func (p *Parser) isTLS13() bool {
+	return p.hs.RetryRequest != nil || p.hs.ServerHello != nil && p.hs.ServerHello.Version().IsTLS13()
+}
+
 // keepRecords is how many records after the handshake are looked at.
 const keepRecords = maxEarly + 4
 
@@ -284,8 +291,7 @@ func keep(list []record, r record) []record {
 // that there was one can be told.
 func (p *Parser) readAlert(r record, body []byte, ccs bool) {
 	packet := p.half.Completed(r.off, r.to).Packet
-	v13 := p.hs.ServerHello != nil && p.hs.ServerHello.Version().IsTLS13()
-	if ccs && !v13 && len(body) != 2 {
+	if ccs && !p.isTLS13() && len(body) != 2 {
 		p.alert(Alert{From: p.role, Encrypted: true, Packet: packet})
 		return
 	}

@@ -1,0 +1,115 @@
+package capture
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"pfsight/capture/pcapfile"
+)
+
+// linkTypes are those that are read, and one that is not.
+var linkTypes = []pcapfile.LinkType{
+	pcapfile.LinkEthernet, pcapfile.LinkNull, pcapfile.LinkLoop, pcapfile.LinkRaw, pcapfile.LinkRaw12, pcapfile.LinkIPv4, pcapfile.LinkIPv6,
+	pcapfile.LinkSLL, pcapfile.LinkSLL2, pcapfile.LinkPPP, pcapfile.LinkPPPoE, 65000,
+}
+
+// frames returns the frames of captures of every link type.
+func frames(t testing.TB) (out []pcapfile.Record) {
+	files, _ := filepath.Glob("../testdata/captures/link-*.pcap")
+	more, _ := filepath.Glob("../testdata/captures/*f*-*.pcap") // fragments, forms, extension headers
+	for _, name := range append(files, more...) {
+		f, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := pcapfile.NewReader(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		recs := make([]pcapfile.Record, 16)
+		n, _ := r.NextBatch(recs)
+		for _, rec := range recs[:n] {
+			rec.Data = bytes.Clone(rec.Data)
+			out = append(out, rec)
+		}
+		r.Close()
+		f.Close()
+	}
+	if len(out) < 100 {
+		t.Fatalf("only %d frames", len(out))
+	}
+	return out
+}
+
+// TestDecodeCut cuts every frame everywhere: what comes out is never more
+// than went in, and the length on the wire stays what it was.
+func TestDecodeCut(t *testing.T) {
+	var drops Counters
+	d := decoder{drops: &drops}
+	for _, rec := range frames(t) {
+		var whole segment
+		if !d.decode(rec.Link, rec.Data, rec.WireLen, 1, &whole) || whole.late {
+			continue
+		}
+		for n := range rec.Data {
+			var s segment
+			if d.decode(rec.Link, rec.Data[:n], rec.WireLen, 1, &s) && !s.late {
+				if s.wire != whole.wire || s.key != whole.key || s.seq != whole.seq || !bytes.HasPrefix(whole.payload, s.payload) {
+					t.Fatalf("link %d cut at %d: %+v, want %+v", rec.Link, n, s, whole)
+				}
+			}
+		}
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, rec := range frames(f) {
+		for i, l := range linkTypes {
+			if l == rec.Link {
+				f.Add(uint8(i), rec.Data, uint16(0), rec.Data)
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, link uint8, a []byte, more uint16, b []byte) {
+		var drops Counters
+		d := decoder{drops: &drops, frags: new(fragments)}
+		for i, data := range [][]byte{a, b, a} {
+			var s segment
+			if !d.decode(linkTypes[int(link)%len(linkTypes)], data, len(data)+int(more), int64(i), &s) {
+				continue
+			}
+			if s.late || len(s.payload) > s.wire || s.wire > 1<<17 {
+				t.Fatalf("%+v", s)
+			}
+		}
+		if d.frags.mem < 0 || d.frags.mem > maxFragmentMem {
+			t.Fatalf("%d bytes of fragments", d.frags.mem)
+		}
+		n := uint64(0)
+		for _, c := range drops {
+			n += c
+		}
+		if n > 3 {
+			t.Fatalf("three frames, %d drops", n)
+		}
+	})
+}
+
+func BenchmarkDecode(b *testing.B) {
+	recs := frames(b)
+	var drops Counters
+	d := decoder{drops: &drops}
+	var s segment
+	var n int64
+	for _, r := range recs {
+		n += int64(len(r.Data))
+	}
+	b.SetBytes(n / int64(len(recs)))
+	b.ReportAllocs()
+	for i := range b.N {
+		r := &recs[i%len(recs)]
+		d.decode(r.Link, r.Data, r.WireLen, 1, &s)
+	}
+}

@@ -1,0 +1,349 @@
+package pcapfile
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const captures = "../../testdata/captures/"
+
+// forms are captures of every form that is read, made by real tools or
+// byte by byte from the drafts; see testdata/make.
+func forms(t testing.TB) map[string][]byte {
+	out := map[string][]byte{}
+	for _, pattern := range []string{"rsa.pcap", "form-*.pcap", "packed-*.pcap", "link-sll2.pcap"} {
+		files, _ := filepath.Glob(captures + pattern)
+		for _, f := range files {
+			b, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out[filepath.Base(f)] = b
+		}
+	}
+	if len(out) < 12 {
+		t.Fatalf("only %d captures", len(out))
+	}
+	return out
+}
+
+// readAll returns how many records there are, their bytes in all, and the
+// error that ends them.
+func readAll(in io.Reader) (n, size int, err error) {
+	r, err := NewReader(in)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer r.Close()
+	recs := make([]Record, 7)
+	for {
+		k, err := r.NextBatch(recs)
+		for _, rec := range recs[:k] {
+			size += len(rec.Data)
+			if rec.WireLen < len(rec.Data) {
+				return n, size, errors.New("shorter on the wire than captured")
+			}
+		}
+		n += k
+		if err != nil {
+			return n, size, err
+		}
+		if k == 0 {
+			return n, size, errors.New("no records and no error")
+		}
+	}
+}
+
+// TestCut cuts every form at every byte: what is whole is read, and the error
+// says where it ends.
+func TestCut(t *testing.T) {
+	for name, b := range forms(t) {
+		whole, _, err := readAll(bytes.NewReader(b))
+		if err != io.EOF || whole == 0 {
+			t.Fatalf("%s: %d records, %v", name, whole, err)
+		}
+		last := 0
+		for n := range len(b) {
+			if strings.HasPrefix(name, "packed-") && n%13 != 0 {
+				continue // each cut starts a decompressor
+			}
+			k, _, err := readAll(bytes.NewReader(b[:n]))
+			if k < last || k > whole {
+				t.Fatalf("%s cut at %d: %d records after %d", name, n, k, last)
+			}
+			last = k
+			if err == nil {
+				t.Fatalf("%s cut at %d: no error", name, n)
+			}
+			if err != io.EOF && k > 0 && !strings.HasPrefix(name, "packed-") && !strings.HasPrefix(err.Error(), fmt.Sprintf("packet %d, offset ", k+1)) {
+				t.Fatalf("%s cut at %d: after %d records the error is %q", name, n, k, err)
+			}
+		}
+	}
+}
+
+// TestOneByteReads gives the reader one byte at a time.
+func TestOneByteReads(t *testing.T) {
+	for name, b := range forms(t) {
+		n, size, err := readAll(bytes.NewReader(b))
+		n1, size1, err1 := readAll(oneByte{bytes.NewReader(b)})
+		if n != n1 || size != size1 || err != err1 {
+			t.Errorf("%s: %d %d %v, by bytes %d %d %v", name, n, size, err, n1, size1, err1)
+		}
+	}
+}
+
+type oneByte struct{ in io.Reader }
+
+func (o oneByte) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	return o.in.Read(p[:1])
+}
+
+// synthetic makes a pcap of n records of many sizes, the first at second
+// start.
+func synthetic(seed int64, n, start int) []byte {
+	r := rand.New(rand.NewSource(seed))
+	b := binary.LittleEndian.AppendUint32(nil, 0xa1b2c3d4)
+	b = append(b, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0)
+	for i := range n {
+		k := r.Intn(1600)
+		if r.Intn(500) == 0 {
+			k = r.Intn(200 << 10) // longer than a block's head room
+		}
+		b = binary.LittleEndian.AppendUint32(b, uint32(start+i/1000))
+		b = binary.LittleEndian.AppendUint32(b, uint32(i%1000*1000))
+		b = binary.LittleEndian.AppendUint32(b, uint32(k))
+		b = binary.LittleEndian.AppendUint32(b, uint32(k+r.Intn(2)*10))
+		data := make([]byte, k)
+		r.Read(data)
+		b = append(b, data...)
+	}
+	return b
+}
+
+// TestLanes reads files with blocks as several workers would, and compares
+// record by record with the plain way: big files, files that overlap in time,
+// cut ones, and pcapng.
+func TestLanes(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, b []byte) string {
+		p := filepath.Join(dir, name)
+		if err := os.WriteFile(p, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	a := synthetic(1, 12000, 1000)
+	b := synthetic(2, 12000, 1005) // begins while a still goes on
+	c := synthetic(3, 9000, 2000)
+	sets := map[string][]string{
+		"one":     {write("a", a)},
+		"overlap": {write("a", a), write("b", b)},
+		"many":    {write("c", c), write("b", b), write("a", a)},
+		"cut":     {write("d", a[:len(a)-100]), write("c", c)},
+		"damaged": {write("e", damage(a, 9000)), write("c", c)},
+		"pcapng":  {write("f", toNG(a))},
+	}
+	for name, paths := range sets {
+		want, wantProblems := walk(t, paths, false)
+		for range 3 {
+			got, problems := walk(t, paths, true)
+			if len(got) != len(want) {
+				t.Fatalf("%s: %d records, want %d", name, len(got), len(want))
+			}
+			for i := range got {
+				if got[i] != want[i] {
+					t.Fatalf("%s: record %d is %v, want %v", name, i, got[i], want[i])
+				}
+			}
+			if fmt.Sprint(problems) != fmt.Sprint(wantProblems) {
+				t.Errorf("%s: %v, want %v", name, problems, wantProblems)
+			}
+		}
+	}
+}
+
+type seen struct {
+	name   string
+	number uint64
+	time   int64
+	length int
+	sum    uint32
+}
+
+func walk(t *testing.T, paths []string, lanes bool) (out []seen, problems []Problem) {
+	t.Helper()
+	s, err := Open(paths, Options{Lanes: lanes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	note := func(b *Batch) {
+		for i, r := range b.Records {
+			var sum uint32
+			for _, x := range r.Data {
+				sum = sum*31 + uint32(x)
+			}
+			out = append(out, seen{b.Name, b.First + uint64(i), r.Time, len(r.Data), sum})
+		}
+	}
+	if !lanes {
+		var b Batch
+		for s.Next(&b) == nil {
+			note(&b)
+		}
+		return out, s.Problems()
+	}
+	// Two workers: always one claimed and loaded ahead of the one walked.
+	blocks := []*Block{{}, {}}
+	shared := 0
+	s.Claim(blocks[0])
+	blocks[0].Load()
+	for i := 0; ; i++ {
+		next, b := blocks[(i+1)%2], blocks[i%2]
+		s.Claim(next)
+		next.Load()
+		err := s.Walk(b)
+		if err == io.EOF {
+			break
+		}
+		if b.Shared {
+			shared++
+		}
+		note(&b.Batch)
+	}
+	if len(out) > 0 && shared == 0 {
+		t.Error("the beginning is always read in order")
+	}
+	return out, s.Problems()
+}
+
+func damage(b []byte, record int) []byte {
+	b = bytes.Clone(b)
+	at := 24
+	for range record {
+		at += 16 + int(binary.LittleEndian.Uint32(b[at+8:]))
+	}
+	binary.LittleEndian.PutUint32(b[at+8:], 1<<31)
+	return b
+}
+
+func toNG(b []byte) []byte {
+	block := func(kind uint32, body []byte) []byte {
+		for len(body)%4 != 0 {
+			body = append(body, 0)
+		}
+		out := binary.LittleEndian.AppendUint32(nil, kind)
+		out = binary.LittleEndian.AppendUint32(out, uint32(len(body)+12))
+		out = append(out, body...)
+		return binary.LittleEndian.AppendUint32(out, uint32(len(body)+12))
+	}
+	out := block(0x0a0d0d0a, append([]byte{0x4d, 0x3c, 0x2b, 0x1a, 1, 0, 0, 0}, bytes.Repeat([]byte{0xff}, 8)...))
+	out = append(out, block(1, []byte{1, 0, 0, 0, 0, 0, 0, 0})...)
+	for i := 0; len(b) > 24; i++ {
+		r := b[24:]
+		n := binary.LittleEndian.Uint32(r[8:])
+		us := uint64(binary.LittleEndian.Uint32(r))*1e6 + uint64(binary.LittleEndian.Uint32(r[4:]))
+		body := binary.LittleEndian.AppendUint32(nil, 0)
+		body = binary.LittleEndian.AppendUint32(body, uint32(us>>32))
+		body = binary.LittleEndian.AppendUint32(body, uint32(us))
+		body = append(append(body, r[8:16]...), r[16:16+n]...)
+		out = append(out, block(6, body)...)
+		if i%97 == 0 {
+			out = append(out, block(0xbad, make([]byte, 4*(i%3000)))...) // unknown, some longer than a block's head room
+		}
+		b = b[16+n:]
+	}
+	return out
+}
+
+func TestFolders(t *testing.T) {
+	dir := t.TempDir()
+	sub := filepath.Join(dir, "sub")
+	if err := os.Mkdir(sub, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, b := range map[string][]byte{"b.pcap": synthetic(1, 3, 2000), "a.pcap": synthetic(1, 4, 3000), "notes.txt": []byte("no capture"), "sub/c.pcap": synthetic(1, 5, 1000)} {
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		recursive bool
+		names     string
+	}{{false, "b.pcap a.pcap"}, {true, "c.pcap b.pcap a.pcap"}} {
+		s, err := Open([]string{dir}, Options{Recursive: c.recursive})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		var b Batch
+		for s.Next(&b) == nil {
+			names = append(names, filepath.Base(b.Name))
+		}
+		if got := strings.Join(names, " "); got != c.names || len(s.Problems()) > 0 {
+			t.Errorf("recursive %v: %s, %v; want %s", c.recursive, got, s.Problems(), c.names)
+		}
+	}
+	if _, err := Open([]string{sub + "x"}, Options{}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a missing file: %v", err)
+	}
+	if err := os.Remove(filepath.Join(sub, "c.pcap")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open([]string{sub}, Options{}); err == nil || !strings.Contains(err.Error(), "no capture in this folder") {
+		t.Errorf("an empty folder: %v", err)
+	}
+}
+
+// FuzzReader reads any bytes as a capture, in any chunks.
+func FuzzReader(f *testing.F) {
+	for _, b := range forms(f) {
+		f.Add(b)
+	}
+	bad, _ := filepath.Glob(captures + "bad/*")
+	for _, p := range bad {
+		if b, err := os.ReadFile(p); err == nil {
+			f.Add(b)
+		}
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		n, size, err := readAll(bytes.NewReader(b))
+		if err == nil {
+			t.Error("reading ends with an error, if only io.EOF")
+		}
+		if len(b) > 4 && bytes.HasPrefix(b, []byte{0xd4, 0xc3, 0xb2, 0xa1}) && size > len(b) {
+			t.Errorf("%d bytes in %d records from %d", size, n, len(b))
+		}
+	})
+}
+
+func BenchmarkWalk(b *testing.B) {
+	for name, data := range map[string][]byte{"pcap": synthetic(1, 20000, 1), "pcapng": toNG(synthetic(1, 20000, 1))} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(data)))
+			b.ReportAllocs()
+			recs := make([]Record, batchSize)
+			for range b.N {
+				r, err := NewReader(bytes.NewReader(data))
+				if err != nil {
+					b.Fatal(err)
+				}
+				for err == nil {
+					_, err = r.NextBatch(recs)
+				}
+			}
+		})
+	}
+}

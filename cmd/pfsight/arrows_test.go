@@ -1,0 +1,104 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// arrows says which packages of this project a room may import; what is not
+// in the table may import none.
+var arrows = map[string][]string{
+	"capture/stream":   {},
+	"capture/pcapfile": {},
+	"capture/filter":   {},
+	"capture":          {"capture/stream", "capture/pcapfile"},
+	"parse":            {"capture/stream", "parse/"},
+	"report":           {"capture/stream", "parse", "parse/iana", "parse/fingerprint", "report/secrecy"},
+	"report/secrecy":   {"capture/stream", "parse", "parse/iana"},
+	"report/render":    {"capture/stream", "parse", "parse/iana", "report", "report/secrecy"},
+	"parse/iana":       {},
+	"parse/iana/gen":   {},
+	"parse/dtls":       {"capture/stream"},
+	"parse/quic":       {"capture/stream"},
+	"parse/starttls":   {"capture/stream"},
+	"cmd/pfsight":      {"capture", "capture/", "parse", "parse/", "report", "report/"},
+}
+
+// rooms says where a library of others may be used: one library, one room.
+var rooms = map[string][]string{
+	"github.com/klauspost/compress":     {"capture/pcapfile"},
+	"github.com/pierrec/lz4/v4":         {"capture/pcapfile"},
+	"github.com/ulikunitz/xz":           {"capture/pcapfile"},
+	"golang.org/x/crypto/cryptobyte":    {"parse", "parse/dtls", "parse/quic", "parse/starttls"},
+	"github.com/olekukonko/tablewriter": {"report/render"},
+	"github.com/spf13/":                 {"cmd/pfsight"},
+	"golang.org/x/term":                 {"cmd/pfsight"},
+}
+
+// TestArrows reads the imports of all sources but those of tests.
+func TestArrows(t *testing.T) {
+	root := "../.."
+	seen := map[string]bool{}
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".") && path != root) {
+			return fs.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		room := filepath.ToSlash(rel)
+		seen[room] = true
+		allowed, known := arrows[room]
+		if !known {
+			t.Errorf("%s is in no room of the table", room)
+		}
+		for _, i := range f.Imports {
+			name, _ := strconv.Unquote(i.Path.Value)
+			if own, ok := strings.CutPrefix(name, "pfsight/"); ok {
+				if !slices.ContainsFunc(allowed, func(a string) bool { return own == a || strings.HasSuffix(a, "/") && strings.HasPrefix(own, a) }) {
+					t.Errorf("%s imports %s", room, own)
+				}
+				continue
+			}
+			if !strings.Contains(strings.SplitN(name, "/", 2)[0], ".") {
+				continue // the standard library
+			}
+			found := false
+			for lib, where := range rooms {
+				if strings.HasPrefix(name, lib) {
+					found = true
+					if !slices.Contains(where, room) {
+						t.Errorf("%s uses %s", room, name)
+					}
+				}
+			}
+			if !found {
+				t.Errorf("%s uses %s, which has no room", room, name)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(seen) < 8 {
+		t.Errorf("only %d packages were read", len(seen))
+	}
+}
