@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pfsight/capture/filter"
 	"pfsight/parse/iana"
 	"pfsight/report/render"
 	"pfsight/report/secrecy"
@@ -20,11 +21,12 @@ func newExplain(a *app) *cobra.Command {
 		Short: "Say what a code point, a reason or a field means, and why",
 		Long: `explain says what a code means and why, with its reference. A code is
 
-  a cipher suite    TLS_RSA_WITH_AES_128_CBC_SHA, ECDHE_RSA_WITH_AES_128_GCM_SHA256, 0xc02f
+  a cipher suite    TLS_RSA_WITH_AES_128_CBC_SHA, 0xc02f
   a group           x25519, P-256, X25519MLKEM768, 0x11ec
   a reason          rsa_key_transport, weak_dh, ticket_issued
   an alert          handshake_failure
   reasons           all reasons, one a line
+  filter            what -f understands
   fields            the fields of the JSON record`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -54,6 +56,9 @@ func explain(w io.Writer, code string) error {
 			d := r.Doc()
 			fmt.Fprintf(w, "%-27s %s\n", d.Code, d.Title)
 		}
+		return nil
+	case "filter":
+		fmt.Fprintln(w, filter.Syntax)
 		return nil
 	case "fields":
 		for _, f := range render.Fields {

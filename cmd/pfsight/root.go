@@ -76,5 +76,7 @@ files, folders and standard input (-), in capture-time order.
 	root.Flags().SortFlags, read.Flags().SortFlags = false, false
 	root.AddCommand(read, newExplain(a))
 	root.SetVersionTemplate("pfsight {{.Version}}\n")
+	cobra.AddTemplateFunc("flags", flagHelp)
+	root.SetUsageTemplate(strings.NewReplacer(".LocalFlags.FlagUsages", "flags .LocalFlags", ".InheritedFlags.FlagUsages", "flags .InheritedFlags").Replace(root.UsageTemplate()))
 	return root
 }

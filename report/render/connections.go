@@ -152,7 +152,7 @@ func (t *tableWriter) Close() error {
 	g := grid{}
 	type col struct {
 		name string
-		min  int // width from which it is shown
+		drop int // where there is no room, the highest is left out first; 0 never
 		text func(c *report.Connection) string
 	}
 	clock := "15:04:05"
@@ -160,49 +160,47 @@ func (t *tableWriter) Close() error {
 		clock = "2006-01-02 15:04:05"
 	}
 	cols := []col{
-		{"time", 0, func(c *report.Connection) string { return time.Unix(0, c.Time).UTC().Format(clock) }},
-		{"client", 60, func(c *report.Connection) string { return c.Client.Addr().String() }},
+		{"time", 2, func(c *report.Connection) string { return time.Unix(0, c.Time).UTC().Format(clock) }},
+		{"client", 1, func(c *report.Connection) string { return c.Client.Addr().String() }},
 		{"server", 0, func(c *report.Connection) string { return c.Server.String() }},
-		{"name", 100, func(c *report.Connection) string { return cut(quote(c.ServerName), 40) }},
-		{"version", 120, func(c *report.Connection) string {
+		{"name", 3, func(c *report.Connection) string { return cut(quote(c.ServerName), 40) }},
+		{"version", 5, func(c *report.Connection) string {
 			if !c.HasServerHello {
 				return ""
 			}
 			return c.Version.String()
 		}},
-		{"key exchange", 72, func(c *report.Connection) string { return kex(c) }},
+		{"key exchange", 0, func(c *report.Connection) string { return kex(c) }},
 		{"fs", 0, func(c *report.Connection) string { return c.ForwardSecrecy.String() }},
-		{"why", 50, func(c *report.Connection) string {
+		{"why", 0, func(c *report.Connection) string {
 			r := c.Reasons.Strings()
 			if width < 140 && len(r) > 1 && !t.markdown {
 				return r[0] + " +" + strconv.Itoa(len(r)-1)
 			}
 			return quote(strings.Join(r, " "))
 		}},
-		{"outcome", 110, func(c *report.Connection) string {
+		{"outcome", 4, func(c *report.Connection) string {
 			if c.Alert != "" && c.Outcome == report.Rejected {
 				return c.Outcome.String() + ": " + quote(c.Alert)
 			}
 			return c.Outcome.String()
 		}},
 	}
-	for _, c := range cols {
-		if width >= c.min || t.markdown {
-			g.header = append(g.header, c.name)
-		}
-	}
 	for _, r := range t.rows {
 		var cells []string
 		for _, c := range cols {
-			if width >= c.min || t.markdown {
-				cells = append(cells, c.text(r))
-			}
+			cells = append(cells, c.text(r))
 		}
 		g.rows = append(g.rows, cells)
+	}
+	var drop []int
+	for _, c := range cols {
+		g.header, drop = append(g.header, c.name), append(drop, c.drop)
 	}
 	if t.markdown {
 		return g.markdown(t.w)
 	}
+	g.fit(width, drop, slices.Index(g.header, "why"))
 	return g.text(t.w, "")
 }
 

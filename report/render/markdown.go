@@ -1,6 +1,7 @@
 package render
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 
@@ -10,7 +11,8 @@ import (
 
 // SummaryMarkdown writes the summary as a Markdown document.
 func SummaryMarkdown(w io.Writer, s *report.Summary, opt Options) error {
-	e := &errWriter{w: w}
+	var b bytes.Buffer
+	e := &errWriter{w: &b}
 	in := &s.Input
 	e.printf("# Forward secrecy report\n\n")
 	for _, f := range in.Files[:min(len(in.Files), opt.top())] {
@@ -64,7 +66,11 @@ func SummaryMarkdown(w io.Writer, s *report.Summary, opt Options) error {
 		}
 		e.grid(&g)
 	}
-	return e.err
+	if e.err != nil {
+		return e.err
+	}
+	_, err := w.Write(append(bytes.TrimRight(b.Bytes(), "\n"), '\n'))
+	return err
 }
 
 func (e *errWriter) servers(s *report.Summary, opt Options) {
@@ -106,4 +112,5 @@ func (e *errWriter) grid(g *grid) {
 	if e.err == nil {
 		e.err = g.markdown(e.w)
 	}
+	e.printf("\n")
 }

@@ -2,7 +2,9 @@ package render
 
 import (
 	"io"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/olekukonko/tablewriter"
 	"github.com/olekukonko/tablewriter/renderer"
@@ -14,6 +16,46 @@ type grid struct {
 	header []string
 	right  []bool // columns of numbers
 	rows   [][]string
+}
+
+// leastElastic is the width below which the elastic column is not cut.
+const leastElastic = 12
+
+// fit makes the grid at most width columns wide: columns are left out, the
+// highest of drop first and none of 0, and at last the elastic one is cut.
+func (g *grid) fit(width int, drop []int, elastic int) {
+	for {
+		total, most := 0, 0
+		widths := make([]int, len(g.header))
+		for i, h := range g.header {
+			widths[i] = utf8.RuneCountInString(h)
+			for _, r := range g.rows {
+				widths[i] = max(widths[i], utf8.RuneCountInString(r[i]))
+			}
+			total += widths[i] + 2
+			if drop[i] > drop[most] {
+				most = i
+			}
+		}
+		over := total - 2 - width
+		if over <= 0 {
+			return
+		}
+		if drop[most] == 0 || widths[elastic]-over >= 2*leastElastic {
+			n := max(widths[elastic]-over, leastElastic)
+			for _, r := range g.rows {
+				r[elastic] = cut(r[elastic], n)
+			}
+			return
+		}
+		g.header, drop = slices.Delete(g.header, most, most+1), slices.Delete(drop, most, most+1)
+		for i := range g.rows {
+			g.rows[i] = slices.Delete(g.rows[i], most, most+1)
+		}
+		if most < elastic {
+			elastic--
+		}
+	}
 }
 
 // text writes the grid with blanks between its columns, each line led by
@@ -85,7 +127,6 @@ func (g *grid) markdown(w io.Writer) error {
 	for _, r := range g.rows {
 		line(r)
 	}
-	b.WriteString("\n")
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -8,12 +8,13 @@ type Reason uint8
 
 // The reasons, in the order in which they are listed.
 const (
+	// For no, whatever the key exchange is.
+	NullEncryption Reason = iota
 	// For yes.
-	EphemeralKeyExchange Reason = iota
+	EphemeralKeyExchange
 	TLS13KeyShare
 	PSKWithKeyShare
 	// For no.
-	NullEncryption
 	RSAKeyTransport
 	StaticDH
 	PSKOnly

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+const rsa = captures + "/rsa.pcap"
+
+// TestHelpFits holds every help text to 80 columns.
+func TestHelpFits(t *testing.T) {
+	for _, args := range [][]string{{"--help"}, {"read", "--help"}, {"explain", "--help"}, {"completion", "--help"}, {"explain", "filter"}, {"explain", "reasons"}, {"help", "read"}} {
+		code, out, stderr := pfsight(t, "", args...)
+		if code != 0 || stderr != "" {
+			t.Errorf("%v: exit %d, %s", args, code, stderr)
+		}
+		for _, line := range strings.Split(out, "\n") {
+			if n := utf8.RuneCountInString(line); n > 80 || strings.Contains(line, "=true|false") {
+				t.Errorf("%v: %d columns: %s", args, n, line)
+			}
+		}
+	}
+}
+
+func TestUsage(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "no capture named"},
+		{[]string{"--nonsense", rsa}, "unknown flag: --nonsense"},
+		{[]string{"--format", "xml", rsa}, "choose one of"},
+		{[]string{"-f", "tcp port", rsa}, "-f:"},
+		{[]string{"-f", "host example.com", rsa}, "names are not looked up"},
+		{[]string{"--color", "blue", rsa}, "choose auto, always or never"},
+		{[]string{"--top", "0", rsa}, "at least 1"},
+		{[]string{"--width", "5", rsa}, "at least 40"},
+		{[]string{"-j", "0", rsa}, "cores"},
+		{[]string{"--memory", "many", rsa}, "512M"},
+		{[]string{"-", "-"}, "once"},
+		{[]string{"no-such-file.pcap"}, "no such file"},
+		{[]string{"explain"}, "explain what?"},
+		{[]string{"explain", "rsa_key_transprt"}, "did you mean"},
+		{[]string{"-o", "/no/such/folder/x", rsa}, "writing the result"},
+	} {
+		code, out, stderr := pfsight(t, "", c.args...)
+		if code != 2 || out != "" || !strings.Contains(stderr, c.want) || !strings.HasPrefix(stderr, "pfsight: ") {
+			t.Errorf("%v: exit %d\n%s\n%s", c.args, code, out, stderr)
+		}
+	}
+}
+
+func TestStandardInput(t *testing.T) {
+	b, err := os.ReadFile(captures + "/packed-zstd.pcap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, out, stderr := pfsight(t, string(b), "-")
+	if code != 0 || !strings.Contains(out, "1 negotiated connection") || stderr != "" {
+		t.Errorf("exit %d\n%s%s", code, out, stderr)
+	}
+}
+
+func TestFormats(t *testing.T) {
+	file := captures + "/ticket-ecdhe.pcap"
+	_, out, _ := pfsight(t, "", "--format", "json", file)
+	var list []map[string]any
+	if err := json.Unmarshal([]byte(out), &list); err != nil || len(list) != 2 {
+		t.Errorf("json: %v, %d records", err, len(list))
+	}
+	_, out, _ = pfsight(t, "", "--format", "jsonl", file)
+	if n := strings.Count(out, "\n"); n != 2 || !json.Valid([]byte(strings.SplitN(out, "\n", 2)[0])) {
+		t.Errorf("jsonl: %d lines", n)
+	}
+	_, out, _ = pfsight(t, "", "--format", "csv", file)
+	if rows, err := csv.NewReader(strings.NewReader(out)).ReadAll(); err != nil || len(rows) != 3 {
+		t.Errorf("csv: %v, %d rows", err, len(rows))
+	}
+	for _, format := range []string{"table", "markdown"} {
+		for _, more := range [][]string{nil, {"--connections"}} {
+			code, out, stderr := pfsight(t, "", append([]string{"--format", format, file}, more...)...)
+			if code != 0 || stderr != "" || !strings.HasSuffix(out, "\n") || strings.HasSuffix(out, "\n\n") || strings.Contains(out, "\x1b") {
+				t.Errorf("%s %v: exit %d\n%q", format, more, code, out)
+			}
+			if format == "table" {
+				for _, line := range strings.Split(out, "\n") {
+					if utf8.RuneCountInString(line) > 80 {
+						t.Errorf("%v: wider than 80 columns: %s", more, line)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestOutputFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "out.jsonl")
+	code, out, stderr := pfsight(t, "", "--format", "jsonl", "-o", path, rsa)
+	b, err := os.ReadFile(path)
+	if code != 0 || out != "" || stderr != "" || err != nil || bytes.Count(b, []byte("\n")) != 1 {
+		t.Errorf("exit %d, %q, %q, %v, %d bytes", code, out, stderr, err, len(b))
+	}
+}
+
+func TestCountAndFilter(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want int
+	}{
+		{nil, 1}, {[]string{"-f", "tcp port 1"}, 0}, {[]string{"-f", "tcp"}, 1}, {[]string{"-c", "3"}, 0}, {[]string{"-c", "6"}, 1},
+	} {
+		_, out, _ := pfsight(t, "", append(c.args, "--format", "jsonl", rsa)...)
+		if n := strings.Count(out, "\n"); n != c.want {
+			t.Errorf("%v: %d connections, want %d", c.args, n, c.want)
+		}
+	}
+}
+
+func TestExplain(t *testing.T) {
+	for code, want := range map[string]string{
+		"0xc02f": "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_RSA_WITH_AES_128_CBC_SHA": "forward secrecy  no", "x25519": "0x001d", "P-256": "secp256r1",
+		"weak_dh": "RFC", "handshake_failure": "alert 40", "DHE_PSK": "forward secrecy: yes", "0xfffe": "registered", "fields": "forward_secrecy",
+	} {
+		exit, out, stderr := pfsight(t, "", "explain", code)
+		if exit != 0 || !strings.Contains(out, want) {
+			t.Errorf("%s: exit %d, %s%s", code, exit, out, stderr)
+		}
+	}
+}
+
+// closed is a pipe whose reader has gone.
+type closed struct{ io.Writer }
+
+func (closed) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+// full is a disk without room.
+type full struct{ io.Writer }
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
+
+func TestBrokenOutput(t *testing.T) {
+	for _, format := range []string{"table", "jsonl", "json", "csv", "markdown"} {
+		var stderr bytes.Buffer
+		if code := run([]string{"--format", format, rsa}, nil, closed{}, &stderr); code != 0 || stderr.Len() > 0 {
+			t.Errorf("%s into a closed pipe: exit %d, %s", format, code, &stderr)
+		}
+		if code := run([]string{"--format", format, rsa}, nil, full{}, &stderr); code != 2 || !strings.Contains(stderr.String(), "no space left") {
+			t.Errorf("%s onto a full disk: exit %d, %s", format, code, &stderr)
+		}
+	}
+}
