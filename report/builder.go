@@ -63,6 +63,9 @@ func (b *Builder) Connection(h *parse.Handshake, c *stream.Conversation) *Connec
 	if h.ServerHello != nil {
 		b.serverHello(r, h)
 	}
+	if h.RetryRequest != nil {
+		r.HelloRetryRequest = secrecy.True
+	}
 	if len(h.Certificates) > 0 {
 		r.Certificate = b.certificate(h.Certificates[0])
 	}
