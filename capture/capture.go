@@ -34,8 +34,9 @@ type Sink interface {
 	// tracker's again after the return.
 	Take(events []Event)
 	// Emit passes on what Take made of the events. It is called after each
-	// Take, for one Sink at a time, in the order of the capture.
-	Emit()
+	// Take, for one Sink at a time, in the order of the capture. sofar is what
+	// the Run met up to here; it is the Run's again after the return.
+	Emit(sofar *Stats)
 }
 
 // An Event tells that an opening is as complete as it will be, or that a

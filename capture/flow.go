@@ -57,6 +57,7 @@ const liteRef = 1 << 31
 // An opening is the part of a flow that lives until its handshake is handed
 // over.
 type opening struct {
+	last int64 // time of the last packet
 	conv stream.Conversation
 	half [2]half // by stream.Dir
 	flow uint32  // 0: not in use

@@ -46,19 +46,18 @@ func Run(ctx context.Context, src *pcapfile.Source, opt Options, sinks ...Sink) 
 		r.err = nil
 		r.tracker.finish(&w.outbox, func() {
 			w.sink.Take(w.events)
-			w.sink.Emit()
+			w.sink.Emit(r.sofar(w))
 			r.tracker.recycle(&w.outbox)
 		})
 	}
 	r.whole.frags.end(&r.stats.Drops)
-	for _, w := range workers {
-		r.stats.add(&w.stats)
-	}
+	w.drops = r.stats.Drops
+	st := *r.sofar(w)
 	for _, i := range src.Inputs() {
-		r.stats.Drops[KernelDrops] += i.Drops
+		st.Drops[KernelDrops] += i.Drops
 	}
-	r.stats.Tables = r.tracker.peak
-	return r.stats, r.err
+	st.Tables = r.tracker.peak
+	return st, r.err
 }
 
 // A run is what the workers of a Run share.
@@ -78,9 +77,23 @@ type run struct {
 	tracking turn
 	tracker  *tracker // in turn of tracking, as all that follows
 	whole    decoder  // of packets that need what came before: fragments
-	stats    Stats
+	stats    Stats    // only Drops is used
 
 	emitting turn
+	emitted  Stats // what workers met in blocks that were emitted
+	shown    Stats
+}
+
+// sofar adds up what was met in the blocks emitted, w's included, and what
+// the tracker had dropped when w used it.
+func (r *run) sofar(w *worker) *Stats {
+	r.emitted.add(&w.stats)
+	w.stats = Stats{}
+	r.shown = r.emitted
+	for i, n := range w.drops {
+		r.shown.Drops[i] += n
+	}
+	return &r.shown
 }
 
 // A worker takes blocks of packets through all that is done with them.
@@ -91,7 +104,8 @@ type worker struct {
 	block   pcapfile.Block
 	segs    []segment
 	outbox
-	stats  Stats
+	stats  Stats    // since the last block
+	drops  Counters // of the tracker, as of the last block
 	wanted uint64
 }
 
@@ -139,13 +153,14 @@ func (w *worker) work() {
 		}
 		w.tracking.wait(ticket)
 		w.track()
+		w.drops = w.run.stats.Drops
 		w.tracking.pass()
 		if w.block.Shared {
 			w.walking.pass()
 		}
 		w.sink.Take(w.events)
 		w.emitting.wait(ticket)
-		w.sink.Emit()
+		w.sink.Emit(w.sofar(w))
 		w.emitting.pass()
 	}
 }

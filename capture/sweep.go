@@ -74,6 +74,10 @@ func (t *tracker) evictFlow() {
 	}
 }
 
+// evictAmong is how many open handshakes are compared to find the one that
+// has to go.
+const evictAmong = 8
+
 // evictOpening hands over incomplete openings until there is room again:
 // among a few, those of which the least is to be expected. Their entries stay.
 func (t *tracker) evictOpening() {
@@ -81,7 +85,7 @@ func (t *tracker) evictOpening() {
 	for tries := 0; t.pool.held > t.maxHeld && tries < 8; tries++ {
 		var worst *opening
 		var score int64
-		for range 16 {
+		for range evictAmong {
 			t.hand = t.hand%n + 1
 			o := t.opens[t.hand-1]
 			if o == nil {
@@ -89,7 +93,7 @@ func (t *tracker) evictOpening() {
 			}
 			// The one that was silent longest; one that lacks its first byte, or
 			// of which only one side speaks, counts as more silent than others.
-			s := -t.flows.get(o.flow).last
+			s := -o.last
 			for d := range o.conv.Half {
 				h := &o.conv.Half[d]
 				if h.Contiguous() == 0 {

@@ -346,6 +346,7 @@ func (t *tracker) syn(s *segment, ref uint32, f *flow) bool {
 func (t *tracker) feed(s *segment, ref uint32, f *flow) {
 	o := t.opens[f.opening-1]
 	d := dirOf(f, s.fromB)
+	o.last = s.time
 	hs, h := &o.half[d], &o.conv.Half[d]
 	h.Packets++
 	if len(s.payload) > 0 && !hs.stop && !h.Done {
@@ -399,10 +400,12 @@ func (t *tracker) newOpening() (uint32, *opening) {
 		t.opens = append(t.opens, nil)
 		ref = uint32(len(t.opens))
 	}
-	o := new(opening)
+	var o *opening
 	if k := len(t.spare); k > 0 {
 		o = t.spare[k-1]
 		t.spare = t.spare[:k-1]
+	} else {
+		o = new(opening)
 	}
 	t.opens[ref-1] = o
 	t.pool.held += openingCost

@@ -20,6 +20,12 @@ type Options struct {
 	// Lanes lets several workers read a large plain file at once, by way of
 	// Block. Default: everything is read in order.
 	Lanes bool
+	// Follow reads on where a file ends, for what is still being written to
+	// it, and takes up files that appear in a folder, by their names. The end
+	// comes when Stop is closed, or when the last of named files alone is a
+	// pipe that ends. Inputs are read one after the other.
+	Follow bool
+	Stop   <-chan struct{}
 }
 
 // A Problem is something wrong with an input. The rest is read all the same.

@@ -45,8 +45,9 @@ type Source struct {
 	problems []Problem
 	done     atomic.Int64
 	total    int64
-	last     *stream // whose records the last batch was
-	lane     *lane   // nil before the first
+	follow   *follower // nil unless files are followed
+	last     *stream   // whose records the last batch was
+	lane     *lane     // nil before the first
 }
 
 // Open collects the inputs that paths name. The error says that nothing at
@@ -56,16 +57,16 @@ func Open(paths []string, opt Options) (*Source, error) {
 		opt.Stdin = os.Stdin
 	}
 	s := &Source{opt: opt}
+	if opt.Follow {
+		s.follow, s.problems = newFollower(paths, opt)
+		if len(s.follow.queue) == 0 && len(s.follow.dirs) == 0 {
+			return nil, s.nothing()
+		}
+		return s, nil
+	}
 	s.pending, s.problems = collect(paths, opt)
 	if len(s.pending) == 0 {
-		var errs []error
-		for _, p := range s.problems {
-			errs = append(errs, p)
-		}
-		if len(errs) == 0 {
-			return nil, errors.New("nothing to read")
-		}
-		return nil, errors.Join(errs...)
+		return nil, s.nothing()
 	}
 	order(s.pending)
 	for _, i := range s.pending {
@@ -78,6 +79,18 @@ func Open(paths []string, opt Options) (*Source, error) {
 	return s, nil
 }
 
+// nothing is the error of inputs of which none can be read.
+func (s *Source) nothing() error {
+	var errs []error
+	for _, p := range s.problems {
+		errs = append(errs, p)
+	}
+	if len(errs) == 0 {
+		return errors.New("nothing to read")
+	}
+	return errors.Join(errs...)
+}
+
 // Next returns the next batch, valid until the next call, or io.EOF. Nothing
 // else is an error: what goes wrong with an input ends that input and is told
 // by Problems.
@@ -88,10 +101,16 @@ func (s *Source) Next(b *Batch) error {
 	for {
 		s.openDue()
 		if len(s.open) == 0 {
-			if len(s.pending) == 0 {
-				return io.EOF
+			if len(s.pending) > 0 {
+				continue
 			}
-			continue
+			if s.follow != nil {
+				if i, ok := s.follow.next(); ok {
+					s.pending = append(s.pending, i)
+					continue
+				}
+			}
+			return io.EOF
 		}
 		st := s.open[0]
 		recs := st.recs[st.at:]
@@ -141,6 +160,9 @@ func (s *Source) start(i input) {
 		st.file, in = f, f
 	} else {
 		st.name = "standard input"
+	}
+	if s.follow != nil && i.name != "-" {
+		in = tail{in, s.follow}
 	}
 	r, err := NewReader(&counted{in, &s.done})
 	if err != nil {

@@ -27,6 +27,8 @@ type options struct {
 	quiet       bool
 	workers     int
 	memory      int64
+	follow      bool
+	stats       bool
 	render      render.Options
 }
 
@@ -37,6 +39,7 @@ func (f *readFlags) options(a *app, args []string) (*options, error) {
 	o := &options{
 		paths: slices.Concat(f.files, args), recursive: f.recursive, count: f.count, filter: f.filter,
 		connections: f.connections, format: f.format, output: f.output, quiet: f.quiet,
+		follow: f.follow, stats: f.stats,
 	}
 	if len(o.paths) == 0 {
 		return nil, usagef("no capture named: pfsight FILE, or - for standard input")

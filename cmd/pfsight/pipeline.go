@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"io"
 	"os/signal"
 	"sync"
 	"syscall"
@@ -30,14 +31,19 @@ func (a *app) read(ctx context.Context, o *options) error {
 		return err
 	}
 	w := bufio.NewWriterSize(out, 64<<10)
-	src, err := pcapfile.Open(o.paths, pcapfile.Options{Recursive: o.recursive, Stdin: a.stdin, Lanes: o.workers > 1})
+	src, err := pcapfile.Open(o.paths, pcapfile.Options{
+		Recursive: o.recursive, Stdin: a.stdin, Lanes: o.workers > 1, Follow: o.follow, Stop: ctx.Done(),
+	})
 	if err != nil {
 		return errors.Join(err, closeOut())
 	}
 	defer src.Close()
 
 	j := &joiner{rows: map[uint64]*report.Connection{}, report: report.NewReport(), cancel: stop}
-	j.out = rowWriter(o, w)
+	if j.out = rowWriter(o, w); j.out != nil && o.follow {
+		j.flush = w.Flush // whoever reads the rows waits for them
+	}
+	defer a.onDemand(j, o)()
 	sinks := make([]capture.Sink, o.workers)
 	for i := range sinks {
 		sinks[i] = &reader{joiner: j, builder: report.NewBuilder()}
@@ -54,21 +60,30 @@ func (a *app) read(ctx context.Context, o *options) error {
 		return errors.Join(err, closeOut())
 	}
 	a.problems(o, src, st, interrupted)
+	if o.stats {
+		a.stats(&st)
+	}
 	if j.out != nil {
 		err = j.out.Close()
 	} else {
 		s := j.report.Summary()
-		s.Input = inputOf(src, &st, s.Gaps)
-		if o.format == "markdown" {
-			err = render.SummaryMarkdown(w, s, o.render)
-		} else {
-			err = render.Summary(w, s, o.render)
+		s.Input = inputOf(&st, s.Gaps)
+		for _, i := range src.Inputs() {
+			s.Input.Files = append(s.Input.Files, i.Name)
 		}
+		err = summarize(w, s, o)
 	}
 	if err == nil {
 		err = w.Flush()
 	}
 	return errors.Join(err, closeOut())
+}
+
+func summarize(w io.Writer, s *report.Summary, o *options) error {
+	if o.format == "markdown" {
+		return render.SummaryMarkdown(w, s, o.render)
+	}
+	return render.Summary(w, s, o.render)
 }
 
 // rowWriter returns what writes rows, nil where only the summary is wanted.
@@ -106,6 +121,9 @@ func filterOf(expr string) func(pcapfile.LinkType, []byte, int) (bool, error) {
 // A joiner makes whole rows: the one of an opening, and what was known when
 // its connection ended.
 type joiner struct {
+	mu     sync.Mutex
+	sofar  capture.Stats
+	flush  func() error
 	rows   map[uint64]*report.Connection // handed over, not ended
 	report *report.Report
 	out    render.Writer
@@ -143,12 +161,20 @@ func (r *reader) Take(events []capture.Event) {
 }
 
 // Emit implements capture.Sink.
-func (r *reader) Emit() {
+func (r *reader) Emit(sofar *capture.Stats) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sofar = *sofar
 	for i := range r.found {
 		if f := &r.found[i]; f.row != nil {
 			r.rows[f.row.ID] = f.row
 		} else {
 			r.closed(f.id, f.totals)
+		}
+	}
+	if r.flush != nil && r.err == nil {
+		if r.err = r.flush(); r.err != nil {
+			r.cancel()
 		}
 	}
 }
@@ -194,11 +220,8 @@ func (a *app) problems(o *options, src *pcapfile.Source, st capture.Stats, inter
 }
 
 // inputOf says what was read.
-func inputOf(src *pcapfile.Source, st *capture.Stats, gaps uint64) report.Input {
+func inputOf(st *capture.Stats, gaps uint64) report.Input {
 	in := report.Input{Packets: st.Packets, Bytes: st.Bytes, First: st.First, Last: st.Last}
-	for _, i := range src.Inputs() {
-		in.Files = append(in.Files, i.Name)
-	}
 	for _, d := range st.Drops.List() {
 		if d.Reason.Loss() {
 			in.Loss = append(in.Loss, report.Loss{Reason: d.Reason.String(), What: d.Reason.What(), Count: d.Count})

@@ -23,6 +23,8 @@ type readFlags struct {
 	noNames     bool
 	workers     int
 	memory      string
+	follow      bool
+	stats       bool
 }
 
 func (f *readFlags) register(s *pflag.FlagSet) {
@@ -39,6 +41,8 @@ func (f *readFlags) register(s *pflag.FlagSet) {
 	s.BoolVarP(&f.quiet, "quiet", "q", false, "no progress and no warnings on standard error")
 	s.IntVarP(&f.workers, "jobs", "j", runtime.GOMAXPROCS(0), "use `N` cores")
 	s.StringVar(&f.memory, "memory", "1G", "`SIZE` that tables of connections may take, such as 512M")
+	s.BoolVar(&f.follow, "follow", false, "read on at the end of a file that is being written, and take up new files of a folder; ends by SIGINT")
+	s.BoolVar(&f.stats, "stats", false, "say on standard error how full the tables were and what was dropped")
 	s.BoolVarP(&f.noNames, "no-names", "n", false, "accepted for tcpdump's sake: names are never looked up")
 	_ = s.MarkHidden("no-names")
 }

@@ -2,10 +2,12 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // gnutls plays gnutls-serv with gnutls-cli.
@@ -36,6 +38,47 @@ var (
 	}
 )
 
+// gnutlsSuite finds in the list of GnuTLS the suite with this key exchange,
+// cipher and MAC, and returns its number; "" if they do not tell it.
+func gnutlsSuite(version, words string) string {
+	parts := strings.Split(strings.Trim(words, "()"), ")-(")
+	prefix := "TLS_"
+	if cipher := 1; !strings.HasPrefix(version, "TLS1.3") {
+		kx := parts[0]
+		family, _, _ := strings.Cut(kx, "-")
+		switch {
+		case family == "ECDHE" && len(parts) > 2 && strings.HasPrefix(parts[1], "RSA"), family == "DHE" && len(parts) > 2 && strings.HasPrefix(parts[1], "RSA"):
+			kx, cipher = family+"-RSA", 2
+		case strings.Contains(kx, "SECP") || strings.Contains(kx, "X25519") || strings.Contains(kx, "FFDHE"):
+			return "" // the authentication is not told
+		}
+		kx = strings.NewReplacer("ANON-DH", "DH-ANON", "SRP", "SRP-SHA").Replace(kx)
+		prefix += kx + "_" + strings.Join(parts[cipher:], "_")
+	} else {
+		prefix += strings.Trim(parts[len(parts)-1], "-(")
+	}
+	prefix = strings.ReplaceAll(prefix, "-", "_")
+	var id string
+	for _, m := range gnutlsList.FindAllStringSubmatch(gnutlsSuites(), -1) {
+		if m[1] == prefix || strings.HasPrefix(m[1], prefix+"_SHA") {
+			if id != "" {
+				return ""
+			}
+			id = "0x" + m[2] + m[3]
+		}
+	}
+	return id
+}
+
+var (
+	gnutlsList   = regexp.MustCompile(`(?m)^(TLS_\S+)\s+0x(..), 0x(..)`)
+	gnutlsSuites = sync.OnceValue(func() string {
+		b, err := exec.Command("gnutls-cli", "-l").Output()
+		check(err)
+		return string(b)
+	})
+)
+
 // readGnuTLS reads what gnutls-cli says; with --resume it says it twice.
 func readGnuTLS(s string) []truth {
 	var said []truth
@@ -55,6 +98,7 @@ func readGnuTLS(s string) []truth {
 				}
 			}
 		}
+		t.SuiteID = gnutlsSuite(m[1], m[2])
 		said = append(said, t)
 	}
 	return said
@@ -65,15 +109,17 @@ func gnutlsScenes() []scene {
 		return "NORMAL:-VERS-ALL:+VERS-" + version + rest
 	}
 	return []scene{
-		{"gnutls-rsa", gnutls(only("TLS1.2", ":-KX-ALL:+RSA"), "", "")},
-		{"gnutls-srp", gnutls(only("TLS1.2", ":-KX-ALL:+SRP"), "--srppasswd srp.txt --srppasswdconf srp.conf", "--srpusername user --srppasswd secret")},
-		{"gnutls-srp-rsa", gnutls(only("TLS1.2", ":-KX-ALL:+SRP-RSA"), "--srppasswd srp.txt --srppasswdconf srp.conf", "--srpusername user --srppasswd secret")},
-		{"gnutls-dhe-ffdhe2048", gnutls(only("TLS1.2", ":-KX-ALL:+DHE-RSA:-GROUP-ALL:+GROUP-FFDHE2048"), "", "")},
-		{"gnutls-tls13-ffdhe3072", gnutls(only("TLS1.3", ":-GROUP-ALL:+GROUP-FFDHE3072"), "", "")},
-		{"gnutls-tls13-x448", gnutls(only("TLS1.3", ":-GROUP-ALL:+GROUP-X448"), "", "")},
-		{"gnutls-tls13-psk-ke", gnutls(only("TLS1.3", ":-KX-ALL:+PSK"), "--pskpasswd psk.txt", "--pskusername me --pskkey 1a2b3c4d5e6f")},
-		{"gnutls-tls13-psk-dhe-ke", gnutls(only("TLS1.3", ":-KX-ALL:+ECDHE-PSK:+DHE-PSK"), "--pskpasswd psk.txt", "--pskusername me --pskkey 1a2b3c4d5e6f")},
-		{"gnutls-ticket", gnutls(only("TLS1.2", ""), "", "--resume")},
-		{"gnutls-tls13-resume", gnutls(only("TLS1.3", ""), "", "--resume")},
+		{"gnutls-rsa", "gnutls-cli", gnutls(only("TLS1.2", ":-KX-ALL:+RSA"), "", "")},
+		{"gnutls-srp", "gnutls-cli", gnutls(only("TLS1.2", ":-KX-ALL:+SRP"), "--srppasswd srp.txt --srppasswdconf srp.conf", "--srpusername user --srppasswd secret")},
+		{"gnutls-srp-rsa", "gnutls-cli", gnutls(only("TLS1.2", ":-KX-ALL:+SRP-RSA"), "--srppasswd srp.txt --srppasswdconf srp.conf", "--srpusername user --srppasswd secret")},
+		{"gnutls-dhe-ffdhe2048", "gnutls-cli", gnutls(only("TLS1.2", ":-KX-ALL:+DHE-RSA:-GROUP-ALL:+GROUP-FFDHE2048"), "", "")},
+		{"gnutls-tls13-ffdhe3072", "gnutls-cli", gnutls(only("TLS1.3", ":-GROUP-ALL:+GROUP-FFDHE3072"), "", "")},
+		{"gnutls-tls13-x448", "gnutls-cli", gnutls(only("TLS1.3", ":-GROUP-ALL:+GROUP-X448"), "", "")},
+		{"gnutls-tls13-psk-ke", "gnutls-cli", gnutls(only("TLS1.3", ":-KX-ALL:+PSK"), "--pskpasswd psk.txt", "--pskusername me --pskkey 1a2b3c4d5e6f")},
+		{"gnutls-tls13-psk-dhe-ke", "gnutls-cli", gnutls(only("TLS1.3", ":-KX-ALL:+ECDHE-PSK:+DHE-PSK"), "--pskpasswd psk.txt", "--pskusername me --pskkey 1a2b3c4d5e6f")},
+		{"gnutls-ticket", "gnutls-cli", gnutls(only("TLS1.2", ""), "", "--resume")},
+		{"gnutls-adh", "gnutls-cli", gnutls(only("TLS1.2", ":-KX-ALL:+ANON-DH"), "", "")},
+		{"gnutls-rsa-psk", "gnutls-cli", gnutls(only("TLS1.2", ":-KX-ALL:+RSA-PSK"), "--pskpasswd psk.txt --x509certfile rsa.crt --x509keyfile rsa.key", "--pskusername me --pskkey 1a2b3c4d5e6f")},
+		{"gnutls-tls13-resume", "gnutls-cli", gnutls(only("TLS1.3", ""), "", "--resume")},
 	}
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/ecdh"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -16,6 +18,7 @@ var goVersions = map[uint16]string{tls.VersionTLS10: "TLS 1.0", tls.VersionTLS11
 
 var goGroups = map[tls.CurveID]string{
 	tls.CurveP256: "secp256r1", tls.CurveP384: "secp384r1", tls.CurveP521: "secp521r1", tls.X25519: "x25519", tls.X25519MLKEM768: "X25519MLKEM768",
+	tls.SecP256r1MLKEM768: "SecP256r1MLKEM768", tls.SecP384r1MLKEM1024: "SecP384r1MLKEM1024",
 }
 
 // golang plays a server and a client of crypto/tls, times connections.
@@ -28,6 +31,7 @@ func golang(times int, set func(server, client *tls.Config)) func(*stage) []trut
 		set(server, client)
 		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(st.port))
 		check(err)
+		told := make(chan error, times) // what the server says of each handshake
 		go func() {
 			for {
 				c, err := l.Accept()
@@ -36,6 +40,7 @@ func golang(times int, set func(server, client *tls.Config)) func(*stage) []trut
 				}
 				go func() {
 					s := tls.Server(c, server)
+					told <- s.Handshake()
 					_, _ = io.Copy(s, s)
 					s.Close()
 				}()
@@ -44,7 +49,11 @@ func golang(times int, set func(server, client *tls.Config)) func(*stage) []trut
 		st.stop = append(st.stop, func() { l.Close() })
 		var said []truth
 		for range times {
-			said = append(said, goClient(l.Addr().String(), client))
+			t := goClient(l.Addr().String(), client)
+			if err := <-told; err != nil && t.Alert == "" {
+				t.Alert = goAlert(err)
+			}
+			said = append(said, t)
 		}
 		return said
 	}
@@ -54,18 +63,7 @@ func goClient(addr string, config *tls.Config) truth {
 	t := truth{Stack: "go"}
 	c, err := tls.Dial("tcp", addr, config)
 	if err != nil {
-		t.Outcome = "rejected"
-		var alert tls.AlertError
-		var op *net.OpError
-		switch {
-		case errors.As(err, &alert):
-			t.Alert = strconv.Itoa(int(alert))
-		case errors.As(err, &op) && op.Op == "remote error":
-			var code int
-			if _, err := fmt.Sscanf(fmt.Sprintf("%d", op.Err), "%d", &code); err == nil {
-				t.Alert = strconv.Itoa(code)
-			}
-		}
+		t.Outcome, t.Alert = "rejected", goAlert(err)
 		return t
 	}
 	defer c.Close()
@@ -76,10 +74,41 @@ func goClient(addr string, config *tls.Config) truth {
 	t.Version, t.Suite, t.Group = goVersions[s.Version], tls.CipherSuiteName(s.CipherSuite), goGroups[s.CurveID]
 	t.Resumed = ptr(s.DidResume)
 	t.HelloRetry = ptr(s.HelloRetryRequest)
+	t.ClientPort = c.LocalAddr().(*net.TCPAddr).Port
+	if s.ECHAccepted {
+		t.ECH = ptr(true)
+	}
 	if s.DidResume && s.Version < tls.VersionTLS13 {
 		t.Group = "" // it is the first session's
 	}
 	return t
+}
+
+// goAlert is the number of the alert that this end got, "" if it got none.
+func goAlert(err error) string {
+	var alert tls.AlertError
+	var op *net.OpError
+	switch {
+	case errors.As(err, &alert):
+		return strconv.Itoa(int(alert))
+	case errors.As(err, &op) && op.Op == "remote error":
+		return fmt.Sprintf("%d", op.Err)
+	}
+	return ""
+}
+
+// echKeys makes a key of Encrypted Client Hello (RFC 9849 section 4) and the
+// list of configurations that names it.
+func echKeys(publicName string) (tls.EncryptedClientHelloKey, []byte) {
+	key, err := ecdh.X25519().GenerateKey(rand.Reader)
+	check(err)
+	pub := key.PublicKey().Bytes()
+	c := []byte{1, 0, 0x20, 0, byte(len(pub))} // config_id, DHKEM(X25519, HKDF-SHA256)
+	c = append(c, pub...)
+	c = append(c, 0, 4, 0, 1, 0, 1, 32, byte(len(publicName))) // HKDF-SHA256, AES-128-GCM, maximum_name_length
+	c = append(append(c, publicName...), 0, 0)
+	config := append([]byte{0xfe, 0x0d, 0, byte(len(c))}, c...)
+	return tls.EncryptedClientHelloKey{Config: config, PrivateKey: key.Bytes()}, append([]byte{0, byte(len(config))}, config...)
 }
 
 // closer is a server that takes a ClientHello and closes without a word.
@@ -105,21 +134,35 @@ func goScenes() []scene {
 			s.CipherSuites, c.CipherSuites = []uint16{id}, []uint16{id}
 		}
 	}
+	groups := func(g ...tls.CurveID) func(s, c *tls.Config) {
+		return func(s, c *tls.Config) { s.CurvePreferences, c.CurvePreferences = g, g }
+	}
 	return []scene{
-		{"go-rsa", golang(2, suite(tls.TLS_RSA_WITH_AES_128_GCM_SHA256, tls.VersionTLS12))},
-		{"go-rsa-3des", golang(1, suite(tls.TLS_RSA_WITH_3DES_EDE_CBC_SHA, tls.VersionTLS10))},
-		{"go-ecdhe", golang(2, suite(tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, tls.VersionTLS12))},
-		{"go-tls13-mlkem", golang(2, func(s, c *tls.Config) {})},
-		{"go-tls13-hrr", golang(1, func(s, c *tls.Config) {
+		{"go-rsa", "", golang(2, suite(tls.TLS_RSA_WITH_AES_128_GCM_SHA256, tls.VersionTLS12))},
+		{"go-rsa-3des", "", golang(1, suite(tls.TLS_RSA_WITH_3DES_EDE_CBC_SHA, tls.VersionTLS10))},
+		{"go-ecdhe", "", golang(2, suite(tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, tls.VersionTLS12))},
+		{"go-tls13-mlkem", "", golang(2, func(s, c *tls.Config) {})},
+		{"go-tls13-hrr", "", golang(1, func(s, c *tls.Config) {
 			s.CurvePreferences = []tls.CurveID{tls.CurveP521}
 			c.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP521}
 		})},
-		{"go-no-protocol", golang(1, func(s, c *tls.Config) { s.NextProtos, c.NextProtos = []string{"h2"}, []string{"imap"} })},
-		{"go-bad-certificate", golang(1, func(s, c *tls.Config) {
+		{"go-no-protocol", "", golang(1, func(s, c *tls.Config) { s.NextProtos, c.NextProtos = []string{"h2"}, []string{"imap"} })},
+		{"go-bad-certificate", "", golang(1, func(s, c *tls.Config) {
 			s.MaxVersion = tls.VersionTLS12
 			c.InsecureSkipVerify = false
 			c.RootCAs = x509.NewCertPool()
 		})},
-		{"closed-without-answer", closer},
+		{"closed-without-answer", "", closer},
+		{"go-tls13-p256-mlkem", "", golang(1, groups(tls.SecP256r1MLKEM768))},
+		{"go-tls13-p384-mlkem", "", golang(1, groups(tls.SecP384r1MLKEM1024))},
+		{"go-tls13-mlkem-hrr", "", golang(1, func(s, c *tls.Config) {
+			s.CurvePreferences = []tls.CurveID{tls.SecP384r1MLKEM1024}
+			c.CurvePreferences = []tls.CurveID{tls.X25519MLKEM768, tls.SecP384r1MLKEM1024}
+		})},
+		{"go-tls13-ech", "", golang(1, func(s, c *tls.Config) {
+			key, list := echKeys("public.example")
+			s.EncryptedClientHelloKeys, c.EncryptedClientHelloConfigList = []tls.EncryptedClientHelloKey{key}, list
+			c.MinVersion = tls.VersionTLS13
+		})},
 	}
 }

@@ -2,12 +2,16 @@
 // between real TLS stacks, captured by tcpdump in a network namespace of its
 // own, each beside what the stack itself said that it had negotiated.
 //
-//	go run ./testdata/make [-out DIR] [NAME ...]
+//	go run ./testdata/make [-out DIR] [-derive] [NAME ...]
 //	go test ./cmd/pfsight -run 'TestCaptures' -update
+//	go run ./testdata/make -load FILE -mb 4096 -bulk 1000
 //
 // It needs Linux, the right to make a network namespace, and the programs
-// openssl, gnutls-serv, gnutls-cli, srptool, tcpdump, ip and unshare. The
-// second command writes the golden files; look at what changed in them.
+// openssl, srptool, tcpdump, ip and unshare; the scenes of a stack that is
+// not here (gnutls-serv and gnutls-cli, java) are skipped. With names it
+// plays these scenes alone; with -derive it only makes the variants of what
+// is there. The second command writes the golden files; look at what changed
+// in them.
 package main
 
 import (
@@ -29,19 +33,24 @@ type truth struct {
 	Stack      string `json:"stack"`
 	Version    string `json:"version,omitempty"`
 	Suite      string `json:"cipher_suite,omitempty"`
+	SuiteID    string `json:"cipher_suite_id,omitempty"` // of a stack with names of its own
 	Group      string `json:"group,omitempty"`
 	DHBits     int    `json:"dh_bits,omitempty"`
 	Resumed    *bool  `json:"resumed,omitempty"`
-	EarlyData  string `json:"early_data,omitempty"` // "accepted", "rejected"
+	PSKMode    string `json:"psk_mode,omitempty"`
+	EarlyData  string `json:"early_data,omitempty"` // "accepted", "rejected", "none"
 	HelloRetry *bool  `json:"hello_retry_request,omitempty"`
 	Outcome    string `json:"outcome,omitempty"`
-	Alert      string `json:"alert,omitempty"`
+	Alert      string `json:"alert,omitempty"` // its number
+	ECH        *bool  `json:"ech,omitempty"`
+	ClientPort int    `json:"client_port,omitempty"`
 }
 
 // A scene is one capture.
 type scene struct {
-	name string
-	play func(*stage) []truth
+	name  string
+	needs string // a program
+	play  func(*stage) []truth
 }
 
 // A stage is where scenes are played.
@@ -56,7 +65,19 @@ const inside = "PFSIGHT_MAKE_INSIDE"
 func main() {
 	log.SetFlags(0)
 	out := flag.String("out", "testdata/captures", "folder to write to")
+	only := flag.Bool("derive", false, "only make the variants")
+	large := flag.String("load", "", "write a large capture to `FILE` instead, made of those in -out")
+	size := flag.Int("mb", 1024, "with -load: its size, `MB`")
+	bulk := flag.Int("bulk", 0, "with -load: packets of application data behind each handshake")
 	flag.Parse()
+	if *large != "" {
+		load(*large, *out, int64(*size)<<20, *bulk)
+		return
+	}
+	if *only {
+		derive(*out)
+		return
+	}
 	if os.Getenv(inside) == "" {
 		cmd := exec.Command("unshare", append([]string{"-n", os.Args[0]}, os.Args[1:]...)...)
 		cmd.Env = append(os.Environ(), inside+"=1", "OPENSSL_CONF=/dev/null")
@@ -70,24 +91,31 @@ func main() {
 	dir, err := os.MkdirTemp("", "make")
 	check(err)
 	defer os.RemoveAll(dir)
-	st := &stage{dir: dir, port: 4433}
+	st := &stage{dir: dir}
 	st.keys()
 	check(os.MkdirAll(*out, 0o755))
-	for _, s := range slices.Concat(opensslScenes(), gnutlsScenes(), goScenes()) {
+	for i, s := range slices.Concat(opensslScenes(), gnutlsScenes(), goScenes(), jsseScenes()) {
 		if flag.NArg() > 0 && !slices.Contains(flag.Args(), s.name) {
 			continue
 		}
+		if _, err := exec.LookPath(s.needs); s.needs != "" && err != nil {
+			fmt.Printf("%-28s skipped: %v\n", s.name, err)
+			continue
+		}
+		st.port = firstPort + i // the same in every run
 		st.record(filepath.Join(*out, s.name), s.play)
 	}
+	readme(*out)
 	if flag.NArg() == 0 {
 		derive(*out)
 	}
 }
 
+const firstPort = 4434
+
 // record plays a scene while tcpdump listens. Servers that the scene starts
 // with st.server are up before that.
 func (st *stage) record(path string, play func(*stage) []truth) {
-	st.port++
 	tcpdump := exec.Command("tcpdump", "-i", "lo", "-U", "--immediate-mode", "-s", "0", "-w", path+".pcap", "tcp")
 	errs := &watched{want: "listening on"}
 	tcpdump.Stderr = errs
@@ -110,17 +138,28 @@ func (st *stage) record(path string, play func(*stage) []truth) {
 func summary(said []truth) string {
 	var s []string
 	for _, t := range said {
-		x := strings.TrimSpace(t.Version + " " + t.Suite + " " + t.Group + " " + t.Outcome + " " + t.Alert)
+		x := []string{t.Version, t.Suite, t.SuiteID, t.Group, t.PSKMode}
 		if t.Resumed != nil && *t.Resumed {
-			x += " resumed"
+			x = append(x, "resumed")
 		}
-		s = append(s, x)
+		if t.EarlyData != "" && t.EarlyData != "none" {
+			x = append(x, "early data "+t.EarlyData)
+		}
+		if t.HelloRetry != nil && *t.HelloRetry {
+			x = append(x, "HelloRetryRequest")
+		}
+		x = append(x, t.Outcome)
+		if t.Alert != "" {
+			x = append(x, "alert "+t.Alert)
+		}
+		s = append(s, strings.Join(slices.DeleteFunc(x, func(w string) bool { return w == "" }), " "))
 	}
 	return strings.Join(s, "; ")
 }
 
-// server starts a program and waits until it has said ready.
-func (st *stage) server(ready string, args ...string) {
+// server starts a program, waits until it has said ready, and returns what it
+// says.
+func (st *stage) server(ready string, args ...string) *watched {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir = st.dir
 	w := &watched{want: ready}
@@ -135,11 +174,12 @@ func (st *stage) server(ready string, args ...string) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
+	return w
 }
 
 // client runs a program that ends by itself, and returns all that it said.
 func (st *stage) client(stdin string, args ...string) string {
-	cmd := exec.Command("timeout", append([]string{"5"}, args...)...)
+	cmd := exec.Command("timeout", append([]string{"20"}, args...)...)
 	cmd.Dir = st.dir
 	r, w, err := os.Pipe()
 	check(err)

@@ -32,3 +32,10 @@ func (w *watched) wait(who string) {
 	}
 	log.Fatalf("%s: never said %q but %q", who, w.want, w.buf.String())
 }
+
+// said returns all that was said so far.
+func (w *watched) said() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.buf.String()
+}

@@ -1,0 +1,143 @@
+package pcapfile
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"sort"
+	"sync"
+	"time"
+)
+
+// pollEvery is how often a file that is being written is looked at, and the
+// folder of one for the next.
+const pollEvery = 100 * time.Millisecond
+
+// A follower finds the files of a capture that is still being written, in
+// order, each once.
+type follower struct {
+	recursive bool
+	stop      <-chan struct{}
+
+	mu    sync.Mutex
+	dirs  []string
+	seen  map[string]bool
+	queue []input
+}
+
+func newFollower(paths []string, opt Options) (*follower, []Problem) {
+	f := &follower{recursive: opt.Recursive, stop: opt.Stop, seen: map[string]bool{}}
+	var bad []Problem
+	for _, p := range paths {
+		if p == "-" {
+			f.queue = append(f.queue, input{name: p})
+			continue
+		}
+		st, err := os.Stat(p)
+		switch {
+		case err != nil:
+			bad = append(bad, Problem{p, cause(err), true})
+		case st.IsDir():
+			f.dirs = append(f.dirs, p)
+		case !f.seen[p]:
+			f.seen[p] = true
+			f.queue = append(f.queue, input{name: p})
+		}
+	}
+	f.scan()
+	return f, bad
+}
+
+// scan puts the files that are new in the folders into the queue, by name,
+// as rotation names them, and reports whether any wait there.
+func (f *follower) scan() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var found []string
+	for _, dir := range f.dirs {
+		in, _ := folderNames(dir, f.recursive)
+		for _, p := range in {
+			if !f.seen[p] {
+				f.seen[p] = true
+				found = append(found, p)
+			}
+		}
+	}
+	sort.Strings(found)
+	for _, p := range found {
+		f.queue = append(f.queue, input{name: p})
+	}
+	return len(f.queue) > 0
+}
+
+// folderNames lists the regular files of a folder, without a look inside: one
+// that is new may still be empty.
+func folderNames(dir string, recursive bool) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	var out []string
+	for _, e := range entries {
+		p := filepath.Join(dir, e.Name())
+		switch {
+		case e.Type().IsRegular():
+			out = append(out, p)
+		case e.IsDir() && recursive:
+			more, _ := folderNames(p, recursive)
+			out = append(out, more...)
+		}
+	}
+	return out, err
+}
+
+// next waits for the next file. It reports false when the following was
+// stopped, or nothing more can come.
+func (f *follower) next() (input, bool) {
+	for {
+		f.mu.Lock()
+		if len(f.queue) > 0 {
+			i := f.queue[0]
+			f.queue = f.queue[1:]
+			f.mu.Unlock()
+			return i, true
+		}
+		more := len(f.dirs) > 0
+		f.mu.Unlock()
+		if !more || !f.wait() {
+			return input{}, false
+		}
+		f.scan()
+	}
+}
+
+// wait reports false when the following was stopped.
+func (f *follower) wait() bool {
+	select {
+	case <-f.stop:
+		return false
+	case <-time.After(pollEvery):
+		return true
+	}
+}
+
+// A tail reads a file whose end is only where the writer is now, until the
+// next file is there or the following is stopped.
+type tail struct {
+	in io.Reader
+	f  *follower
+}
+
+func (t tail) Read(p []byte) (int, error) {
+	for {
+		n, err := t.in.Read(p)
+		if n > 0 || err != io.EOF {
+			return n, err
+		}
+		newer := t.f.scan()
+		if newer || !t.f.wait() {
+			// What was written before the next file began.
+			if n, err = t.in.Read(p); n == 0 && err == nil {
+				err = io.EOF
+			}
+			return n, err
+		}
+	}
+}

@@ -1,0 +1,46 @@
+//go:build !windows
+
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// onDemand prints the report of what was read so far whenever SIGUSR1 comes:
+// to standard output where the summary goes there at the end, else beside
+// the rows to standard error. It returns what ends that.
+func (a *app) onDemand(j *joiner, o *options) (stop func()) {
+	asked := make(chan os.Signal, 1)
+	done := make(chan struct{})
+	signal.Notify(asked, syscall.SIGUSR1)
+	go func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-asked:
+			}
+			j.mu.Lock()
+			s := j.report.Summary()
+			s.Input = inputOf(&j.sofar, s.Gaps)
+			s.Input.Files = o.paths
+			j.mu.Unlock()
+			var b bytes.Buffer
+			if summarize(&b, s, o) != nil {
+				continue
+			}
+			w := a.stdout
+			if j.out != nil || o.output != "" {
+				w = a.stderr
+			}
+			_, _ = w.Write(append(b.Bytes(), '\n')) // the read goes on whoever listens
+		}
+	}()
+	return func() {
+		signal.Stop(asked)
+		close(done)
+	}
+}

@@ -1,0 +1,4 @@
+package main
+
+// onDemand does nothing where there is no SIGUSR1.
+func (a *app) onDemand(*joiner, *options) (stop func()) { return func() {} }
