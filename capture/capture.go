@@ -12,7 +12,9 @@ import (
 // default, but for Ask and Sign, which must be set.
 type Options struct {
 	Ask  stream.Asker  // is this enough of a conversation?
-	Sign stream.Signer // may a handshake begin here?
+	Sign stream.Signer // may a handshake begin here, in TCP?
+	// SignUDP is the same of a datagram. Default: UDP is not followed.
+	SignUDP stream.Signer
 	// Filter reports whether a frame is wanted; others are not looked at. Its
 	// error ends the Run. Several goroutines call it. Default: all are wanted.
 	Filter func(link pcapfile.LinkType, data []byte, wireLen int) (bool, error)

@@ -6,42 +6,42 @@ type Reason uint8
 
 // The reasons, in the order in which they are shown.
 const (
-	KernelDrops   Reason = iota // the kernel or the interface lost packets before the capture
-	FilteredOut                 // the filter did not want the packet
-	UnknownLink                 // a link type that is not read
-	NotIP                       // neither IPv4 nor IPv6 inside
-	NotTCP                      // another transport
-	BadHeader                   // a header that contradicts itself
-	CutHeader                   // the capture's snaplen ended inside the headers
-	CutPayload                  // the capture's snaplen ended inside a segment of an opening
-	FragmentLost                // a fragment of a datagram that never became whole
-	FragmentLimit               // a fragment beyond the limits of reassembly
-	GapLimit                    // a segment too far ahead, or with too many gaps before it
-	PrefixLimit                 // more was wanted of a half than the limit of its prefix
-	SYNEvict                    // a half-open connection forgotten for lack of room
-	FlowEvict                   // a connection ended early for lack of room
-	Conflict                    // a retransmission with other bytes
-	TooDeep                     // more headers inside each other than are followed
+	KernelDrops    Reason = iota // the kernel or the interface lost packets before the capture
+	FilteredOut                  // the filter did not want the packet
+	UnknownLink                  // a link type that is not read
+	NotIP                        // neither IPv4 nor IPv6 inside
+	OtherTransport               // another transport
+	BadHeader                    // a header that contradicts itself
+	CutHeader                    // the capture's snaplen ended inside the headers
+	CutPayload                   // the capture's snaplen ended inside a segment of an opening
+	FragmentLost                 // a fragment of a datagram that never became whole
+	FragmentLimit                // a fragment beyond the limits of reassembly
+	GapLimit                     // a segment too far ahead, or with too many gaps before it
+	PrefixLimit                  // more was wanted of a half than the limit of its prefix
+	SYNEvict                     // a half-open connection forgotten for lack of room
+	FlowEvict                    // a connection ended early for lack of room
+	Conflict                     // a retransmission with other bytes
+	TooDeep                      // more headers inside each other than are followed
 	numReasons
 )
 
 var reasonTexts = [numReasons]struct{ code, what string }{
-	KernelDrops:   {"kernel_drops", "packets dropped before the capture"},
-	FilteredOut:   {"filtered", "packets the filter did not want"},
-	UnknownLink:   {"unknown_link_type", "packets of a link type that is not read"},
-	NotIP:         {"not_ip", "packets that are not IP"},
-	NotTCP:        {"not_tcp", "packets of another transport than TCP"},
-	BadHeader:     {"bad_header", "packets with a header that contradicts itself"},
-	CutHeader:     {"cut_header", "packets cut inside their headers"},
-	CutPayload:    {"snaplen_cut", "handshake packets cut by the capture's snaplen"},
-	FragmentLost:  {"fragment_lost", "IP datagrams of which a fragment is missing"},
-	FragmentLimit: {"fragment_limit", "IP fragments beyond the limits of reassembly"},
-	GapLimit:      {"gap_limit", "segments too far ahead of a gap"},
-	PrefixLimit:   {"prefix_limit", "connections whose opening is longer than the limit"},
-	SYNEvict:      {"syn_evicted", "half-open connections forgotten for lack of room"},
-	FlowEvict:     {"flow_evicted", "connections ended early for lack of room"},
-	Conflict:      {"conflicting_retransmission", "connections with a retransmission of other bytes"},
-	TooDeep:       {"too_deep", "packets with more headers than are followed"},
+	KernelDrops:    {"kernel_drops", "packets dropped before the capture"},
+	FilteredOut:    {"filtered", "packets the filter did not want"},
+	UnknownLink:    {"unknown_link_type", "packets of a link type that is not read"},
+	NotIP:          {"not_ip", "packets that are not IP"},
+	OtherTransport: {"other_transport", "packets of other transports than TCP and UDP"},
+	BadHeader:      {"bad_header", "packets with a header that contradicts itself"},
+	CutHeader:      {"cut_header", "packets cut inside their headers"},
+	CutPayload:     {"snaplen_cut", "handshake packets cut by the capture's snaplen"},
+	FragmentLost:   {"fragment_lost", "IP datagrams of which a fragment is missing"},
+	FragmentLimit:  {"fragment_limit", "IP fragments beyond the limits of reassembly"},
+	GapLimit:       {"gap_limit", "segments too far ahead of a gap"},
+	PrefixLimit:    {"prefix_limit", "connections whose opening is longer than the limit"},
+	SYNEvict:       {"syn_evicted", "half-open connections forgotten for lack of room"},
+	FlowEvict:      {"flow_evicted", "connections ended early for lack of room"},
+	Conflict:       {"conflicting_retransmission", "connections with a retransmission of other bytes"},
+	TooDeep:        {"too_deep", "packets with more headers than are followed"},
 }
 
 // String returns the stable code of r.
@@ -54,7 +54,7 @@ func (r Reason) What() string { return reasonTexts[r].what }
 // may be missing from the results; the others are traffic that holds none.
 func (r Reason) Loss() bool {
 	switch r {
-	case FilteredOut, NotIP, NotTCP, SYNEvict:
+	case FilteredOut, NotIP, OtherTransport, SYNEvict:
 		return false
 	}
 	return true

@@ -13,24 +13,31 @@ const maxHeaders = 32
 
 // A decoder reads frames down to their transport. It never keeps a frame.
 type decoder struct {
-	drops *Counters
-	frags *fragments // nil: a fragment is left for a decoder that has them
-	seed  uint64
-	depth int
-	late  bool // the frame in hand holds a fragment, and frags is nil
+	drops  *Counters
+	frags  *fragments // nil: a fragment is left for a decoder that has them
+	seed   uint64
+	depth  int
+	layers int  // named in the segment's encap
+	late   bool // the frame in hand holds a fragment, and frags is nil
 }
 
 // EtherTypes, IEEE 802 numbers.
 const (
-	etherIPv4     = 0x0800
-	etherIPv6     = 0x86dd
-	etherVLAN     = 0x8100
-	etherQinQ     = 0x88a8
-	etherQinQ9100 = 0x9100
-	etherQinQ9200 = 0x9200
-	etherQinQ9300 = 0x9300
-	etherPPPoE    = 0x8864
-	etherCMD      = 0x8909 // Cisco MetaData, which carries security group tags
+	etherIPv4      = 0x0800
+	etherIPv6      = 0x86dd
+	etherVLAN      = 0x8100
+	etherQinQ      = 0x88a8
+	etherQinQ9100  = 0x9100
+	etherQinQ9200  = 0x9200
+	etherQinQ9300  = 0x9300
+	etherPPPoE     = 0x8864
+	etherCMD       = 0x8909 // Cisco MetaData, which carries security group tags
+	etherMPLS      = 0x8847
+	etherMPLSMulti = 0x8848
+	etherMACsec    = 0x88e5
+	etherPBB       = 0x88e7
+	etherVNTag     = 0x8926
+	etherNSH       = 0x894f
 )
 
 // decode reads one frame into s and reports whether it holds a TCP segment, or
@@ -49,14 +56,15 @@ func (d *decoder) decode(link pcapfile.LinkType, b []byte, wireLen int, time int
 }
 
 func (d *decoder) frame(link pcapfile.LinkType, b []byte, wireLen int, time int64, s *segment) bool {
-	d.depth = 0
+	d.depth, d.layers = 0, 0
 	s.time = time
 	s.late = false
 	s.encap = 0
-	cut := wireLen - len(b)
-	if cut < 0 {
-		cut = 0
-	}
+	return d.link(link, b, max(wireLen-len(b), 0), s)
+}
+
+// link reads a frame of a link type; cut bytes of its end were not captured.
+func (d *decoder) link(link pcapfile.LinkType, b []byte, cut int, s *segment) bool {
 	switch link {
 	case pcapfile.LinkEthernet:
 		// The common case without a detour: Ethernet II, IPv4.
@@ -90,8 +98,7 @@ func (d *decoder) frame(link pcapfile.LinkType, b []byte, wireLen int, time int6
 	case pcapfile.LinkPPPoE:
 		return d.pppoe(b, cut, s)
 	default:
-		d.drops[UnknownLink]++
-		return false
+		return d.otherLink(link, b, cut, s)
 	}
 	d.drops[CutHeader]++
 	return false
@@ -120,11 +127,38 @@ func (d *decoder) etherType(t uint16, b []byte, cut int, s *segment) bool {
 				d.drops[CutHeader]++
 				return false
 			}
-			if !d.deeper() {
+			e := encVLAN
+			if t != etherVLAN {
+				e = encQinQ
+			}
+			if !d.layer(e, s) {
 				return false
 			}
 			t, b = binary.BigEndian.Uint16(b[2:]), b[4:]
 			continue
+		case etherMPLS, etherMPLSMulti:
+			return d.mpls(b, cut, s)
+		case etherMACsec:
+			return d.macsec(b, cut, s)
+		case etherPBB:
+			// I-TAG (4), then the customer's frame.
+			if len(b) < 4 {
+				return d.cutHeader()
+			}
+			return d.layer(encPBB, s) && d.ethernet(b[4:], cut, s)
+		case etherVNTag:
+			if len(b) < 6 {
+				return d.cutHeader()
+			}
+			if !d.layer(encVNTag, s) {
+				return false
+			}
+			t, b = binary.BigEndian.Uint16(b[4:]), b[6:]
+			continue
+		case etherNSH:
+			return d.nsh(b, cut, s)
+		case 0x6558: // transparent Ethernet bridging
+			return d.ethernet(b, cut, s)
 		case etherPPPoE:
 			return d.pppoe(b, cut, s)
 		case etherCMD:
@@ -133,7 +167,7 @@ func (d *decoder) etherType(t uint16, b []byte, cut int, s *segment) bool {
 				d.drops[CutHeader]++
 				return false
 			}
-			if !d.deeper() {
+			if !d.layer(encCMD, s) {
 				return false
 			}
 			t, b = binary.BigEndian.Uint16(b[6:]), b[8:]
@@ -196,6 +230,8 @@ func (d *decoder) ppp(b []byte, cut int, s *segment) bool {
 		return d.ipv4(b[n:], cut, s)
 	case 0x57:
 		return d.ipv6(b[n:], cut, s)
+	case 0x281, 0x283: // RFC 3032 section 4.3
+		return d.mpls(b[n:], cut, s)
 	}
 	d.drops[NotIP]++
 	return false
@@ -211,10 +247,7 @@ func (d *decoder) pppoe(b []byte, cut int, s *segment) bool {
 		d.drops[NotIP]++
 		return false
 	}
-	if !d.deeper() {
-		return false
-	}
-	return d.ppp(b[6:], cut, s)
+	return d.layer(encPPPoE, s) && d.ppp(b[6:], cut, s)
 }
 
 // ip reads an IP packet of either version.
@@ -355,21 +388,36 @@ func (d *decoder) ipv6(b []byte, cut int, s *segment) bool {
 	}
 }
 
-// transport reads a TCP header, RFC 9293 section 3.1, or goes on into an IP
-// packet inside.
+// transport reads a TCP header, RFC 9293 section 3.1, or a UDP one, RFC 768,
+// or goes on into a packet inside.
 func (d *decoder) transport(proto uint8, srcHi, srcLo, dstHi, dstLo uint64, b []byte, wire int, s *segment) bool {
 	switch proto {
 	case protoTCP:
-	case protoIPv4, protoIPv6: // RFC 2003, RFC 2473, RFC 4213
-		if !d.deeper() {
-			return false
+	case protoUDP:
+		return d.udp(srcHi, srcLo, dstHi, dstLo, b, wire, s)
+	case protoIPv4: // RFC 2003, RFC 2473
+		e := encIPIP
+		if srcHi != 0 || srcLo>>32 != 0xffff {
+			e = enc4in6
 		}
-		if proto == protoIPv4 {
-			return d.ipv4(b, wire-len(b), s)
+		return d.layer(e, s) && d.ipv4(b, wire-len(b), s)
+	case protoIPv6: // RFC 4213
+		e := enc6in4
+		if srcHi != 0 || srcLo>>32 != 0xffff {
+			e = encIPIP
 		}
-		return d.ipv6(b, wire-len(b), s)
+		return d.layer(e, s) && d.ipv6(b, wire-len(b), s)
+	case protoGRE:
+		return d.gre(b, wire-len(b), s)
+	case protoEtherIP: // RFC 3378
+		if len(b) < 2 || b[0] != 0x30 {
+			return d.cutHeader()
+		}
+		return d.layer(encEtherIP, s) && d.ethernet(b[2:], wire-len(b), s)
+	case protoMPLS: // RFC 4023
+		return d.mpls(b, wire-len(b), s)
 	default:
-		d.drops[NotTCP]++
+		d.drops[OtherTransport]++
 		return false
 	}
 	if len(b) < 20 {
@@ -391,6 +439,29 @@ func (d *decoder) transport(proto uint8, srcHi, srcLo, dstHi, dstLo uint64, b []
 		s.payload = nil
 	}
 	s.setEndpoints(srcHi, srcLo, dstHi, dstLo, binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:]), proto)
+	s.hash = s.key.hash(d.seed)
+	return true
+}
+
+// udp reads a UDP header, or goes on into a tunnel.
+func (d *decoder) udp(srcHi, srcLo, dstHi, dstLo uint64, b []byte, wire int, s *segment) bool {
+	if len(b) < 8 {
+		return d.cutHeader()
+	}
+	src, dst, n := be16(b), be16(b[2:]), int(be16(b[4:]))
+	if n < 8 || n > wire { // 0 is a jumbogram or offload; else a lie that the frame corrects
+		n = wire
+	}
+	payload := b[8:min(n, len(b))]
+	if d.inUDP(src, dst, payload, n-8-len(payload), s) {
+		return true
+	}
+	if d.late {
+		return false
+	}
+	s.seq, s.ack, s.flags = 0, 0, 0
+	s.wire, s.payload = n-8, payload
+	s.setEndpoints(srcHi, srcLo, dstHi, dstLo, src, dst, protoUDP)
 	s.hash = s.key.hash(d.seed)
 	return true
 }

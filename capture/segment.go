@@ -25,10 +25,10 @@ type segment struct {
 	wire    int    // payload length on the wire, >= len(payload)
 	seq     uint32
 	ack     uint32
-	flags   uint8 // of TCP
-	fromB   uint8 // 0: sent by a; 1: sent by b
-	late    bool  // the frame is in payload, wire and seq (its link type): to be decoded in the order of the capture
-	encap   uint16
+	flags   uint8  // of TCP
+	fromB   uint8  // 0: sent by a; 1: sent by b
+	late    bool   // the frame is in payload, wire and seq (its link type): to be decoded in the order of the capture
+	encap   uint64 // the layers around the addresses, by byte, outermost lowest
 }
 
 // TCP flags, RFC 9293 section 3.1.
@@ -41,9 +41,13 @@ const (
 
 // Protocol numbers, IANA.
 const (
-	protoIPv4 = 4
-	protoTCP  = 6
-	protoIPv6 = 41
+	protoIPv4    = 4
+	protoTCP     = 6
+	protoUDP     = 17
+	protoIPv6    = 41
+	protoGRE     = 47
+	protoEtherIP = 97
+	protoMPLS    = 137
 )
 
 // v4Mapped is the high part of the low half of an IPv4-mapped address, RFC

@@ -42,6 +42,7 @@ type tracker struct {
 	spare    []*opening // to be used again
 	pool     pool
 	out      *outbox
+	encaps   map[uint64][]string // names of layers, shared
 	maxLites int
 	maxFlows int
 	maxHeld  int
@@ -60,7 +61,7 @@ func newTracker(opt *Options, drops *Counters) *tracker {
 		mem = DefaultMemory
 	}
 	t := &tracker{
-		opt: opt, drops: drops, table: newTable(),
+		opt: opt, drops: drops, table: newTable(), encaps: map[uint64][]string{},
 		maxLites: int(max(mem/liteShare/liteCost, leastTable)),
 		maxFlows: int(max(mem/flowCost, leastTable)),
 		maxHeld:  int(max(mem/heldShare, maxPrefix*4)),
@@ -90,7 +91,11 @@ func (t *tracker) segment(s *segment) {
 				return
 			}
 		} else if f := t.flows.get(sl.ref); f.key == s.key {
-			t.onFlow(s, sl.ref, f)
+			if f.key.proto == protoUDP {
+				t.onUDP(s, sl.ref, f)
+			} else {
+				t.onFlow(s, sl.ref, f)
+			}
 			return
 		}
 	}
@@ -99,6 +104,10 @@ func (t *tracker) segment(s *segment) {
 
 // onNew takes a segment of a connection that is not followed.
 func (t *tracker) onNew(s *segment) {
+	if s.key.proto == protoUDP {
+		t.newUDP(s)
+		return
+	}
 	if s.flags&flagSYN != 0 {
 		if s.flags&flagRST != 0 {
 			return
@@ -254,8 +263,11 @@ func (t *tracker) newFlow(s *segment, tag uint32) (uint32, *flow) {
 	o.flow = ref
 	c := &o.conv
 	c.ID = f.id
-	c.Transport = stream.TCP
+	if s.key.proto == protoUDP {
+		c.Transport = stream.UDP
+	}
 	c.Source = t.source
+	c.Encapsulation = t.names(s.encap)
 	for d := range c.Half {
 		c.Half[d].Want = 1
 	}

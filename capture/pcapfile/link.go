@@ -8,19 +8,24 @@ type LinkType uint16
 
 // The link types that are read.
 const (
-	LinkNull     LinkType = 0
-	LinkEthernet LinkType = 1
-	LinkPPP      LinkType = 9
-	LinkRaw12    LinkType = 12 // DLT_RAW of most systems, found in files
-	LinkRaw14    LinkType = 14 // DLT_RAW of OpenBSD
-	LinkPPPHDLC  LinkType = 50
-	LinkPPPoE    LinkType = 51
-	LinkRaw      LinkType = 101
-	LinkLoop     LinkType = 108
-	LinkSLL      LinkType = 113
-	LinkIPv4     LinkType = 228
-	LinkIPv6     LinkType = 229
-	LinkSLL2     LinkType = 276
+	LinkNull      LinkType = 0
+	LinkEthernet  LinkType = 1
+	LinkPPP       LinkType = 9
+	LinkRaw12     LinkType = 12 // DLT_RAW of most systems, found in files
+	LinkRaw14     LinkType = 14 // DLT_RAW of OpenBSD
+	LinkPPPHDLC   LinkType = 50
+	LinkPPPoE     LinkType = 51
+	LinkRaw       LinkType = 101
+	LinkCHDLC     LinkType = 104
+	LinkIEEE80211 LinkType = 105
+	LinkLoop      LinkType = 108
+	LinkSLL       LinkType = 113
+	LinkRadiotap  LinkType = 127
+	LinkPPI       LinkType = 192
+	LinkIPv4      LinkType = 228
+	LinkIPv6      LinkType = 229
+	LinkNFLOG     LinkType = 239
+	LinkSLL2      LinkType = 276
 )
 
 func (l LinkType) String() string {
