@@ -147,6 +147,17 @@ type ClientHello struct {
 	Incomplete bool
 }
 
+// HasServerNameExtension reports whether the extension was sent, with a name
+// in it or not.
+func (h *ClientHello) HasServerNameExtension() bool {
+	for i := range h.Extensions {
+		if h.Extensions[i].Type == iana.ExtServerName {
+			return true
+		}
+	}
+	return false
+}
+
 // An Extension is one extension as sent.
 type Extension struct {
 	Type iana.ExtensionType

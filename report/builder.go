@@ -28,12 +28,17 @@ type Builder struct {
 	certs  map[[32]byte]*Certificate
 	names  map[string]string
 	key    []byte
+	finger *fingerprinter // nil: rows have no JA3, JA3S and JA4
 }
 
 // NewBuilder returns a Builder.
 func NewBuilder() *Builder {
 	return &Builder{offers: map[string]*Offer{}, certs: map[[32]byte]*Certificate{}, names: map[string]string{}}
 }
+
+// Fingerprint makes the Builder give rows JA3, JA3S and JA4, which cost about
+// as much as all the rest.
+func (b *Builder) Fingerprint() { b.finger = new(fingerprinter) }
 
 // Connection makes the row of a handshake in c. It keeps nothing of h and c.
 func (b *Builder) Connection(h *parse.Handshake, c *stream.Conversation) *Connection {
@@ -80,6 +85,9 @@ func (b *Builder) Connection(h *parse.Handshake, c *stream.Conversation) *Connec
 		r.TicketKey = ticketKey(t.Ticket)
 	} else if h.ClientHello != nil && len(h.ClientHello.Ticket) > 0 {
 		r.TicketKey = ticketKey(h.ClientHello.Ticket)
+	}
+	if b.finger != nil {
+		b.finger.fill(r, h)
 	}
 	r.outcome(h, client, server)
 	r.problems(h, client, server)

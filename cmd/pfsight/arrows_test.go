@@ -14,20 +14,21 @@ import (
 // arrows says which packages of this project a room may import; what is not
 // in the table may import none.
 var arrows = map[string][]string{
-	"capture/stream":   {},
-	"capture/pcapfile": {},
-	"capture/filter":   {},
-	"capture":          {"capture/stream", "capture/pcapfile"},
-	"parse":            {"capture/stream", "parse/"},
-	"report":           {"capture/stream", "parse", "parse/iana", "parse/fingerprint", "report/secrecy"},
-	"report/secrecy":   {"capture/stream", "parse", "parse/iana"},
-	"report/render":    {"capture/stream", "parse", "parse/iana", "report", "report/secrecy"},
-	"parse/iana":       {},
-	"parse/iana/gen":   {},
-	"parse/dtls":       {"capture/stream"},
-	"parse/quic":       {"capture/stream"},
-	"parse/starttls":   {"capture/stream"},
-	"cmd/pfsight":      {"capture", "capture/", "parse", "parse/", "report", "report/"},
+	"capture/stream":    {},
+	"capture/pcapfile":  {},
+	"capture/filter":    {},
+	"capture":           {"capture/stream", "capture/pcapfile"},
+	"parse":             {"capture/stream", "parse/"},
+	"report":            {"capture/stream", "parse", "parse/iana", "parse/fingerprint", "report/secrecy"},
+	"report/secrecy":    {"capture/stream", "parse", "parse/iana"},
+	"report/render":     {"capture/stream", "parse", "parse/iana", "report", "report/secrecy"},
+	"parse/iana":        {},
+	"parse/iana/gen":    {},
+	"parse/dtls":        {"capture/stream"},
+	"parse/quic":        {"capture/stream"},
+	"parse/fingerprint": {},
+	"parse/starttls":    {"capture/stream"},
+	"cmd/pfsight":       {"capture", "capture/", "parse", "parse/", "report", "report/"},
 }
 
 // rooms says where a library of others may be used: one library, one room.

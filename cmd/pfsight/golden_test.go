@@ -49,17 +49,23 @@ type truth struct {
 	Stack      string
 	Version    string
 	Suite      string `json:"cipher_suite"`
+	SuiteID    string `json:"cipher_suite_id"`
 	Group      string
 	DHBits     int `json:"dh_bits"`
 	Resumed    *bool
+	PSKMode    string `json:"psk_mode"`
 	EarlyData  string `json:"early_data"`
 	HelloRetry *bool  `json:"hello_retry_request"`
 	Outcome    string
 	Alert      string
+	ECH        *bool `json:"ech"`
+	ClientPort int   `json:"client_port"`
 }
 
-// alerts are the numbers of RFC 8446 section 6 that the captures show.
-var alerts = map[string]string{"40": "handshake_failure", "70": "protocol_version", "120": "no_application_protocol"}
+// alerts are the numbers of RFC 8446 section 6 and RFC 7507 that the captures show.
+var alerts = map[string]string{
+	"40": "handshake_failure", "42": "bad_certificate", "48": "unknown_ca", "70": "protocol_version", "86": "inappropriate_fallback", "116": "certificate_required", "120": "no_application_protocol",
+}
 
 func (want truth) compare(t *testing.T, got record) {
 	t.Helper()
@@ -75,6 +81,18 @@ func (want truth) compare(t *testing.T, got record) {
 	if want.Suite != "" {
 		is("cipher_suite", want.Suite)
 	}
+	if want.SuiteID != "" {
+		is("cipher_suite_id", want.SuiteID)
+	}
+	if want.PSKMode != "" {
+		is("psk_mode", want.PSKMode)
+	}
+	if want.ClientPort != 0 {
+		is("client_port", float64(want.ClientPort))
+	}
+	if want.ECH != nil {
+		is("ech", *want.ECH)
+	}
 	if want.Group != "" {
 		is("group", want.Group)
 	}
@@ -87,11 +105,25 @@ func (want truth) compare(t *testing.T, got record) {
 	if want.HelloRetry != nil && want.Version != "" {
 		is("hello_retry_request", *want.HelloRetry)
 	}
-	if want.EarlyData == "accepted" {
+	switch want.EarlyData {
+	case "accepted":
 		is("early_data", "sent") // that it was accepted is encrypted
+	case "rejected":
+		if got["early_data"] != "rejected" && (got["early_data"] != "sent" || got["hello_retry_request"] == true) { // a HelloRetryRequest shows it
+			t.Errorf("early data were rejected; the record has %v", got["early_data"])
+		}
+	case "none":
+		is("early_data", nil)
 	}
 	is("outcome", want.Outcome)
-	if want.Alert != "" {
+	switch {
+	case want.Alert == "" && want.Outcome == "established":
+		is("alert", nil)
+	case want.Alert != "" && got["alert"] == "encrypted" && want.Version == "TLS 1.3":
+	case want.Alert != "":
+		if alerts[want.Alert] == "" {
+			t.Errorf("alert %s is not in the table", want.Alert)
+		}
 		is("alert", alerts[want.Alert])
 	}
 }
@@ -125,7 +157,20 @@ var verdicts = map[string][]string{
 	"go-rsa": {"no rsa_key_transport", "no rsa_key_transport resumed_not_forward_secret"}, "go-rsa-3des": {"no rsa_key_transport"},
 	"go-ecdhe": {"yes ephemeral_key_exchange", "conditional ticket_resumption"}, "go-tls13-mlkem": {"yes tls13_key_share", "yes psk_dhe_ke"},
 	"go-tls13-hrr": {"yes tls13_key_share"}, "go-no-protocol": {"unknown no_server_hello"}, "go-bad-certificate": {"yes ephemeral_key_exchange"},
-	"closed-without-answer": {"unknown no_server_hello"},
+	"closed-without-answer":  {"unknown no_server_hello"},
+	"failed-bad-certificate": {"yes ephemeral_key_exchange"}, "failed-fallback": {"unknown no_server_hello"}, "warning-alert": {"yes ephemeral_key_exchange"},
+	"tls13-failed-no-client-cert": {"yes tls13_key_share"},
+	"ecdhe-brainpool":             {"yes ephemeral_key_exchange"}, "ecdhe-secp256k1": {"yes ephemeral_key_exchange"}, "dhe-dss": {"yes ephemeral_key_exchange"},
+	"ipv6-ecdhe": {"yes ephemeral_key_exchange"}, "ipv6-tls13": {"yes tls13_key_share"},
+	"tls13-psk-ke": {"yes tls13_key_share", "no psk_ke"}, "tls13-early-data-rejected": {"yes tls13_key_share", "yes tls13_key_share"},
+	"tls13-external-psk": {"yes psk_dhe_ke external_psk"}, "gnutls-adh": {"yes ephemeral_key_exchange anonymous"}, "gnutls-rsa-psk": {"no rsa_psk"},
+	"go-tls13-p256-mlkem": {"yes tls13_key_share"}, "go-tls13-p384-mlkem": {"yes tls13_key_share"}, "go-tls13-mlkem-hrr": {"yes tls13_key_share"},
+	"go-tls13-ech":   {"yes tls13_key_share"},
+	"jsse-sslv3-rsa": {"no rsa_key_transport"}, "jsse-sslv3-dhe": {"yes ephemeral_key_exchange"}, "jsse-sslv2-hello": {"yes ephemeral_key_exchange"},
+	"jsse-rsa-export": {"no rsa_key_transport export_grade"}, "jsse-dhe-export": {"yes ephemeral_key_exchange weak_dh export_grade"},
+	"jsse-dh-anon-export": {"yes ephemeral_key_exchange export_grade anonymous"},
+	"jsse-ecdh-ecdsa":     {"no static_dh", "no static_dh resumed_not_forward_secret"}, "jsse-ecdh-rsa": {"no static_dh"},
+	"jsse-dhe-dss": {"yes ephemeral_key_exchange"}, "jsse-ecdh-anon-null": {"no null_encryption anonymous"}, "jsse-tls13": {"yes tls13_key_share", "yes psk_dhe_ke"},
 }
 
 // TestCaptures holds the records of real handshakes against what the stacks
@@ -203,6 +248,7 @@ func TestVariants(t *testing.T) {
 		Files   []string
 		Of      string
 		Differs []string
+		Expect  map[string]any
 	}
 	if err := json.Unmarshal(b, &list); err != nil {
 		t.Fatal(err)
@@ -230,9 +276,34 @@ func TestVariants(t *testing.T) {
 							t.Errorf("-j %s: %s is %v, want %v", jobs, field, got[i][field], want[i][field])
 						}
 					}
+					for field, x := range v.Expect {
+						anyOf, isList := x.([]any)
+						if isList && !slices.Contains(anyOf, got[i][field]) || !isList && got[i][field] != x {
+							t.Errorf("-j %s: %s is %v, want %v", jobs, field, got[i][field], x)
+						}
+					}
 				}
 			}
 		})
+	}
+}
+
+// TestEveryCaptureIsHeld finds captures that no test above reads.
+func TestEveryCaptureIsHeld(t *testing.T) {
+	b, err := os.ReadFile(captures + "/variants.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, _ := filepath.Glob(captures + "/*.pcap")
+	for _, f := range files {
+		if _, ok := verdicts[strings.TrimSuffix(filepath.Base(f), ".pcap")]; !ok && !bytes.Contains(b, []byte(`"`+filepath.Base(f)+`"`)) {
+			t.Errorf("%s has no verdict and is no variant", f)
+		}
+	}
+	for name := range verdicts {
+		if _, err := os.Stat(captures + "/" + name + ".truth.json"); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

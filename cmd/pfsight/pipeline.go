@@ -46,7 +46,11 @@ func (a *app) read(ctx context.Context, o *options) error {
 	defer a.onDemand(j, o)()
 	sinks := make([]capture.Sink, o.workers)
 	for i := range sinks {
-		sinks[i] = &reader{joiner: j, builder: report.NewBuilder()}
+		b := report.NewBuilder()
+		if j.out != nil {
+			b.Fingerprint()
+		}
+		sinks[i] = &reader{joiner: j, builder: b}
 	}
 	p := startProgress(a, o, src)
 	opt := capture.Options{Ask: parse.Ask, Sign: parse.Sign, MaxPackets: o.count, Memory: o.memory}

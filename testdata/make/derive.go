@@ -22,8 +22,18 @@ type variant struct {
 	// Differs names the fields of the record that need not be those of the
 	// original.
 	Differs []string `json:"differs,omitempty"`
-	Exit    int      `json:"exit,omitempty"`
+	// Expect is what some of these fields are instead; null for absent, a
+	// list for any of these.
+	Expect map[string]any `json:"expect,omitempty"`
 }
+
+// What cannot be known of a connection without one of its hellos.
+var (
+	fromServer = []string{"version", "version_id", "cipher_suite", "cipher_suite_id", "key_exchange", "authentication", "group", "group_id", "resumed",
+		"hello_retry_request", "extended_master_secret", "forward_secrecy", "reasons", "post_quantum", "certificate", "ephemeral_key_id", "alpn",
+		"ticket_key_id", "ticket_lifetime", "ja3s", "outcome"}
+	fromClient = []string{"server_name", "ech", "offered", "outcome", "ja3", "ja4"}
+)
 
 // derive writes the variants and the list of them.
 func derive(dir string) {
@@ -36,7 +46,7 @@ func derive(dir string) {
 	}
 	ethernet := func(s []seg) []byte { return pcap(le, micro, 1, frames(s, ipv4, ether(0x0800))) }
 	segs := p.segs()
-	lossy := []string{"problems", "outcome"}
+	expect := func(m map[string]any) { list[len(list)-1].Expect = m }
 	add("one-byte-segments.pcap", ethernet(recut(segs, 1)))
 	add("reversed.pcap", ethernet(reverseFlights(recut(segs, 100))))
 	add("retransmitted.pcap", ethernet(overlap(segs, 150)))
@@ -45,13 +55,22 @@ func derive(dir string) {
 	add("no-syn.pcap", ethernet(without(segs, func(s seg) bool { return s.flags&2 != 0 })))
 	add("server-delayed.pcap", ethernet(delay(segs)))
 	add("gap-in-certificate.pcap", ethernet(hole(recut(segs, 100))), "problems", "certificate")
-	add("client-only.pcap", ethernet(without(segs, func(s seg) bool { return s.fromServer })), "version", "version_id", "cipher_suite", "cipher_suite_id",
-		"key_exchange", "authentication", "group", "group_id", "resumed", "hello_retry_request", "extended_master_secret", "forward_secrecy", "reasons",
-		"post_quantum", "certificate", "ephemeral_key_id", "one_direction", "alpn", "outcome", "ticket_key_id", "ticket_lifetime", "ja3s")
-	add("server-only.pcap", ethernet(without(segs, func(s seg) bool { return !s.fromServer })), "server_name", "ech", "offered", "one_direction", "outcome", "ja3", "ja4")
-	add("snaplen-100.pcap", snap(frames(segs, ipv4, ether(0x0800)), 100), append(lossy, "version", "version_id", "cipher_suite", "cipher_suite_id",
-		"key_exchange", "authentication", "group", "group_id", "resumed", "hello_retry_request", "extended_master_secret", "forward_secrecy", "reasons",
-		"post_quantum", "certificate", "ephemeral_key_id", "alpn", "ticket_key_id", "ticket_lifetime", "server_name", "offered", "ech", "ja3", "ja4", "ja3s")...)
+	clientSide := without(segs, func(s seg) bool { return s.fromServer })
+	serverSide := without(segs, func(s seg) bool { return !s.fromServer })
+	add("client-only.pcap", ethernet(clientSide), append(fromServer, "one_direction")...)
+	expect(map[string]any{"forward_secrecy": "unknown", "one_direction": "client", "version": nil, "cipher_suite": nil, "group": nil})
+	add("server-only.pcap", ethernet(serverSide), append(fromClient, "one_direction")...)
+	expect(map[string]any{"one_direction": "server", "offered": nil})
+	add("server-hello-lost.pcap", ethernet(loseFirst(recut(segs, 60))), fromServer...)
+	// The certificate and the rest of the server's flight are there: it did answer.
+	expect(map[string]any{"forward_secrecy": "unknown", "cipher_suite": nil, "one_direction": nil, "outcome": []string{"established", "incomplete"}})
+	add("snaplen-90.pcap", snap(frames(segs, ipv4, ether(0x0800)), 90), append(fromServer, fromClient...)...)
+	expect(map[string]any{"forward_secrecy": "unknown", "cipher_suite": nil, "outcome": "incomplete", "alert": nil})
+	afterHello := []string{"group", "group_id", "certificate", "ephemeral_key_id", "ticket_key_id", "ticket_lifetime", "reasons", "post_quantum", "extended_master_secret"}
+	add("snaplen-100.pcap", snap(frames(segs, ipv4, ether(0x0800)), 100), append(fromClient, afterHello...)...) // up to the suite
+	expect(map[string]any{"group": nil, "certificate": nil, "outcome": "incomplete", "alert": nil})
+	add("snaplen-160.pcap", snap(frames(segs, ipv4, ether(0x0800)), 160), append(fromClient, afterHello...)...) // the whole ServerHello
+	expect(map[string]any{"group": nil, "certificate": nil, "outcome": []string{"established", "incomplete"}, "alert": nil})
 
 	for _, l := range []struct {
 		name string
@@ -78,20 +97,42 @@ func derive(dir string) {
 	add("form-pcapng-big-endian-nanoseconds.pcap", pcapng(be, 9, f))
 	add("form-pcapng-binary-time.pcap", pcapng(le, 0x80|30, f))
 	add("form-pcapng-sections.pcap", append(pcapng(le, 6, f[:len(f)/2]), pcapng(be, 9, f[len(f)/2:])...))
+	add("form-pcapng-old-blocks.pcap", pcapngBlocks(f))
 	plain := pcap(le, micro, 1, f)
 	add("packed-gzip.pcap", pack(plain, func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriter(w), nil }))
 	add("packed-zstd.pcap", pack(plain, func(w io.Writer) (io.WriteCloser, error) { return zstd.NewWriter(w) }))
 	add("packed-xz.pcap", pack(plain, func(w io.Writer) (io.WriteCloser, error) { return xz.NewWriter(w) }))
 	add("packed-lz4.pcap", pack(plain, func(w io.Writer) (io.WriteCloser, error) { return lz4.NewWriter(w), nil }))
 
-	cut := 7 // inside the server's flight
-	many := recut(segs, 200)
-	check(os.WriteFile(filepath.Join(dir, "rotated-1.pcap"), ethernet(many[:cut]), 0o644))
-	check(os.WriteFile(filepath.Join(dir, "rotated-2.pcap"), ethernet(many[cut:]), 0o644))
-	list = append(list, variant{Files: []string{"rotated-1.pcap", "rotated-2.pcap"}, Of: base}, variant{Files: []string{"rotated-2.pcap", "rotated-1.pcap"}, Of: base})
-	check(os.WriteFile(filepath.Join(dir, "direction-client.pcap"), ethernet(without(segs, func(s seg) bool { return s.fromServer })), 0o644))
-	check(os.WriteFile(filepath.Join(dir, "direction-server.pcap"), ethernet(without(segs, func(s seg) bool { return !s.fromServer })), 0o644))
-	list = append(list, variant{Files: []string{"direction-server.pcap", "direction-client.pcap"}, Of: base})
+	// The parts of one connection, to be read together.
+	parts := func(of, name string, segs []seg) {
+		half := func(n string, s []seg) string {
+			check(os.WriteFile(filepath.Join(dir, n+".pcap"), ethernet(s), 0o644))
+			return n + ".pcap"
+		}
+		many := recut(segs, 200)
+		cut := 7 // inside the server's flight
+		one, two := half(name+"rotated-1", many[:cut]), half(name+"rotated-2", many[cut:])
+		client := half(name+"direction-client", without(segs, func(s seg) bool { return s.fromServer }))
+		server := half(name+"direction-server", without(segs, func(s seg) bool { return !s.fromServer }))
+		list = append(list, variant{Files: []string{one, two}, Of: of}, variant{Files: []string{two, one}, Of: of}, variant{Files: []string{server, client}, Of: of})
+	}
+	parts(base, "", segs)
+
+	// The same with TLS 1.3, in two round trips.
+	const retry = "tls13-hrr"
+	hrr := readPcap(filepath.Join(dir, retry+".pcap")).segs()
+	for _, v := range []struct {
+		name string
+		segs []seg
+	}{
+		{"one-byte-segments", recut(hrr, 1)}, {"reversed", reverseFlights(recut(hrr, 100))}, {"retransmitted", overlap(hrr, 150)}, {"duplicated", duplicate(hrr)},
+		{"sequence-wrap", shift(hrr)}, {"no-syn", without(hrr, func(s seg) bool { return s.flags&2 != 0 })}, {"server-delayed", delay(hrr)},
+	} {
+		check(os.WriteFile(filepath.Join(dir, retry+"-"+v.name+".pcap"), ethernet(v.segs), 0o644))
+		list = append(list, variant{Files: []string{retry + "-" + v.name + ".pcap"}, Of: retry})
+	}
+	parts(retry, retry+"-", hrr)
 
 	bad := filepath.Join(dir, "bad")
 	check(os.MkdirAll(bad, 0o755))

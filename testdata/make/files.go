@@ -96,3 +96,36 @@ func pcapng(o order, resolution byte, in []frame) []byte {
 	}
 	return b
 }
+
+// pcapngBlocks writes a section with the obsolete Packet Block for every other
+// packet, and options behind the packets.
+func pcapngBlocks(in []frame) []byte {
+	block := func(b []byte, kind uint32, body []byte) []byte {
+		n := uint32(len(body) + 12)
+		b = le.AppendUint32(le.AppendUint32(b, kind), n)
+		return le.AppendUint32(append(b, body...), n)
+	}
+	h := le.AppendUint32(nil, 0x1a2b3c4d)
+	h = le.AppendUint16(le.AppendUint16(h, 1), 0)
+	b := block(nil, 0x0a0d0d0a, le.AppendUint64(h, ^uint64(0)))
+	b = block(b, 1, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // microseconds where nothing is said
+	for i, f := range in {
+		t := uint64(f.time / 1000)
+		var p []byte
+		kind := uint32(6)
+		if i%2 == 0 {
+			kind, p = 2, []byte{0, 0, 0xff, 0xff} // interface 0, drops unknown
+		} else {
+			p = le.AppendUint32(nil, 0)
+		}
+		p = le.AppendUint32(le.AppendUint32(p, uint32(t>>32)), uint32(t))
+		p = le.AppendUint32(le.AppendUint32(p, uint32(len(f.data))), uint32(f.wire))
+		p = append(p, f.data...)
+		for len(p)%4 != 0 {
+			p = append(p, 0)
+		}
+		p = append(p, 1, 0, 3, 0, 'o', 'n', 'e', 0, 0, 0, 0, 0) // opt_comment, opt_endofopt
+		b = block(b, kind, p)
+	}
+	return b
+}

@@ -30,7 +30,7 @@ func load(path, dir string, size int64, bulk int) {
 	slices.Sort(files)
 	for _, f := range files {
 		c := readPcap(f[:len(f)-len(".truth.json")] + ".pcap")
-		if len(c.frames) > 0 && len(c.frames) < 40 {
+		if len(c.frames) > 0 && len(c.frames) < 40 && c.frames[0][14]>>4 == 4 { // its addresses are written over
 			scripts = append(scripts, c.frames)
 		}
 	}

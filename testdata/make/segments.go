@@ -177,3 +177,15 @@ func hole(in []seg) []seg {
 		return n == 4 && s.fromServer && len(s.data) > 0
 	})
 }
+
+// loseFirst leaves out the first segment of the server's data.
+func loseFirst(in []seg) []seg {
+	n := 0
+	return without(in, func(s seg) bool {
+		if s.fromServer && len(s.data) > 0 {
+			n++
+			return n == 1
+		}
+		return false
+	})
+}

@@ -1,0 +1,221 @@
+package starttls
+
+import (
+	"bytes"
+)
+
+// Phases of layerHTTP and layerSIP.
+const (
+	httpHead   = iota
+	httpSwitch // TLS was asked for or granted
+	httpTLS    // nothing but TLS may follow
+)
+
+// http reads one head, with its body, of HTTP/1 (CONNECT, RFC 9110 section
+// 9.3.6; Upgrade, RFC 2817) or of SIP.
+func (w *walker) http() result {
+	if w.pos == w.unit && w.phase != httpHead {
+		if r := w.record(); r != next {
+			return r
+		}
+		if w.phase == httpTLS {
+			return no
+		}
+	}
+	if w.pos == w.unit && (w.b[w.unit] < 'A' || w.b[w.unit] > 'Z') {
+		return no
+	}
+	head, r := w.head()
+	if r != next {
+		return r
+	}
+	if w.dir == dirClient {
+		return w.request(head)
+	}
+	return w.response(head)
+}
+
+// head returns the head that begins at the unit, its empty line included,
+// and next if it is there.
+func (w *walker) head() ([]byte, result) {
+	for {
+		i := bytes.IndexByte(w.b[w.pos:], '\n')
+		if i < 0 {
+			w.pos = len(w.b)
+			break
+		}
+		w.pos += i
+		rest := w.b[w.pos+1:]
+		if len(rest) == 0 || len(rest) == 1 && rest[0] == '\r' {
+			break
+		}
+		end := 0
+		if rest[0] == '\n' {
+			end = w.pos + 2
+		} else if rest[0] == '\r' && rest[1] == '\n' {
+			end = w.pos + 3
+		}
+		if end > 0 {
+			if end-w.unit > maxHead {
+				return nil, no
+			}
+			return w.b[w.unit:end], next
+		}
+		w.pos++
+	}
+	if len(w.b)-w.unit >= maxHead {
+		return nil, no
+	}
+	return nil, more
+}
+
+func (w *walker) request(head []byte) result {
+	method, target, version := requestLine(head)
+	if !bytes.HasPrefix(version, []byte("HTTP/1.")) && !bytes.HasPrefix(version, []byte("SIP/2.")) {
+		return no
+	}
+	if string(method) == "CONNECT" {
+		return w.connect(head, target)
+	}
+	l := layerHTTP
+	if version[0] == 'S' {
+		l = layerSIP
+	}
+	up := upgradesToTLS(head)
+	if !up && w.phase == httpHead {
+		return no
+	}
+	body, ok := bodyLength(head)
+	if !ok {
+		return no
+	}
+	if up && w.phase == httpHead {
+		if w.push(l) == no {
+			return no
+		}
+	}
+	w.layer, w.phase, w.prev = l, httpSwitch, noUnit
+	return w.pass(len(head) + body)
+}
+
+// connect takes a CONNECT. One for the same target as that before it is a
+// second try with credentials, RFC 9110 section 11.7, and one for another
+// goes to the next proxy.
+func (w *walker) connect(head, target []byte) result {
+	if w.layer != layerHTTP || w.phase != httpHead || len(target) == 0 {
+		return no
+	}
+	again := false
+	if w.prev != noUnit {
+		_, before, _ := requestLine(w.b[w.prev:w.unit])
+		again = bytes.Equal(before, target)
+	}
+	if !again && w.push(layerConnect) == no {
+		return no
+	}
+	w.target(func() string { return string(target) })
+	w.prev = w.unit
+	return w.leave(len(head))
+}
+
+func (w *walker) response(head []byte) result {
+	version, code, _ := requestLine(head)
+	l := layerHTTP
+	switch {
+	case bytes.HasPrefix(version, []byte("SIP/2.")):
+		l = layerSIP
+	case !bytes.HasPrefix(version, []byte("HTTP/1.")):
+		return no
+	}
+	n, ok := number(code)
+	if !ok || len(code) != 3 {
+		return no
+	}
+	switch {
+	case n == 101:
+		if !upgradesToTLS(head) || w.push(l) == no {
+			return no
+		}
+		w.layer, w.phase = l, httpTLS
+		return w.pass(len(head))
+	case n < 200:
+		return w.pass(len(head))
+	case n < 300:
+		// It answers CONNECT and has no body. What answers another request
+		// has one, or ends the dialog anyhow.
+		if l == layerSIP || w.push(layerConnect) == no {
+			return no
+		}
+		return w.leave(len(head))
+	}
+	body, ok := bodyLength(head)
+	if !ok {
+		return no
+	}
+	return w.pass(len(head) + body)
+}
+
+// requestLine splits the first line of a head into its three parts.
+func requestLine(head []byte) (a, b, c []byte) {
+	l := head
+	if i := bytes.IndexByte(head, '\n'); i >= 0 {
+		l = head[:i]
+	}
+	a, l, _ = bytes.Cut(trim(l), []byte(" "))
+	b, c, _ = bytes.Cut(l, []byte(" "))
+	return a, b, c
+}
+
+// fields calls f with each header field, until it returns false. Folded lines
+// are none.
+func fields(head []byte, f func(name, value []byte) bool) {
+	_, rest, _ := bytes.Cut(head, []byte("\n"))
+	for len(rest) > 0 {
+		var l []byte
+		l, rest, _ = bytes.Cut(rest, []byte("\n"))
+		name, value, ok := bytes.Cut(trim(l), []byte(":"))
+		if ok && !f(name, bytes.TrimLeft(value, " \t")) {
+			return
+		}
+	}
+}
+
+func isField(name []byte, upperName string) bool {
+	return len(name) == len(upperName) && foldPrefix(name, upperName)
+}
+
+// upgradesToTLS reports whether TLS is among the protocols of Upgrade.
+func upgradesToTLS(head []byte) bool {
+	found := false
+	fields(head, func(name, value []byte) bool {
+		if !isField(name, "UPGRADE") {
+			return true
+		}
+		for len(value) > 0 {
+			var p []byte
+			p, value, _ = bytes.Cut(value, []byte(","))
+			p = bytes.TrimLeft(p, " \t")
+			if foldPrefix(p, "TLS/") || isField(p, "TLS") {
+				found = true
+			}
+		}
+		return !found
+	})
+	return found
+}
+
+// bodyLength returns the length of the body, which is not followed where it
+// is chunked.
+func bodyLength(head []byte) (n int, ok bool) {
+	ok = true
+	fields(head, func(name, value []byte) bool {
+		switch {
+		case isField(name, "CONTENT-LENGTH"):
+			n, ok = number(value)
+		case isField(name, "TRANSFER-ENCODING"):
+			ok = false
+		}
+		return ok
+	})
+	return n, ok
+}

@@ -1,0 +1,308 @@
+package starttls
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"pfsight/capture/stream"
+)
+
+// How many bytes of a head of HTTP are searched for an Upgrade to TLS. Of a GET
+// they are few, for almost none asks and there are many of them.
+const (
+	signWindow    = 512
+	signWindowGET = 192
+)
+
+// Sign is a stream.Signer for what this package follows. It says MaybeSign
+// where b, the first bytes of an endpoint or of any segment, may begin one of
+// the dialogs, ClientSign where that is beyond doubt what a client says before
+// it says anything else, and otherwise NoSign. It looks at the first bytes
+// only: what it lets pass, Ask may still refuse.
+func Sign(b []byte) stream.Sign {
+	switch {
+	case len(b) < 6:
+		return signShort(b)
+	case !signs(b):
+		return stream.NoSign
+	case signsClient(b):
+		return stream.ClientSign
+	}
+	return stream.MaybeSign
+}
+
+// signsClient tells of what passed signs whether it is unmistakable: a header
+// of the PROXY protocol, CONNECT, SSLRequest, or StartTLS of LDAP, whole.
+func signsClient(b []byte) bool {
+	switch b[0] {
+	case 0x00:
+		return string(b) == "\x00\x00\x00\x08\x04\xd2\x16\x2f"
+	case 0x0d:
+		return len(b) >= 16 && b[12]>>4 == 2
+	case '0':
+		return bytes.Contains(b[:min(len(b), 64)], []byte(ldapStartTLS))
+	case 'C':
+		l, _, ok := bytes.Cut(b[:min(len(b), signWindow)], []byte("\n"))
+		return ok && string(b[:8]) == "CONNECT " && bytes.Contains(l, []byte(" HTTP/1."))
+	case 'P':
+		return string(b[:min(len(b), 9)]) == "PROXY TCP" || string(b[:min(len(b), 13)]) == "PROXY UNKNOWN"
+	}
+	return false
+}
+
+// Four letters, first one last, in lower case.
+const (
+	wordAMQP = 'a' | 'm'<<8 | 'q'<<16 | 'p'<<24
+	wordAUTH = 'a' | 'u'<<8 | 't'<<16 | 'h'<<24
+	wordCAP  = 'c' | 'a'<<8 | 'p'<<16 | ' '<<24
+	wordCAPA = 'c' | 'a'<<8 | 'p'<<16 | 'a'<<24
+	wordCONN = 'c' | 'o'<<8 | 'n'<<16 | 'n'<<24
+	wordEHLO = 'e' | 'h'<<8 | 'l'<<16 | 'o'<<24
+	wordFEAT = 'f' | 'e'<<8 | 'a'<<16 | 't'<<24
+	wordGET  = 'g' | 'e'<<8 | 't'<<16 | ' '<<24
+	wordHELO = 'h' | 'e'<<8 | 'l'<<16 | 'o'<<24
+	wordHOST = 'h' | 'o'<<8 | 's'<<16 | 't'<<24
+	wordHTTP = 'h' | 't'<<8 | 't'<<16 | 'p'<<24
+	wordLHLO = 'l' | 'h'<<8 | 'l'<<16 | 'o'<<24
+	wordMODE = 'm' | 'o'<<8 | 'd'<<16 | 'e'<<24
+	wordNICK = 'n' | 'i'<<8 | 'c'<<16 | 'k'<<24
+	wordNOTI = 'n' | 'o'<<8 | 't'<<16 | 'i'<<24
+	wordOPTI = 'o' | 'p'<<8 | 't'<<16 | 'i'<<24
+	wordPASS = 'p' | 'a'<<8 | 's'<<16 | 's'<<24
+	wordPROX = 'p' | 'r'<<8 | 'o'<<16 | 'x'<<24
+	wordSIP2 = 's' | 'i'<<8 | 'p'<<16 | '/'<<24
+	wordSTAR = 's' | 't'<<8 | 'a'<<16 | 'r'<<24
+	wordSTLS = 's' | 't'<<8 | 'l'<<16 | 's'<<24
+	wordUSER = 'u' | 's'<<8 | 'e'<<16 | 'r'<<24
+)
+
+// signs looks at six bytes or more.
+func signs(b []byte) bool {
+	_ = b[5]
+	switch c := b[0]; {
+	case c < ' ':
+		return signsBinary(b)
+	case b[1] == 0:
+		return b[2] == 0 && (b[3] == 0 && b[4] == 0x0a && b[5] >= '0' && b[5] <= '9' || c == ' ' && b[3] == 1 && b[5]&(mysqlClientSSL>>8) != 0)
+	case c == '0' && signsLDAP(b):
+		return true
+	case c <= '9':
+		switch c {
+		case '*':
+			return b[1] == ' ' && (b[2] == 'O' && b[3] == 'K' || foldPrefix(b[2:], "PREA") || foldPrefix(b[2:], "BYE"))
+		case '.', '-', '#', '$', '!':
+			return signsTag(b)
+		case '+':
+			return b[1] == 'O' && b[2] == 'K'
+		case '"':
+			return foldPrefix(b, `"IMPLE`)
+		case '1', '2':
+			if b[3] == ' ' || b[3] == '-' {
+				switch string(b[:3]) {
+				case "220", "200", "201", "120":
+					return true
+				}
+			}
+		}
+		return c >= '0' && signsTag(b)
+	case c == '<':
+		return b[1] == '?' && b[2] == 'x' && b[3] == 'm' && b[4] == 'l' || foldPrefix(b, "<STREA")
+	case c == ':':
+		return bytes.Contains(b[:min(len(b), 96)], []byte(" NOTICE "))
+	case c|0x20 < 'a' || c|0x20 > 'z':
+		return false
+	}
+	return signsWord(b)
+}
+
+// signsWord looks at what begins with a letter.
+func signsWord(b []byte) bool {
+	switch binary.LittleEndian.Uint32(b) | 0x20202020 {
+	case wordHTTP:
+		// A server says this first to nobody but the client of a proxy; seen
+		// without what that asked for, only unmistakable answers count.
+		return string(b[:4]) == "HTTP" && signsResponse(b)
+	case wordGET:
+		return string(b[:4]) == "GET " && namesTLS(b[:min(len(b), signWindowGET)])
+	case wordOPTI:
+		return namesTLS(b)
+	case wordCONN:
+		return len(b) >= 8 && string(b[:8]) == "CONNECT "
+	case wordPROX:
+		return string(b[:6]) == "PROXY "
+	case wordEHLO, wordHELO, wordLHLO, wordUSER, wordPASS, wordNICK, wordHOST:
+		return b[4] == ' '
+	case wordSTLS, wordFEAT:
+		return lineEnd(b[4])
+	case wordCAP:
+		return foldPrefix(b[4:], "LS") || foldPrefix(b[4:], "REQ ")
+	case wordCAPA:
+		return lineEnd(b[4]) || foldPrefix(b[4:], "BILIT")
+	case wordSTAR:
+		return foldPrefix(b, "STARTTLS") && (len(b) == 8 || lineEnd(b[8]))
+	case wordAUTH:
+		return foldPrefix(b, "AUTH TLS") || foldPrefix(b, "AUTH SSL")
+	case wordMODE:
+		return foldPrefix(b, "MODE READER") || foldPrefix(b, "MODE STREAM")
+	case wordNOTI:
+		return foldPrefix(b, "NOTICE ")
+	case wordAMQP:
+		return b[4] == 2 && b[5] == 1
+	case wordSIP2:
+		return foldPrefix(b, "SIP/2.0 101 ")
+	}
+	if b[0] == 'O' && b[1] == 'K' {
+		return b[2] == ' ' && (b[3] == '"' || b[3] == '(')
+	}
+	return signsTag(b)
+}
+
+// signsResponse looks at a status line of HTTP.
+func signsResponse(b []byte) bool {
+	if len(b) < 14 || b[8] != ' ' {
+		return false
+	}
+	switch string(b[9:12]) {
+	case "101", "426":
+		return namesTLS(b)
+	case "200":
+		return foldPrefix(b[13:], "CONNECTION ") || foldPrefix(b[13:], "TUNNEL ")
+	case "407":
+		return true
+	}
+	return false
+}
+
+// namesTLS reports whether the name of TLS, as in Upgrade, is among the first
+// bytes.
+func namesTLS(b []byte) bool {
+	return bytes.Contains(b[:min(len(b), signWindow)], []byte("TLS/1."))
+}
+
+// tagLimit is the longest tag that Sign looks for.
+const tagLimit = 8
+
+// signsTag looks for a command of IMAP behind its tag.
+func signsTag(b []byte) bool {
+	for i := 1; i <= tagLimit && i+3 < len(b); i++ {
+		switch c := b[i]; {
+		case c == ' ':
+			switch b[i+1] | 0x20 {
+			case 'c':
+				return foldPrefix(b[i+1:], "CAPABILITY")
+			case 's':
+				return foldPrefix(b[i+1:], "STARTTLS")
+			case 'i':
+				return foldPrefix(b[i+1:], "ID (") || foldPrefix(b[i+1:], "ID NIL")
+			}
+			return false
+		case !alnum(c) && !tagMark(c):
+			return false
+		}
+	}
+	return false
+}
+
+// signsBinary looks at what begins with a control character.
+func signsBinary(b []byte) bool {
+	switch b[0] {
+	case 0x00:
+		if b[1] == 90 {
+			return len(b) == 8
+		}
+		return len(b) == 8 && string(b[:7]) == "\x00\x00\x00\x08\x04\xd2\x16"
+	case 0x03:
+		return b[1] == 0 && b[2] < maxPacket>>8 && (b[5] == x224Request || b[5] == x224Confirm) && int(b[4]) == int(b[2])<<8+int(b[3])-5
+	case 0x04:
+		if b[1] != 1 {
+			return false
+		}
+		if signsTDS(b) {
+			return true
+		}
+		// SOCKS4: the request is all there is, and ends with a zero byte.
+		return len(b) >= 9 && len(b) <= 8+2*(maxName+1) && b[2]|b[3] != 0 && b[len(b)-1] == 0
+	case 0x05:
+		if int(b[1]) == len(b)-2 { // more methods than anybody offers are noise
+			return b[1] < 8
+		}
+		return (b[1] == 0 || b[1] == 1) && b[2] == 0 && len(b) >= 10 && (b[3] == 1 && len(b) == 10 || b[3] == 3 && len(b) == 7+int(b[4]) || b[3] == 4 && len(b) == 22)
+	case 0x0d:
+		n := min(len(b), len(proxyV2))
+		return string(b[:n]) == proxyV2[:n]
+	case 0x12:
+		return b[1] == 1 && signsTDS(b)
+	}
+	return false
+}
+
+// signsTDS looks at a packet that holds PRELOGIN or its reply: one packet,
+// of the connection's first, with the option of the version first.
+func signsTDS(b []byte) bool {
+	return len(b) >= tdsHeader+6 && b[2] < 2 && int(b[2])<<8+int(b[3]) == len(b) &&
+		b[8] == tdsVersion && b[9] == 0 && b[11] == 0 && b[12] == 6
+}
+
+// signsLDAP looks at an LDAPMessage: a SEQUENCE, an INTEGER, and an operation
+// that may come before StartTLS, or that itself.
+func signsLDAP(b []byte) bool {
+	i := 2
+	if b[1]&0x80 != 0 {
+		i += int(b[1] & 0x7f)
+	}
+	if i > 6 || i+2 >= len(b) || b[i] != berInteger || b[i+1] == 0 || b[i+1] > 4 {
+		return false
+	}
+	if i += 2 + int(b[i+1]); i >= len(b) {
+		return false
+	}
+	switch b[i] {
+	case ldapExtended, ldapExtResponse, ldapBind, ldapBindResponse, ldapSearch, ldapSearchEntry, ldapSearchDone:
+		return true
+	}
+	return false
+}
+
+func lineEnd(c byte) bool { return c == '\r' || c == '\n' }
+
+// openings are how dialogs begin. Segments that are shorter than what tells
+// pass if they are the beginning of one.
+var openings = [...]string{
+	"220 ", "220-", "200 ", "201 ", "120 ", "* OK", "* PREAUTH", "* BYE", "+OK", `"IMPLE`, "OK \"", "OK (", "<?XML", "<STREAM", "NOTICE ",
+	"EHLO ", "HELO ", "LHLO ", "STARTTLS", "STLS\r\n", "CAPA\r\n", "CAPABILITY", "CAPABILITIES", "AUTH TLS", "AUTH SSL", "FEAT\r\n", "FEAT\n",
+	"USER ", "PASS ", "NICK ", "HOST ", "CAP LS", "CAP REQ ", "MODE READER", "CONNECT ", "PROXY ", "OPTIONS ", "GET ", "HTTP/1.", "SIP/2.0 101",
+	"AMQP\x02\x01", "\x00\x00\x00\x08\x04\xd2", "\x00\x5a", "\x03\x00", "\x04\x01", "\x12\x01", proxyV2, "\x20\x00\x00\x01", "STLS\n", "CAPA\n",
+}
+
+// signShort looks at fewer than six bytes. Some messages are that short; most
+// such segments are the beginning of one that was sent byte by byte.
+func signShort(b []byte) stream.Sign {
+	switch {
+	case len(b) == 0:
+		return stream.NoSign
+	case len(b) == 1 && (b[0] == 'S' || b[0] == 'N'): // PostgreSQL's answer
+		return stream.MaybeSign
+	case b[0] == 5: // SOCKS5: methods, or the one that was chosen
+		if len(b) == 1 || len(b) == 2 && (b[1] <= 2 || b[1] == 0xff) || int(b[1]) == len(b)-2 {
+			return stream.MaybeSign
+		}
+		return stream.NoSign
+	case b[0] == '0': // LDAP, or a tag of IMAP
+		if _, r := ldapOrText(b); r == no {
+			return stream.NoSign
+		}
+		return stream.MaybeSign
+	case len(b) > 1 && b[0] >= minGreeting && b[1] == 0: // MySQL
+		if n := len(b) - 1; string(b[1:]) == "\x00\x00\x00\x0a"[:n] {
+			return stream.MaybeSign
+		}
+		return stream.NoSign
+	}
+	for _, s := range openings {
+		n := min(len(b), len(s))
+		if s[0] < '!' && string(b[:n]) == s[:n] || s[0] >= '!' && foldPrefix(b[:n], s[:n]) {
+			return stream.MaybeSign
+		}
+	}
+	return stream.NoSign
+}

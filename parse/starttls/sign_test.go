@@ -1,0 +1,189 @@
+package starttls
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"pfsight/capture/stream"
+)
+
+// ordinary payloads are what Sign must let go.
+var ordinary = []struct{ name, data string }{
+	{"http get", "GET /index.html HTTP/1.1\r\nHost: example.com\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\nAccept: text/html,application/xhtml+xml\r\n" +
+		"Accept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate\r\nUpgrade-Insecure-Requests: 1\r\nConnection: keep-alive\r\nCookie: " + strings.Repeat("a=b; ", 60) + "\r\n\r\n"},
+	{"http post", "POST /api HTTP/1.1\r\nHost: example.com\r\nContent-Length: 2\r\n\r\n{}"},
+	{"http options", "OPTIONS /api HTTP/1.1\r\nHost: example.com\r\nOrigin: http://example.org\r\n\r\n"},
+	{"websocket", "GET /chat HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"},
+	{"http ok", "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 12\r\n\r\nHello, world"},
+	{"http moved", "HTTP/1.1 301 Moved Permanently\r\nLocation: /\r\n\r\n"},
+	{"http2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"},
+	{"ssh", "SSH-2.0-OpenSSH_9.6\r\n"},
+	{"tls", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"},
+	{"tls data", "\x17\x03\x03\x10\x00abcdefgh"},
+	{"html", "<!DOCTYPE html><html><head>"},
+	{"json", "{\"a\": [1, 2, 3]}"},
+	{"redis", "*3\r\n$3\r\nSET\r\n$1\r\na\r\n"},
+	{"dns", "\x00\x1d\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03www"},
+	{"bittorrent", "\x13BitTorrent protocol\x00\x00\x00\x00"},
+	{"smb", "\x00\x00\x00\x45\xfeSMB@\x00"},
+	{"text", "The quick brown fox jumps over the lazy dog."},
+	{"numbers", "2024-01-02 03:04:05 INFO started"},
+	{"postgresql startup", "\x00\x00\x00\x20\x00\x03\x00\x00user\x00"},
+	{"empty", ""},
+}
+
+func TestSignOrdinary(t *testing.T) {
+	for _, o := range ordinary {
+		if s := Sign([]byte(o.data)); s != stream.NoSign {
+			t.Errorf("%s: %d", o.name, s)
+		}
+	}
+	// Of random bytes almost none pass.
+	rnd := rand.New(rand.NewPCG(3, 4))
+	const n = 1 << 20
+	passed := 0
+	b := make([]byte, 24)
+	for range n {
+		for i := 0; i < len(b); i += 8 {
+			v := rnd.Uint64()
+			for k := range 8 {
+				b[i+k] = byte(v >> (8 * k))
+			}
+		}
+		if Sign(b) != stream.NoSign {
+			passed++
+		}
+	}
+	if passed > n/10000 {
+		t.Errorf("%d of %d random payloads pass", passed, n)
+	}
+}
+
+// firsts returns what each side sends first of a dialog: a line, a head or a
+// message.
+func firsts(d *dialog) []string {
+	var out []string
+	for _, s := range d.withTLS() {
+		if strings.HasPrefix(s, "\x16\x03") {
+			continue
+		}
+		out = append(out, s[:firstLen(s)])
+	}
+	return out
+}
+
+func firstLen(s string) int {
+	switch {
+	case strings.HasPrefix(s, "PROXY"):
+	case s[0] >= 'A' && strings.Contains(s, "\r\n\r\n"):
+		return strings.Index(s, "\r\n\r\n") + 4
+	case s[0] == 5 && int(s[1]) < 5 && s[2] < 5 && len(s) > 10 && s[2+int(s[1])] == 5, s[0] == 5 && s[2+int(s[1])] == 1:
+		return 2 + int(s[1]) // methods
+	case s[0] == 5:
+		return 2
+	case s[0] == 4 && s[1] == 1:
+		return strings.Index(s, "\x16\x03")
+	case s[0] == 0 && s[1] == 0x5a, s[0] == 0:
+		return 8
+	case s[0] == 'S' || s[0] == 'N' && s[1] == 'S':
+		return 1
+	}
+	if i := strings.IndexByte(s, '\n'); i >= 0 && s[0] >= ' ' && s[1] >= ' ' {
+		return i + 1
+	}
+	return len(s)
+}
+
+// TestSignDialogs: what begins a dialog passes, in every part of it.
+func TestSignDialogs(t *testing.T) {
+	all := dialogs()
+	said, _, _ := tdsDialog()
+	all = append(all, dialog{name: "tds", said: both(said[0][:26], said[1][:26])})
+	for _, d := range all {
+		for _, s := range firsts(&d) {
+			if strings.HasPrefix(s, "HTTP/1.1 100") {
+				continue // tells nothing without the request
+			}
+			if d.name == "tds" {
+				s = s[:26]
+			}
+			if Sign([]byte(s)) == stream.NoSign {
+				t.Errorf("%s: %q", d.name, s)
+			}
+		}
+	}
+}
+
+func TestSignAllocations(t *testing.T) {
+	for _, o := range ordinary {
+		b := []byte(o.data)
+		if n := testing.AllocsPerRun(10, func() { Sign(b) }); n != 0 {
+			t.Errorf("%s: %v allocations", o.name, n)
+		}
+	}
+}
+
+func BenchmarkSign(b *testing.B) {
+	rnd := rand.New(rand.NewPCG(5, 6))
+	random := make([][]byte, 1024)
+	for i := range random {
+		random[i] = make([]byte, 64)
+		for k := range random[i] {
+			random[i][k] = byte(rnd.Uint32())
+		}
+	}
+	b.Run("random", func(b *testing.B) {
+		for i := 0; b.Loop(); i++ {
+			Sign(random[i&1023])
+		}
+	})
+	for _, o := range ordinary {
+		p := []byte(o.data)
+		b.Run(strings.ReplaceAll(o.name, " ", "_"), func(b *testing.B) {
+			for b.Loop() {
+				Sign(p)
+			}
+		})
+	}
+}
+
+func BenchmarkAskBytewise(b *testing.B) {
+	said := both("EHLO a\r\n"+strings.Repeat("NOOP "+strings.Repeat("x", 3000)+"\r\n", 5)+"STARTTLS\r\n"+clientTLS, "")
+	c := conversation(said, 0)
+	h := &c.Half[0]
+	data := h.Data
+	b.SetBytes(int64(len(data)))
+	for b.Loop() {
+		h.Note, h.Want = stream.Note{}, 1
+		for n := range len(data) {
+			if h.Data = data[:n+1]; len(h.Data) >= h.Want {
+				if v, ready := Ask(c, 0); ready || v == stream.Refuse {
+					break
+				}
+			}
+		}
+	}
+}
+
+func TestSignClient(t *testing.T) {
+	for s, want := range map[string]stream.Sign{
+		proxyV1Line + clientTLS:              stream.ClientSign,
+		"PROXY UNKNOWN\r\n":                  stream.ClientSign,
+		proxyV2Header(0, 0, ""):              stream.ClientSign,
+		connectDialog[0]:                     stream.ClientSign,
+		pgRequest:                            stream.ClientSign,
+		startTLSReq:                          stream.ClientSign,
+		startTLSRsp:                          stream.MaybeSign,
+		connectDialog[1]:                     stream.MaybeSign,
+		amqpTLS:                              stream.MaybeSign,
+		"CONNECT the dots\r\n":               stream.MaybeSign,
+		"EHLO a\r\n":                         stream.MaybeSign,
+		"connect server:443 HTTP/1.1\r\n":    stream.NoSign,
+		"\x00\x00\x00\x08\x04\xd2\x16\x2fab": stream.NoSign,
+	} {
+		if got := Sign([]byte(s)); got != want {
+			t.Errorf("%q: %d, want %d", s, got, want)
+		}
+	}
+}

@@ -1,0 +1,168 @@
+package starttls
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"pfsight/capture/stream"
+)
+
+// TDS packets, MS-TDS section 2.2.3.1.
+const (
+	tdsHeader   = 8
+	tdsPrelogin = 0x12 // the client's, and in both directions those that carry TLS
+	tdsTabular  = 0x04 // the server's reply
+	tdsVersion  = 0x00 // the first option of PRELOGIN, with 6 bytes
+)
+
+// tds reads PRELOGIN or its reply. TLS follows in packets of the same type.
+func (w *walker) tds() result {
+	b := w.rest()
+	kind := byte(tdsPrelogin)
+	if w.dir == dirServer && w.phase == first {
+		kind = tdsTabular
+	}
+	if b[0] != kind && (w.dir == dirClient || b[0] != tdsTabular) {
+		return no
+	}
+	if len(b) < tdsHeader {
+		return w.need(tdsHeader)
+	}
+	n := int(binary.BigEndian.Uint16(b[2:]))
+	if n <= tdsHeader || n > maxPacket || b[1]&1 == 0 && w.phase == first {
+		return no
+	}
+	if w.phase == switched {
+		r := recordAt(b[tdsHeader:min(n, len(b))], w.dir)
+		if r == next || r == more && len(b) >= n {
+			return no // nobody sends less than a record's header
+		}
+		return r
+	}
+	if len(b) < n {
+		return w.need(n)
+	}
+	if !isPrelogin(b[tdsHeader:n]) {
+		return no
+	}
+	w.phase = switched
+	return w.pass(n)
+}
+
+// isPrelogin reports whether b is the list of options of MS-TDS section
+// 2.2.6.5: that of the version comes first, and all lie within b.
+func isPrelogin(b []byte) bool {
+	for i := 0; i+5 <= len(b) && b[i] != 0xff; i += 5 {
+		from, n := int(binary.BigEndian.Uint16(b[i+1:])), int(binary.BigEndian.Uint16(b[i+3:]))
+		if from+n > len(b) || i == 0 && (b[0] != tdsVersion || n != 6) {
+			return false
+		}
+	}
+	return len(b) > 5 && b[0] == tdsVersion
+}
+
+// A place is how far frames came, and the length of data that it needs to go
+// on.
+type place struct{ at, want int }
+
+// frames follows the TDS packets from one of their headers, at most maxFramed
+// bytes beyond maxPreamble. Done says that no more of them carry the
+// handshake.
+func frames(b []byte, at int) (to place, done bool) {
+	for {
+		if at > maxPreamble+maxFramed {
+			return place{at, at}, true
+		}
+		if len(b) < at+tdsHeader+2 {
+			if len(b) <= at {
+				return place{at, at + 1}, false
+			}
+			if b[at] != tdsPrelogin && b[at] != tdsTabular {
+				return place{at, at}, true
+			}
+			return place{at, at + tdsHeader + 2}, false
+		}
+		n, ok := frame(b[at:])
+		if !ok {
+			return place{at, at}, true
+		}
+		if len(b) < at+n {
+			return place{at, at + n}, false
+		}
+		at += n
+	}
+}
+
+// frame returns the length of the TDS packet at the start of b, which has ten
+// bytes at least, if it carries a part of a TLS handshake.
+func frame(b []byte) (n int, ok bool) {
+	n = int(binary.BigEndian.Uint16(b[2:]))
+	if n <= tdsHeader+1 {
+		return 0, false
+	}
+	switch b[0] {
+	case tdsPrelogin:
+		return n, true
+	case tdsTabular:
+		c := b[tdsHeader]
+		return n, c >= 0x14 && c <= 0x17 && b[tdsHeader+1] == 3
+	}
+	return 0, false
+}
+
+// Unframe writes into out the TLS stream that h carries in TDS packets from
+// one of their headers on, and after the last of them as it is. The marks of
+// h are mapped to it; what is behind h's first gap is left out. Out's Data
+// and Marks are reused; they must not be h's.
+func Unframe(h *stream.Half, from int, out *stream.Half) {
+	data, marks := out.Data[:0], out.Marks[:0]
+	*out = *h
+	out.Gaps, out.Want, out.Done, out.Note = nil, 0, false, stream.Note{}
+	b := h.Data[:h.Contiguous()]
+
+	// A piece is where a run of bytes that stay lies in h, and in out.
+	type piece struct{ from, to, out int }
+	var pieces []piece
+	add := func(from, to int) {
+		if from < to {
+			pieces = append(pieces, piece{from, to, len(data)})
+			data = append(data, b[from:to]...)
+		}
+	}
+	for at := max(from, 0); at < len(b); {
+		if len(b)-at < tdsHeader+2 {
+			if b[at] != tdsPrelogin && b[at] != tdsTabular {
+				add(at, len(b))
+			}
+			break
+		}
+		n, ok := frame(b[at:])
+		if !ok {
+			add(at, len(b))
+			break
+		}
+		add(at+tdsHeader, min(at+n, len(b)))
+		at += n
+	}
+
+	// where returns how many bytes of out come from before x in h.
+	where := func(x int) int {
+		i, found := slices.BinarySearchFunc(pieces, x, func(p piece, x int) int { return p.from - x })
+		if found {
+			return pieces[i].out
+		}
+		if i == 0 {
+			return 0
+		}
+		p := pieces[i-1]
+		return p.out + min(x, p.to) - p.from
+	}
+	for _, m := range h.Marks {
+		f, t := where(int(m.From)), where(int(m.To))
+		if f < t {
+			m.From, m.To = uint32(f), uint32(t)
+			marks = append(marks, m)
+		}
+	}
+	out.Data, out.Marks = data, marks
+}

@@ -1,0 +1,58 @@
+package report
+
+import (
+	"pfsight/parse"
+	"pfsight/parse/fingerprint"
+)
+
+// A fingerprinter makes the fingerprints of rows in memory that it keeps.
+type fingerprinter struct {
+	h fingerprint.Hasher
+	c fingerprint.Client
+	s fingerprint.Server
+}
+
+func (f *fingerprinter) fill(r *Connection, h *parse.Handshake) {
+	ch := h.ClientHello
+	if h.FirstHello != nil {
+		ch = h.FirstHello
+	}
+	if ch != nil && !ch.Incomplete {
+		c := &f.c
+		*c = fingerprint.Client{
+			Transport: 't', LegacyVersion: uint16(ch.LegacyVersion), Versions: appendAll(c.Versions[:0], ch.Versions),
+			CipherSuites: appendAll(c.CipherSuites[:0], ch.CipherSuites), Extensions: appendTypes(c.Extensions[:0], ch.Extensions),
+			Groups: appendAll(c.Groups[:0], ch.Groups), PointFormats: ch.PointFormats,
+			SignatureSchemes: appendAll(c.SignatureSchemes[:0], ch.SignatureSchemes), HasServerName: ch.HasServerNameExtension(),
+		}
+		switch h.Protocol {
+		case parse.QUIC:
+			c.Transport = 'q'
+		case parse.DTLS:
+			c.Transport = 'd'
+		}
+		if len(ch.ALPN) > 0 {
+			c.ALPN = ch.ALPN[0]
+		}
+		r.JA3, r.JA4 = f.h.JA3(c), f.h.JA4(c)
+	}
+	if sh := h.ServerHello; sh != nil && !sh.Incomplete {
+		s := &f.s
+		*s = fingerprint.Server{LegacyVersion: uint16(sh.LegacyVersion), CipherSuite: uint16(sh.CipherSuite), Extensions: appendTypes(s.Extensions[:0], sh.Extensions)}
+		r.JA3S = f.h.JA3S(s)
+	}
+}
+
+func appendAll[T ~uint16](to []uint16, list []T) []uint16 {
+	for _, v := range list {
+		to = append(to, uint16(v))
+	}
+	return to
+}
+
+func appendTypes(to []uint16, list []parse.Extension) []uint16 {
+	for i := range list {
+		to = append(to, uint16(list[i].Type))
+	}
+	return to
+}
