@@ -9,23 +9,30 @@ import (
 
 // Bits of stream.Note.State: what the records of a half have shown.
 const (
-	askSeen  = 1 << iota // a record that is one of TLS
-	askHello             // a ClientHello, or a ServerHello that is no HelloRetryRequest
-	askEarly             // the ClientHello offers early data
-	askCCS               // ChangeCipherSpec
-	askRetry             // a HelloRetryRequest was seen, on either half
-	askShift = 8         // from here on: how many
+	askSeen   = 1 << iota // a record that is one of TLS
+	askHello              // a ClientHello, or a ServerHello that is no HelloRetryRequest
+	askServer             // the hello is a ServerHello
+	askEarly              // the ClientHello offers early data
+	askCCS                // ChangeCipherSpec
+	askRetry              // a HelloRetryRequest was seen, on either half
+	askShift  = 8         // from here on: how many records of encrypted data
 )
 
-// maxEarly is how many records of the client are passed over while the
-// ServerHello has not come; behind that nothing of a handshake is expected.
-const maxEarly = 64
+const (
+	// maxEarly is how many records of the client are passed over while the
+	// ServerHello has not come; behind that nothing of a handshake is expected.
+	maxEarly = 64
+	// maxFlight is how many encrypted records of a TLS 1.3 server are looked
+	// at while the client's have not come. Its flight has five messages.
+	maxFlight = 16
+)
 
 // Ask is the stream.Asker of TLS over TCP. It walks the record headers of
 // Half[d], each once, and knows that a handshake is over by what follows it:
 // in TLS <= 1.2 the encrypted Finished after the ChangeCipherSpec, in TLS 1.3
 // the first encrypted record of the server after its hello and of the client
-// after that.
+// after that. Where the client's is no Finished by its length, it sends a
+// certificate, and what the server answers says whether it was taken.
 func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 	h, other := &c.Half[d], &c.Half[d.Opposite()]
 	b := h.Data[:h.Contiguous()]
@@ -100,7 +107,7 @@ func look(h, other *stream.Half, r record, body []byte) bool {
 				*st |= askRetry
 				other.Note.State |= askRetry
 			} else {
-				*st |= askHello
+				*st |= askHello | askServer
 			}
 		}
 	case recCCS:
@@ -114,14 +121,39 @@ func look(h, other *stream.Half, r record, body []byte) bool {
 		}
 		return true
 	case recData:
-		if *st&askEarly == 0 || other.Note.State&askHello != 0 {
+		*st += 1 << askShift
+		n := *st >> askShift
+		switch {
+		case *st&askServer != 0:
+			return other.Done || n >= maxFlight
+		case other.Note.State&askServer != 0:
+			if n := r.to - r.from; finishedLike(n) || alertLike(n, false) {
+				other.Done = other.Done || other.Note.State>>askShift > 0
+			}
 			return true
 		}
-		*st += 1 << askShift
-		return *st>>askShift >= maxEarly
+		return *st&askEarly == 0 || n >= maxEarly
 	case recHeartbeat:
 	}
 	return false
+}
+
+// finishedLike reports whether an encrypted record of n bytes may hold a
+// Finished of TLS 1.3 alone: a header, a hash of 32 or 48 bytes, the content
+// type and the tag (RFC 8446 sections 4.4.4 and 5.2).
+func finishedLike(n int) bool {
+	return n == 4+32+1+16 || n == 4+48+1+16 || n == 4+32+1+8
+}
+
+// alertLike reports whether an encrypted record of n bytes is as long as an
+// alert of TLS 1.3: two bytes, the content type, and the tag, which is short
+// in the suites with CCM_8. The shortest handshake messages, EndOfEarlyData
+// and an empty EncryptedExtensions, are longer.
+func alertLike(n int, shortTag bool) bool {
+	if shortTag {
+		return n == 2+1+8
+	}
+	return n == 2+1+16
 }
 
 // plainMessage returns the type of the handshake message that a record begins

@@ -61,8 +61,11 @@ type Handshake struct {
 
 	ClientFinished bool // TLS <= 1.2: the client's ChangeCipherSpec and an encrypted handshake record after it. TLS 1.3: an encrypted record after the ServerHello that is no alert by its length
 	ServerFinished bool // the same of the server
-	ClientCCS      bool // ChangeCipherSpec seen (in TLS 1.3: the compatibility record)
-	ServerCCS      bool
+	// ClientRefused says that a TLS 1.3 server answered the certificate and
+	// the Finished of the client with an alert.
+	ClientRefused bool
+	ClientCCS     bool // ChangeCipherSpec seen (in TLS 1.3: the compatibility record)
+	ServerCCS     bool
 	// EarlyDataSent says that the client sent application data before the
 	// ServerHello, RFC 8446 section 2.3.
 	EarlyDataSent bool

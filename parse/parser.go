@@ -224,21 +224,33 @@ func (p *Parser) settleEnd(client, server *stream.Half) {
 			// EndOfEarlyData, RFC 8446 section 4.5.
 		default:
 			hs.ClientFinished = true
+			if !finishedLike(r.to - r.from) {
+				p.settleRefusal(server, m)
+			}
 			return
 		}
 	}
 }
 
-// alertLike reports whether an encrypted record of TLS 1.3 is as long as an
-// alert: two bytes, the content type, and the tag (RFC 8446 section 5.2). The
-// shortest handshake messages, EndOfEarlyData and an empty
-// EncryptedExtensions, are longer.
-func (p *Parser) alertLike(r record) bool {
-	tag := 16
-	if p.hs.ServerHello != nil && p.hs.ServerHello.CipherSuite == 0x1305 { // TLS_AES_128_CCM_8_SHA256
-		tag = 8
+// settleRefusal tells whether a TLS 1.3 server that asked for a certificate
+// took what the client sent, in the packet of mark m: what it says next is no
+// alert then.
+func (p *Parser) settleRefusal(server *stream.Half, m stream.Mark) {
+	for _, r := range p.data[stream.ToClient] {
+		at := server.Completed(r.off, r.to)
+		if at.Time < m.Time || at.Time == m.Time && at.Packet <= m.Packet {
+			continue
+		}
+		if p.alertLike(r) {
+			p.hs.ClientRefused = true
+			p.alert(Alert{From: stream.ToClient, Fatal: true, Encrypted: true, Packet: at.Packet})
+		}
+		return
 	}
-	return r.to-r.from == 2+1+tag
+}
+
+func (p *Parser) alertLike(r record) bool {
+	return alertLike(r.to-r.from, p.hs.ServerHello != nil && p.hs.ServerHello.CipherSuite == 0x1305) // TLS_AES_128_CCM_8_SHA256
 }
 
 func (p *Parser) alert(a Alert) {

@@ -10,10 +10,10 @@ import (
 // only one side was seen, when that side did. A fatal alert before that
 // rejects it, and so does a connection that closes where an answer was due.
 func (r *Connection) outcome(h *parse.Handshake, client, server *stream.Half) {
-	finished := h.ClientFinished && h.ServerFinished || h.ApplicationData ||
+	finished := !h.ClientRefused && (h.ClientFinished && h.ServerFinished || h.ApplicationData ||
 		h.ServerHello != nil && h.ServerHello.Version().IsTLS13() && h.ClientFinished || // the client finishes last
 		r.OneWay == "server" && h.ServerFinished && !r.Version.IsTLS13() ||
-		r.OneWay == "client" && h.ClientFinished
+		r.OneWay == "client" && h.ClientFinished)
 	for i := range h.Alerts {
 		a := &h.Alerts[i]
 		peer := client
