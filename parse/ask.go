@@ -5,17 +5,19 @@ import (
 
 	"pfsight/capture/stream"
 	"pfsight/parse/iana"
+	"pfsight/parse/starttls"
 )
 
 // Bits of stream.Note.State: what the records of a half have shown.
 const (
-	askSeen   = 1 << iota // a record that is one of TLS
-	askHello              // a ClientHello, or a ServerHello that is no HelloRetryRequest
-	askServer             // the hello is a ServerHello
-	askEarly              // the ClientHello offers early data
-	askCCS                // ChangeCipherSpec
-	askRetry              // a HelloRetryRequest was seen, on either half
-	askShift  = 8         // from here on: how many records of encrypted data
+	askSeen     = 1 << iota // a record that is one of TLS
+	askHello                // a ClientHello, or a ServerHello that is no HelloRetryRequest
+	askServer               // the hello is a ServerHello
+	askEarly                // the ClientHello offers early data
+	askCCS                  // ChangeCipherSpec
+	askRetry                // a HelloRetryRequest was seen, on either half
+	askUpgraded             // something was said before TLS
+	askShift    = 8         // from here on: how many records of encrypted data
 )
 
 const (
@@ -36,17 +38,22 @@ const (
 func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 	h, other := &c.Half[d], &c.Half[d.Opposite()]
 	b := h.Data[:h.Contiguous()]
-	if h.Note.Offset == 0 && len(b) > 0 && b[0]&0x80 != 0 {
-		n, s := sslv2Hello(b)
+	if h.Note.State&(askSeen|askUpgraded) == 0 || h.Note.State&askPreamble != 0 {
+		if v, tls := askPreambles(c, d, b); !tls {
+			return v
+		}
+	}
+	if h.Note.State&askSeen == 0 {
+		n, s := sslv2Hello(b[min(h.Note.Offset, len(b)):])
 		switch {
-		case s == needMore:
-			h.Want = 11
+		case s == needMore && len(b) > h.Note.Offset:
+			h.Want = h.Note.Offset + 11
 			return stream.More
-		case s == have && len(b) < 2+n:
-			h.Want = 2 + n
+		case s == have && len(b) < h.Note.Offset+2+n:
+			h.Want = h.Note.Offset + 2 + n
 			return stream.More
 		case s == have:
-			h.Note.Offset = 2 + n
+			h.Note.Offset += 2 + n
 			h.Note.State |= askSeen | askHello
 		}
 	}
@@ -58,7 +65,7 @@ func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 			}
 			h.Done = true
 			if h.Note.State&askSeen == 0 {
-				return stream.Enough // an answer in another language
+				return stream.Enough
 			}
 			break
 		}
@@ -77,6 +84,49 @@ func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 		}
 	}
 	return more(h, other)
+}
+
+// askPreamble is the bit of stream.Note.State by which package starttls knows
+// its own notes.
+const askPreamble = 1 << 31
+
+// askPreambles follows what precedes TLS in Half[d], whose gapless bytes are
+// b, and reports whether TLS begins at its Note.Offset.
+func askPreambles(c *stream.Conversation, d stream.Dir, b []byte) (v stream.Verdict, tls bool) {
+	h, other := &c.Half[d], &c.Half[d.Opposite()]
+	if h.Note.State&askPreamble == 0 {
+		if beginsTLS(b) {
+			return stream.More, true
+		}
+		if d == stream.ToClient && other.Note.State&(askSeen|askUpgraded|askPreamble) == askSeen {
+			h.Done = true
+			return stream.Enough, false // an answer in another language
+		}
+	}
+	v, ready := starttls.Ask(c, d)
+	switch {
+	case ready:
+		h.Note = stream.Note{Offset: h.Note.Offset, State: askUpgraded}
+		return stream.More, true
+	case v == stream.Refuse && other.Note.State&askSeen != 0 && other.Note.State&askPreamble == 0:
+		h.Done = true
+		return stream.Enough, false
+	}
+	return v, false
+}
+
+// beginsTLS reports whether b, the first bytes of a half, may begin a record
+// of TLS or a hello of SSL 2.0.
+func beginsTLS(b []byte) bool {
+	if len(b) == 0 {
+		return true
+	}
+	if b[0]&0x80 != 0 {
+		_, s := sslv2Hello(b)
+		return s != notTLS
+	}
+	_, s := nextRecord(b, 0)
+	return s != notTLS
 }
 
 func more(h, other *stream.Half) stream.Verdict {

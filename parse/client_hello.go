@@ -206,21 +206,22 @@ func (h *ClientHello) extension(t iana.ExtensionType, s *cryptobyte.String) bool
 }
 
 // sslv2 reads a ClientHello in SSL 2.0's form for later versions, RFC 5246
-// appendix E.2, and returns where the records begin.
-func (p *Parser) sslv2(half *stream.Half) int {
+// appendix E.2, at from, and returns where the records begin.
+func (p *Parser) sslv2(half *stream.Half, from int) int {
 	b := half.Data[:half.Contiguous()]
+	b = b[min(from, len(b)):]
 	if len(b) == 0 || b[0]&0x80 == 0 {
-		return 0
+		return from
 	}
 	n, st := sslv2Hello(b)
 	if st != have || len(b) < 2+n || b[3] != 3 {
-		return 0
+		return from
 	}
 	h := &p.hellos[0]
 	*h = ClientHello{
 		CipherSuites: h.CipherSuites[:0], Extensions: h.Extensions[:0], ALPN: h.ALPN[:0], Versions: h.Versions[:0],
 		Groups: h.Groups[:0], SignatureSchemes: h.SignatureSchemes[:0], KeyShares: h.KeyShares[:0], PSKs: h.PSKs[:0],
-		Length: n, Mark: half.Completed(0, 2+n), Split: half.Split(0, 2+n),
+		Length: n, Mark: half.Completed(from, from+2+n), Split: half.Split(from, from+2+n),
 	}
 	p.nHello = 1
 	p.hs.ClientSeen = true
@@ -231,7 +232,7 @@ func (p *Parser) sslv2(half *stream.Half) int {
 	var suites, session, challenge []byte
 	if !s.ReadUint16((*uint16)(&h.LegacyVersion)) || !s.ReadUint16(&nSuites) || !s.ReadUint16(&nSession) || !s.ReadUint16(&nChallenge) ||
 		!s.ReadBytes(&suites, int(nSuites)) || !s.ReadBytes(&session, int(nSession)) || !s.ReadBytes(&challenge, int(nChallenge)) {
-		return 0 // sslv2Hello has looked at the lengths
+		return from // sslv2Hello has looked at the lengths
 	}
 	h.SessionID, h.Random = session, challenge
 	for i := 0; i+3 <= len(suites); i += 3 {
@@ -239,5 +240,5 @@ func (p *Parser) sslv2(half *stream.Half) int {
 			h.CipherSuites = append(h.CipherSuites, iana.CipherSuite(suites[i+1])<<8|iana.CipherSuite(suites[i+2]))
 		}
 	}
-	return 2 + n
+	return from + 2 + n
 }

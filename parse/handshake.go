@@ -41,6 +41,13 @@ type Handshake struct {
 	// client's.
 	Swapped bool
 
+	// Upgrade is what was spoken last before TLS, UpgradeChain all of it,
+	// outermost first, if it is more than that, and Target where a proxy was
+	// told to connect; see starttls.Upgrade. Target may hold any byte.
+	Upgrade      string
+	UpgradeChain []string
+	Target       string
+
 	ClientHello  *ClientHello // the last one before the ServerHello
 	FirstHello   *ClientHello // the one answered by HelloRetryRequest, else nil
 	RetryRequest *ServerHello // HelloRetryRequest, RFC 8446 section 4.1.4

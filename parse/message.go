@@ -229,18 +229,18 @@ func messageName(typ uint8) string {
 }
 
 // read walks the records of one half. role says whose it is.
-func (p *Parser) read(h *stream.Half, role stream.Dir) {
+func (p *Parser) read(in records, role stream.Dir) {
+	h, off := in.half, in.from
 	p.half, p.role = h, role
 	a := assembler{p: p}
-	off := 0
 	if role == stream.ToServer {
-		off = p.sslv2(h)
+		off = p.sslv2(h, off)
 	}
 	ccs := false
 	for {
 		r, s := nextRecord(h.Data, off)
 		if s != have || h.Missing(off, off+recordHeader) {
-			if s == notTLS && off > 0 {
+			if s == notTLS && off > in.from {
 				p.problem(off, "record", "no record begins here")
 			}
 			break

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"pfsight/capture/stream"
+	"pfsight/parse/starttls"
 )
 
 // Record types, RFC 8446 section 5.1, RFC 6520.
@@ -90,9 +91,16 @@ func sslv2Hello(b []byte) (length int, s state) {
 	return n, have
 }
 
-// Sign tells from the first bytes of a segment whether a handshake may begin
-// there; it is the stream.Signer of TLS over TCP.
+// Sign tells from the first bytes of a segment whether a handshake, or what
+// precedes one, may begin there; it is the stream.Signer of TLS over TCP.
 func Sign(b []byte) stream.Sign {
+	if s := signTLS(b); s != stream.NoSign || len(b) == 0 {
+		return s
+	}
+	return starttls.Sign(b)
+}
+
+func signTLS(b []byte) stream.Sign {
 	if len(b) == 0 {
 		return stream.NoSign
 	}

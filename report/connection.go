@@ -23,6 +23,9 @@ type Connection struct {
 	Protocol parse.Protocol
 	Upgrade  string // the protocol that was upgraded, such as "smtp"; "" for none
 
+	UpgradeChain []string // all that was spoken before TLS, outermost first; nil where that is Upgrade alone
+	Target       string   // where a proxy was told to connect, host:port; may hold any byte
+
 	Encapsulation []string // outermost first; shared
 	Source        string   // the file or interface of the first packet
 	Swapped       bool     // the ClientHello came from the side that did not begin the connection

@@ -31,6 +31,7 @@ var columns = []column{
 	}},
 	{"protocol", func(c *report.Connection) string { return c.Protocol.String() }},
 	{"upgrade", func(c *report.Connection) string { return c.Upgrade }},
+	{"target", func(c *report.Connection) string { return c.Target }},
 	{"encapsulation", func(c *report.Connection) string { return strings.Join(c.Encapsulation, ";") }},
 	{"source", func(c *report.Connection) string { return c.Source }},
 	{"server_name", func(c *report.Connection) string { return c.ServerName }},

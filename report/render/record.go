@@ -26,6 +26,8 @@ var Fields = []Field{
 	{"transport", "tcp, udp", "what carried the handshake", "never"},
 	{"protocol", "tls, dtls, quic", "how it was carried", "never"},
 	{"upgrade", "string", "the protocol that was upgraded to TLS", "TLS came first"},
+	{"upgrade_chain", "list", "all that was spoken before TLS, outermost first", "one protocol or none"},
+	{"target", "string", "host:port to which a proxy was told to connect", "no proxy, or not told"},
 	{"encapsulation", "list", "tunnels around the addresses, outermost first", "none"},
 	{"source", "string", "file or interface of the first packet", "never"},
 	{"server_name", "string", "server_name of the ClientHello, RFC 6066", "not sent or not seen"},
@@ -96,6 +98,8 @@ func (e *Encoder) Record(c *report.Connection) []byte {
 	b = appendText(b, "transport", transport)
 	b = appendText(b, "protocol", c.Protocol.String())
 	b = appendText(b, "upgrade", c.Upgrade)
+	b = appendStrings(b, "upgrade_chain", c.UpgradeChain)
+	b = appendText(b, "target", c.Target)
 	b = appendStrings(b, "encapsulation", c.Encapsulation)
 	b = appendText(b, "source", c.Source)
 	b = appendText(b, "server_name", c.ServerName)
