@@ -69,7 +69,7 @@ func (b *Builder) Connection(h *parse.Handshake, c *stream.Conversation) *Connec
 		b.serverHello(r, h)
 	}
 	if h.RetryRequest != nil {
-		r.HelloRetryRequest = secrecy.True
+		r.helloRetryRequest(h)
 	}
 	if len(h.Certificates) > 0 {
 		r.Certificate = b.certificate(h.Certificates[0])
@@ -123,6 +123,23 @@ func (b *Builder) serverHello(r *Connection, h *parse.Handshake) {
 		}
 	} else if !sh.Incomplete {
 		r.ExtendedMaster = secrecy.TriOf(sh.ExtendedMaster)
+	}
+}
+
+// helloRetryRequest takes what binds the ServerHello that follows, RFC 8446
+// section 4.1.4, where none was seen.
+func (r *Connection) helloRetryRequest(h *parse.Handshake) {
+	retry := h.RetryRequest
+	r.HelloRetryRequest = secrecy.True
+	if retry.HasKeyShare {
+		r.RetryGroup, r.HasRetryGroup = retry.Group, true
+	}
+	if h.ServerHello != nil || retry.Incomplete {
+		return
+	}
+	r.Version, r.CipherSuite = retry.Version(), retry.CipherSuite
+	if retry.HasKeyShare {
+		r.Group, r.HasGroup = retry.Group, true
 	}
 }
 

@@ -34,7 +34,7 @@ type Connection struct {
 	ALPN       string // the protocol selected; may hold any byte
 
 	HasServerHello bool
-	Version        iana.Version // negotiated; 0 without a ServerHello
+	Version        iana.Version // negotiated, or what a HelloRetryRequest settled; 0 without either
 	CipherSuite    iana.CipherSuite
 	KeyExchange    string // family, such as "ECDHE", "RSA", "PSK"; in TLS 1.3 "ECDHE", "DHE", "KEM", "hybrid", "PSK"
 	Authentication string // such as "RSA", "ECDSA", "anon", "PSK"; "" in TLS 1.3, where it is encrypted, unless a PSK was answered
@@ -48,6 +48,8 @@ type Connection struct {
 	Resumption        string      // "ticket", "session_id", "psk"
 	EarlyData         string      // "offered", "sent", "rejected"; "" for none
 	HelloRetryRequest secrecy.Tri // Untold without a ServerHello
+	RetryGroup        iana.Group  // the group that the HelloRetryRequest asked for
+	HasRetryGroup     bool        // it asked for one
 	ECH               secrecy.Tri // offered, real or GREASE
 	ExtendedMaster    secrecy.Tri // TLS <= 1.2: negotiated
 

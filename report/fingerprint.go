@@ -12,12 +12,10 @@ type fingerprinter struct {
 	s fingerprint.Server
 }
 
+// fill makes the fingerprints of the ServerHello and of the ClientHello that
+// it answers, which after a HelloRetryRequest is the second one.
 func (f *fingerprinter) fill(r *Connection, h *parse.Handshake) {
-	ch := h.ClientHello
-	if h.FirstHello != nil {
-		ch = h.FirstHello
-	}
-	if ch != nil && !ch.Incomplete {
+	if ch := h.ClientHello; ch != nil && !ch.Incomplete {
 		c := &f.c
 		*c = fingerprint.Client{
 			Transport: 't', LegacyVersion: uint16(ch.LegacyVersion), Versions: appendAll(c.Versions[:0], ch.Versions),

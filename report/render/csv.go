@@ -114,7 +114,7 @@ var columns = []column{
 }
 
 func ifServer(c *report.Connection, f func() string) string {
-	if !c.HasServerHello {
+	if c.Version == 0 {
 		return ""
 	}
 	return f()

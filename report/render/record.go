@@ -32,7 +32,7 @@ var Fields = []Field{
 	{"source", "string", "file or interface of the first packet", "never"},
 	{"server_name", "string", "server_name of the ClientHello, RFC 6066", "not sent or not seen"},
 	{"alpn", "string", "protocol selected by ALPN, RFC 7301", "none, encrypted or not seen"},
-	{"version", "string", "negotiated version", "no ServerHello was seen"},
+	{"version", "string", "negotiated version; without a ServerHello that of the HelloRetryRequest", "neither was seen"},
 	{"version_id", "hex string", "its number", "as version"},
 	{"cipher_suite", "string", "negotiated suite by its IANA name, or its number", "as version"},
 	{"cipher_suite_id", "hex string", "its number", "as version"},
@@ -47,6 +47,7 @@ var Fields = []Field{
 	{"resumption", "ticket, session_id, psk", "by what", "not resumed, or it cannot be told"},
 	{"early_data", "offered, sent, rejected", "TLS 1.3 early data; whether sent data were taken is encrypted", "not offered"},
 	{"hello_retry_request", "boolean", "the server asked for another ClientHello", "no ServerHello was seen"},
+	{"hello_retry_group", "string", "group that the HelloRetryRequest asked for", "none, or another reason for it"},
 	{"ech", "boolean", "the ClientHello has encrypted_client_hello, real or GREASE", "no ClientHello was seen"},
 	{"extended_master_secret", "boolean", "negotiated, RFC 7627", "TLS 1.3, or not seen"},
 	{"forward_secrecy", "yes, no, conditional, unknown", "the verdict", "never"},
@@ -104,7 +105,7 @@ func (e *Encoder) Record(c *report.Connection) []byte {
 	b = appendText(b, "source", c.Source)
 	b = appendText(b, "server_name", c.ServerName)
 	b = appendText(b, "alpn", c.ALPN)
-	if c.HasServerHello {
+	if c.Version != 0 {
 		b = appendText(b, "version", c.Version.String())
 		b = appendID(b, "version_id", uint16(c.Version))
 		b = appendText(b, "cipher_suite", c.CipherSuite.String())
@@ -125,6 +126,9 @@ func (e *Encoder) Record(c *report.Connection) []byte {
 	b = appendText(b, "resumption", c.Resumption)
 	b = appendText(b, "early_data", c.EarlyData)
 	b = appendTri(b, "hello_retry_request", c.HelloRetryRequest)
+	if c.HasRetryGroup {
+		b = appendText(b, "hello_retry_group", c.RetryGroup.String())
+	}
 	b = appendTri(b, "ech", c.ECH)
 	b = appendTri(b, "extended_master_secret", c.ExtendedMaster)
 	b = appendText(b, "forward_secrecy", c.ForwardSecrecy.String())
