@@ -10,14 +10,16 @@ import (
 
 // Bits of stream.Note.State: what the records of a half have shown.
 const (
-	askSeen     = 1 << iota // a record that is one of TLS
-	askHello                // a ClientHello, or a ServerHello that is no HelloRetryRequest
-	askServer               // the hello is a ServerHello
-	askEarly                // the ClientHello offers early data
-	askCCS                  // ChangeCipherSpec
-	askRetry                // a HelloRetryRequest was seen, on either half
-	askUpgraded             // something was said before TLS
-	askShift    = 8         // from here on: how many records of encrypted data
+	askSeen        = 1 << iota // a record that is one of TLS
+	askHello                   // a ClientHello, or a ServerHello that is no HelloRetryRequest
+	askServer                  // the hello is a ServerHello
+	askEarly                   // the ClientHello offers early data
+	askCCS                     // ChangeCipherSpec
+	askRetry                   // a HelloRetryRequest was seen, on either half
+	askUpgraded                // something was said before TLS
+	askSSLv2Answer             // the SERVER-HELLO of SSL 2.0
+	askSSLv2Key                // the CLIENT-MASTER-KEY of SSL 2.0
+	askShift       = 10        // from here on: how many records of encrypted data
 )
 
 const (
@@ -43,19 +45,8 @@ func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 			return v
 		}
 	}
-	if h.Note.State&askSeen == 0 {
-		n, s := sslv2Hello(b[min(h.Note.Offset, len(b)):])
-		switch {
-		case s == needMore && len(b) > h.Note.Offset:
-			h.Want = h.Note.Offset + 11
-			return stream.More
-		case s == have && len(b) < h.Note.Offset+2+n:
-			h.Want = h.Note.Offset + 2 + n
-			return stream.More
-		case s == have:
-			h.Note.Offset += 2 + n
-			h.Note.State |= askSeen | askHello
-		}
+	if askSSLv2(h, other, d, b) {
+		return stream.More
 	}
 	for !h.Done {
 		r, s := nextRecord(b, h.Note.Offset)
@@ -122,8 +113,7 @@ func beginsTLS(b []byte) bool {
 		return true
 	}
 	if b[0]&0x80 != 0 {
-		_, s := sslv2Hello(b)
-		return s != notTLS
+		return signSSLv2(b) != stream.NoSign
 	}
 	_, s := nextRecord(b, 0)
 	return s != notTLS

@@ -3,7 +3,6 @@ package parse
 import (
 	"golang.org/x/crypto/cryptobyte"
 
-	"pfsight/capture/stream"
 	"pfsight/parse/iana"
 )
 
@@ -203,42 +202,4 @@ func (h *ClientHello) extension(t iana.ExtensionType, s *cryptobyte.String) bool
 		s.Skip(len(*s))
 	}
 	return true
-}
-
-// sslv2 reads a ClientHello in SSL 2.0's form for later versions, RFC 5246
-// appendix E.2, at from, and returns where the records begin.
-func (p *Parser) sslv2(half *stream.Half, from int) int {
-	b := half.Data[:half.Contiguous()]
-	b = b[min(from, len(b)):]
-	if len(b) == 0 || b[0]&0x80 == 0 {
-		return from
-	}
-	n, st := sslv2Hello(b)
-	if st != have || len(b) < 2+n || b[3] != 3 {
-		return from
-	}
-	h := &p.hellos[0]
-	*h = ClientHello{
-		CipherSuites: h.CipherSuites[:0], Extensions: h.Extensions[:0], ALPN: h.ALPN[:0], Versions: h.Versions[:0],
-		Groups: h.Groups[:0], SignatureSchemes: h.SignatureSchemes[:0], KeyShares: h.KeyShares[:0], PSKs: h.PSKs[:0],
-		Length: n, Mark: half.Completed(from, from+2+n), Split: half.Split(from, from+2+n),
-	}
-	p.nHello = 1
-	p.hs.ClientSeen = true
-	// uint8 msg_type; Version version; uint16 cipher_spec_length,
-	// session_id_length, challenge_length; the three.
-	s := cryptobyte.String(b[3 : 2+n])
-	var nSuites, nSession, nChallenge uint16
-	var suites, session, challenge []byte
-	if !s.ReadUint16((*uint16)(&h.LegacyVersion)) || !s.ReadUint16(&nSuites) || !s.ReadUint16(&nSession) || !s.ReadUint16(&nChallenge) ||
-		!s.ReadBytes(&suites, int(nSuites)) || !s.ReadBytes(&session, int(nSession)) || !s.ReadBytes(&challenge, int(nChallenge)) {
-		return from // sslv2Hello has looked at the lengths
-	}
-	h.SessionID, h.Random = session, challenge
-	for i := 0; i+3 <= len(suites); i += 3 {
-		if suites[i] == 0 { // the others are SSL 2.0's own kinds
-			h.CipherSuites = append(h.CipherSuites, iana.CipherSuite(suites[i+1])<<8|iana.CipherSuite(suites[i+2]))
-		}
-	}
-	return from + 2 + n
 }

@@ -53,6 +53,8 @@ type Handshake struct {
 	RetryRequest *ServerHello // HelloRetryRequest, RFC 8446 section 4.1.4
 	ServerHello  *ServerHello
 
+	SSLv2 *SSLv2 // of a hello of SSL 2.0
+
 	Certificates       [][]byte // of the server, DER, leaf first; TLS <= 1.2
 	CertificatesSeen   bool     // a server Certificate message was seen, even an empty one
 	ServerKeyExchange  *ServerKeyExchange

@@ -233,8 +233,8 @@ func (p *Parser) read(in records, role stream.Dir) {
 	h, off := in.half, in.from
 	p.half, p.role = h, role
 	a := assembler{p: p}
-	if role == stream.ToServer {
-		off = p.sslv2(h, off)
+	if off = p.sslv2(h, off); p.hs.ServerHello != nil && p.hs.ServerHello.LegacyVersion == iana.SSL20 {
+		return
 	}
 	ccs := false
 	for {

@@ -41,6 +41,7 @@ type Parser struct {
 	ske    ServerKeyExchange
 	cke    ClientKeyExchange
 	ticket NewSessionTicket
+	v2     SSLv2
 	join   []byte         // messages that span records
 	bare   [2]stream.Half // by stream.Dir: TLS records without what carried them
 
@@ -61,6 +62,7 @@ func (p *Parser) Parse(c *stream.Conversation) *Handshake {
 		Problems:           p.hs.Problems[:0],
 	}
 	p.join = p.join[:0]
+	p.v2 = SSLv2{Offered: p.v2.Offered[:0], Agreed: p.v2.Agreed[:0]}
 	p.nHello = 0
 	for i := range p.enc {
 		p.enc[i], p.data[i] = p.enc[i][:0], p.data[i][:0]
@@ -136,6 +138,9 @@ func opens(r records) uint8 {
 	if len(b) > 0 && b[0]&0x80 != 0 {
 		if _, s := sslv2Hello(b); s == have {
 			return msgClientHello
+		}
+		if _, s := sslv2Answer(b); s == have {
+			return msgServerHello
 		}
 	}
 	for off, n := 0, 0; n < 1024; n++ {

@@ -105,7 +105,7 @@ func (b *Builder) clientHello(r *Connection, h *parse.Handshake) {
 		r.ServerName = b.name(ch.ServerName)
 	}
 	r.ECH = secrecy.TriOf(ch.ECH)
-	r.Offered = b.offer(offered)
+	r.Offered = b.offer(offered, h.SSLv2)
 	r.FirstHelloSplit = offered.Split
 }
 
@@ -114,6 +114,9 @@ func (b *Builder) serverHello(r *Connection, h *parse.Handshake) {
 	r.HasServerHello = true
 	r.Version = sh.Version()
 	r.CipherSuite = sh.CipherSuite
+	if r.Version == iana.SSL20 && h.SSLv2 != nil && h.SSLv2.HasKind {
+		r.SSLv2Kind = h.SSLv2.Kind
+	}
 	r.ServerHelloPacket = sh.Mark.Packet
 	r.ALPN = b.name(sh.ALPN)
 	r.HelloRetryRequest = secrecy.TriOf(h.RetryRequest != nil)
@@ -174,8 +177,15 @@ func (b *Builder) name(s []byte) string {
 }
 
 // offer returns what a ClientHello offers, shared with equal ones.
-func (b *Builder) offer(ch *parse.ClientHello) *Offer {
+func (b *Builder) offer(ch *parse.ClientHello, v2 *parse.SSLv2) *Offer {
+	var kinds []iana.SSLv2Kind
+	if v2 != nil {
+		kinds = v2.Offered
+	}
 	k := b.key[:0]
+	for _, v := range kinds {
+		k = binary.BigEndian.AppendUint32(k, uint32(v)|1<<31)
+	}
 	k = appendList(k, ch.CipherSuites)
 	k = appendList(k, ch.Versions)
 	k = appendList(k, ch.Groups)
@@ -196,7 +206,7 @@ func (b *Builder) offer(ch *parse.ClientHello) *Offer {
 	}
 	o := &Offer{
 		Versions: clone(ch.Versions), CipherSuites: clone(ch.CipherSuites), Groups: clone(ch.Groups),
-		SignatureAlgorithms: clone(ch.SignatureSchemes), PSKModes: bytes.Clone(ch.PSKModes),
+		SSLv2Kinds: clone(kinds), SignatureAlgorithms: clone(ch.SignatureSchemes), PSKModes: bytes.Clone(ch.PSKModes),
 	}
 	if len(o.Versions) == 0 {
 		o.Versions = []iana.Version{ch.LegacyVersion}

@@ -36,8 +36,9 @@ type Connection struct {
 	HasServerHello bool
 	Version        iana.Version // negotiated, or what a HelloRetryRequest settled; 0 without either
 	CipherSuite    iana.CipherSuite
-	KeyExchange    string // family, such as "ECDHE", "RSA", "PSK"; in TLS 1.3 "ECDHE", "DHE", "KEM", "hybrid", "PSK"
-	Authentication string // such as "RSA", "ECDSA", "anon", "PSK"; "" in TLS 1.3, where it is encrypted, unless a PSK was answered
+	SSLv2Kind      iana.SSLv2Kind // in place of CipherSuite where Version is SSL 2.0; 0 for none seen
+	KeyExchange    string         // family, such as "ECDHE", "RSA", "PSK"; in TLS 1.3 "ECDHE", "DHE", "KEM", "hybrid", "PSK"
+	Authentication string         // such as "RSA", "ECDSA", "anon", "PSK"; "" in TLS 1.3, where it is encrypted, unless a PSK was answered
 	Group          iana.Group
 	HasGroup       bool
 	DHBits         int    // size of the finite-field prime, bits
@@ -82,6 +83,18 @@ type Connection struct {
 	Problems []string
 }
 
+// Suite returns the name and the number of what was negotiated, "" for none:
+// a cipher suite, or in SSL 2.0 a cipher kind.
+func (c *Connection) Suite() (name, id string) {
+	switch {
+	case c.Version == 0, c.Version == iana.SSL20 && c.SSLv2Kind == 0:
+		return "", ""
+	case c.Version == iana.SSL20:
+		return c.SSLv2Kind.String(), c.SSLv2Kind.ID()
+	}
+	return c.CipherSuite.String(), c.CipherSuite.ID()
+}
+
 // MaxProblems is the number of problems that a Connection keeps; a count of
 // the rest is its last one.
 const MaxProblems = 16
@@ -94,6 +107,7 @@ type KeyID [16]byte
 type Offer struct {
 	Versions            []iana.Version
 	CipherSuites        []iana.CipherSuite
+	SSLv2Kinds          []iana.SSLv2Kind // of a hello in SSL 2.0's form
 	Groups              []iana.Group
 	KeyShares           []iana.Group
 	SignatureAlgorithms []iana.SignatureScheme

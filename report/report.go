@@ -24,7 +24,7 @@ const (
 type Report struct {
 	s          Summary
 	versions   map[iana.Version]uint64
-	suites     map[iana.CipherSuite]uint64
+	suites     map[string]uint64
 	groups     map[string]uint64
 	kex        map[kexLabel]uint64
 	reasons    [secrecy.NumReasons]uint64
@@ -71,7 +71,7 @@ type exposure struct {
 // NewReport returns an empty Report.
 func NewReport() *Report {
 	return &Report{
-		versions: map[iana.Version]uint64{}, suites: map[iana.CipherSuite]uint64{}, groups: map[string]uint64{}, kex: map[kexLabel]uint64{},
+		versions: map[iana.Version]uint64{}, suites: map[string]uint64{}, groups: map[string]uint64{}, kex: map[kexLabel]uint64{},
 		servers: map[serverKey]*server{}, keys: map[KeyID]*reuse{}, ticketKeys: map[string]*reuse{}, exposed: map[[32]byte]*exposure{},
 	}
 }
@@ -123,7 +123,9 @@ func (r *Report) Add(c *Connection) {
 		s.HelloRetryRequests++
 	}
 	r.versions[c.Version]++
-	r.suites[c.CipherSuite]++
+	if name, _ := c.Suite(); name != "" {
+		r.suites[name]++
+	}
 	r.kex[kexLabel{c.KeyExchange, c.ForwardSecrecy}]++
 	switch {
 	case c.HasGroup:
@@ -222,7 +224,7 @@ func see[K comparable](m map[K]*reuse, k K, first, last int64, limit int) *reuse
 func (r *Report) Summary() *Summary {
 	s := r.s
 	s.Versions = counts(r.versions, func(v iana.Version) (string, string) { return v.String(), "" })
-	s.Suites = counts(r.suites, func(v iana.CipherSuite) (string, string) { return v.String(), "" })
+	s.Suites = counts(r.suites, func(v string) (string, string) { return v, "" })
 	s.Groups = counts(r.groups, func(v string) (string, string) { return v, "" })
 	s.KeyExchanges = counts(r.kex, func(k kexLabel) (string, string) { return k.name, k.verdict.String() })
 	s.Reasons = reasonCounts(&r.reasons)

@@ -48,6 +48,9 @@ func (k SSLv2Kind) String() string {
 	return "0x" + hexDigits(uint32(k), 6)
 }
 
+// ID returns k in hex.
+func (k SSLv2Kind) ID() string { return "0x" + hexDigits(uint32(k), 6) }
+
 // paged finds a table's entry by its code point in two loads.
 type paged[T any] [256]*[256]*T
 
@@ -108,6 +111,9 @@ func (s CipherSuite) String() string {
 	}
 	return "0x" + hexDigits(uint32(s), 4)
 }
+
+// ID returns s in hex.
+func (s CipherSuite) ID() string { return "0x" + hexDigits(uint32(s), 4) }
 
 // IsGREASE reports whether s is one of the reserved values of RFC 8701.
 func (s CipherSuite) IsGREASE() bool { return isGREASE(uint16(s)) }

@@ -38,9 +38,10 @@ var columns = []column{
 	{"alpn", func(c *report.Connection) string { return c.ALPN }},
 	{"version", func(c *report.Connection) string { return ifServer(c, func() string { return c.Version.String() }) }},
 	{"version_id", func(c *report.Connection) string { return ifServer(c, func() string { return id(uint16(c.Version)) }) }},
-	{"cipher_suite", func(c *report.Connection) string { return ifServer(c, func() string { return c.CipherSuite.String() }) }},
+	{"cipher_suite", func(c *report.Connection) string { name, _ := c.Suite(); return name }},
 	{"cipher_suite_id", func(c *report.Connection) string {
-		return ifServer(c, func() string { return id(uint16(c.CipherSuite)) })
+		_, id := c.Suite()
+		return id
 	}},
 	{"key_exchange", func(c *report.Connection) string { return c.KeyExchange }},
 	{"authentication", func(c *report.Connection) string { return c.Authentication }},

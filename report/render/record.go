@@ -108,8 +108,14 @@ func (e *Encoder) Record(c *report.Connection) []byte {
 	if c.Version != 0 {
 		b = appendText(b, "version", c.Version.String())
 		b = appendID(b, "version_id", uint16(c.Version))
-		b = appendText(b, "cipher_suite", c.CipherSuite.String())
-		b = appendID(b, "cipher_suite_id", uint16(c.CipherSuite))
+		if c.Version != iana.SSL20 {
+			b = appendText(b, "cipher_suite", c.CipherSuite.String())
+			b = appendID(b, "cipher_suite_id", uint16(c.CipherSuite))
+		} else {
+			name, id := c.Suite()
+			b = appendText(b, "cipher_suite", name)
+			b = appendText(b, "cipher_suite_id", id)
+		}
 	}
 	b = appendText(b, "key_exchange", c.KeyExchange)
 	b = appendText(b, "authentication", c.Authentication)
@@ -278,7 +284,11 @@ func appendOffer(b []byte, o *report.Offer) []byte {
 	}
 	b = append(appendKey(b, "offered"), '{')
 	b = appendCodes(b, "versions", o.Versions, iana.Version.IsGREASE)
-	b = appendCodes(b, "cipher_suites", o.CipherSuites, iana.CipherSuite.IsGREASE)
+	if len(o.SSLv2Kinds) == 0 {
+		b = appendCodes(b, "cipher_suites", o.CipherSuites, iana.CipherSuite.IsGREASE)
+	} else {
+		b = appendKinds(b, o)
+	}
 	b = appendCodes(b, "groups", o.Groups, iana.Group.IsGREASE)
 	b = appendCodes(b, "key_shares", o.KeyShares, iana.Group.IsGREASE)
 	b = appendCodes(b, "signature_algorithms", o.SignatureAlgorithms, nil)
@@ -303,6 +313,19 @@ func appendOffer(b []byte, o *report.Offer) []byte {
 		b = append(b, ']')
 	}
 	return append(b, '}')
+}
+
+// appendKinds writes what a hello of SSL 2.0 offers: its own kinds, and the
+// suites of later versions.
+func appendKinds(b []byte, o *report.Offer) []byte {
+	var names []string
+	for _, k := range o.SSLv2Kinds {
+		names = append(names, k.String())
+	}
+	for _, s := range o.CipherSuites {
+		names = append(names, s.String())
+	}
+	return appendStrings(b, "cipher_suites", names)
 }
 
 // code is a code point with a name.

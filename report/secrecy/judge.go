@@ -46,6 +46,8 @@ func Judge(h *parse.Handshake) Judgement {
 		}
 	case sh.Version().IsTLS13():
 		j.tls13(h)
+	case sh.Version() == iana.SSL20:
+		j.sslv2(h)
 	default:
 		j.tls12(h)
 	}
@@ -186,6 +188,29 @@ func (j *Judgement) tls12(h *parse.Handshake) {
 	}
 	if h.Ticket != nil && len(h.Ticket.Ticket) > 0 && j.Verdict == Yes {
 		j.Reasons.Add(TicketIssued)
+	}
+}
+
+// sslv2 judges SSL 2.0, which has no other key exchange than RSA.
+func (j *Judgement) sslv2(h *parse.Handshake) {
+	j.KeyExchange, j.Authentication = iana.KexRSA.String(), "RSA"
+	j.Verdict, j.PostQuantum = No, False
+	j.Reasons.Add(RSAKeyTransport)
+	if h.SSLv2 == nil {
+		return
+	}
+	j.Resumed = TriOf(h.SSLv2.SessionID)
+	if h.SSLv2.SessionID {
+		j.Resumption = "session_id"
+		j.Reasons.Add(ResumedNotForwardSecret)
+	}
+	if info, ok := h.SSLv2.Kind.Info(); ok && h.SSLv2.HasKind {
+		if info.NoEncryption {
+			j.Reasons.Add(NullEncryption)
+		}
+		if info.Export {
+			j.Reasons.Add(ExportGrade)
+		}
 	}
 }
 
