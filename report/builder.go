@@ -24,11 +24,12 @@ const (
 // A Builder makes rows of handshakes. Equal offers, certificates and names
 // are made once and shared. One goroutine uses it.
 type Builder struct {
-	offers map[string]*Offer
-	certs  map[[32]byte]*Certificate
-	names  map[string]string
-	key    []byte
-	finger *fingerprinter // nil: rows have no JA3, JA3S and JA4
+	offers   map[string]*Offer
+	certs    map[[32]byte]*Certificate
+	names    map[string]string
+	key      []byte
+	finger   *fingerprinter // nil: rows have no JA3, JA3S and JA4
+	sessions *Sessions      // nil: resumptions are not joined
 }
 
 // NewBuilder returns a Builder.
@@ -39,6 +40,9 @@ func NewBuilder() *Builder {
 // Fingerprint makes the Builder give rows JA3, JA3S and JA4, which cost about
 // as much as all the rest.
 func (b *Builder) Fingerprint() { b.finger = new(fingerprinter) }
+
+// Sessions makes the Builder name sessions so that s can join them.
+func (b *Builder) Sessions(s *Sessions) { b.sessions = s }
 
 // Connection makes the row of a handshake in c. It keeps nothing of h and c.
 func (b *Builder) Connection(h *parse.Handshake, c *stream.Conversation) *Connection {
@@ -79,6 +83,7 @@ func (b *Builder) Connection(h *parse.Handshake, c *stream.Conversation) *Connec
 	}
 	if k := h.ServerKeyExchange; k != nil && len(k.Public) > 0 {
 		r.EphemeralKey = keyID(k.Public)
+		r.CurveBits = k.ExplicitBits
 	}
 	if t := h.Ticket; t != nil && len(t.Ticket) > 0 {
 		r.TicketLifetime = int64(t.Lifetime)
@@ -86,6 +91,7 @@ func (b *Builder) Connection(h *parse.Handshake, c *stream.Conversation) *Connec
 	} else if h.ClientHello != nil && len(h.ClientHello.Ticket) > 0 {
 		r.TicketKey = ticketKey(h.ClientHello.Ticket)
 	}
+	b.sessionNames(r, h)
 	if b.finger != nil {
 		b.finger.fill(r, h)
 	}
@@ -126,6 +132,8 @@ func (b *Builder) serverHello(r *Connection, h *parse.Handshake) {
 		}
 	} else if !sh.Incomplete {
 		r.ExtendedMaster = secrecy.TriOf(sh.ExtendedMaster)
+		r.EncryptThenMAC = secrecy.TriOf(sh.EncryptThenMAC)
+		r.Renegotiation = secrecy.TriOf(sh.RenegotiationInfo)
 	}
 }
 

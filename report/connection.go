@@ -43,6 +43,7 @@ type Connection struct {
 	HasGroup       bool
 	DHBits         int    // size of the finite-field prime, bits
 	DHPrime        string // its name if it is a known one
+	CurveBits      int    // size of the field of a curve that is not named but spelled out, bits
 
 	PSKMode           string // "psk_ke", "psk_dhe_ke"
 	Resumed           secrecy.Tri
@@ -53,6 +54,8 @@ type Connection struct {
 	HasRetryGroup     bool        // it asked for one
 	ECH               secrecy.Tri // offered, real or GREASE
 	ExtendedMaster    secrecy.Tri // TLS <= 1.2: negotiated
+	EncryptThenMAC    secrecy.Tri // TLS <= 1.2: negotiated
+	Renegotiation     secrecy.Tri // TLS <= 1.2: secure renegotiation, RFC 5746, negotiated
 
 	ForwardSecrecy secrecy.Verdict
 	Reasons        secrecy.Reasons
@@ -68,6 +71,10 @@ type Connection struct {
 	EphemeralKey   KeyID  // of the server's public value, zero for none
 	TicketKey      string // hex of the ticket's first 16 bytes (RFC 5077 key name), "" for none
 	TicketLifetime int64  // seconds; -1 where no ticket was issued
+
+	session    sessionNames
+	Session    Session // that was resumed
+	HasSession bool    // the connection that made it was seen
 
 	JA3, JA3S, JA4 string
 

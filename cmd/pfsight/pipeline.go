@@ -39,7 +39,7 @@ func (a *app) read(ctx context.Context, o *options) error {
 	}
 	defer src.Close()
 
-	j := &joiner{rows: map[uint64]*report.Connection{}, report: report.NewReport(), cancel: stop}
+	j := &joiner{rows: map[uint64]*report.Connection{}, report: report.NewReport(), sessions: report.NewSessions(), cancel: stop}
 	if j.out = rowWriter(o, w); j.out != nil && o.follow {
 		j.flush = w.Flush // whoever reads the rows waits for them
 	}
@@ -47,6 +47,7 @@ func (a *app) read(ctx context.Context, o *options) error {
 	sinks := make([]capture.Sink, o.workers)
 	for i := range sinks {
 		b := report.NewBuilder()
+		b.Sessions(j.sessions)
 		if j.out != nil {
 			b.Fingerprint()
 		}
@@ -125,14 +126,15 @@ func filterOf(expr string) func(pcapfile.LinkType, []byte, int) (bool, error) {
 // A joiner makes whole rows: the one of an opening, and what was known when
 // its connection ended.
 type joiner struct {
-	mu     sync.Mutex
-	sofar  capture.Stats
-	flush  func() error
-	rows   map[uint64]*report.Connection // handed over, not ended
-	report *report.Report
-	out    render.Writer
-	err    error // of out; the first
-	cancel func()
+	mu       sync.Mutex
+	sofar    capture.Stats
+	flush    func() error
+	rows     map[uint64]*report.Connection // handed over, not ended
+	report   *report.Report
+	sessions *report.Sessions
+	out      render.Writer
+	err      error // of out; the first
+	cancel   func()
 }
 
 // A reader is the capture.Sink of one worker.
@@ -172,6 +174,7 @@ func (r *reader) Emit(sofar *capture.Stats) {
 	for i := range r.found {
 		if f := &r.found[i]; f.row != nil {
 			r.rows[f.row.ID] = f.row
+			r.sessions.Join(f.row)
 		} else {
 			r.closed(f.id, f.totals)
 		}

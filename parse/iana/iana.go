@@ -147,6 +147,12 @@ func LookupSuite(name string) (CipherSuite, bool) {
 // section 5.1.1 and RFC 8446 section 4.2.7.
 type Group uint16
 
+// Code points that say that a curve is spelled out, RFC 8422 section 5.1.1.
+const (
+	ExplicitPrimeCurve Group = 0xff01
+	ExplicitChar2Curve Group = 0xff02
+)
+
 // A NamedGroup is what is known of a group.
 type NamedGroup struct {
 	ID           Group

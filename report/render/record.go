@@ -42,14 +42,21 @@ var Fields = []Field{
 	{"group_id", "hex string", "its number", "as group"},
 	{"dh_bits", "number", "size of the finite-field prime, bits", "another key exchange, or not seen"},
 	{"dh_prime", "string", "name of the prime", "not a known one"},
+	{"curve_bits", "number", "size of the field of a curve that was spelled out and not named, bits", "a named group"},
 	{"psk_mode", "psk_ke, psk_dhe_ke", "TLS 1.3: how the PSK was used", "no PSK was answered"},
 	{"resumed", "boolean", "a session was continued", "it cannot be told"},
 	{"resumption", "ticket, session_id, psk", "by what", "not resumed, or it cannot be told"},
+	{"session_time", "RFC 3339, UTC", "time of the connection that made the session which this one resumes", "not resumed, TLS 1.3, or it was not seen"},
+	{"session_packet", "number", "packet that completed its ServerHello", "as session_time"},
+	{"session_source", "string", "its file or interface", "as session_time, or the same as source"},
+	{"session_forward_secrecy", "yes, no, unknown", "its verdict; a resumed session is conditional at best", "as session_time"},
 	{"early_data", "offered, sent, rejected", "TLS 1.3 early data; whether sent data were taken is encrypted", "not offered"},
 	{"hello_retry_request", "boolean", "the server asked for another ClientHello", "no ServerHello was seen"},
 	{"hello_retry_group", "string", "group that the HelloRetryRequest asked for", "none, or another reason for it"},
 	{"ech", "boolean", "the ClientHello has encrypted_client_hello, real or GREASE", "no ClientHello was seen"},
 	{"extended_master_secret", "boolean", "negotiated, RFC 7627", "TLS 1.3, or not seen"},
+	{"encrypt_then_mac", "boolean", "negotiated, RFC 7366", "as extended_master_secret"},
+	{"secure_renegotiation", "boolean", "renegotiation_info negotiated, RFC 5746", "as extended_master_secret"},
 	{"forward_secrecy", "yes, no, conditional, unknown", "the verdict", "never"},
 	{"reasons", "list", "why; see pfsight explain CODE", "none"},
 	{"post_quantum", "boolean", "the key exchange withstands a quantum computer", "it cannot be told"},
@@ -127,9 +134,21 @@ func (e *Encoder) Record(c *report.Connection) []byte {
 		b = appendInt(b, "dh_bits", int64(c.DHBits))
 	}
 	b = appendText(b, "dh_prime", c.DHPrime)
+	if c.CurveBits > 0 {
+		b = appendInt(b, "curve_bits", int64(c.CurveBits))
+	}
 	b = appendText(b, "psk_mode", c.PSKMode)
 	b = appendTri(b, "resumed", c.Resumed)
 	b = appendText(b, "resumption", c.Resumption)
+	if c.HasSession {
+		b = append(b, `,"session_time":"`...)
+		b = append(appendTime(b, c.Session.Time), '"')
+		b = appendInt(b, "session_packet", int64(c.Session.Packet))
+		if c.Session.Source != c.Source {
+			b = appendText(b, "session_source", c.Session.Source)
+		}
+		b = appendText(b, "session_forward_secrecy", c.Session.ForwardSecrecy.String())
+	}
 	b = appendText(b, "early_data", c.EarlyData)
 	b = appendTri(b, "hello_retry_request", c.HelloRetryRequest)
 	if c.HasRetryGroup {
@@ -137,6 +156,8 @@ func (e *Encoder) Record(c *report.Connection) []byte {
 	}
 	b = appendTri(b, "ech", c.ECH)
 	b = appendTri(b, "extended_master_secret", c.ExtendedMaster)
+	b = appendTri(b, "encrypt_then_mac", c.EncryptThenMAC)
+	b = appendTri(b, "secure_renegotiation", c.Renegotiation)
 	b = appendText(b, "forward_secrecy", c.ForwardSecrecy.String())
 	b = appendReasons(b, c.Reasons)
 	b = appendTri(b, "post_quantum", c.PostQuantum)

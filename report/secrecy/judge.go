@@ -228,6 +228,12 @@ func (j *Judgement) parameters(h *parse.Handshake, info *iana.Suite) {
 				j.PostQuantum = True
 			}
 		}
+		switch k.CurveType { // RFC 8422 section 5.1.1 keeps their code points
+		case 1:
+			j.Group, j.HasGroup = iana.ExplicitPrimeCurve, true
+		case 2:
+			j.Group, j.HasGroup = iana.ExplicitChar2Curve, true
+		}
 	case len(k.P) > 0:
 		j.DHBits = parse.BitLen(k.P)
 		prime, known := iana.LookupDHPrime(k.P)

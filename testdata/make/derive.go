@@ -30,7 +30,7 @@ type variant struct {
 // What cannot be known of a connection without one of its hellos.
 var (
 	fromServer = []string{"version", "version_id", "cipher_suite", "cipher_suite_id", "key_exchange", "authentication", "group", "group_id", "resumed",
-		"hello_retry_request", "extended_master_secret", "forward_secrecy", "reasons", "post_quantum", "certificate", "ephemeral_key_id", "alpn",
+		"hello_retry_request", "extended_master_secret", "encrypt_then_mac", "secure_renegotiation", "forward_secrecy", "reasons", "post_quantum", "certificate", "ephemeral_key_id", "alpn",
 		"ticket_key_id", "ticket_lifetime", "ja3s", "outcome"}
 	fromClient = []string{"server_name", "ech", "offered", "outcome", "ja3", "ja4"}
 )
@@ -66,7 +66,7 @@ func derive(dir string) {
 	expect(map[string]any{"forward_secrecy": "unknown", "cipher_suite": nil, "one_direction": nil, "outcome": []string{"established", "incomplete"}})
 	add("snaplen-90.pcap", snap(frames(segs, ipv4, ether(0x0800)), 90), append(fromServer, fromClient...)...)
 	expect(map[string]any{"forward_secrecy": "unknown", "cipher_suite": nil, "outcome": "incomplete", "alert": nil})
-	afterHello := []string{"group", "group_id", "certificate", "ephemeral_key_id", "ticket_key_id", "ticket_lifetime", "reasons", "post_quantum", "extended_master_secret", "ja3s"}
+	afterHello := []string{"group", "group_id", "certificate", "ephemeral_key_id", "ticket_key_id", "ticket_lifetime", "reasons", "post_quantum", "extended_master_secret", "encrypt_then_mac", "secure_renegotiation", "ja3s"}
 	add("snaplen-100.pcap", snap(frames(segs, ipv4, ether(0x0800)), 100), append(fromClient, afterHello...)...) // up to the suite
 	expect(map[string]any{"group": nil, "certificate": nil, "outcome": "incomplete", "alert": nil})
 	add("snaplen-160.pcap", snap(frames(segs, ipv4, ether(0x0800)), 160), append(fromClient, afterHello...)...) // the whole ServerHello
