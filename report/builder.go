@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"pfsight/capture/stream"
 	"pfsight/parse"
@@ -24,12 +25,12 @@ const (
 // A Builder makes rows of handshakes. Equal offers, certificates and names
 // are made once and shared. One goroutine uses it.
 type Builder struct {
-	offers   map[string]*Offer
-	certs    map[[32]byte]*Certificate
-	names    map[string]string
-	key      []byte
-	finger   *fingerprinter // nil: rows have no JA3, JA3S and JA4
-	sessions *Sessions      // nil: resumptions are not joined
+	offers  map[string]*Offer
+	certs   map[[32]byte]*Certificate
+	names   map[string]string
+	key     []byte
+	finger  *fingerprinter // nil: rows have no JA3, JA3S and JA4
+	history *History       // nil: rows are not joined to those before them
 }
 
 // NewBuilder returns a Builder.
@@ -41,8 +42,8 @@ func NewBuilder() *Builder {
 // as much as all the rest.
 func (b *Builder) Fingerprint() { b.finger = new(fingerprinter) }
 
-// Sessions makes the Builder name sessions so that s can join them.
-func (b *Builder) Sessions(s *Sessions) { b.sessions = s }
+// For makes the Builder note what h needs to join its rows.
+func (b *Builder) For(h *History) { b.history = h }
 
 // Connection makes the row of a handshake in c. It keeps nothing of h and c.
 func (b *Builder) Connection(h *parse.Handshake, c *stream.Conversation) *Connection {
@@ -54,6 +55,9 @@ func (b *Builder) Connection(h *parse.Handshake, c *stream.Conversation) *Connec
 		DHBits: j.DHBits, DHPrime: j.DHPrime, PSKMode: j.PSKMode, Resumed: j.Resumed, Resumption: j.Resumption,
 		EarlyData: j.EarlyData, ForwardSecrecy: j.Verdict, Reasons: j.Reasons, PostQuantum: j.PostQuantum,
 		TicketLifetime: -1, Upgrade: h.Upgrade, UpgradeChain: h.UpgradeChain, Target: h.Target,
+	}
+	if h.Carrier != "" {
+		r.Encapsulation = append(slices.Clip(r.Encapsulation), h.Carrier)
 	}
 	client, server := &c.Half[stream.ToServer], &c.Half[stream.ToClient]
 	if h.Swapped {

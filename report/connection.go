@@ -73,6 +73,7 @@ type Connection struct {
 	TicketLifetime int64  // seconds; -1 where no ticket was issued
 
 	session    sessionNames
+	random     uint64  // the last bytes of the ServerHello's random
 	Session    Session // that was resumed
 	HasSession bool    // the connection that made it was seen
 

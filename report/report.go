@@ -13,11 +13,10 @@ import (
 // Limits of what a Report keeps apart. What is beyond them is counted, but
 // not by name.
 const (
-	maxServers   = 1 << 16 // distinct servers (address, port and name)
-	maxClients   = 1 << 10 // distinct clients counted of one server
-	maxKeys      = 1 << 17 // ephemeral values remembered
-	maxTicketKey = 1 << 14
-	maxExposed   = 1 << 14 // server keys with connections that are not forward secret
+	maxServers = 1 << 16 // distinct servers (address, port and name)
+	maxClients = 1 << 10 // distinct clients counted of one server
+	maxKeys    = 1 << 17 // ephemeral values remembered
+	maxExposed = 1 << 14 // server keys with connections that are not forward secret
 )
 
 // A Report sums connections up. The zero value is not ready; see NewReport.
@@ -57,6 +56,7 @@ type server struct {
 type reuse struct {
 	n           uint64
 	first, last int64
+	random      uint64 // of the last hello with it
 }
 
 type exposure struct {
@@ -176,8 +176,12 @@ func (r *Report) addServer(c *Connection) {
 
 func (r *Report) addKeys(c *Connection) {
 	end := max(c.Time, c.Totals.Last)
-	if c.EphemeralKey != (KeyID{}) {
-		if see(r.keys, c.EphemeralKey, c.Time, end, maxKeys) == nil {
+	// The same handshake seen on both sides of a translator of addresses is no
+	// second use of its key.
+	if u := r.keys[c.EphemeralKey]; c.EphemeralKey != (KeyID{}) && (u == nil || u.random == 0 || u.random != c.random) {
+		if u := see(r.keys, c.EphemeralKey, c.Time, end, maxKeys); u != nil {
+			u.random = c.random
+		} else {
 			r.s.KeysLost++
 		}
 	}
