@@ -20,6 +20,9 @@ const (
 	// maxSilent is how many datagrams of a half may go by without a hello on
 	// either.
 	maxSilent = 48
+	// maxData is how many protected records stand for a Finished that was not
+	// seen. The first application data may overtake it, and the ticket before it.
+	maxData = 8
 	// minFinished is the length of a protected record from which on the client
 	// has more to say in epoch 2 than an alert or an ACK of a record or two: the
 	// message header, 32 bytes, the content type, and the shortest tag.
@@ -94,8 +97,11 @@ func askProtectedRecord(n *stream.Note, r record, length int) {
 			return // early data, an ACK, or an alert, which ends it for the other side to show
 		}
 	}
-	if r.typ == RecordAlert {
+	switch {
+	case r.typ == RecordAlert:
 		n.State |= askOver
+	case r.typ == RecordApplicationData && n.Aux < maxData:
+		return
 	}
 	n.State |= askProtected
 }
