@@ -28,7 +28,10 @@ type frame struct {
 // others are passed over, for nothing in them is wanted. ok is false at the
 // end of b and, with bad not empty, where a frame is malformed or may not be
 // in an Initial.
-func nextFrame(b []byte, at int) (f frame, next int, bad string, ok bool) {
+func nextFrame(b []byte, at int, d *dialect) (f frame, next int, bad string, ok bool) {
+	if d.google {
+		return nextGoogleFrame(b, at)
+	}
 	for at < len(b) {
 		typ, n, ok := varint(b, at)
 		if !ok {
@@ -43,19 +46,7 @@ func nextFrame(b []byte, at int) (f frame, next int, bad string, ok bool) {
 				return f, at, "ACK is malformed", false
 			}
 		case frameCrypto:
-			var length uint64
-			if f.off, n, ok = varint(b, n); ok {
-				length, n, ok = varint(b, n)
-			}
-			if !ok {
-				return f, at, "CRYPTO is malformed", false
-			}
-			f.data = b[n:]
-			if length > uint64(len(f.data)) {
-				return f, len(b), "CRYPTO is cut", true
-			}
-			f.data = f.data[:length]
-			return f, n + int(length), "", true
+			return cryptoAt(b, n)
 		case frameClose:
 			var length uint64
 			if f.code, n, ok = varint(b, n); ok {
@@ -72,6 +63,25 @@ func nextFrame(b []byte, at int) (f frame, next int, bad string, ok bool) {
 		}
 	}
 	return f, at, "", false
+}
+
+// cryptoAt reads what stands behind the type of a CRYPTO frame, RFC 9000
+// section 19.6.
+func cryptoAt(b []byte, at int) (f frame, next int, bad string, ok bool) {
+	f.typ = frameCrypto
+	var length uint64
+	if f.off, at, ok = varint(b, at); ok {
+		length, at, ok = varint(b, at)
+	}
+	if !ok {
+		return f, at, "CRYPTO is malformed", false
+	}
+	f.data = b[at:]
+	if length > uint64(len(f.data)) {
+		return f, len(b), "CRYPTO is cut", true
+	}
+	f.data = f.data[:length]
+	return f, at + int(length), "", true
 }
 
 // skipACK passes over what stands behind the type of an ACK frame, RFC 9000
@@ -104,10 +114,10 @@ func skipACK(b []byte, at int, ecn bool) (next int, ok bool) {
 
 // plausible reports whether frames that could not be authenticated may be
 // those of an Initial that this role sent.
-func plausible(b []byte, role stream.Dir) bool {
+func plausible(b []byte, role stream.Dir, d *dialect) bool {
 	any := false
 	for at := 0; ; {
-		f, next, bad, ok := nextFrame(b, at)
+		f, next, bad, ok := nextFrame(b, at, d)
 		if !ok {
 			return any && bad != badFrame
 		}

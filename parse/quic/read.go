@@ -278,7 +278,7 @@ func (r *Reader) try(k *pair, role stream.Dir, b []byte, p *packet) (frames []by
 	}
 	r.trials++
 	frames, whole := r.opener.open(k.of(role), b, p)
-	if len(frames) > 0 && (whole || p.cut && plausible(frames, role)) {
+	if len(frames) > 0 && (whole || p.cut && plausible(frames, role, k.version.dialect())) {
 		return frames, true
 	}
 	r.missed++
@@ -453,7 +453,7 @@ func (r *Reader) take(c *stream.Conversation, x *initial, role stream.Dir, p *pa
 	s := &r.crypto[role]
 	s.datagram(m)
 	for at := 0; ; {
-		f, next, bad, ok := nextFrame(frames, at)
+		f, next, bad, ok := nextFrame(frames, at, v.dialect())
 		if bad != "" && !p.cut {
 			r.problem(role, x.from, bad)
 		}

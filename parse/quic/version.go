@@ -22,8 +22,9 @@ const (
 
 // A dialect is what a version does its own way with Initial packets.
 type dialect struct {
-	salt *[20]byte
-	v2   bool // packet types and labels of RFC 9369
+	salt   *[20]byte
+	v2     bool // packet types and labels of RFC 9369
+	google bool // frames of Google's own
 }
 
 // Salts of the Initial secret: RFC 9001 section 5.2, RFC 9369 section 3.3.1,
@@ -38,44 +39,44 @@ var (
 	salt2       = [20]byte{0x0d, 0xed, 0xe3, 0xde, 0xf7, 0x00, 0xa6, 0xdb, 0x81, 0x93, 0x81, 0xbe, 0x6e, 0x26, 0x9d, 0xcb, 0xf9, 0xbd, 0x2e, 0xd9}
 	saltT050    = [20]byte{0x7f, 0xf5, 0x79, 0xe5, 0xac, 0xd0, 0x72, 0x91, 0x55, 0x80, 0x30, 0x4c, 0x43, 0xa2, 0x36, 0x7c, 0x60, 0x48, 0x83, 0x10}
 	saltT051    = [20]byte{0x7a, 0x4e, 0xde, 0xf4, 0xe7, 0xcc, 0xee, 0x5f, 0xa4, 0x50, 0x6c, 0x19, 0x12, 0x4f, 0xc8, 0xcc, 0xda, 0x6e, 0x03, 0x3d}
-	dialects1   = dialect{salt: &salt1}
-	dialects2   = dialect{salt: &salt2, v2: true}
-	dialects2D  = dialect{salt: &salt2Draft, v2: true}
-	dialects22  = dialect{salt: &salt22}
-	dialects23  = dialect{salt: &salt23}
-	dialects29  = dialect{salt: &salt29}
-	dialectT050 = dialect{salt: &saltT050}
-	dialectT051 = dialect{salt: &saltT051}
+	dialect1    = dialect{salt: &salt1}
+	dialect2    = dialect{salt: &salt2, v2: true}
+	dialect2D   = dialect{salt: &salt2Draft, v2: true}
+	dialect22   = dialect{salt: &salt22}
+	dialect23   = dialect{salt: &salt23}
+	dialect29   = dialect{salt: &salt29}
+	dialectT050 = dialect{salt: &saltT050, google: true}
+	dialectT051 = dialect{salt: &saltT051, google: true}
 )
 
 // dialect returns nil for a version that is not known.
 func (v Version) dialect() *dialect {
 	switch {
 	case v == Version1:
-		return &dialects1
+		return &dialect1
 	case v == Version2:
-		return &dialects2
+		return &dialect2
 	case v >= draft+22 && v <= draft+34:
 		switch n := v - draft; {
 		case n >= 33:
-			return &dialects1
+			return &dialect1
 		case n >= 29:
-			return &dialects29
+			return &dialect29
 		case n >= 23:
-			return &dialects23
+			return &dialect23
 		}
-		return &dialects22
+		return &dialect22
 	case v&^0xff == facebookMvfst:
 		switch v & 0xff {
 		case 0x01:
-			return &dialects22
+			return &dialect22
 		case 0x02, 0x0e, 0x10, 0x11, 0x13:
-			return &dialects23
+			return &dialect23
 		case 0x03:
-			return &dialects1
+			return &dialect1
 		}
 	case v == version2Draft:
-		return &dialects2D
+		return &dialect2D
 	case v == googleT050:
 		return &dialectT050
 	case v == googleT051:
