@@ -48,6 +48,8 @@ type Handshake struct {
 	UpgradeChain []string
 	Target       string
 
+	// QUICVersion names the version of QUIC, such as "v1"; "" without QUIC.
+	QUICVersion string
 	// Carrier names what the handshake's packets were wrapped in below its own
 	// protocol, such as "capwap"; "" for nothing.
 	Carrier string

@@ -4,6 +4,7 @@ import (
 	"pfsight/capture/stream"
 	"pfsight/parse/dtls"
 	"pfsight/parse/iana"
+	"pfsight/parse/quic"
 	"pfsight/parse/starttls"
 )
 
@@ -43,6 +44,7 @@ type Parser struct {
 	cke    ClientKeyExchange
 	ticket NewSessionTicket
 	dtls   dtls.Reader
+	quic   quic.Reader
 	v2     SSLv2
 	join   []byte         // messages that span records
 	bare   [2]stream.Half // by stream.Dir: TLS records without what carried them

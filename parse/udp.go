@@ -3,6 +3,7 @@ package parse
 import (
 	"pfsight/capture/stream"
 	"pfsight/parse/dtls"
+	"pfsight/parse/quic"
 )
 
 // A carrier is a way in which a handshake is carried over UDP.
@@ -11,6 +12,7 @@ type carrier uint8
 const (
 	noCarrier carrier = iota
 	byDTLS
+	byQUIC
 )
 
 // SignUDP is the stream.Signer of what is followed over UDP.
@@ -23,6 +25,9 @@ func signUDP(b []byte) (stream.Sign, carrier) {
 	best, by := stream.NoSign, noCarrier
 	if s := dtls.Sign(b); s > best {
 		best, by = s, byDTLS
+	}
+	if s := quic.Sign(b); s > best {
+		best, by = s, byQUIC
 	}
 	return best, by
 }
@@ -48,6 +53,8 @@ func askUDP(c *stream.Conversation, d stream.Dir) stream.Verdict {
 	switch carrierOf(c) {
 	case byDTLS:
 		return dtls.Ask(c, d)
+	case byQUIC:
+		return quic.Ask(c, d)
 	}
 	return stream.Refuse
 }
@@ -56,6 +63,8 @@ func (p *Parser) overUDP(c *stream.Conversation) *Handshake {
 	switch carrierOf(c) {
 	case byDTLS:
 		return p.overDTLS(c)
+	case byQUIC:
+		return p.overQUIC(c)
 	}
 	return nil
 }

@@ -54,7 +54,7 @@ func (b *Builder) Connection(h *parse.Handshake, c *stream.Conversation) *Connec
 		KeyExchange: j.KeyExchange, Authentication: j.Authentication, Group: j.Group, HasGroup: j.HasGroup,
 		DHBits: j.DHBits, DHPrime: j.DHPrime, PSKMode: j.PSKMode, Resumed: j.Resumed, Resumption: j.Resumption,
 		EarlyData: j.EarlyData, ForwardSecrecy: j.Verdict, Reasons: j.Reasons, PostQuantum: j.PostQuantum,
-		TicketLifetime: -1, Upgrade: h.Upgrade, UpgradeChain: h.UpgradeChain, Target: h.Target,
+		TicketLifetime: -1, Upgrade: h.Upgrade, UpgradeChain: h.UpgradeChain, Target: h.Target, QUICVersion: h.QUICVersion,
 	}
 	if h.Carrier != "" {
 		r.Encapsulation = append(slices.Clip(r.Encapsulation), h.Carrier)

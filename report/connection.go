@@ -15,13 +15,14 @@ import (
 // means. The names of the record's fields, and what an absent one means, are
 // documented at Fields in package render. The zero of a field is "not seen".
 type Connection struct {
-	ID       uint64
-	Time     int64 // of the first packet, nanoseconds since 1970 UTC
-	Client   netip.AddrPort
-	Server   netip.AddrPort
-	UDP      bool
-	Protocol parse.Protocol
-	Upgrade  string // the protocol that was upgraded, such as "smtp"; "" for none
+	ID          uint64
+	Time        int64 // of the first packet, nanoseconds since 1970 UTC
+	Client      netip.AddrPort
+	Server      netip.AddrPort
+	UDP         bool
+	Protocol    parse.Protocol
+	QUICVersion string // "" without QUIC
+	Upgrade     string // the protocol that was upgraded, such as "smtp"; "" for none
 
 	UpgradeChain []string // all that was spoken before TLS, outermost first; nil where that is Upgrade alone
 	Target       string   // where a proxy was told to connect, host:port; may hold any byte

@@ -25,6 +25,7 @@ var Fields = []Field{
 	{"server_port", "number", "its port", "never"},
 	{"transport", "tcp, udp", "what carried the handshake", "never"},
 	{"protocol", "tls, dtls, quic", "how it was carried", "never"},
+	{"quic_version", "string", "version of QUIC", "another protocol"},
 	{"upgrade", "string", "the protocol that was upgraded to TLS", "TLS came first"},
 	{"upgrade_chain", "list", "all that was spoken before TLS, outermost first", "one protocol or none"},
 	{"target", "string", "host:port to which a proxy was told to connect", "no proxy, or not told"},
@@ -105,6 +106,7 @@ func (e *Encoder) Record(c *report.Connection) []byte {
 	}
 	b = appendText(b, "transport", transport)
 	b = appendText(b, "protocol", c.Protocol.String())
+	b = appendText(b, "quic_version", c.QUICVersion)
 	b = appendText(b, "upgrade", c.Upgrade)
 	b = appendStrings(b, "upgrade_chain", c.UpgradeChain)
 	b = appendText(b, "target", c.Target)
