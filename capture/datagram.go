@@ -61,6 +61,7 @@ func (t *tracker) onUDP(s *segment, ref uint32, f *flow) {
 	}
 	h.Data = append(h.Data, s.payload...)
 	mark(h, from, end, s)
+	t.rate(f.opening, o)
 	if len(h.Data) < h.Want {
 		return
 	}

@@ -9,12 +9,12 @@ import (
 
 // The tracker's memory is divided among its tables. What their limits cost is
 // counted under the Reason named with each. With DefaultMemory they are 2^20
-// half-open connections, 2^20 connections and 64 MiB of open handshakes.
+// half-open connections, 2^20 connections and 16 MiB of open handshakes.
 const (
 	liteShare   = 32      // one in so many bytes is for half-open connections (SYNEvict)
 	liteCost    = 32      // bytes of one
 	flowCost    = 1024    // bytes of a connection that is followed, its row included (FlowEvict)
-	heldShare   = 16      // one in so many bytes is for handshakes that are not complete (FlowEvict)
+	heldShare   = 64      // one in so many bytes is for handshakes that are not complete (FlowEvict)
 	openingCost = 1 << 10 // bytes of an open handshake besides its buffers, about
 	leastTable  = 1 << 10 // entries that a table may have in any case
 )
@@ -38,6 +38,7 @@ type tracker struct {
 	flows    slab[flow]
 	lites    slab[lite]
 	opens    []*opening // by reference - 1; nil: not in use
+	silence  []int64    // of opens, see rate: apart, so that eviction touches few cache lines
 	free     []uint32   // references of opens
 	spare    []*opening // to be used again
 	pool     pool
@@ -381,7 +382,9 @@ func (t *tracker) feed(s *segment, ref uint32, f *flow) {
 	}
 	if t.finished(f, o) {
 		t.deliver(f)
+		return
 	}
+	t.rate(f.opening, o)
 }
 
 // finished reports whether nothing more can come in either direction.
@@ -410,6 +413,7 @@ func (t *tracker) newOpening() (uint32, *opening) {
 		t.free = t.free[:k-1]
 	} else {
 		t.opens = append(t.opens, nil)
+		t.silence = append(t.silence, 0)
 		ref = uint32(len(t.opens))
 	}
 	var o *opening
