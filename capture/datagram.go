@@ -40,8 +40,8 @@ func (t *tracker) onUDP(s *segment, ref uint32, f *flow) {
 	d := dirOf(f, s.fromB)
 	hs, h := &o.half[d], &o.conv.Half[d]
 	h.Packets++
-	if len(s.payload) == 0 || hs.stop || h.Done {
-		return
+	if len(s.payload) == 0 || hs.stop || h.Done || t.opt.SignUDP(s.payload) == stream.NoSign {
+		return // other protocols share the ports: STUN, SRTP
 	}
 	end := len(h.Data) + len(s.payload)
 	if end > maxPrefix || len(h.Marks) >= stream.MaxMarks {

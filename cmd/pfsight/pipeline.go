@@ -39,7 +39,7 @@ func (a *app) read(ctx context.Context, o *options) error {
 	}
 	defer src.Close()
 
-	j := &joiner{rows: map[uint64]*report.Connection{}, report: report.NewReport(), cancel: stop}
+	j := &joiner{rows: map[uint64]*report.Connection{}, report: report.NewReport(), history: report.NewHistory(), cancel: stop}
 	if j.out = rowWriter(o, w); j.out != nil && o.follow {
 		j.flush = w.Flush // whoever reads the rows waits for them
 	}
@@ -47,13 +47,14 @@ func (a *app) read(ctx context.Context, o *options) error {
 	sinks := make([]capture.Sink, o.workers)
 	for i := range sinks {
 		b := report.NewBuilder()
+		b.For(j.history)
 		if j.out != nil {
 			b.Fingerprint()
 		}
 		sinks[i] = &reader{joiner: j, builder: b}
 	}
 	p := startProgress(a, o, src)
-	opt := capture.Options{Ask: parse.Ask, Sign: parse.Sign, MaxPackets: o.count, Memory: o.memory}
+	opt := capture.Options{Ask: parse.Ask, Sign: parse.Sign, SignUDP: parse.SignUDP, MaxPackets: o.count, Memory: o.memory}
 	if o.filter != "" {
 		opt.Filter = filterOf(o.filter)
 	}
@@ -125,14 +126,15 @@ func filterOf(expr string) func(pcapfile.LinkType, []byte, int) (bool, error) {
 // A joiner makes whole rows: the one of an opening, and what was known when
 // its connection ended.
 type joiner struct {
-	mu     sync.Mutex
-	sofar  capture.Stats
-	flush  func() error
-	rows   map[uint64]*report.Connection // handed over, not ended
-	report *report.Report
-	out    render.Writer
-	err    error // of out; the first
-	cancel func()
+	mu      sync.Mutex
+	sofar   capture.Stats
+	flush   func() error
+	rows    map[uint64]*report.Connection // handed over, not ended
+	report  *report.Report
+	history *report.History
+	out     render.Writer
+	err     error // of out; the first
+	cancel  func()
 }
 
 // A reader is the capture.Sink of one worker.
@@ -172,6 +174,7 @@ func (r *reader) Emit(sofar *capture.Stats) {
 	for i := range r.found {
 		if f := &r.found[i]; f.row != nil {
 			r.rows[f.row.ID] = f.row
+			r.history.Join(f.row)
 		} else {
 			r.closed(f.id, f.totals)
 		}
