@@ -299,6 +299,9 @@ func TestEveryCaptureIsHeld(t *testing.T) {
 	}
 	files, _ := filepath.Glob(captures + "/*.pcap")
 	for _, f := range files {
+		if strings.HasPrefix(filepath.Base(f), "quic-") {
+			continue // parse/quic reads them
+		}
 		if _, ok := verdicts[strings.TrimSuffix(filepath.Base(f), ".pcap")]; !ok && !bytes.Contains(b, []byte(`"`+filepath.Base(f)+`"`)) {
 			t.Errorf("%s has no verdict and is no variant", f)
 		}

@@ -64,8 +64,7 @@ func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 	}
 	c.Half[stream.ToClient].Note.Aux = 1
 	var r Reader
-	o := r.Read(c)
-	if o != nil && (o.Close.Seen || hello(&o.Hello[stream.ToServer], msgClientHello) && hello(&o.Hello[stream.ToClient], msgServerHello)) {
+	if o := r.Read(c); o != nil && (o.Close.Seen || o.complete()) {
 		return stream.Enough
 	}
 	return stream.More

@@ -137,19 +137,30 @@ const (
 const retryRandom = "\xCF\x21\xAD\x74\xE5\x9A\x61\x11\xBE\x1D\x8C\x02\x1E\x65\xB8\x91" +
 	"\xC2\xA2\x11\x16\x7A\xBB\x8C\x5E\x07\x9E\x09\xE2\xC8\xA8\x33\x9C"
 
-// hello reports whether the stream has, whole, a message of this type that is
-// no HelloRetryRequest.
-func hello(h *stream.Half, typ byte) bool {
+// messages counts what is whole in a stream: messages of this type, and those
+// of them that are HelloRetryRequests.
+func messages(h *stream.Half, typ byte) (n, retries int) {
 	b := h.Data[:h.Contiguous()]
 	for len(b) >= 4 {
-		n := 4 + (int(b[1])<<16 | int(b[2])<<8 | int(b[3]))
-		if n > len(b) {
-			return false
+		size := 4 + (int(b[1])<<16 | int(b[2])<<8 | int(b[3]))
+		if size > len(b) {
+			break
 		}
-		if b[0] == typ && !(n >= 38 && string(b[6:38]) == retryRandom) {
-			return true
+		if b[0] == typ {
+			n++
+			if size >= 38 && string(b[6:38]) == retryRandom {
+				retries++
+			}
 		}
-		b = b[n:]
+		b = b[size:]
 	}
-	return false
+	return n, retries
+}
+
+// complete reports whether both hellos are there, and the second ClientHello
+// where a HelloRetryRequest asked for it.
+func (o *Opening) complete() bool {
+	client, _ := messages(&o.Hello[stream.ToServer], msgClientHello)
+	server, retries := messages(&o.Hello[stream.ToClient], msgServerHello)
+	return server > retries && client > retries
 }

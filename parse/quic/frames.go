@@ -33,13 +33,17 @@ func nextFrame(b []byte, at int, d *dialect) (f frame, next int, bad string, ok 
 		return nextGoogleFrame(b, at)
 	}
 	for at < len(b) {
+		if b[at] == framePadding {
+			at++
+			continue
+		}
 		typ, n, ok := varint(b, at)
 		if !ok {
 			return f, at, "frame type is cut", false
 		}
 		f.typ = typ
 		switch typ {
-		case framePadding, framePing:
+		case framePadding, framePing: // PADDING in more bytes than it needs
 			at = n
 		case frameACK, frameACKECN:
 			if at, ok = skipACK(b, n, typ == frameACKECN); !ok {

@@ -19,7 +19,8 @@ const minShort = 21
 // Retry, and for an Initial to an endpoint without a connection ID, which a
 // client's first never has; MaybeSign for other packets of a known version
 // and for what may be a 1-RTT packet, which has nothing to be known by but
-// one bit. It does not decrypt.
+// one bit, and not even that if the peer said that it need not be there (RFC
+// 9287): that is NoSign. It does not decrypt.
 func Sign(b []byte) stream.Sign {
 	if len(b) < 7 {
 		return stream.NoSign
@@ -70,12 +71,15 @@ func signKnown(b []byte) stream.Sign {
 		}
 		return stream.ClientSign
 	case kindRetry:
-		if fixed && len(p.token) > 16 && len(b) < minDatagram {
+		switch {
+		case len(p.token) <= 16 || len(b) >= minDatagram:
+			return stream.NoSign
+		case fixed:
 			return stream.ServerSign
 		}
-		return stream.NoSign
+		return stream.MaybeSign
 	}
-	if !fixed || p.length < minProtected {
+	if p.length < minProtected {
 		return stream.NoSign
 	}
 	return stream.MaybeSign

@@ -36,7 +36,7 @@ func TestVectors(t *testing.T) {
 				if !bytes.Equal(o.Hello[d].Data, want) || len(o.Hello[d].Gaps) != 0 {
 					t.Errorf("hello of %d: %x, want %x", d, o.Hello[d].Data, want)
 				}
-				if !hello(&o.Hello[d], byte(1+d)) {
+				if n, _ := messages(&o.Hello[d], byte(1+d)); n != 1 {
 					t.Errorf("hello of %d is not whole", d)
 				}
 			}
