@@ -62,6 +62,8 @@ type truth struct {
 	ClientPort int    `json:"client_port"`
 	Upgrade    string // the protocol that was spoken last before TLS
 	Target     string // where a proxy was told to connect, host:port
+	AlertFrom  string `json:"alert_from"`
+	QUIC       string `json:"quic_version"`
 }
 
 // alerts are the numbers of RFC 8446 section 6 and RFC 7507 that the captures show.
@@ -85,6 +87,12 @@ func (want truth) compare(t *testing.T, got record) {
 	}
 	if want.SuiteID != "" {
 		is("cipher_suite_id", want.SuiteID)
+	}
+	if want.AlertFrom != "" {
+		is("alert_from", want.AlertFrom)
+	}
+	if want.QUIC != "" {
+		is("quic_version", want.QUIC)
 	}
 	if want.PSKMode != "" {
 		is("psk_mode", want.PSKMode)
@@ -142,7 +150,7 @@ func want2stack(r record) string { return "the stack of " + r["source"].(string)
 
 // verdicts is what the definition of forward secrecy says of each capture, one
 // entry for each connection: the verdict and the reason that decides it.
-var verdicts = merged(stackVerdicts, map[string][]string{
+var verdicts = merged(stackVerdicts, datagramVerdicts, map[string][]string{
 	"rsa": {"no rsa_key_transport"}, "dhe-2048": {"yes ephemeral_key_exchange"}, "dhe-1024": {"yes ephemeral_key_exchange weak_dh"},
 	"ecdhe-p256": {"yes ephemeral_key_exchange ticket_issued"}, "ecdhe-p384": {"yes ephemeral_key_exchange"}, "ecdhe-p521": {"yes ephemeral_key_exchange"},
 	"ecdhe-x25519": {"yes ephemeral_key_exchange"}, "ecdhe-x448": {"yes ephemeral_key_exchange"},
