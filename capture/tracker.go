@@ -52,8 +52,9 @@ type tracker struct {
 	source   string // of the packet in hand
 	swept    int64  // capture time of the last step of the sweep
 	step     int
-	hand     uint32 // where eviction looks next
-	touch    uint32 // keeps the early loads of slots alive
+	hand     uint32          // where eviction looks next
+	touch    uint32          // keeps the early loads of slots alive
+	datagram stream.Datagram // the one shown to opt.Split last
 }
 
 func newTracker(opt *Options, drops *Counters) *tracker {
@@ -71,8 +72,11 @@ func newTracker(opt *Options, drops *Counters) *tracker {
 	return t
 }
 
-// segment takes one TCP segment.
+// segment takes one TCP segment or datagram.
 func (t *tracker) segment(s *segment) {
+	if s.key.proto != protoTCP && !t.split(s) {
+		return
+	}
 	if d := s.time - t.swept; d >= sweepEvery || d <= -sweepEvery {
 		t.sweep(s.time)
 	}
@@ -92,7 +96,7 @@ func (t *tracker) segment(s *segment) {
 				return
 			}
 		} else if f := t.flows.get(sl.ref); f.key == s.key {
-			if f.key.proto == protoUDP {
+			if f.key.proto != protoTCP {
 				t.onUDP(s, sl.ref, f)
 			} else {
 				t.onFlow(s, sl.ref, f)
@@ -105,7 +109,7 @@ func (t *tracker) segment(s *segment) {
 
 // onNew takes a segment of a connection that is not followed.
 func (t *tracker) onNew(s *segment) {
-	if s.key.proto == protoUDP {
+	if s.key.proto != protoTCP {
 		t.newUDP(s)
 		return
 	}
@@ -264,8 +268,11 @@ func (t *tracker) newFlow(s *segment, tag uint32) (uint32, *flow) {
 	o.flow = ref
 	c := &o.conv
 	c.ID = f.id
-	if s.key.proto == protoUDP {
+	switch s.key.protocol() {
+	case protoUDP:
 		c.Transport = stream.UDP
+	case protoEAPOL:
+		c.Transport = stream.EAPOL
 	}
 	c.Source = t.source
 	c.Encapsulation = t.names(s.encap)
@@ -277,6 +284,9 @@ func (t *tracker) newFlow(s *segment, tag uint32) (uint32, *flow) {
 }
 
 func (t *tracker) setEndpoints(o *opening, f *flow) {
+	if f.key.protocol() == protoEAPOL {
+		return // onUDP does
+	}
 	o.conv.Client = f.key.endpoint(f.client)
 	o.conv.Server = f.key.endpoint(f.client ^ 1)
 }
