@@ -20,7 +20,20 @@ var styleText string
 // pageTemplate is fed with view, of which every string from the wire has been
 // quoted: html/template keeps markup out, and Quote what a browser would
 // obey besides, such as a change of direction.
-var pageTemplate = template.Must(template.New("page").Parse(pageText))
+var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"parts": parts}).Parse(pageText))
+
+// parts cuts a name where a line may break.
+func parts(s string) []string {
+	var out []string
+	from := 0
+	for i := range len(s) - 1 {
+		switch s[i] {
+		case '_', '.', ':', ',', '@':
+			out, from = append(out, s[from:i+1]), i+1
+		}
+	}
+	return append(out, s[from:])
+}
 
 // StyleSource is the Content-Security-Policy source of the style that pages
 // carry inside.
