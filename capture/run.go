@@ -19,7 +19,7 @@ import (
 // the connections, emitting) and do beside each other what has none (reading
 // the file, decoding headers, parsing handshakes). A block of packets stays
 // with one worker from end to end, so its bytes stay in that core's cache.
-func Run(ctx context.Context, src *pcapfile.Source, opt Options, sinks ...Sink) (Stats, error) {
+func Run(ctx context.Context, src Source, opt Options, sinks ...Sink) (Stats, error) {
 	r := &run{ctx: ctx, src: src, opt: &opt, seed: rand.Uint64()}
 	for _, t := range []*turn{&r.walking, &r.tracking, &r.emitting} {
 		t.cond = sync.NewCond(&t.mu)
@@ -32,7 +32,7 @@ func Run(ctx context.Context, src *pcapfile.Source, opt Options, sinks ...Sink) 
 	workers := make([]*worker, len(sinks))
 	var wg sync.WaitGroup
 	for i, s := range sinks {
-		w := &worker{run: r, sink: s}
+		w := &worker{run: r, sink: s, block: src.Block()}
 		w.decoder = decoder{drops: &w.stats.Drops, seed: r.seed}
 		workers[i] = w
 		if i > 0 {
@@ -53,9 +53,6 @@ func Run(ctx context.Context, src *pcapfile.Source, opt Options, sinks ...Sink) 
 	r.whole.frags.end(&r.stats.Drops)
 	w.drops = r.stats.Drops
 	st := *r.sofar(w)
-	for _, i := range src.Inputs() {
-		st.Drops[KernelDrops] += i.Drops
-	}
 	st.Tables = r.tracker.peak
 	return st, r.err
 }
@@ -63,7 +60,7 @@ func Run(ctx context.Context, src *pcapfile.Source, opt Options, sinks ...Sink) 
 // A run is what the workers of a Run share.
 type run struct {
 	ctx  context.Context
-	src  *pcapfile.Source
+	src  Source
 	opt  *Options
 	seed uint64
 
@@ -93,6 +90,7 @@ func (r *run) sofar(w *worker) *Stats {
 	for i, n := range w.drops {
 		r.shown.Drops[i] += n
 	}
+	r.shown.Drops[KernelDrops] += r.src.Lost()
 	return &r.shown
 }
 
@@ -101,7 +99,9 @@ type worker struct {
 	*run
 	decoder decoder
 	sink    Sink
-	block   pcapfile.Block
+	block   Block
+	batch   pcapfile.Batch // of block
+	shared  bool           // of block
 	segs    []segment
 	outbox
 	stats  Stats    // since the last block
@@ -121,7 +121,7 @@ func (w *worker) work() {
 		ticket := w.tickets
 		w.tickets++
 		stop := w.stop
-		w.src.Claim(&w.block)
+		w.block.Claim()
 		w.claiming.Unlock()
 		w.block.Load()
 
@@ -133,9 +133,10 @@ func (w *worker) work() {
 		case w.ctx.Err() != nil:
 			w.err = io.EOF
 		default:
-			w.err = w.src.Walk(&w.block)
+			w.shared, w.err = w.block.Walk(&w.batch)
 		}
 		if w.err != nil {
+			w.block.Release()
 			w.walking.pass()
 			w.tracking.wait(ticket)
 			w.tracking.pass()
@@ -143,7 +144,7 @@ func (w *worker) work() {
 			w.emitting.pass()
 			return
 		}
-		if !w.block.Shared {
+		if !w.shared {
 			w.walking.pass()
 		}
 		if err := w.decode(); err != nil {
@@ -155,7 +156,8 @@ func (w *worker) work() {
 		w.track()
 		w.drops = w.run.stats.Drops
 		w.tracking.pass()
-		if w.block.Shared {
+		w.block.Release()
+		if w.shared {
 			w.walking.pass()
 		}
 		w.sink.Take(w.events)
@@ -169,9 +171,9 @@ func (w *worker) work() {
 func (w *worker) decode() error {
 	st := &w.stats
 	w.segs = w.segs[:0]
-	number := w.block.First
-	for i := range w.block.Records {
-		rec := &w.block.Records[i]
+	number := w.batch.First
+	for i := range w.batch.Records {
+		rec := &w.batch.Records[i]
 		if st.Packets == 0 || rec.Time < st.First {
 			st.First = rec.Time
 		}
@@ -194,6 +196,7 @@ func (w *worker) decode() error {
 		}
 		s := &w.segs[:len(w.segs)+1][len(w.segs)]
 		s.packet = number
+		s.input = rec.Input
 		number++
 		if w.decoder.decode(rec.Link, rec.Data, rec.WireLen, rec.Time, s) {
 			w.segs = w.segs[:len(w.segs)+1]
@@ -214,7 +217,14 @@ func (w *worker) track() {
 	t := w.tracker
 	t.recycle(&w.outbox)
 	t.out = &w.outbox
-	t.source = w.block.Name
+	t.source, t.inputs = w.batch.Name, w.batch.Inputs
+	if w.batch.Step != 0 {
+		t.shift(w.batch.Step)
+		w.whole.frags.shift(w.batch.Step)
+	}
+	if w.batch.Now != 0 {
+		t.tick(w.batch.Now)
+	}
 	for at := 0; at < len(w.segs); at += window {
 		segs := w.segs[at:min(at+window, len(w.segs))]
 		for i := range segs {

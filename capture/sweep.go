@@ -33,6 +33,30 @@ func (t *tracker) sweep(now int64) {
 	}
 }
 
+// tick tells the time where no packet does.
+func (t *tracker) tick(now int64) {
+	if d := now - t.swept; d >= sweepEvery || d <= -sweepEvery {
+		t.sweep(now)
+	}
+}
+
+// shift takes the times that are compared along when the clock was set by d:
+// nothing has been idle for it.
+func (t *tracker) shift(d int64) {
+	t.swept += d
+	for ref := uint32(1); ref <= t.flows.used; ref++ {
+		t.flows.get(ref).last += d
+	}
+	for ref := uint32(1); ref <= t.lites.used; ref++ {
+		t.lites.get(ref).start += d
+	}
+	for _, o := range t.opens {
+		if o != nil {
+			o.last += d
+		}
+	}
+}
+
 // evictLite forgets one half-open connection, not the newest.
 func (t *tracker) evictLite() {
 	for {
