@@ -21,6 +21,7 @@ var arrows = map[string][]string{
 	"parse":             {"capture/stream", "parse/"},
 	"report":            {"capture/stream", "parse", "parse/iana", "parse/fingerprint", "report/secrecy"},
 	"report/secrecy":    {"capture/stream", "parse", "parse/iana"},
+	"report/metrics":    {"parse/iana", "report", "report/secrecy"},
 	"report/render":     {"capture/stream", "parse", "parse/iana", "report", "report/secrecy"},
 	"parse/iana":        {},
 	"parse/iana/gen":    {},
@@ -33,13 +34,19 @@ var arrows = map[string][]string{
 
 // rooms says where a library of others may be used: one library, one room.
 var rooms = map[string][]string{
-	"github.com/klauspost/compress":     {"capture/pcapfile"},
-	"github.com/pierrec/lz4/v4":         {"capture/pcapfile"},
-	"github.com/ulikunitz/xz":           {"capture/pcapfile"},
-	"golang.org/x/crypto/cryptobyte":    {"parse", "parse/dtls", "parse/quic", "parse/starttls"},
-	"github.com/olekukonko/tablewriter": {"report/render"},
-	"github.com/spf13/":                 {"cmd/pfsight"},
-	"golang.org/x/term":                 {"cmd/pfsight"},
+	"github.com/klauspost/compress":           {"capture/pcapfile"},
+	"github.com/pierrec/lz4/v4":               {"capture/pcapfile"},
+	"github.com/ulikunitz/xz":                 {"capture/pcapfile"},
+	"golang.org/x/crypto/cryptobyte":          {"parse", "parse/dtls", "parse/quic", "parse/starttls"},
+	"github.com/olekukonko/tablewriter":       {"report/render"},
+	"github.com/spf13/":                       {"cmd/pfsight"},
+	"golang.org/x/term":                       {"cmd/pfsight"},
+	"github.com/prometheus/client_golang/":    {"report/metrics"},
+	"github.com/prometheus/exporter-toolkit/": {"cmd/pfsight"},
+	"go.yaml.in/yaml/v2":                      {"cmd/pfsight"},
+	"golang.org/x/net/netutil":                {"cmd/pfsight"},
+	"github.com/clipperhouse/displaywidth":    {"cmd/pfsight"},
+	"charm.land/bubbletea/v2":                 {"cmd/pfsight"},
 }
 
 // TestArrows reads the imports of all sources but those of tests.

@@ -84,8 +84,11 @@ func (a *app) read(ctx context.Context, o *options) error {
 }
 
 func summarize(w io.Writer, s *report.Summary, o *options) error {
-	if o.format == "markdown" {
+	switch o.format {
+	case "markdown":
 		return render.SummaryMarkdown(w, s, o.render)
+	case "html":
+		return render.SummaryHTML(w, s, o.render)
 	}
 	return render.Summary(w, s, o.render)
 }
