@@ -32,7 +32,7 @@ func Run(ctx context.Context, src Source, opt Options, sinks ...Sink) (Stats, er
 	workers := make([]*worker, len(sinks))
 	var wg sync.WaitGroup
 	for i, s := range sinks {
-		w := &worker{run: r, sink: s, block: src.Block()}
+		w := &worker{run: r, sink: s}
 		w.decoder = decoder{drops: &w.stats.Drops, seed: r.seed}
 		workers[i] = w
 		if i > 0 {
@@ -51,10 +51,8 @@ func Run(ctx context.Context, src Source, opt Options, sinks ...Sink) (Stats, er
 		})
 	}
 	r.whole.frags.end(&r.stats.Drops)
-	w.drops = r.stats.Drops
-	st := *r.sofar(w)
-	st.Tables = r.tracker.peak
-	return st, r.err
+	w.drops, w.tables = r.stats.Drops, r.tracker.peak
+	return *r.sofar(w), r.err
 }
 
 // A run is what the workers of a Run share.
@@ -91,6 +89,7 @@ func (r *run) sofar(w *worker) *Stats {
 		r.shown.Drops[i] += n
 	}
 	r.shown.Drops[KernelDrops] += r.src.Lost()
+	r.shown.Tables = w.tables
 	return &r.shown
 }
 
@@ -99,13 +98,12 @@ type worker struct {
 	*run
 	decoder decoder
 	sink    Sink
-	block   Block
-	batch   pcapfile.Batch // of block
-	shared  bool           // of block
+	block   pcapfile.Block
 	segs    []segment
 	outbox
 	stats  Stats    // since the last block
 	drops  Counters // of the tracker, as of the last block
+	tables Tables   // the same
 	wanted uint64
 }
 
@@ -121,9 +119,9 @@ func (w *worker) work() {
 		ticket := w.tickets
 		w.tickets++
 		stop := w.stop
-		w.block.Claim()
+		w.src.Claim(&w.block)
 		w.claiming.Unlock()
-		w.block.Load()
+		w.src.Load(&w.block)
 
 		w.walking.wait(ticket)
 		switch {
@@ -133,10 +131,10 @@ func (w *worker) work() {
 		case w.ctx.Err() != nil:
 			w.err = io.EOF
 		default:
-			w.shared, w.err = w.block.Walk(&w.batch)
+			w.err = w.src.Walk(&w.block)
 		}
 		if w.err != nil {
-			w.block.Release()
+			w.src.Release(&w.block)
 			w.walking.pass()
 			w.tracking.wait(ticket)
 			w.tracking.pass()
@@ -144,7 +142,7 @@ func (w *worker) work() {
 			w.emitting.pass()
 			return
 		}
-		if !w.shared {
+		if !w.block.Shared {
 			w.walking.pass()
 		}
 		if err := w.decode(); err != nil {
@@ -154,10 +152,10 @@ func (w *worker) work() {
 		}
 		w.tracking.wait(ticket)
 		w.track()
-		w.drops = w.run.stats.Drops
+		w.drops, w.tables = w.run.stats.Drops, w.tracker.peak
 		w.tracking.pass()
-		w.block.Release()
-		if w.shared {
+		w.src.Release(&w.block)
+		if w.block.Shared {
 			w.walking.pass()
 		}
 		w.sink.Take(w.events)
@@ -171,9 +169,9 @@ func (w *worker) work() {
 func (w *worker) decode() error {
 	st := &w.stats
 	w.segs = w.segs[:0]
-	number := w.batch.First
-	for i := range w.batch.Records {
-		rec := &w.batch.Records[i]
+	number := w.block.First
+	for i := range w.block.Records {
+		rec := &w.block.Records[i]
 		if st.Packets == 0 || rec.Time < st.First {
 			st.First = rec.Time
 		}
@@ -217,13 +215,13 @@ func (w *worker) track() {
 	t := w.tracker
 	t.recycle(&w.outbox)
 	t.out = &w.outbox
-	t.source, t.inputs = w.batch.Name, w.batch.Inputs
-	if w.batch.Step != 0 {
-		t.shift(w.batch.Step)
-		w.whole.frags.shift(w.batch.Step)
+	t.source, t.inputs = w.block.Name, w.block.Inputs
+	if w.block.Step != 0 {
+		t.shift(w.block.Step)
+		w.whole.frags.shift(w.block.Step)
 	}
-	if w.batch.Now != 0 {
-		t.tick(w.batch.Now)
+	if w.block.Now != 0 {
+		t.tick(w.block.Now)
 	}
 	for at := 0; at < len(w.segs); at += window {
 		segs := w.segs[at:min(at+window, len(w.segs))]
@@ -236,6 +234,9 @@ func (w *worker) track() {
 				continue
 			}
 			t.segment(s)
+		}
+		if t.opt.Bulk != nil {
+			t.sample(&segs[t.touch%uint32(len(segs))])
 		}
 	}
 }

@@ -57,6 +57,30 @@ func (t *tracker) shift(d int64) {
 	}
 }
 
+// sample tells of s if it is bulk: payload behind the opening.
+func (t *tracker) sample(s *segment) {
+	const least = 512 // bytes of payload: less is nothing to save
+	if s.wire < least || s.key.proto != protoTCP || s.flags&(flagSYN|flagFIN|flagRST) != 0 || s.late {
+		return
+	}
+	for e := s.encap; e != 0; e >>= 8 {
+		if encap(e&0xff) != encVLAN {
+			return
+		}
+	}
+	tag := tagOf(s.hash)
+	for i := tag & t.table.mask; t.table.slots[i].ref != 0; i = (i + 1) & t.table.mask {
+		if sl := t.table.slots[i]; sl.tag == tag && sl.ref&liteRef == 0 {
+			if f := t.flows.get(sl.ref); f.key == s.key {
+				if f.opening == 0 {
+					t.opt.Bulk(s.key.endpoint(0), s.key.endpoint(1))
+				}
+				return
+			}
+		}
+	}
+}
+
 // evictLite forgets one half-open connection, not the newest.
 func (t *tracker) evictLite() {
 	for {

@@ -96,7 +96,8 @@ var (
 	ErrUnsupported = errors.New("this build cannot capture on this system: AF_PACKET is Linux's; build with '-tags pcap' and libpcap")
 )
 
-func (o *Options) check() error {
+// Check puts in the defaults, and says what cannot be.
+func (o *Options) Check() error {
 	if o.Snaplen == 0 {
 		o.Snaplen = DefaultSnaplen
 	}

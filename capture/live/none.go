@@ -3,9 +3,10 @@
 package live
 
 import (
+	"io"
 	"net/netip"
 
-	"pfsight/capture"
+	"pfsight/capture/pcapfile"
 )
 
 // A Source captures from interfaces; here there is none.
@@ -13,7 +14,7 @@ type Source struct{}
 
 // Open returns ErrUnsupported.
 func Open(opt Options) (*Source, error) {
-	if err := opt.check(); err != nil {
+	if err := opt.Check(); err != nil {
 		return nil, err
 	}
 	return nil, ErrUnsupported
@@ -28,8 +29,17 @@ func (s *Source) Close() {}
 // Lost implements capture.Source.
 func (s *Source) Lost() uint64 { return 0 }
 
-// Block implements capture.Source.
-func (s *Source) Block() capture.Block { return nil }
+// Claim implements capture.Source.
+func (s *Source) Claim(*pcapfile.Block) {}
+
+// Load implements capture.Source.
+func (s *Source) Load(*pcapfile.Block) {}
+
+// Walk implements capture.Source.
+func (s *Source) Walk(*pcapfile.Block) error { return io.EOF }
+
+// Release implements capture.Source.
+func (s *Source) Release(*pcapfile.Block) {}
 
 // Judged reports whether the kernel judges the filter alone.
 func (s *Source) Judged() bool { return false }

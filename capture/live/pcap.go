@@ -14,7 +14,6 @@ import (
 
 	"github.com/google/gopacket/pcap"
 
-	"pfsight/capture"
 	"pfsight/capture/pcapfile"
 )
 
@@ -50,7 +49,7 @@ type batch struct {
 
 // Open begins to capture.
 func Open(opt Options) (*Source, error) {
-	if err := opt.check(); err != nil {
+	if err := opt.Check(); err != nil {
 		return nil, err
 	}
 	s := &Source{
@@ -198,57 +197,60 @@ func (s *Source) Interfaces() []InterfaceStats {
 	return slices.Clone(s.stats)
 }
 
-// Block implements capture.Source.
-func (s *Source) Block() capture.Block { return &Block{source: s} }
-
-// A Block is a batch of frames.
-type Block struct {
-	source *Source
-	batch  *batch
-	first  uint64
-	now    int64
-	end    bool
+// A claim is a batch of frames.
+type claim struct {
+	batch *batch
+	first uint64
+	now   int64
+	end   bool
 }
 
-// Claim waits for a batch, or until it is time to tell the time.
-func (b *Block) Claim() {
-	s := b.source
-	*b = Block{source: s, first: s.packets + 1}
+// Claim implements capture.Source. It waits for a batch, or until it is time
+// to tell the time.
+func (s *Source) Claim(to *pcapfile.Block) {
+	c, ok := to.Kept.(*claim)
+	if !ok {
+		c = new(claim)
+		to.Kept = c
+	}
+	*c = claim{first: s.packets + 1}
 	select {
 	case got, ok := <-s.batches:
 		if !ok {
-			b.end = true
+			c.end = true
 			return
 		}
-		b.batch = got
+		c.batch = got
 		s.packets += uint64(len(got.recs))
 	case <-time.After(tickEvery):
-		b.now = time.Now().Add(-2 * hold).UnixNano()
+		c.now = time.Now().Add(-2 * hold).UnixNano()
 	}
 }
 
-// Load does nothing: the frames are in memory.
-func (b *Block) Load() {}
+// Load implements capture.Source: the frames are in memory.
+func (s *Source) Load(*pcapfile.Block) {}
 
-// Walk implements capture.Block.
-func (b *Block) Walk(to *pcapfile.Batch) (shared bool, err error) {
-	if b.end {
-		return false, io.EOF
+// Walk implements capture.Source.
+func (s *Source) Walk(b *pcapfile.Block) error {
+	c := b.Kept.(*claim)
+	if c.end {
+		return io.EOF
 	}
-	*to = pcapfile.Batch{Name: b.source.names[0], Inputs: b.source.names, First: b.first, Now: b.now}
-	if b.batch != nil {
-		to.Records = b.batch.recs
+	b.Batch = pcapfile.Batch{Name: s.names[0], Inputs: s.names, First: c.first, Now: c.now}
+	if c.batch != nil {
+		b.Records = c.batch.recs
 	}
-	return false, nil
+	return nil
 }
 
-// Release gives the batch back.
-func (b *Block) Release() {
-	if t := b.batch; t != nil {
-		b.batch = nil
+// Release implements capture.Source: it gives the batch back.
+func (s *Source) Release(b *pcapfile.Block) {
+	c := b.Kept.(*claim)
+	if t := c.batch; t != nil {
+		c.batch = nil
 		t.recs, t.buf = t.recs[:0], t.buf[:0]
 		select {
-		case b.source.free <- t:
+		case s.free <- t:
 		default:
 		}
 	}

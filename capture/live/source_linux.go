@@ -5,6 +5,7 @@ package live
 import (
 	"fmt"
 	"io"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -12,7 +13,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"pfsight/capture"
 	"pfsight/capture/pcapfile"
 )
 
@@ -49,7 +49,7 @@ type Source struct {
 
 // Open begins to capture.
 func Open(opt Options) (*Source, error) {
-	if err := opt.check(); err != nil {
+	if err := opt.Check(); err != nil {
 		return nil, err
 	}
 	s := &Source{opt: opt, names: opt.Interfaces, began: time.Now()}
@@ -120,15 +120,9 @@ func (s *Source) Interfaces() []InterfaceStats {
 	return slices.Clone(s.stats)
 }
 
-// Block implements capture.Source.
-func (s *Source) Block() capture.Block {
-	return &Block{source: s, recs: make([]pcapfile.Record, 0, maxRecords)}
-}
-
-// A Block is some frames in the order of time. It holds the blocks of the
+// A claim is some frames in the order of time. It holds the blocks of the
 // rings that they lie in until it is released.
-type Block struct {
-	source    *Source
+type claim struct {
 	recs      []pcapfile.Record
 	held      []*block
 	first     uint64
@@ -136,41 +130,48 @@ type Block struct {
 	end       bool
 }
 
-// Load does nothing: the frames are in memory.
-func (b *Block) Load() {}
+// Load implements capture.Source: the frames are in memory.
+func (s *Source) Load(*pcapfile.Block) {}
 
-// Walk implements capture.Block.
-func (b *Block) Walk(to *pcapfile.Batch) (shared bool, err error) {
-	if b.end {
-		return false, io.EOF
+// Walk implements capture.Source.
+func (s *Source) Walk(b *pcapfile.Block) error {
+	c := b.Kept.(*claim)
+	if c.end {
+		return io.EOF
 	}
-	*to = pcapfile.Batch{Name: b.source.names[0], Inputs: b.source.names, First: b.first, Records: b.recs, Now: b.now, Step: b.step}
-	return false, nil
+	b.Batch = pcapfile.Batch{Name: s.names[0], Inputs: s.names, First: c.first, Records: c.recs, Now: c.now, Step: c.step}
+	return nil
 }
 
-// Release gives the blocks of the rings back.
-func (b *Block) Release() {
-	for _, h := range b.held {
+// Release implements capture.Source: it gives the blocks of the rings back.
+func (s *Source) Release(b *pcapfile.Block) {
+	c := b.Kept.(*claim)
+	for _, h := range c.held {
 		h.release()
 	}
-	b.held = b.held[:0]
+	c.held = c.held[:0]
 }
 
-// Claim waits for frames, or until it is time to tell the time.
-func (b *Block) Claim() {
-	s := b.source
-	*b = Block{source: s, recs: b.recs[:0], held: b.held[:0], first: s.packets + 1}
+// Claim implements capture.Source. It waits for frames, or until it is time
+// to tell the time.
+func (s *Source) Claim(to *pcapfile.Block) {
+	c, ok := to.Kept.(*claim)
+	if !ok {
+		c = &claim{recs: make([]pcapfile.Record, 0, maxRecords)}
+		to.Kept = c
+	}
+	*c = claim{recs: c.recs[:0], held: c.held[:0], first: s.packets + 1}
 	for {
 		now := s.now()
 		s.pace(now)
 		for _, r := range s.rings {
 			r.note(now)
 		}
-		wait := s.take(b, now)
-		if len(b.recs) > 0 {
-			s.packets += uint64(len(b.recs))
+		wait := s.take(c, now)
+		if len(c.recs) > 0 {
+			s.packets += uint64(len(c.recs))
 			s.ticked = now
-			b.step, s.step = s.step, 0
+			c.step, s.step = s.step, 0
 			return
 		}
 		if s.stop.Load() {
@@ -180,24 +181,24 @@ func (b *Block) Claim() {
 			// What the kernel had not handed over comes within this time.
 			if now-s.ended > 2*hold {
 				s.watch()
-				b.end = true
+				c.end = true
 				return
 			}
 			wait = min(wait, Retire)
 		} else if now-s.ticked >= tickEvery {
 			s.ticked = now
 			// Frames that the kernel has not handed over are older.
-			b.now, b.step, s.step = int64(now-hold)+s.clock, s.step, 0
+			c.now, c.step, s.step = int64(now-hold)+s.clock, s.step, 0
 			return
 		}
 		s.wait(min(wait, tickEvery-(now-s.ticked)))
 	}
 }
 
-// take moves frames that are due into b, the oldest first. Otherwise it
+// take moves frames that are due into c, the oldest first. Otherwise it
 // returns how long none will be, if nothing comes.
-func (s *Source) take(b *Block, now time.Duration) time.Duration {
-	for len(b.recs) < maxRecords {
+func (s *Source) take(c *claim, now time.Duration) time.Duration {
+	for len(c.recs) < maxRecords {
 		// The ring with the oldest frame, and the oldest frame of the others.
 		var r *ring
 		other, empty := int64(0), false
@@ -222,14 +223,14 @@ func (s *Source) take(b *Block, now time.Duration) time.Duration {
 			}
 		}
 		cur := r.cur
-		if len(b.held) == 0 || b.held[len(b.held)-1] != cur {
+		if len(c.held) == 0 || c.held[len(c.held)-1] != cur {
 			cur.refs.Add(1)
-			b.held = append(b.held, cur)
+			c.held = append(c.held, cur)
 		}
-		for len(b.recs) < maxRecords && r.cur == cur && (other == 0 || r.head <= other) {
-			b.recs = b.recs[:len(b.recs)+1]
-			if !r.read(&b.recs[len(b.recs)-1]) {
-				b.recs = b.recs[:len(b.recs)-1]
+		for len(c.recs) < maxRecords && r.cur == cur && (other == 0 || r.head <= other) {
+			c.recs = c.recs[:len(c.recs)+1]
+			if !r.read(&c.recs[len(c.recs)-1]) {
+				c.recs = c.recs[:len(c.recs)-1]
 			}
 		}
 	}
@@ -298,3 +299,6 @@ func (s *Source) collect() {
 }
 
 func (s *Source) thin() {}
+
+// Bulk is told of a packet of a bulk transfer between two endpoints.
+func (s *Source) Bulk(a, b netip.AddrPort) {}

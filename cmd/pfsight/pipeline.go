@@ -57,7 +57,7 @@ func (a *app) read(ctx context.Context, o *options) error {
 	if o.filter != "" {
 		opt.Filter = filterOf(o.filter)
 	}
-	st, err := capture.Run(ctx, capture.Files(src), opt, sinks...)
+	st, err := capture.Run(ctx, src, opt, sinks...)
 	p.stop()
 	interrupted := ctx.Err() != nil && j.err == nil
 	if err = errors.Join(err, j.err); err != nil {
