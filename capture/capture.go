@@ -4,6 +4,8 @@
 package capture
 
 import (
+	"net/netip"
+
 	"pfsight/capture/pcapfile"
 	"pfsight/capture/stream"
 )
@@ -24,6 +26,10 @@ type Options struct {
 	// MaxPackets ends the reading after so many packets that the filter
 	// wanted. Default: all. With it one worker does everything.
 	MaxPackets uint64
+	// Bulk is told of one packet in 64 of connections over TCP whose openings
+	// were handed over and that lie in no tunnel: those that send most are
+	// told of most often. One goroutine at a time calls it. Default: nobody is.
+	Bulk func(a, b netip.AddrPort)
 	// Memory is about how many bytes the tracker may use; what that costs is
 	// counted. Default: DefaultMemory.
 	Memory int64

@@ -40,6 +40,7 @@ type segment struct {
 	flags   uint8  // of TCP
 	fromB   uint8  // 0: sent by a; 1: sent by b
 	late    bool   // the frame is in payload, wire and seq (its link type): to be decoded in the order of the capture
+	input   uint16 // Record.Input
 	encap   uint64 // the layers around the addresses, by byte, outermost lowest
 }
 

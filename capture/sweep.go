@@ -33,6 +33,54 @@ func (t *tracker) sweep(now int64) {
 	}
 }
 
+// tick tells the time where no packet does.
+func (t *tracker) tick(now int64) {
+	if d := now - t.swept; d >= sweepEvery || d <= -sweepEvery {
+		t.sweep(now)
+	}
+}
+
+// shift takes the times that are compared along when the clock was set by d:
+// nothing has been idle for it.
+func (t *tracker) shift(d int64) {
+	t.swept += d
+	for ref := uint32(1); ref <= t.flows.used; ref++ {
+		t.flows.get(ref).last += d
+	}
+	for ref := uint32(1); ref <= t.lites.used; ref++ {
+		t.lites.get(ref).start += d
+	}
+	for _, o := range t.opens {
+		if o != nil {
+			o.last += d
+		}
+	}
+}
+
+// sample tells of s if it is bulk: payload behind the opening.
+func (t *tracker) sample(s *segment) {
+	const least = 512 // bytes of payload: less is nothing to save
+	if s.wire < least || s.key.proto != protoTCP || s.flags&(flagSYN|flagFIN|flagRST) != 0 || s.late {
+		return
+	}
+	for e := s.encap; e != 0; e >>= 8 {
+		if encap(e&0xff) != encVLAN {
+			return
+		}
+	}
+	tag := tagOf(s.hash)
+	for i := tag & t.table.mask; t.table.slots[i].ref != 0; i = (i + 1) & t.table.mask {
+		if sl := t.table.slots[i]; sl.tag == tag && sl.ref&liteRef == 0 {
+			if f := t.flows.get(sl.ref); f.key == s.key {
+				if f.opening == 0 {
+					t.opt.Bulk(s.key.endpoint(0), s.key.endpoint(1))
+				}
+				return
+			}
+		}
+	}
+}
+
 // evictLite forgets one half-open connection, not the newest.
 func (t *tracker) evictLite() {
 	for {

@@ -49,8 +49,9 @@ type tracker struct {
 	maxHeld  int
 	peak     Tables
 	nextID   uint64
-	source   string // of the packet in hand
-	swept    int64  // capture time of the last step of the sweep
+	source   string   // of the block in hand
+	inputs   []string // of the block in hand, by segment.input; nil: all are source's
+	swept    int64    // capture time of the last step of the sweep
 	step     int
 	hand     uint32          // where eviction looks next
 	touch    uint32          // keeps the early loads of slots alive
@@ -275,6 +276,9 @@ func (t *tracker) newFlow(s *segment, tag uint32) (uint32, *flow) {
 		c.Transport = stream.EAPOL
 	}
 	c.Source = t.source
+	if int(s.input) < len(t.inputs) {
+		c.Source = t.inputs[s.input]
+	}
 	c.Encapsulation = t.names(s.encap)
 	for d := range c.Half {
 		c.Half[d].Want = 1

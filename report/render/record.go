@@ -89,7 +89,31 @@ type Encoder struct{ b []byte }
 // Record returns the JSON object of c, without a newline. It is valid until
 // the next call.
 func (e *Encoder) Record(c *report.Connection) []byte {
-	b := append(e.b[:0], '{')
+	return e.record(append(e.b[:0], '{'), c, true)
+}
+
+// An Event is what of a connection a live record tells.
+type Event string
+
+// The events.
+const (
+	Handshake Event = "handshake" // its verdict is known; bytes and packets are not
+	End       Event = "end"       // it has ended, or is followed no longer: the whole record
+)
+
+// Event returns the record of c led by two more fields: event, and
+// connection, a number that both events of one connection bear. It is valid
+// until the next call.
+func (e *Encoder) Event(ev Event, c *report.Connection) []byte {
+	b := append(e.b[:0], `{"event":"`...)
+	b = append(b, ev...)
+	b = append(b, `","connection":`...)
+	b = strconv.AppendUint(b, c.ID, 10)
+	return e.record(append(b, ','), c, ev == End)
+}
+
+// record writes what follows the opening brace.
+func (e *Encoder) record(b []byte, c *report.Connection, totals bool) []byte {
 	b = append(b, `"time":"`...)
 	b = appendTime(b, c.Time)
 	b = append(b, `","client_ip":"`...)
@@ -187,9 +211,11 @@ func (e *Encoder) Record(c *report.Connection) []byte {
 	if c.ServerHelloPacket > 0 {
 		b = appendInt(b, "server_hello_packet", int64(c.ServerHelloPacket))
 	}
-	b = appendInt(b, "bytes_to_server", int64(c.Totals.Bytes[0]))
-	b = appendInt(b, "bytes_to_client", int64(c.Totals.Bytes[1]))
-	b = appendInt(b, "packets", int64(c.Totals.Packets))
+	if totals {
+		b = appendInt(b, "bytes_to_server", int64(c.Totals.Bytes[0]))
+		b = appendInt(b, "bytes_to_client", int64(c.Totals.Bytes[1]))
+		b = appendInt(b, "packets", int64(c.Totals.Packets))
+	}
 	b = appendOffer(b, c.Offered)
 	b = appendStrings(b, "problems", c.Problems)
 	e.b = append(b, '}')
