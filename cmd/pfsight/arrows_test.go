@@ -22,6 +22,7 @@ var arrows = map[string][]string{
 	"report":            {"capture/stream", "parse", "parse/iana", "parse/fingerprint", "report/secrecy"},
 	"report/secrecy":    {"capture/stream", "parse", "parse/iana"},
 	"report/render":     {"capture/stream", "parse", "parse/iana", "report", "report/secrecy"},
+	"report/record":     {"parse", "parse/iana", "report", "report/secrecy"},
 	"parse/iana":        {},
 	"parse/iana/gen":    {},
 	"parse/dtls":        {"capture/stream"},

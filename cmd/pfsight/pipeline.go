@@ -31,8 +31,9 @@ func (a *app) read(ctx context.Context, o *options) error {
 		return err
 	}
 	w := bufio.NewWriterSize(out, 64<<10)
+	saved := &recordInput{ctx: ctx}
 	src, err := pcapfile.Open(o.paths, pcapfile.Options{
-		Recursive: o.recursive, Stdin: a.stdin, Lanes: o.workers > 1, Follow: o.follow, Stop: ctx.Done(),
+		Recursive: o.recursive, Stdin: a.stdin, Lanes: o.workers > 1, Follow: o.follow, Stop: ctx.Done(), Other: saved.other(),
 	})
 	if err != nil {
 		return errors.Join(err, closeOut())
@@ -42,6 +43,10 @@ func (a *app) read(ctx context.Context, o *options) error {
 	j := &joiner{rows: map[uint64]*report.Connection{}, report: report.NewReport(), cancel: stop}
 	if j.out = rowWriter(o, w); j.out != nil && o.follow {
 		j.flush = w.Flush // whoever reads the rows waits for them
+	}
+	j.keeps = j.out != nil && (o.format == "table" || o.format == "markdown")
+	for range o.workers {
+		saved.sinks = append(saved.sinks, &rowSink{joiner: j, in: saved})
 	}
 	defer a.onDemand(j, o)()
 	sinks := make([]capture.Sink, o.workers)
@@ -64,6 +69,7 @@ func (a *app) read(ctx context.Context, o *options) error {
 		return errors.Join(err, closeOut())
 	}
 	a.problems(o, src, st, interrupted)
+	saved.problems(a, o.quiet)
 	if o.stats {
 		a.stats(&st)
 	}
@@ -72,6 +78,7 @@ func (a *app) read(ctx context.Context, o *options) error {
 	} else {
 		s := j.report.Summary()
 		s.Input = inputOf(&st, s.Gaps)
+		saved.input(&s.Input)
 		for _, i := range src.Inputs() {
 			s.Input.Files = append(s.Input.Files, i.Name)
 		}
@@ -133,6 +140,8 @@ type joiner struct {
 	out    render.Writer
 	err    error // of out; the first
 	cancel func()
+	keeps  bool   // out holds rows until its end
+	saved  uint64 // rows of saved records
 }
 
 // A reader is the capture.Sink of one worker.
@@ -191,6 +200,11 @@ func (j *joiner) closed(id uint64, t stream.Totals) {
 	}
 	delete(j.rows, id)
 	r.Close(t)
+	j.add(r)
+}
+
+// add takes a whole row.
+func (j *joiner) add(r *report.Connection) {
 	j.report.Add(r)
 	if j.out != nil && j.err == nil {
 		if j.err = j.out.Write(r); j.err != nil {
