@@ -23,6 +23,7 @@ var arrows = map[string][]string{
 	"report/secrecy":    {"capture/stream", "parse", "parse/iana"},
 	"report/render":     {"capture/stream", "parse", "parse/iana", "report", "report/secrecy"},
 	"report/record":     {"parse", "parse/iana", "report", "report/secrecy"},
+	"report/where":      {"parse", "parse/iana", "report", "report/secrecy"},
 	"parse/iana":        {},
 	"parse/iana/gen":    {},
 	"parse/dtls":        {"capture/stream"},

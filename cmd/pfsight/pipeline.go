@@ -16,6 +16,7 @@ import (
 	"pfsight/parse"
 	"pfsight/report"
 	"pfsight/report/render"
+	"pfsight/report/where"
 )
 
 // read reads captures and writes the report.
@@ -40,7 +41,7 @@ func (a *app) read(ctx context.Context, o *options) error {
 	}
 	defer src.Close()
 
-	j := &joiner{rows: map[uint64]*report.Connection{}, report: report.NewReport(), cancel: stop}
+	j := &joiner{rows: map[uint64]*report.Connection{}, report: report.NewReport(), cancel: stop, where: o.where}
 	if j.out = rowWriter(o, w); j.out != nil && o.follow {
 		j.flush = w.Flush // whoever reads the rows waits for them
 	}
@@ -52,7 +53,7 @@ func (a *app) read(ctx context.Context, o *options) error {
 	sinks := make([]capture.Sink, o.workers)
 	for i := range sinks {
 		b := report.NewBuilder()
-		if j.out != nil {
+		if j.out != nil || o.where != nil {
 			b.Fingerprint()
 		}
 		sinks[i] = &reader{joiner: j, builder: b}
@@ -79,6 +80,9 @@ func (a *app) read(ctx context.Context, o *options) error {
 		s := j.report.Summary()
 		s.Input = inputOf(&st, s.Gaps)
 		saved.input(&s.Input)
+		if o.where != nil {
+			s.Input.Where = o.where.String()
+		}
 		for _, i := range src.Inputs() {
 			s.Input.Files = append(s.Input.Files, i.Name)
 		}
@@ -140,8 +144,9 @@ type joiner struct {
 	out    render.Writer
 	err    error // of out; the first
 	cancel func()
-	keeps  bool   // out holds rows until its end
-	saved  uint64 // rows of saved records
+	where  *where.Filter // nil: all
+	keeps  bool          // out holds rows until its end
+	saved  uint64        // rows of saved records
 }
 
 // A reader is the capture.Sink of one worker.
@@ -200,7 +205,9 @@ func (j *joiner) closed(id uint64, t stream.Totals) {
 	}
 	delete(j.rows, id)
 	r.Close(t)
-	j.add(r)
+	if j.where == nil || j.where.Match(r) {
+		j.add(r)
+	}
 }
 
 // add takes a whole row.

@@ -116,19 +116,27 @@ func (r *recordInput) input(in *report.Input) {
 // A rowSink is the rec.Sink of one worker: it passes rows on to a joiner.
 type rowSink struct {
 	*joiner
-	in   *recordInput
-	rows []report.Connection
+	in     *recordInput
+	rows   []report.Connection
+	chosen []int // of rows
 }
 
 // Take implements rec.Sink.
-func (s *rowSink) Take(rows []report.Connection, _ []rec.Fault) { s.rows = rows }
+func (s *rowSink) Take(rows []report.Connection, _ []rec.Fault) {
+	s.rows, s.chosen = rows, s.chosen[:0]
+	for i := range rows {
+		if s.where == nil || s.where.Match(&rows[i]) {
+			s.chosen = append(s.chosen, i)
+		}
+	}
+}
 
 // Emit implements rec.Sink.
 func (s *rowSink) Emit(faults []rec.Fault) error {
 	s.in.seen(s.rows, faults)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := range s.rows {
+	for _, i := range s.chosen {
 		r := &s.rows[i]
 		if s.keeps {
 			r = new(report.Connection)

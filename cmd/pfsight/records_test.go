@@ -143,3 +143,30 @@ func TestBadRecords(t *testing.T) {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
 }
+
+// TestWhere chooses connections of captures and of saved records alike.
+func TestWhere(t *testing.T) {
+	saved := save(t, "jsonl", "a.jsonl", captures)
+	for expr, want := range map[string]int{
+		"forward_secrecy == no and reasons has static_dh":                       3,
+		"version < 'TLS 1.0'":                                                   2,
+		"offered.groups has X25519MLKEM768 and not post_quantum":                0,
+		"cipher_suite is unknown and outcome == rejected and ja4 matches '^t1'": 6,
+	} {
+		var got [2]int
+		for i, in := range []string{captures, saved} {
+			code, out, stderr := pfsight(t, "", "--format", "jsonl", "--where", expr, in)
+			if code != 0 || stderr != "" {
+				t.Errorf("%s: exit %d %s", expr, code, stderr)
+			}
+			got[i] = strings.Count(out, "\n")
+		}
+		if got[0] != got[1] || got[0] != want {
+			t.Errorf("%s: %d of captures, %d of records, want %d", expr, got[0], got[1], want)
+		}
+	}
+	_, out, _ := pfsight(t, "", "--where", "forward_secrecy == no", saved)
+	if !strings.Contains(out, "Only connections where forward_secrecy == no.") || !strings.Contains(out, "not forward secret") {
+		t.Errorf("the summary does not say what was chosen: %s", out)
+	}
+}
