@@ -150,7 +150,7 @@ func TestWhere(t *testing.T) {
 	for expr, want := range map[string]int{
 		"forward_secrecy == no and reasons has static_dh":                       3,
 		"version < 'TLS 1.0'":                                                   2,
-		"offered.groups has X25519MLKEM768 and not post_quantum":                0,
+		"offered.groups has X25519MLKEM768 and not post_quantum":                6,
 		"cipher_suite is unknown and outcome == rejected and ja4 matches '^t1'": 6,
 	} {
 		var got [2]int
