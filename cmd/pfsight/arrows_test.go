@@ -19,7 +19,9 @@ var arrows = map[string][]string{
 	"capture/filter":    {},
 	"capture":           {"capture/stream", "capture/pcapfile"},
 	"parse":             {"capture/stream", "parse/"},
-	"report":            {"capture/stream", "parse", "parse/iana", "parse/fingerprint", "report/secrecy"},
+	"report":            {"capture/stream", "parse", "parse/iana", "parse/fingerprint", "report/policy", "report/secrecy"},
+	"report/policy":     {"parse/iana", "report/secrecy"},
+	"report/policy/gen": {"report/policy"},
 	"report/secrecy":    {"capture/stream", "parse", "parse/iana"},
 	"report/render":     {"capture/stream", "parse", "parse/iana", "report", "report/secrecy"},
 	"report/record":     {"parse", "parse/iana", "report", "report/secrecy"},
@@ -41,6 +43,7 @@ var rooms = map[string][]string{
 	"golang.org/x/crypto/cryptobyte":    {"parse", "parse/dtls", "parse/quic", "parse/starttls"},
 	"github.com/olekukonko/tablewriter": {"report/render"},
 	"github.com/spf13/":                 {"cmd/pfsight"},
+	"go.yaml.in/yaml/v3":                {"report/policy"},
 	"golang.org/x/term":                 {"cmd/pfsight"},
 }
 

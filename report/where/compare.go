@@ -302,12 +302,8 @@ func schemeCode(s string) (uint16, bool) {
 	if n, ok := hexCode(s); ok {
 		return n, true
 	}
-	for x := range iana.SignatureSchemes() {
-		if strings.EqualFold(x.String(), s) {
-			return uint16(x), true
-		}
-	}
-	return 0, false
+	id, ok := iana.LookupSignatureScheme(s)
+	return uint16(id), ok
 }
 
 func versionCode(s string) (uint16, bool) {
