@@ -26,6 +26,8 @@ var arrows = map[string][]string{
 	"report/secrecy":    {"capture/stream", "parse", "parse/iana"},
 	"report/metrics":    {"parse/iana", "report", "report/secrecy"},
 	"report/render":     {"capture/stream", "parse", "parse/iana", "report", "report/secrecy"},
+	"report/record":     {"parse", "parse/iana", "report", "report/secrecy"},
+	"report/where":      {"parse", "parse/iana", "report", "report/secrecy"},
 	"parse/iana":        {},
 	"parse/iana/gen":    {},
 	"parse/dtls":        {"capture/stream"},

@@ -10,6 +10,8 @@ package iana
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"iter"
+	"maps"
 	"strings"
 )
 
@@ -216,6 +218,12 @@ func (s SignatureScheme) String() string {
 	}
 	return "0x" + hexDigits(uint32(s), 4)
 }
+
+// IsGREASE reports whether s is one of the reserved values of RFC 8701.
+func (s SignatureScheme) IsGREASE() bool { return isGREASE(uint16(s)) }
+
+// SignatureSchemes yields every scheme of the table, in no order.
+func SignatureSchemes() iter.Seq[SignatureScheme] { return maps.Keys(signatureSchemes) }
 
 // LookupSignatureScheme finds a scheme by its name, in any case.
 func LookupSignatureScheme(name string) (SignatureScheme, bool) {
