@@ -66,6 +66,10 @@ func (t *tracker) setMACs(c *stream.Conversation, d stream.Dir) {
 	}
 }
 
+// sameHello is how long after a handshake was handed over a hello may still be
+// a copy of its own, nanoseconds.
+const sameHello = 5e9
+
 // newUDP takes a datagram of a conversation that is not followed.
 func (t *tracker) newUDP(s *segment) {
 	var client uint8 // of EAPOL: as split has it
@@ -101,6 +105,14 @@ func (t *tracker) onUDP(s *segment, ref uint32, f *flow) {
 	f.packets++
 	f.bytes[s.fromB] += uint64(s.wire)
 	if f.opening == 0 {
+		// Another connection between the same ports, but not a copy of the
+		// first hello that came late.
+		if s.key.proto == protoUDP && s.time-f.delivered() > sameHello && t.opt.SignUDP(s.payload) == stream.ClientSign {
+			f.packets--
+			f.bytes[s.fromB] -= uint64(s.wire)
+			t.end(ref, f, stream.EndReused)
+			t.newUDP(s)
+		}
 		return
 	}
 	o := t.opens[f.opening-1]

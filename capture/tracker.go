@@ -461,6 +461,9 @@ func (t *tracker) takeOpening(f *flow) *opening {
 func (t *tracker) deliver(f *flow) {
 	o := t.takeOpening(f)
 	c := &o.conv
+	if c.Transport == stream.UDP {
+		f.setDelivered(f.last)
+	}
 	for d := range c.Half {
 		h := &c.Half[d]
 		e := uint8(d) ^ f.client

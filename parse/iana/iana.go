@@ -50,6 +50,9 @@ func (k SSLv2Kind) String() string {
 	return "0x" + hexDigits(uint32(k), 6)
 }
 
+// SSLv2Kinds returns every kind that has a name. Do not write.
+func SSLv2Kinds() map[SSLv2Kind]Suite { return sslv2Kinds }
+
 // ID returns k in hex.
 func (k SSLv2Kind) ID() string { return "0x" + hexDigits(uint32(k), 6) }
 
