@@ -129,6 +129,9 @@ const (
 	random1 = "01010101 01010101 01010101 01010101 01010101 01010101 01010101 01010101"
 	random2 = "02020202 02020202 02020202 02020202 02020202 02020202 02020202 02020202"
 
+	// The Random of a HelloRetryRequest, RFC 8446 section 4.1.3.
+	retry = "cf21ad74 e59a6111 be1d8c02 1e65b891 c2a21116 7abb8c5e 079e09e2 c8a8339c"
+
 	// A ClientHello of DTLS 1.2 without cookie, 42 bytes.
 	hello1 = `
 		fe fd          // client_version
@@ -288,6 +291,10 @@ func scenes() []scene {
 			"client cid*2@1 [25 e1 32 c2c3c4] [25 e1 16 c2c3c4] id=c2c3c4 | server", "more 1"},
 		{"1.3", with(open13, client(unified("2e", "0000", 70)), server(unified("2f", "0000", 35))),
 			"client vfefd 1/0:50@1 unified*1@3 [32 e2 70 ] | server vfefd 2/0:46@2 unified*3@2 [32 e2 40 ] [32 e2 60 ] [32 e3 35 ]", "enough 3"},
+		{"1.3, HelloRetryRequest", []said{open13[0], server(plain(messageOf(2, 0, "fefd"+retry+"00 1301 00 0006 002b 0002 fefc"))), client(recordOf(22, version12, 0, 1, messageOf(1, 1, hello1+"0006 002b 0002 fefc"))),
+			server(recordOf(22, version12, 0, 1, messageOf(2, 1, "fefd"+random2+"00 1301 00 0006 002b 0002 fefc")) + unified("2e", "0000", 40)), server(recordOf(22, version12, 0, 2, messageOf(2, 1, "fefd"+random2+"00 1301 00 0006 002b 0002 fefc"))), client(unified("2e", "0000", 70))},
+			"client vfefd 1/0:50@1 1/1:50@3 unified*1@6 [32 e2 70 ] | server vfefd 2/0:46@2 2/1:46@4 unified*1@4 [32 e2 40 ]", "enough 6"},
+		{"1.3, plaintext ACK", []said{open13[0], server(recordOf(26, version12, 0, 0, "0010 0000000000000000 0000000000000000"))}, "client vfefd 1/0:50@1 | server vfefd", "more 2"},
 		{"1.3, an ACK before the end", with(open13, client(unified("2e", "0000", 35)), client(unified("2e", "0001", 70))),
 			"client vfefd 1/0:50@1 unified*2@3 [32 e2 35 ] [32 e2 70 ] | server vfefd 2/0:46@2 unified*2@2 [32 e2 40 ] [32 e2 60 ]", "enough 4"},
 		{"1.3, early data", []said{open13[0], client("21 00" + strings.Repeat("ee", 30)), open13[1], client("2a 0000" + strings.Repeat("ee", 70))},
