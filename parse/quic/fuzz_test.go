@@ -29,6 +29,7 @@ func split(client, server []byte, size int) *stream.Conversation {
 	c := conversation()
 	n := 0
 	for d, b := range [2][]byte{client, server} {
+		b = b[:min(len(b), 128<<10)] // what a half may hold
 		for len(b) > 0 && len(c.Half[d].Marks) < stream.MaxMarks {
 			k := min(size, len(b))
 			add(c, datagram{stream.Dir(d), string(b[:k])}, n)
@@ -72,7 +73,7 @@ func FuzzFrames(f *testing.F) {
 		p.version, q.version = v, v
 		o := r.Read(conversation(up(t, p), down(t, q)))
 		check(t, o)
-		if len(client) > 0 && o.Opened != [2]int{1, 1} {
+		if len(client) > 0 && len(server) > 0 && o.Opened != [2]int{1, 1} { // an empty packet is none
 			t.Errorf("opened %v", o.Opened)
 		}
 	})
