@@ -48,11 +48,11 @@ func (r *Reader) Read(c *stream.Conversation) *Opening {
 	if !f[0].quic && !f[1].quic {
 		return nil
 	}
-	client, k := r.client(c)
 	o := &r.o
+	scanned := len(o.Problems)
+	client, k := r.client(c)
 	o.Swapped = client != stream.ToServer
-	// Who is taken for the client may change what a problem's role is.
-	for i := range o.Problems {
+	for i := range o.Problems[:scanned] { // these are by half
 		o.Problems[i].From ^= client
 	}
 	r.clients(c, client, k)
@@ -122,7 +122,7 @@ func (r *Reader) try(k *pair, role stream.Dir, b []byte, p *packet) (frames []by
 }
 
 // client tells which half is the client's, and the keys that showed it, if
-// keys did.
+// keys did; the Initial that they opened is read then.
 func (r *Reader) client(c *stream.Conversation) (half stream.Dir, k *pair) {
 	for d, f := range r.flags {
 		if f.negotiation || f.retry {
@@ -139,10 +139,9 @@ func (r *Reader) client(c *stream.Conversation) (half stream.Dir, k *pair) {
 			tried++
 			b, p := x.packet(c)
 			k := r.pair(p.version, p.dcid)
-			if _, ok := r.try(k, stream.ToServer, b, &p); ok {
-				if w := k.of(stream.ToServer); w.largest >= 0 {
-					w.largest = -1 // it is read again
-				}
+			if frames, ok := r.try(k, stream.ToServer, b, &p); ok {
+				r.began = x.markOf(c).Time
+				r.take(c, x, stream.ToServer, &p, frames)
 				return stream.Dir(d), k
 			}
 		}
