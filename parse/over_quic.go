@@ -1,6 +1,8 @@
 package parse
 
 import (
+	"strings"
+
 	"pfsight/capture/stream"
 	"pfsight/parse/iana"
 	"pfsight/parse/quic"
@@ -15,7 +17,7 @@ func (p *Parser) overQUIC(c *stream.Conversation) *Handshake {
 	}
 	hs := &p.hs
 	hs.Protocol, hs.Swapped = QUIC, o.Swapped
-	hs.QUICVersion = o.Version.String()
+	hs.QUICVersion = strings.TrimPrefix(o.Version.String(), "QUIC ")
 	for _, d := range [2]stream.Dir{stream.ToClient, stream.ToServer} {
 		p.role, p.half = d, &o.Hello[d]
 		a := assembler{p: p}
@@ -35,7 +37,7 @@ func (p *Parser) overQUIC(c *stream.Conversation) *Handshake {
 	p.settleHellos()
 	hs.EarlyDataSent = o.ZeroRTT[stream.ToServer].N > 0
 	hs.ServerFinished = o.Handshake[stream.ToClient].N > 0
-	hs.ClientFinished = p.quicFinished(o)
+	hs.ClientFinished = !o.Close.Seen && p.quicFinished(o)
 	return hs
 }
 

@@ -101,7 +101,7 @@ func (r *Report) Add(c *Connection) {
 	}
 	if c.Offered != nil {
 		s.ClientHellos++
-		if offersPostQuantum(c.Offered) {
+		if c.Offered.PostQuantum() {
 			s.PostQuantumOffered++
 		}
 	}
@@ -141,7 +141,9 @@ func dhLabel(c *Connection) string {
 	return "DH " + strconv.Itoa(c.DHBits) + " bits"
 }
 
-func offersPostQuantum(o *Offer) bool {
+// PostQuantum reports whether a group that withstands a quantum computer is
+// offered.
+func (o *Offer) PostQuantum() bool {
 	for _, g := range o.Groups {
 		if g.Info().PostQuantum {
 			return true
@@ -190,7 +192,7 @@ func (r *Report) addKeys(c *Connection) {
 			r.s.KeysLost++
 		}
 	}
-	if c.ForwardSecrecy != secrecy.No || c.Certificate == nil || !c.Reasons.Has(secrecy.RSAKeyTransport) && !c.Reasons.Has(secrecy.StaticDH) && !c.Reasons.Has(secrecy.RSAPSK) {
+	if !c.exposes() {
 		return
 	}
 	e := r.exposed[c.Certificate.SPKI]
@@ -208,6 +210,13 @@ func (r *Report) addKeys(c *Connection) {
 	if len(e.clients) < maxClients {
 		e.clients[c.Client.Addr()] = struct{}{}
 	}
+}
+
+// exposes reports whether the holder of the server's long-term key can read
+// the connection.
+func (c *Connection) exposes() bool {
+	return c.ForwardSecrecy == secrecy.No && c.Certificate != nil &&
+		(c.Reasons.Has(secrecy.RSAKeyTransport) || c.Reasons.Has(secrecy.StaticDH) || c.Reasons.Has(secrecy.RSAPSK))
 }
 
 func see[K comparable](m map[K]*reuse, k K, first, last int64, limit int) *reuse {

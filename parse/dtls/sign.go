@@ -28,32 +28,44 @@ func Sign(b []byte) stream.Sign {
 		}
 		b = b[capwapHeader:]
 	}
-	// RFC 7983 gives 20 to 63 to DTLS; 27 to 31 are no record of it.
-	if b[0] < RecordChangeCipherSpec || b[0] > 63 {
+	// RFC 7983 gives 20 to 63 to DTLS; 27 to 31 are no record of it. The header
+	// is read here once more, since copying a record takes longer than all this.
+	typ := b[0]
+	if typ < RecordChangeCipherSpec || typ > 63 {
 		return stream.NoSign
 	}
-	r, s := nextRecord(b, 0, -1)
-	if s != have {
-		return stream.NoSign
+	if typ >= RecordUnified {
+		return signUnified(b)
 	}
-	if r.typ == RecordUnified || r.typ == RecordCID {
-		return signProtected(b, r)
-	}
-	n := r.to - r.from
+	version, epoch := binary.BigEndian.Uint16(b[1:]), binary.BigEndian.Uint16(b[3:])
 	// The sequence number begins at 0 in each epoch, and epochs at 0.
-	if r.epoch > 0xff || b[5] != 0 || n == 0 {
+	if typ > RecordACK || !knownVersion(version) || epoch > 0xff || b[5] != 0 {
 		return stream.NoSign
 	}
-	if r.to < len(b) && (b[r.to] < RecordChangeCipherSpec || b[r.to] > 63) {
+	if typ == RecordCID {
+		if version != version12 || epoch == 0 {
+			return stream.NoSign
+		}
+		return stream.MaybeSign // a connection ID stands before the length
+	}
+	n := int(binary.BigEndian.Uint16(b[11:]))
+	end := recordHeader + n
+	if n == 0 || n > maxRecord || end < len(b) && !mayFollow(b[end]) {
 		return stream.NoSign
 	}
-	if r.epoch == 0 && r.typ == RecordHandshake {
-		return signHello(b, r)
+	if epoch == 0 && typ == RecordHandshake {
+		return signHello(b, n)
 	}
-	if r.to > len(b) || r.epoch == 0 && !plainFits(r.typ, n) {
+	if end > len(b) || epoch == 0 && !plainFits(typ, n) {
 		return stream.NoSign
 	}
 	return stream.MaybeSign
+}
+
+// mayFollow reports whether a record, or the CAPWAP DTLS header before one, may
+// begin with this byte.
+func mayFollow(b byte) bool {
+	return b >= RecordChangeCipherSpec && b <= 63 || b == 1
 }
 
 // plainFits reports whether a record of epoch 0 may be that long.
@@ -69,28 +81,38 @@ func plainFits(typ uint8, n int) bool {
 	return true
 }
 
-// signProtected looks at a record that shows neither its type nor, perhaps,
-// its length.
-func signProtected(b []byte, r record) stream.Sign {
-	switch {
-	case r.typ == RecordCID && r.version == version12 && r.epoch <= 0xff && b[5] == 0,
-		r.typ == RecordUnified && r.hasCID && len(b) > minUnified,
-		r.typ == RecordUnified && r.to <= len(b):
-		return stream.MaybeSign
+// signUnified looks at a unified header, RFC 9147 section 4, which shows
+// neither the content type nor, perhaps, the length.
+func signUnified(b []byte) stream.Sign {
+	n := 2
+	if b[0]&8 != 0 {
+		n++
 	}
-	return stream.NoSign
+	length := len(b) - n
+	if b[0]&0x10 != 0 { // a connection ID
+		length--
+	} else if b[0]&4 != 0 {
+		length = int(binary.BigEndian.Uint16(b[n:]))
+		n += 2
+	}
+	if length < minUnified || length > maxRecord || n+length > len(b) {
+		return stream.NoSign
+	}
+	return stream.MaybeSign
 }
 
-func signHello(b []byte, r record) stream.Sign {
-	if r.to-r.from < messageHeader || len(b) < recordHeader+messageHeader || b[6] != 0 {
+// signHello looks at a handshake record of epoch 0 with n bytes.
+func signHello(b []byte, n int) stream.Sign {
+	if n < messageHeader || len(b) < recordHeader+messageHeader || b[6] != 0 {
 		return stream.NoSign
 	}
 	f, ok := readFragment(b[recordHeader:])
-	body := b[recordHeader+messageHeader : min(r.to, len(b))]
-	if !ok || messageHeader+f.len > r.to-r.from {
+	end := recordHeader + n
+	body := b[recordHeader+messageHeader : min(end, len(b))]
+	if !ok || messageHeader+f.len > n {
 		return stream.NoSign
 	}
-	if r.to > len(b) && (f.off != 0 || len(body) < 2) {
+	if end > len(b) && (f.off != 0 || len(body) < 2) {
 		return stream.NoSign // a capture with a snaplen shows the version at least
 	}
 	if f.typ != TypeClientHello && f.typ != TypeServerHello && f.typ != TypeHelloVerifyRequest {

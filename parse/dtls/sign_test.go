@@ -18,6 +18,7 @@ func TestSign(t *testing.T) {
 		{"ClientHello of 1.0", recordOf(22, version10, 0, 0, hello), stream.ClientSign},
 		{"ClientHello before the standard", recordOf(22, version01, 0, 0, hello), stream.ClientSign},
 		{"ClientHello in CAPWAP", "01000000" + plain(hello), stream.ClientSign},
+		{"two records in CAPWAP", "01000000" + plain(hello) + "01000000" + plain(hello), stream.ClientSign},
 		{"a first fragment", plain(fragmentOf(1, 0, hello1, 0, 20)), stream.ClientSign},
 		{"a later fragment", plain(fragmentOf(1, 0, hello1, 20, 42)), stream.ClientSign},
 		{"cut by a snaplen", head(plain(hello), 54), stream.ClientSign},

@@ -129,6 +129,9 @@ const (
 	random1 = "01010101 01010101 01010101 01010101 01010101 01010101 01010101 01010101"
 	random2 = "02020202 02020202 02020202 02020202 02020202 02020202 02020202 02020202"
 
+	// The Random of a HelloRetryRequest, RFC 8446 section 4.1.3.
+	retry = "cf21ad74 e59a6111 be1d8c02 1e65b891 c2a21116 7abb8c5e 079e09e2 c8a8339c"
+
 	// A ClientHello of DTLS 1.2 without cookie, 42 bytes.
 	hello1 = `
 		fe fd          // client_version
@@ -191,7 +194,7 @@ type scene struct {
 const (
 	finished = "16 fefd 0001 000000000000 0028 0000000000000000 0000000000000000 0000000000000000 0000000000000000 0000000000000000"
 	data     = "17 fefd 0001 000000000001 0004 00000000"
-	ccs      = "14 fefd 0000 000000000005 0001 01"
+	ccs      = "14 fefd 0000 000000000000 0001 01"
 	verify   = `
 		fe ff          // server_version
 		02 aa bb       // cookie
@@ -258,6 +261,12 @@ func scenes() []scene {
 		{"resumed", with(open, server(ccs+finished), client(ccs+finished)), "client vfefd 1/0:42@1 ccs*1@4 handshake*1@4 [22 e1 40 ] | server vfefd 2/0:38@2 ccs*1@3 handshake*1@3 [22 e1 40 ]", "enough 4"},
 		{"data before Finished", with(cookie[:5], server(data), cookie[5]), "client vfefd 1/0:42@1 1/1:44@3 16/2:5@5 ccs*1@5 handshake*1@5 [22 e1 40 ] " +
 			"| server vfeff vfefd 3/0:5@2 2/1:38@4 11/2:8@4 12/3:14@4 14/4:0@4 verifyfeff ccs*1@7 handshake*1@7 data*1@6 [23 e1 4 ] [22 e1 40 ]", "enough 7"},
+		{"a ticket that its Finished overtook", with(cookie[:5], server("14 fefd 0000 000000000005 0001 01"+finished), server(recordOf(22, version12, 0, 4, messageOf(4, 5, "00000000 0002 abcd")))),
+			"client vfefd 1/0:42@1 1/1:44@3 16/2:5@5 ccs*1@5 handshake*1@5 [22 e1 40 ] " +
+				"| server vfeff vfefd 3/0:5@2 2/1:38@4 11/2:8@4 12/3:14@4 14/4:0@4 4/5:8@7 verifyfeff ccs*1@6 handshake*1@6 [22 e1 40 ]", "enough 7"},
+		{"a record that never comes", with(cookie[:5], server("14 fefd 0000 000000000007 0001 01"+finished), server(data+data+data), server(data+data+data+data)),
+			"client vfefd 1/0:42@1 1/1:44@3 16/2:5@5 ccs*1@5 handshake*1@5 [22 e1 40 ] " +
+				"| server vfeff vfefd 3/0:5@2 2/1:38@4 11/2:8@4 12/3:14@4 14/4:0@4 verifyfeff ccs*1@6 handshake*1@6 data*7@7 [22 e1 40 ]" + strings.Repeat(" [23 e1 4 ]", 7), "enough 8"},
 		{"renegotiation", with(cookie, client(finished+finished), server(finished)), "client vfefd 1/0:42@1 1/1:44@3 16/2:5@5 ccs*1@5 handshake*3@5 data*1@7 [22 e1 40 ] [23 e1 4 ] [22 e1 40 ] [22 e1 40 ] " +
 			"| server vfeff vfefd 3/0:5@2 2/1:38@4 11/2:8@4 12/3:14@4 14/4:0@4 verifyfeff ccs*1@6 handshake*2@6 data*1@8 [22 e1 40 ] [23 e1 4 ] [22 e1 40 ]", "enough 6"},
 		{"another connection", with(cookie, client(plain(messageOf(1, 0, strings.ReplaceAll(hello1, "01010101", "07070707")))), server(plain(messageOf(2, 0, serverHello1)))),
@@ -282,6 +291,10 @@ func scenes() []scene {
 			"client cid*2@1 [25 e1 32 c2c3c4] [25 e1 16 c2c3c4] id=c2c3c4 | server", "more 1"},
 		{"1.3", with(open13, client(unified("2e", "0000", 70)), server(unified("2f", "0000", 35))),
 			"client vfefd 1/0:50@1 unified*1@3 [32 e2 70 ] | server vfefd 2/0:46@2 unified*3@2 [32 e2 40 ] [32 e2 60 ] [32 e3 35 ]", "enough 3"},
+		{"1.3, HelloRetryRequest", []said{open13[0], server(plain(messageOf(2, 0, "fefd"+retry+"00 1301 00 0006 002b 0002 fefc"))), client(recordOf(22, version12, 0, 1, messageOf(1, 1, hello1+"0006 002b 0002 fefc"))),
+			server(recordOf(22, version12, 0, 1, messageOf(2, 1, "fefd"+random2+"00 1301 00 0006 002b 0002 fefc")) + unified("2e", "0000", 40)), server(recordOf(22, version12, 0, 2, messageOf(2, 1, "fefd"+random2+"00 1301 00 0006 002b 0002 fefc"))), client(unified("2e", "0000", 70))},
+			"client vfefd 1/0:50@1 1/1:50@3 unified*1@6 [32 e2 70 ] | server vfefd 2/0:46@2 2/1:46@4 unified*1@4 [32 e2 40 ]", "enough 6"},
+		{"1.3, plaintext ACK", []said{open13[0], server(recordOf(26, version12, 0, 0, "0010 0000000000000000 0000000000000000"))}, "client vfefd 1/0:50@1 | server vfefd", "more 2"},
 		{"1.3, an ACK before the end", with(open13, client(unified("2e", "0000", 35)), client(unified("2e", "0001", 70))),
 			"client vfefd 1/0:50@1 unified*2@3 [32 e2 35 ] [32 e2 70 ] | server vfefd 2/0:46@2 unified*2@2 [32 e2 40 ] [32 e2 60 ]", "enough 4"},
 		{"1.3, early data", []said{open13[0], client("21 00" + strings.Repeat("ee", 30)), open13[1], client("2a 0000" + strings.Repeat("ee", 70))},

@@ -1,0 +1,31 @@
+package main
+
+// datagramVerdicts are the verdicts of the captures of QUIC and DTLS.
+var datagramVerdicts = map[string][]string{
+	"quic-bad-certificate":        {"yes tls13_key_share"},
+	"quic-chacha20":               {"yes tls13_key_share"},
+	"quic-chromium-hrr":           {"yes tls13_key_share"},
+	"quic-chromium-retry":         {"yes tls13_key_share"},
+	"quic-chromium":               {"yes tls13_key_share"},
+	"quic-compatible-version":     {"yes tls13_key_share"},
+	"quic-draft29":                {"yes tls13_key_share"},
+	"quic-early-data-mlkem-retry": {"yes tls13_key_share", "yes psk_dhe_ke early_data"},
+	"quic-early-data-rejected":    {"yes tls13_key_share", "yes psk_dhe_ke early_data"},
+	"quic-early-data":             {"yes tls13_key_share", "yes psk_dhe_ke early_data"},
+	"quic-hrr-gnutls":             {"yes tls13_key_share"},
+	"quic-hrr":                    {"yes tls13_key_share"},
+	"quic-ipv6":                   {"yes tls13_key_share"},
+	"quic-mlkem-hrr":              {"yes tls13_key_share"},
+	"quic-mlkem":                  {"yes tls13_key_share"},
+	"quic-net":                    {"yes tls13_key_share"},
+	"quic-no-answer":              {"unknown no_server_hello"},
+	"quic-no-group":               {"unknown no_server_hello"},
+	"quic-no-protocol":            {"unknown no_server_hello"},
+	"quic-reserved-version":       {"yes tls13_key_share"},
+	"quic-resumption":             {"yes tls13_key_share", "yes psk_dhe_ke"},
+	"quic-retry-v2":               {"yes tls13_key_share"},
+	"quic-retry":                  {"yes tls13_key_share"},
+	"quic-v1":                     {"yes tls13_key_share"},
+	"quic-v2":                     {"yes tls13_key_share"},
+	"quic-version-negotiation":    {"yes tls13_key_share"},
+}
