@@ -56,7 +56,6 @@ type server struct {
 type reuse struct {
 	n           uint64
 	first, last int64
-	random      uint64 // of the last hello with it
 }
 
 type exposure struct {
@@ -179,11 +178,9 @@ func (r *Report) addServer(c *Connection) {
 func (r *Report) addKeys(c *Connection) {
 	end := max(c.Time, c.Totals.Last)
 	// The same handshake seen on both sides of a translator of addresses is no
-	// second use of its key.
-	if u := r.keys[c.EphemeralKey]; c.EphemeralKey != (KeyID{}) && (u == nil || u.random == 0 || u.random != c.random) {
-		if u := see(r.keys, c.EphemeralKey, c.Time, end, maxKeys); u != nil {
-			u.random = c.random
-		} else {
+	// second use of its key; History has told them apart.
+	if c.EphemeralKey != (KeyID{}) && (r.keys[c.EphemeralKey] == nil || c.Reasons.Has(secrecy.ReusedEphemeralKey)) {
+		if see(r.keys, c.EphemeralKey, c.Time, end, maxKeys) == nil {
 			r.s.KeysLost++
 		}
 	}

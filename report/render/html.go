@@ -22,8 +22,14 @@ var styleText string
 // obey besides, such as a change of direction.
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"parts": parts}).Parse(pageText))
 
-// parts cuts a name where a line may break.
+// shortName is how long a name is that is never broken, bytes.
+const shortName = 15
+
+// parts cuts a long name where a line may break.
 func parts(s string) []string {
+	if len(s) <= shortName {
+		return []string{s}
+	}
 	var out []string
 	from := 0
 	for i := range len(s) - 1 {
