@@ -173,6 +173,8 @@ func (b *Builder) offer(ch *parse.ClientHello) *Offer {
 	}
 	k = append(append(k, byte(len(ch.PSKModes))), ch.PSKModes...)
 	k = binary.BigEndian.AppendUint16(k, uint16(ch.LegacyVersion))
+	points := len(ch.PointFormats) > 0 && !bytes.Contains(ch.PointFormats, []byte{0})
+	k = append(k, flags(len(ch.Versions) > 0, ch.ExtendedMaster, ch.RenegotiationInfo, points, ch.Incomplete))
 	b.key = k
 	if o, ok := b.offers[string(k)]; ok {
 		return o
@@ -180,6 +182,8 @@ func (b *Builder) offer(ch *parse.ClientHello) *Offer {
 	o := &Offer{
 		Versions: clone(ch.Versions), CipherSuites: clone(ch.CipherSuites), Groups: clone(ch.Groups),
 		SignatureAlgorithms: clone(ch.SignatureSchemes), PSKModes: bytes.Clone(ch.PSKModes),
+		SupportedVersions: secrecy.TriOf(len(ch.Versions) > 0), ExtendedMaster: secrecy.TriOf(ch.ExtendedMaster),
+		RenegotiationInfo: secrecy.TriOf(ch.RenegotiationInfo), CompressedPointsOnly: points, Incomplete: ch.Incomplete,
 	}
 	if len(o.Versions) == 0 {
 		o.Versions = []iana.Version{ch.LegacyVersion}
@@ -194,6 +198,16 @@ func (b *Builder) offer(ch *parse.ClientHello) *Offer {
 		b.offers[string(k)] = o
 	}
 	return o
+}
+
+// flags packs booleans, at most 8.
+func flags(list ...bool) (b byte) {
+	for i, f := range list {
+		if f {
+			b |= 1 << i
+		}
+	}
+	return b
 }
 
 func appendList[T ~uint16](k []byte, list []T) []byte {

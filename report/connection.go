@@ -94,6 +94,16 @@ type Offer struct {
 	SignatureAlgorithms []iana.SignatureScheme
 	ALPN                []string
 	PSKModes            []uint8
+	// Whether the ClientHello has the extension; without supported_versions,
+	// Versions holds legacy_version. Untold of records that do not say it.
+	SupportedVersions, ExtendedMaster, RenegotiationInfo secrecy.Tri
+	// CompressedPointsOnly says that ec_point_formats was sent and does not
+	// hold uncompressed, RFC 8422 section 5.1.2.
+	CompressedPointsOnly bool
+	// Incomplete says that the end of the ClientHello was not seen, or that a
+	// saved record names what is not registered: what is absent may only be
+	// missing.
+	Incomplete bool
 }
 
 // A Certificate is an end-entity certificate as sent in the clear (TLS <=

@@ -254,7 +254,7 @@ func TestVariants(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What follows from the carriage alone.
-	carriage := []string{"source", "time", "packets", "client_hello_packet", "server_hello_packet", "bytes_to_client", "bytes_to_server", "problems"}
+	carriage := []string{"source", "time", "last_time", "client_hello_split", "gap", "packets", "client_hello_packet", "server_hello_packet", "bytes_to_client", "bytes_to_server", "problems"}
 	for _, v := range list {
 		t.Run(strings.Join(v.Files, "+"), func(t *testing.T) {
 			var paths []string

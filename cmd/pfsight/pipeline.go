@@ -16,6 +16,7 @@ import (
 	"pfsight/parse"
 	"pfsight/report"
 	"pfsight/report/render"
+	"pfsight/report/where"
 )
 
 // read reads captures and writes the report.
@@ -31,23 +32,28 @@ func (a *app) read(ctx context.Context, o *options) error {
 		return err
 	}
 	w := bufio.NewWriterSize(out, 64<<10)
+	saved := &recordInput{ctx: ctx}
 	src, err := pcapfile.Open(o.paths, pcapfile.Options{
-		Recursive: o.recursive, Stdin: a.stdin, Lanes: o.workers > 1, Follow: o.follow, Stop: ctx.Done(),
+		Recursive: o.recursive, Stdin: a.stdin, Lanes: o.workers > 1, Follow: o.follow, Stop: ctx.Done(), Other: saved.other(),
 	})
 	if err != nil {
 		return errors.Join(err, closeOut())
 	}
 	defer src.Close()
 
-	j := &joiner{rows: map[uint64]*report.Connection{}, report: report.NewReport(), cancel: stop}
+	j := &joiner{rows: map[uint64]*report.Connection{}, report: report.NewReport(), cancel: stop, where: o.where}
 	if j.out = rowWriter(o, w); j.out != nil && o.follow {
 		j.flush = w.Flush // whoever reads the rows waits for them
+	}
+	j.keeps = j.out != nil && (o.format == "table" || o.format == "markdown")
+	for range o.workers {
+		saved.sinks = append(saved.sinks, &rowSink{joiner: j, in: saved})
 	}
 	defer a.onDemand(j, o)()
 	sinks := make([]capture.Sink, o.workers)
 	for i := range sinks {
 		b := report.NewBuilder()
-		if j.out != nil {
+		if j.out != nil || o.where != nil {
 			b.Fingerprint()
 		}
 		sinks[i] = &reader{joiner: j, builder: b}
@@ -64,6 +70,7 @@ func (a *app) read(ctx context.Context, o *options) error {
 		return errors.Join(err, closeOut())
 	}
 	a.problems(o, src, st, interrupted)
+	saved.problems(a, o.quiet)
 	if o.stats {
 		a.stats(&st)
 	}
@@ -72,6 +79,10 @@ func (a *app) read(ctx context.Context, o *options) error {
 	} else {
 		s := j.report.Summary()
 		s.Input = inputOf(&st, s.Gaps)
+		saved.input(&s.Input)
+		if o.where != nil {
+			s.Input.Where = o.where.String()
+		}
 		for _, i := range src.Inputs() {
 			s.Input.Files = append(s.Input.Files, i.Name)
 		}
@@ -136,6 +147,9 @@ type joiner struct {
 	out    render.Writer
 	err    error // of out; the first
 	cancel func()
+	where  *where.Filter // nil: all
+	keeps  bool          // out holds rows until its end
+	saved  uint64        // rows of saved records
 }
 
 // A reader is the capture.Sink of one worker.
@@ -194,6 +208,13 @@ func (j *joiner) closed(id uint64, t stream.Totals) {
 	}
 	delete(j.rows, id)
 	r.Close(t)
+	if j.where == nil || j.where.Match(r) {
+		j.add(r)
+	}
+}
+
+// add takes a whole row.
+func (j *joiner) add(r *report.Connection) {
 	j.report.Add(r)
 	if j.out != nil && j.err == nil {
 		if j.err = j.out.Write(r); j.err != nil {

@@ -33,7 +33,7 @@ func row(s string) *report.Connection {
 		ForwardSecrecy: secrecy.No, PostQuantum: secrecy.False, Outcome: report.Rejected, Alert: "handshake_failure", AlertFrom: "server", OneWay: "client",
 		Certificate: &report.Certificate{Subject: s, Issuer: s, Key: "RSA", Bits: 2048, NotBefore: 1, NotAfter: 2},
 		ClientCert:  &report.Certificate{Subject: s, Issuer: s, Key: "RSA", Bits: 2048}, EphemeralKey: report.KeyID{1}, TicketKey: "aa", TicketLifetime: 5,
-		JA3: "a", JA3S: "b", JA4: "c", ClientHelloPacket: 1, ServerHelloPacket: 2, Totals: stream.Totals{Bytes: [2]uint64{1, 2}, Packets: 3},
+		JA3: "a", JA3S: "b", JA4: "c", ClientHelloPacket: 1, ServerHelloPacket: 2, Totals: stream.Totals{Bytes: [2]uint64{1, 2}, Packets: 3, Last: 1700000000923456789}, FirstHelloSplit: true, Gap: true,
 		Offered: &report.Offer{ALPN: []string{s}}, Problems: []string{s},
 	}
 	c.Reasons.Add(secrecy.RSAKeyTransport)
