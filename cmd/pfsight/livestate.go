@@ -302,6 +302,13 @@ func (s *liveState) look() (*report.Summary, *render.Live) {
 	return s.summary, s.live
 }
 
+// fresh makes the next look a new one.
+func (s *liveState) fresh() {
+	s.looking.Lock()
+	s.lookUntil = time.Time{}
+	s.looking.Unlock()
+}
+
 // stand returns how the capture stands now. sums is held.
 func (s *liveState) stand(now time.Time) *render.Live {
 	l := &render.Live{Now: now.UnixNano(), Started: s.started.UnixNano(), Open: s.begun - min(s.ended, s.begun)}

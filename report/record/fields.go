@@ -12,7 +12,10 @@ const (
 	fServerPort
 	fTransport
 	fProtocol
+	fQUICVersion
 	fUpgrade
+	fUpgradeChain
+	fTarget
 	fEncapsulation
 	fSource
 	fServerName
@@ -27,13 +30,21 @@ const (
 	fGroupID
 	fDHBits
 	fDHPrime
+	fCurveBits
 	fPSKMode
 	fResumed
 	fResumption
+	fSessionTime
+	fSessionPacket
+	fSessionSource
+	fSessionVerdict
 	fEarlyData
 	fHelloRetryRequest
+	fRetryGroup
 	fECH
 	fExtendedMaster
+	fEncryptThenMAC
+	fRenegotiation
 	fForwardSecrecy
 	fReasons
 	fPostQuantum
@@ -71,7 +82,10 @@ var fieldNames = [numFields]string{
 	fServerPort:        "server_port",
 	fTransport:         "transport",
 	fProtocol:          "protocol",
+	fQUICVersion:       "quic_version",
 	fUpgrade:           "upgrade",
+	fUpgradeChain:      "upgrade_chain",
+	fTarget:            "target",
 	fEncapsulation:     "encapsulation",
 	fSource:            "source",
 	fServerName:        "server_name",
@@ -86,13 +100,21 @@ var fieldNames = [numFields]string{
 	fGroupID:           "group_id",
 	fDHBits:            "dh_bits",
 	fDHPrime:           "dh_prime",
+	fCurveBits:         "curve_bits",
 	fPSKMode:           "psk_mode",
 	fResumed:           "resumed",
 	fResumption:        "resumption",
+	fSessionTime:       "session_time",
+	fSessionPacket:     "session_packet",
+	fSessionSource:     "session_source",
+	fSessionVerdict:    "session_forward_secrecy",
 	fEarlyData:         "early_data",
 	fHelloRetryRequest: "hello_retry_request",
+	fRetryGroup:        "hello_retry_group",
 	fECH:               "ech",
 	fExtendedMaster:    "extended_master_secret",
+	fEncryptThenMAC:    "encrypt_then_mac",
+	fRenegotiation:     "secure_renegotiation",
 	fForwardSecrecy:    "forward_secrecy",
 	fReasons:           "reasons",
 	fPostQuantum:       "post_quantum",
@@ -146,8 +168,14 @@ func fieldOf(key []byte) field {
 		return fTransport
 	case "protocol":
 		return fProtocol
+	case "quic_version":
+		return fQUICVersion
 	case "upgrade":
 		return fUpgrade
+	case "upgrade_chain":
+		return fUpgradeChain
+	case "target":
+		return fTarget
 	case "encapsulation":
 		return fEncapsulation
 	case "source":
@@ -176,20 +204,36 @@ func fieldOf(key []byte) field {
 		return fDHBits
 	case "dh_prime":
 		return fDHPrime
+	case "curve_bits":
+		return fCurveBits
 	case "psk_mode":
 		return fPSKMode
 	case "resumed":
 		return fResumed
 	case "resumption":
 		return fResumption
+	case "session_time":
+		return fSessionTime
+	case "session_packet":
+		return fSessionPacket
+	case "session_source":
+		return fSessionSource
+	case "session_forward_secrecy":
+		return fSessionVerdict
 	case "early_data":
 		return fEarlyData
 	case "hello_retry_request":
 		return fHelloRetryRequest
+	case "hello_retry_group":
+		return fRetryGroup
 	case "ech":
 		return fECH
 	case "extended_master_secret":
 		return fExtendedMaster
+	case "encrypt_then_mac":
+		return fEncryptThenMAC
+	case "secure_renegotiation":
+		return fRenegotiation
 	case "forward_secrecy":
 		return fForwardSecrecy
 	case "reasons":

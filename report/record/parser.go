@@ -4,9 +4,12 @@
 package record
 
 import (
+	"bytes"
 	"net/netip"
+	"strconv"
 
 	"pfsight/parse"
+	"pfsight/parse/iana"
 	"pfsight/report"
 	"pfsight/report/secrecy"
 )
@@ -120,7 +123,11 @@ func (p *Parser) Parse(b []byte, c *report.Connection) (n int, note string, err 
 	case !timed || !judged:
 		return 0, "", &Error{What: "not a record of a connection: time and forward_secrecy are missing"}
 	}
-	c.HasServerHello = p.server
+	// A HelloRetryRequest settles a version too.
+	c.HasServerHello = p.server && (c.HelloRetryRequest != secrecy.True || c.ServerHelloPacket > 0)
+	if c.HasSession && c.Session.Source == "" {
+		c.Session.Source = c.Source
+	}
 	return p.i, p.note, nil
 }
 
@@ -150,6 +157,12 @@ func (p *Parser) field(f field, c *report.Connection) (ok bool) {
 			return false
 		}
 		return true
+	case fQUICVersion:
+		return p.text(&c.QUICVersion)
+	case fUpgradeChain:
+		return p.list(&c.UpgradeChain)
+	case fTarget:
+		return p.text(&c.Target)
 	case fUpgrade:
 		return p.text(&c.Upgrade)
 	case fEncapsulation:
@@ -164,7 +177,14 @@ func (p *Parser) field(f field, c *report.Connection) (ok bool) {
 		ok = p.code(&p.codes.versions, f == fVersionID, "version", (*uint16)(&c.Version))
 		p.server = true
 		return ok
+	case fRetryGroup:
+		c.HasRetryGroup = true
+		return p.code(&p.codes.groups, false, "hello_retry_group", (*uint16)(&c.RetryGroup))
 	case fCipherSuite, fCipherSuiteID:
+		if kind, known := p.sslv2Kind(); known {
+			c.SSLv2Kind = kind
+			return true
+		}
 		return p.code(&p.codes.suites, f == fCipherSuiteID, "cipher_suite", (*uint16)(&c.CipherSuite))
 	case fGroup, fGroupID:
 		c.HasGroup = true
@@ -177,6 +197,8 @@ func (p *Parser) field(f field, c *report.Connection) (ok bool) {
 		return p.small(&c.DHBits)
 	case fDHPrime:
 		return p.text(&c.DHPrime)
+	case fCurveBits:
+		return p.small(&c.CurveBits)
 	case fPSKMode:
 		return p.text(&c.PSKMode)
 	case fResumed:
@@ -214,6 +236,21 @@ func (p *Parser) field(f field, c *report.Connection) (ok bool) {
 // rest reads the fields that field does not.
 func (p *Parser) rest(f field, c *report.Connection) (ok bool) {
 	switch f {
+	case fSessionTime:
+		c.HasSession = true
+		c.Session.Time, ok = p.time()
+		return ok
+	case fSessionPacket:
+		return p.number(&c.Session.Packet)
+	case fSessionSource:
+		return p.text(&c.Session.Source)
+	case fSessionVerdict:
+		c.Session.ForwardSecrecy, ok = p.verdict()
+		return ok
+	case fEncryptThenMAC:
+		return p.tri(&c.EncryptThenMAC)
+	case fRenegotiation:
+		return p.tri(&c.Renegotiation)
 	case fAlert:
 		return p.text(&c.Alert)
 	case fAlertFrom:
@@ -262,6 +299,24 @@ func (p *Parser) rest(f field, c *report.Connection) (ok bool) {
 		return p.list(&c.Problems)
 	}
 	return p.skip()
+}
+
+// sslv2Kind reads a cipher kind of SSL 2.0, by its name or its number of six
+// digits, and reports whether it is one. If not, nothing was read.
+func (p *Parser) sslv2Kind() (kind iana.SSLv2Kind, ok bool) {
+	rest := p.b[p.i:]
+	if !bytes.HasPrefix(rest, []byte(`"SSL_CK_`)) && !(bytes.HasPrefix(rest, []byte(`"0x`)) && bytes.IndexByte(rest[3:min(len(rest), 10)], '"') == 6) {
+		return 0, false
+	}
+	raw, _ := p.raw()
+	if kind, ok := p.codes.kinds[string(raw)]; ok {
+		return kind, true
+	}
+	v, err := strconv.ParseUint(string(raw), 0, 24)
+	if err != nil {
+		p.tell("cipher_suite: " + clip(raw) + " is not registered")
+	}
+	return iana.SSLv2Kind(v), true
 }
 
 func (p *Parser) text(to *string) bool {

@@ -31,15 +31,17 @@ var columns = []column{
 	}},
 	{"protocol", func(c *report.Connection) string { return c.Protocol.String() }},
 	{"upgrade", func(c *report.Connection) string { return c.Upgrade }},
+	{"target", func(c *report.Connection) string { return c.Target }},
 	{"encapsulation", func(c *report.Connection) string { return strings.Join(c.Encapsulation, ";") }},
 	{"source", func(c *report.Connection) string { return c.Source }},
 	{"server_name", func(c *report.Connection) string { return c.ServerName }},
 	{"alpn", func(c *report.Connection) string { return c.ALPN }},
 	{"version", func(c *report.Connection) string { return ifServer(c, func() string { return c.Version.String() }) }},
 	{"version_id", func(c *report.Connection) string { return ifServer(c, func() string { return id(uint16(c.Version)) }) }},
-	{"cipher_suite", func(c *report.Connection) string { return ifServer(c, func() string { return c.CipherSuite.String() }) }},
+	{"cipher_suite", func(c *report.Connection) string { name, _ := c.Suite(); return name }},
 	{"cipher_suite_id", func(c *report.Connection) string {
-		return ifServer(c, func() string { return id(uint16(c.CipherSuite)) })
+		_, id := c.Suite()
+		return id
 	}},
 	{"key_exchange", func(c *report.Connection) string { return c.KeyExchange }},
 	{"authentication", func(c *report.Connection) string { return c.Authentication }},
@@ -121,7 +123,7 @@ var columns = []column{
 }
 
 func ifServer(c *report.Connection, f func() string) string {
-	if !c.HasServerHello {
+	if c.Version == 0 {
 		return ""
 	}
 	return f()
