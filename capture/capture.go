@@ -17,6 +17,9 @@ type Options struct {
 	Sign stream.Signer // may a handshake begin here, in TCP?
 	// SignUDP is the same of a datagram. Default: UDP is not followed.
 	SignUDP stream.Signer
+	// Split tells apart what shares one pair of endpoints. Default: in UDP
+	// nothing does, and EAPOL is not followed.
+	Split stream.Splitter
 	// Filter reports whether a frame is wanted; others are not looked at. Its
 	// error ends the Run. Several goroutines call it. Default: all are wanted.
 	Filter func(link pcapfile.LinkType, data []byte, wireLen int) (bool, error)

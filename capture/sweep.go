@@ -126,6 +126,23 @@ func (t *tracker) evictFlow() {
 // has to go.
 const evictAmong = 8
 
+// rate notes how long an opening has been silent: the time of its last packet,
+// negated. One that lacks its first byte, or of which only one side speaks,
+// counts as more silent than others.
+func (t *tracker) rate(ref uint32, o *opening) {
+	s := -o.last
+	for d := range o.conv.Half {
+		h := &o.conv.Half[d]
+		if h.Contiguous() == 0 {
+			s += openingIdle
+			if len(h.Data) > 0 {
+				s += openingIdle
+			}
+		}
+	}
+	t.silence[ref-1] = s
+}
+
 // evictOpening hands over incomplete openings until there is room again:
 // among a few, those of which the least is to be expected. Their entries stay.
 func (t *tracker) evictOpening() {
@@ -139,19 +156,7 @@ func (t *tracker) evictOpening() {
 			if o == nil {
 				continue
 			}
-			// The one that was silent longest; one that lacks its first byte, or
-			// of which only one side speaks, counts as more silent than others.
-			s := -o.last
-			for d := range o.conv.Half {
-				h := &o.conv.Half[d]
-				if h.Contiguous() == 0 {
-					s += openingIdle
-					if len(h.Data) > 0 {
-						s += openingIdle
-					}
-				}
-			}
-			if worst == nil || s > score {
+			if s := t.silence[t.hand-1]; worst == nil || s > score {
 				worst, score = o, s
 			}
 		}

@@ -13,18 +13,17 @@ import (
 // Limits of what a Report keeps apart. What is beyond them is counted, but
 // not by name.
 const (
-	maxServers   = 1 << 16 // distinct servers (address, port and name)
-	maxClients   = 1 << 10 // distinct clients counted of one server
-	maxKeys      = 1 << 17 // ephemeral values remembered
-	maxTicketKey = 1 << 14
-	maxExposed   = 1 << 14 // server keys with connections that are not forward secret
+	maxServers = 1 << 16 // distinct servers (address, port and name)
+	maxClients = 1 << 10 // distinct clients counted of one server
+	maxKeys    = 1 << 17 // ephemeral values remembered
+	maxExposed = 1 << 14 // server keys with connections that are not forward secret
 )
 
 // A Report sums connections up. The zero value is not ready; see NewReport.
 type Report struct {
 	s          Summary
 	versions   map[iana.Version]uint64
-	suites     map[iana.CipherSuite]uint64
+	suites     map[string]uint64
 	groups     map[string]uint64
 	kex        map[kexLabel]uint64
 	reasons    [secrecy.NumReasons]uint64
@@ -71,7 +70,7 @@ type exposure struct {
 // NewReport returns an empty Report.
 func NewReport() *Report {
 	return &Report{
-		versions: map[iana.Version]uint64{}, suites: map[iana.CipherSuite]uint64{}, groups: map[string]uint64{}, kex: map[kexLabel]uint64{},
+		versions: map[iana.Version]uint64{}, suites: map[string]uint64{}, groups: map[string]uint64{}, kex: map[kexLabel]uint64{},
 		servers: map[serverKey]*server{}, keys: map[KeyID]*reuse{}, ticketKeys: map[string]*reuse{}, exposed: map[[32]byte]*exposure{},
 	}
 }
@@ -123,7 +122,9 @@ func (r *Report) Add(c *Connection) {
 		s.HelloRetryRequests++
 	}
 	r.versions[c.Version]++
-	r.suites[c.CipherSuite]++
+	if name, _ := c.Suite(); name != "" {
+		r.suites[name]++
+	}
 	r.kex[kexLabel{c.KeyExchange, c.ForwardSecrecy}]++
 	switch {
 	case c.HasGroup:
@@ -176,7 +177,9 @@ func (r *Report) addServer(c *Connection) {
 
 func (r *Report) addKeys(c *Connection) {
 	end := max(c.Time, c.Totals.Last)
-	if c.EphemeralKey != (KeyID{}) {
+	// The same handshake seen on both sides of a translator of addresses is no
+	// second use of its key; History has told them apart.
+	if c.EphemeralKey != (KeyID{}) && (r.keys[c.EphemeralKey] == nil || c.Reasons.Has(secrecy.ReusedEphemeralKey)) {
 		if see(r.keys, c.EphemeralKey, c.Time, end, maxKeys) == nil {
 			r.s.KeysLost++
 		}
@@ -231,7 +234,7 @@ func see[K comparable](m map[K]*reuse, k K, first, last int64, limit int) *reuse
 func (r *Report) Summary() *Summary {
 	s := r.s
 	s.Versions = counts(r.versions, func(v iana.Version) (string, string) { return v.String(), "" })
-	s.Suites = counts(r.suites, func(v iana.CipherSuite) (string, string) { return v.String(), "" })
+	s.Suites = counts(r.suites, func(v string) (string, string) { return v, "" })
 	s.Groups = counts(r.groups, func(v string) (string, string) { return v, "" })
 	s.KeyExchanges = counts(r.kex, func(k kexLabel) (string, string) { return k.name, k.verdict.String() })
 	s.Reasons = reasonCounts(&r.reasons)

@@ -338,6 +338,7 @@ func TestInterface(t *testing.T) {
 	}
 	livetest.IP(t, "link", "set", "vb", "up")
 	l.said(t, "vb: the interface is up again")
+	livetest.Ready(t, "va", "vb")
 	livetest.NewSender(t, "va").Send(f)
 	l.wait(t, 2)
 	livetest.IP(t, "link", "del", "vb")

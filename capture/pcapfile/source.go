@@ -171,8 +171,15 @@ func (s *Source) start(i input) {
 	if s.follow != nil && i.name != "-" {
 		in = tail{in, s.follow}
 	}
-	r, err := NewReader(&counted{in, &s.done})
+	r, err := newReader(&counted{in, &s.done})
+	if errors.Is(err, ErrNotCapture) && s.follow == nil && s.opt.Other.takes(r) {
+		s.other(st, r)
+		return
+	}
 	if err != nil {
+		if r != nil {
+			r.Close()
+		}
 		s.problems = append(s.problems, Problem{st.name, err, true})
 		if st.file != nil {
 			st.file.Close()
@@ -186,6 +193,16 @@ func (s *Source) start(i input) {
 	if st.fill() {
 		heap.Push(&s.open, st)
 	}
+}
+
+// other has an input read that is no capture.
+func (s *Source) other(st *stream, r *Reader) {
+	s.infos = append(s.infos, InputInfo{Name: st.name, Packed: r.Packed})
+	if err := s.opt.Other.Read(st.name, r.content()); err != nil {
+		s.problems = append(s.problems, Problem{File: st.name, Err: err})
+	}
+	st.r = r
+	st.close()
 }
 
 // advance passes over what the last batch gave away.

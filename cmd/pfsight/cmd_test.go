@@ -17,7 +17,7 @@ const rsa = captures + "/rsa.pcap"
 
 // TestHelpFits holds every help text to 80 columns.
 func TestHelpFits(t *testing.T) {
-	for _, args := range [][]string{{"--help"}, {"read", "--help"}, {"explain", "--help"}, {"completion", "--help"}, {"explain", "filter"}, {"explain", "reasons"}, {"help", "read"}} {
+	for _, args := range [][]string{{"--help"}, {"read", "--help"}, {"explain", "--help"}, {"completion", "--help"}, {"explain", "filter"}, {"explain", "where"}, {"explain", "reasons"}, {"help", "read"}} {
 		code, out, stderr := pfsight(t, "", args...)
 		if code != 0 || stderr != "" {
 			t.Errorf("%v: exit %d, %s", args, code, stderr)
@@ -41,6 +41,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"--format", "html", "--connections", rsa}, "of the summary"},
 		{[]string{"-f", "tcp port", rsa}, "-f:"},
 		{[]string{"-f", "host example.com", rsa}, "names are not looked up"},
+		{[]string{"--where", "forward_secrecy == maybe", rsa}, "--where: at column 20"},
 		{[]string{"--color", "blue", rsa}, "choose auto, always or never"},
 		{[]string{"--top", "0", rsa}, "at least 1"},
 		{[]string{"--width", "5", rsa}, "at least 40"},

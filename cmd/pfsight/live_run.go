@@ -250,12 +250,11 @@ func (r *liveRun) printSummary() {
 // summarize prints the summary; st is given at the end.
 func (r *liveRun) summarize(st *capture.Stats) error {
 	if st != nil {
-		r.state.sums.Lock()
-		r.state.cached = nil // what came since counts too
-		r.state.sums.Unlock()
+		r.state.fresh() // what came since counts too
 	}
+	summary, _ := r.state.look()
 	var b bytes.Buffer
-	if err := render.Summary(&b, r.state.summary(), r.opt.render); err != nil {
+	if err := render.Summary(&b, summary, r.opt.render); err != nil {
 		return err
 	}
 	if st == nil {

@@ -28,9 +28,12 @@ const (
 	// Beyond it the capture side waits too; what it then misses, the kernel
 	// counts.
 	maxPending = 1 << 14
-	// summaryFor is how long a summary is shown to all who ask: making one
-	// sorts every server, and that must not be had once for each request.
-	summaryFor = 2 * time.Second
+	// lookFor is how long a look is shown to all who ask, at least: it sorts
+	// every server, and that must not be had once for each request. One that
+	// took longer than a tenth of it lives ten times as long as it took, so
+	// that who looks costs a tenth of a core at most.
+	lookFor   = 900 * time.Millisecond
+	lookShare = 10
 	// rateOver is the time over which rates are taken.
 	rateOver = 10 * time.Second
 	// minute is the "now" of shares, seconds.
@@ -70,8 +73,10 @@ type liveState struct {
 	rings  [4]ring
 	where  map[uint64]place // of the rows in rings that have not ended
 
-	cached   *report.Summary
-	cachedAt time.Time
+	looking   sync.Mutex // one look at a time; taken before sums
+	summary   *report.Summary
+	live      *render.Live
+	lookUntil time.Time
 }
 
 // A change is a handshake whose verdict is known, or the end of a connection.
@@ -97,6 +102,7 @@ type sample struct {
 func newLiveState() *liveState {
 	s := &liveState{now: time.Now, report: report.NewReport(), lost: map[string]uint64{}, where: map[uint64]place{}}
 	s.started = s.now()
+	s.samples = []sample{{at: s.started}}
 	s.metrics = metrics.New(version(), s.captureMetrics)
 	return s
 }
@@ -130,7 +136,7 @@ func (s *liveState) SetCapture(ifaces []InterfaceStats, st capture.Stats) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ifaces, s.capture = append(s.ifaces[:0], ifaces...), st
-	if n := len(s.samples); n == 0 || now.Sub(s.samples[n-1].at) >= time.Second {
+	if n := len(s.samples); now.Sub(s.samples[n-1].at) >= time.Second {
 		if n > minute {
 			s.samples = append(s.samples[:0], s.samples[n-minute:]...)
 		}
@@ -269,35 +275,42 @@ func (s *liveState) newest(limit int, match func(*report.Connection) bool) ([]*r
 	return out, len(all)
 }
 
-// summary returns the sums; they may be summaryFor old.
-func (s *liveState) summary() *report.Summary {
-	s.sums.Lock()
-	defer s.sums.Unlock()
+// look returns the sums and how the capture stands, of one moment. Both are
+// shared: do not write.
+func (s *liveState) look() (*report.Summary, *render.Live) {
+	s.looking.Lock()
+	defer s.looking.Unlock()
 	now := s.now()
-	if s.cached != nil && now.Sub(s.cachedAt) < summaryFor {
-		return s.cached
+	if s.summary == nil || !now.Before(s.lookUntil) {
+		s.sums.Lock()
+		s.settle()
+		s.summary = s.report.Summary()
+		s.live = s.stand(now)
+		s.sums.Unlock()
+		in := &s.summary.Input
+		s.mu.Lock()
+		st := s.capture
+		st.Drops[capture.KernelDrops] = s.drops()
+		*in = inputOf(&st, s.summary.Gaps)
+		for i := range s.ifaces {
+			in.Files = append(in.Files, s.ifaces[i].Name)
+		}
+		s.mu.Unlock()
+		end := s.now()
+		s.lookUntil = end.Add(max(lookFor, lookShare*end.Sub(now)))
 	}
-	s.settle()
-	sum := s.report.Summary()
-	s.mu.Lock()
-	st := s.capture
-	st.Drops[capture.KernelDrops] = s.drops()
-	for i := range s.ifaces {
-		sum.Input.Files = append(sum.Input.Files, s.ifaces[i].Name)
-	}
-	s.mu.Unlock()
-	names := sum.Input.Files
-	sum.Input = inputOf(&st, sum.Gaps)
-	sum.Input.Files = names
-	s.cached, s.cachedAt = sum, now
-	return sum
+	return s.summary, s.live
 }
 
-// live returns how the capture stands now.
-func (s *liveState) live() *render.Live {
-	s.sums.Lock()
-	s.settle()
-	now := s.now()
+// fresh makes the next look a new one.
+func (s *liveState) fresh() {
+	s.looking.Lock()
+	s.lookUntil = time.Time{}
+	s.looking.Unlock()
+}
+
+// stand returns how the capture stands now. sums is held.
+func (s *liveState) stand(now time.Time) *render.Live {
 	l := &render.Live{Now: now.UnixNano(), Started: s.started.UnixNano(), Open: s.begun - min(s.ended, s.begun)}
 	var over uint64
 	for i := range s.recent {
@@ -315,7 +328,6 @@ func (s *liveState) live() *render.Live {
 			over += sec.all
 		}
 	}
-	s.sums.Unlock()
 	l.Handshakes = float64(over) / min(rateOver.Seconds(), max(1, now.Sub(s.started).Seconds()))
 
 	s.mu.Lock()
@@ -328,9 +340,6 @@ func (s *liveState) live() *render.Live {
 	l.Last = s.capture.Last
 	for _, name := range slices.Sorted(maps.Keys(s.lost)) {
 		l.SinkLoss = append(l.SinkLoss, report.Count{Label: name, N: s.lost[name]})
-	}
-	if len(s.samples) == 0 {
-		return l
 	}
 	newest, ago := s.samples[len(s.samples)-1], s.samples[0]
 	l.Minute.Packets, l.Minute.Drops = newest.packets-ago.packets, newest.drops-ago.drops

@@ -13,6 +13,7 @@ import (
 
 	"pfsight/capture/filter"
 	"pfsight/report/render"
+	"pfsight/report/where"
 )
 
 // options are the flags of read, checked and resolved.
@@ -21,6 +22,7 @@ type options struct {
 	recursive   bool
 	count       uint64
 	filter      string
+	where       *where.Filter // nil: all
 	connections bool
 	format      string
 	output      string
@@ -63,6 +65,13 @@ func (f *readFlags) options(a *app, args []string) (*options, error) {
 		if err := filter.Validate(o.filter); err != nil {
 			return nil, usagef("-f: %w", err)
 		}
+	}
+	if f.where != "" {
+		w, err := where.Compile(f.where)
+		if err != nil {
+			return nil, usagef("--where: %w", err)
+		}
+		o.where = w
 	}
 	if o.workers = f.workers; o.workers < 1 || o.workers > maxWorkers {
 		return nil, usagef("-j %d: use 1 to %d cores", f.workers, maxWorkers)

@@ -42,7 +42,7 @@ const (
 	numLists
 )
 
-var listTitles = [numLists]string{"Newest without forward secrecy", "Servers without it", "Newest of all"}
+var listTitles = [numLists]string{"Not forward secret", "Servers without", "All connections"}
 
 // A tuiModel is what the terminal shows.
 type tuiModel struct {
@@ -62,8 +62,7 @@ type tuiTick struct{}
 
 // look takes a new picture.
 func (m *tuiModel) look() {
-	m.live = m.st.live()
-	m.summary = m.st.summary()
+	m.summary, m.live = m.st.look()
 	m.no, _ = m.st.newest(tuiRows, func(c *report.Connection) bool { return c.ForwardSecrecy == secrecy.No })
 	m.all, _ = m.st.newest(tuiRows, nil)
 	m.servers = m.servers[:0]

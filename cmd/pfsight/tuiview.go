@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 )
 
 // tuiHead is how many lines are above the rows of a list, and one is below.
-const tuiHead = 12
+const tuiHead = 13
 
 // Colours of the terminal's own palette, so that they fit any theme.
 const (
@@ -38,12 +39,19 @@ func (m *tuiModel) View() tea.View {
 	v.AltScreen = true
 	v.WindowTitle = "pfsight live"
 	if m.width < 60 || m.height < 16 {
-		v.Content = "The window is too small: 60 columns and 16 lines are needed. q quits."
+		v.Content = "Too small: 60x16 are needed. q quits."
 		return v
 	}
 	lines := m.body()
 	if m.help {
-		lines = tuiHelp
+		lines = lines[:0]
+		for i, s := range tuiHelp {
+			s = clip(s, m.width)
+			if i == 0 || s == "keys" {
+				s = paint(tuiBold, s)
+			}
+			lines = append(lines, s)
+		}
 	}
 	lines = append([]string(nil), lines[:min(len(lines), m.height-1)]...)
 	for len(lines) < m.height-1 {
@@ -54,7 +62,7 @@ func (m *tuiModel) View() tea.View {
 }
 
 func (m *tuiModel) foot() string {
-	keys := "q quit   p pause   tab next list   ↑↓ scroll   ? help"
+	keys := clip("q quit  p pause  tab next list  ↑↓ scroll  ? help", m.width-len(" paused  "))
 	if m.help {
 		return paint(tuiDim, "any key goes back   q quit")
 	}
@@ -81,14 +89,18 @@ func (m *tuiModel) body() []string {
 	out = append(out, clip(fmt.Sprintf("%s packets, %s/s, %s, %s handshakes/s, %s open", render.Number(l.Packets), render.Rate(l.PacketRate),
 		render.BitRate(l.BitRate), render.Rate(l.Handshakes), render.Number(l.Open)), m.width))
 	drops := render.DropText(l.Drops, l.Packets)
+	code := tuiDim
 	switch {
 	case l.Minute.Drops > 0:
-		drops = paint(tuiAlarm, clip(fmt.Sprintf("%s, %s of them in the last minute: shares are of the rest", drops, render.Number(l.Minute.Drops)), m.width))
+		code = tuiAlarm
+		drops += fmt.Sprintf(", %s in the last minute", render.Number(l.Minute.Drops))
 	case l.Drops > 0:
-		drops = paint(tuiWarn, clip(drops+": shares are of the rest", m.width))
-	default:
-		drops = paint(tuiDim, drops)
+		code = tuiWarn
 	}
+	if rest := "; shares are of the rest"; l.Drops > 0 && width(drops+rest) <= m.width {
+		drops += rest
+	}
+	drops = paint(code, clip(drops, m.width))
 	out = append(out, drops, m.losses(), "")
 	return append(append(out, m.shares()...), m.lower()...)
 }
@@ -116,22 +128,23 @@ func (m *tuiModel) losses() string {
 // shares are the verdicts of the last minute beside those since the start.
 func (m *tuiModel) shares() []string {
 	a, b := &m.live.Minute, m.summary
-	const label, number, share = 28, 11, 9
+	const number, share, leastBar = 11, 9, 8
+	label := min(28, m.width-2*(number+share))
 	bar := max(0, min(30, (m.width-label-2*(number+share)-4)/2))
 	cell := func(n, of uint64, v secrecy.Verdict) string {
 		text := fmt.Sprintf("%*s%*s", number, render.Number(n), share, render.Share(n, of))
-		if bar > 3 {
+		if bar >= leastBar {
 			text += " " + paint(tuiVerdict[v], render.Bar(n, of, bar)) + strings.Repeat(" ", bar-width(render.Bar(n, of, bar)))
 		}
 		return text
 	}
 	gap := 0
-	if bar > 3 {
+	if bar >= leastBar {
 		gap = bar + 1
 	}
 	out := []string{paint(tuiBold, fmt.Sprintf("%-*s%*s%s%*s", label, "Forward secrecy", number+share, "last minute", strings.Repeat(" ", gap), number+share, "since start"))}
 	for _, v := range []secrecy.Verdict{secrecy.Yes, secrecy.No, secrecy.Conditional, secrecy.Unknown} {
-		out = append(out, paint(tuiVerdict[v], fmt.Sprintf("%-*s", label, render.VerdictLabel(v)))+
+		out = append(out, paint(tuiVerdict[v], fmt.Sprintf("%-*s", label, clip(render.VerdictLabel(v), label)))+
 			cell(a.Verdicts[v], a.Negotiated, v)+strings.TrimRight(cell(b.Verdicts[v], b.Negotiated, v), " "))
 	}
 	return append(out, "")
@@ -140,7 +153,9 @@ func (m *tuiModel) shares() []string {
 // lower is the list that was chosen, under the titles of all.
 func (m *tuiModel) lower() []string {
 	var tabs []string
+	taken := 0
 	for i, t := range listTitles {
+		taken += len(t) + 3
 		if tuiList(i) == m.list {
 			t = paint(tuiTab, " "+t+" ")
 		} else {
@@ -188,8 +203,8 @@ func (m *tuiModel) lower() []string {
 		lines = []string{"", paint(tuiDim, "None was observed yet.")}
 	}
 	title := strings.Join(tabs, " ")
-	if len(rows) > m.rows() {
-		title += paint(tuiDim, fmt.Sprintf(" %d–%d of %d", from+1, to, len(rows)))
+	if at := fmt.Sprintf(" %d–%d of %d", from+1, to, len(rows)); len(rows) > m.rows() && taken+width(at) <= m.width {
+		title += paint(tuiDim, at)
 	}
 	return append([]string{title}, lines...)
 }
@@ -227,10 +242,10 @@ func columns(table [][]string, fit []int, right []bool, most int) []string {
 	keep := make([]bool, n)
 	wide := make([]int, n)
 	for i := range n {
-		keep[i] = true
 		for _, r := range table {
 			wide[i] = max(wide[i], width(r[i]))
 		}
+		keep[i] = len(table) == 1 || slices.ContainsFunc(table[1:], func(r []string) bool { return r[i] != "" })
 	}
 	total := func() int {
 		sum := -2
@@ -295,7 +310,7 @@ func width(s string) int { return displaywidth.String(s) }
 func clip(s string, n int) string { return displaywidth.TruncateString(s, max(n, 1), "…") }
 
 var tuiHelp = []string{
-	paint(tuiBold, "pfsight live: what is shown"),
+	"pfsight live: what is shown",
 	"",
 	"last minute, since start   verdicts over connections whose ServerHello was seen",
 	"forward secret             the server's long-term key opens no recording of them",
@@ -306,7 +321,7 @@ var tuiHelp = []string{
 	"The kernel dropped         packets that are in no share: the ring was full",
 	"Missing                    what else is in no share, and why",
 	"",
-	paint(tuiBold, "keys"),
+	"keys",
 	"",
 	"q, ^C           quit                    tab, ← →, 1-3   choose a list",
 	"p, space        pause, go on            ↑ ↓, PgUp PgDn  scroll the list",

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +17,7 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
+	"pfsight/parse/iana"
 	"pfsight/report/render"
 )
 
@@ -350,9 +352,18 @@ func BenchmarkPage(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		rows, of := st.newest(pageRows, nil)
+		sum, live := st.look()
 		var w bytes.Buffer
-		if err := render.LiveHTML(&w, st.summary(), st.live(), &render.Rows{List: rows, Of: of}, render.Options{Top: pageTop}); err != nil {
+		if err := render.LiveHTML(&w, sum, live, &render.Rows{List: rows, Of: of}, render.Options{Top: pageTop}); err != nil {
 			b.Fatal(err)
 		}
 	}
+}
+
+var scrapeRequest = &http.Request{Method: "GET", URL: &url.URL{Path: "/metrics"}, Header: http.Header{}}
+
+// groupAt is some named group.
+func groupAt(i int) iana.Group {
+	g := iana.Groups()
+	return g[i%len(g)].ID
 }

@@ -21,7 +21,7 @@ const (
 	pageRows = 50   // newest connections on the page
 	apiRows  = 100  // of the API, where no limit is asked for
 	maxRows  = 2048 // that may be asked for: all that are kept
-	pageTop  = 20   // rows of a list on the page
+	pageTop  = 12   // rows of a list on the page
 )
 
 // newWebHandler returns what answers requests. With loopback the Host of a
@@ -119,8 +119,9 @@ func (h *webHandler) page(w http.ResponseWriter, r *http.Request) {
 	} else {
 		rows.List, rows.Of = h.st.newest(pageRows, match)
 	}
+	sum, live := h.st.look()
 	var b bytes.Buffer
-	if err := render.LiveHTML(&b, h.st.summary(), h.st.live(), rows, render.Options{Top: pageTop}); err != nil {
+	if err := render.LiveHTML(&b, sum, live, rows, render.Options{Top: pageTop}); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
@@ -134,8 +135,9 @@ func (h *webHandler) summary(w http.ResponseWriter, r *http.Request) {
 		refuse(w, err)
 		return
 	}
+	sum, live := h.st.look()
 	var b bytes.Buffer
-	if err := render.SummaryJSON(&b, h.st.summary(), h.st.live(), render.Options{Top: top}); err != nil {
+	if err := render.SummaryJSON(&b, sum, live, render.Options{Top: top}); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}

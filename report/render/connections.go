@@ -165,7 +165,7 @@ func (t *tableWriter) Close() error {
 		{"server", 0, func(c *report.Connection) string { return c.Server.String() }},
 		{"name", 3, func(c *report.Connection) string { return cut(quote(c.ServerName), 40) }},
 		{"version", 5, func(c *report.Connection) string {
-			if !c.HasServerHello {
+			if c.Version == 0 {
 				return ""
 			}
 			return c.Version.String()

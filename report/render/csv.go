@@ -31,15 +31,17 @@ var columns = []column{
 	}},
 	{"protocol", func(c *report.Connection) string { return c.Protocol.String() }},
 	{"upgrade", func(c *report.Connection) string { return c.Upgrade }},
+	{"target", func(c *report.Connection) string { return c.Target }},
 	{"encapsulation", func(c *report.Connection) string { return strings.Join(c.Encapsulation, ";") }},
 	{"source", func(c *report.Connection) string { return c.Source }},
 	{"server_name", func(c *report.Connection) string { return c.ServerName }},
 	{"alpn", func(c *report.Connection) string { return c.ALPN }},
 	{"version", func(c *report.Connection) string { return ifServer(c, func() string { return c.Version.String() }) }},
 	{"version_id", func(c *report.Connection) string { return ifServer(c, func() string { return id(uint16(c.Version)) }) }},
-	{"cipher_suite", func(c *report.Connection) string { return ifServer(c, func() string { return c.CipherSuite.String() }) }},
+	{"cipher_suite", func(c *report.Connection) string { name, _ := c.Suite(); return name }},
 	{"cipher_suite_id", func(c *report.Connection) string {
-		return ifServer(c, func() string { return id(uint16(c.CipherSuite)) })
+		_, id := c.Suite()
+		return id
 	}},
 	{"key_exchange", func(c *report.Connection) string { return c.KeyExchange }},
 	{"authentication", func(c *report.Connection) string { return c.Authentication }},
@@ -109,11 +111,19 @@ var columns = []column{
 	{"bytes_to_server", func(c *report.Connection) string { return strconv.FormatUint(c.Totals.Bytes[0], 10) }},
 	{"bytes_to_client", func(c *report.Connection) string { return strconv.FormatUint(c.Totals.Bytes[1], 10) }},
 	{"packets", func(c *report.Connection) string { return strconv.FormatUint(c.Totals.Packets, 10) }},
+	{"last_time", func(c *report.Connection) string {
+		if c.Totals.Last == 0 {
+			return ""
+		}
+		return string(appendTime(nil, c.Totals.Last))
+	}},
+	{"client_hello_split", func(c *report.Connection) string { return ifTrue(c.FirstHelloSplit) }},
+	{"gap", func(c *report.Connection) string { return ifTrue(c.Gap) }},
 	{"problems", func(c *report.Connection) string { return strings.Join(c.Problems, ";") }},
 }
 
 func ifServer(c *report.Connection, f func() string) string {
-	if !c.HasServerHello {
+	if c.Version == 0 {
 		return ""
 	}
 	return f()
@@ -132,6 +142,13 @@ func tri(t secrecy.Tri) string {
 		return "true"
 	case secrecy.False:
 		return "false"
+	}
+	return ""
+}
+
+func ifTrue(v bool) string {
+	if v {
+		return "true"
 	}
 	return ""
 }

@@ -20,7 +20,26 @@ var styleText string
 // pageTemplate is fed with view, of which every string from the wire has been
 // quoted: html/template keeps markup out, and Quote what a browser would
 // obey besides, such as a change of direction.
-var pageTemplate = template.Must(template.New("page").Parse(pageText))
+var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"parts": parts}).Parse(pageText))
+
+// shortName is how long a name is that is never broken, bytes.
+const shortName = 15
+
+// parts cuts a long name where a line may break.
+func parts(s string) []string {
+	if len(s) <= shortName {
+		return []string{s}
+	}
+	var out []string
+	from := 0
+	for i := range len(s) - 1 {
+		switch s[i] {
+		case '_', '.', ':', ',', '@':
+			out, from = append(out, s[from:i+1]), i+1
+		}
+	}
+	return append(out, s[from:])
+}
 
 // StyleSource is the Content-Security-Policy source of the style that pages
 // carry inside.

@@ -80,7 +80,7 @@ func Summary(w io.Writer, s *report.Summary, opt Options) error {
 	p := &printer{opt: opt}
 	p.input(s)
 	if s.Connections == 0 {
-		p.line("\nNo TLS handshake was observed in %s packets.", Number(s.Input.Packets))
+		p.line("\nNo TLS handshake was observed in %s.", inputCount(&s.Input))
 		_, err := io.WriteString(w, p.b.String())
 		return err
 	}
@@ -106,11 +106,32 @@ func (p *printer) input(s *report.Summary) {
 	default:
 		name = fmt.Sprintf("%s and %s more", Quote(in.Files[0]), Number(uint64(len(in.Files)-1)))
 	}
-	p.wrap("", fmt.Sprintf("Read %s: %s packets, %s.", name, Number(in.Packets), Size(in.Bytes)))
-	if in.Packets > 0 {
+	p.wrap("", fmt.Sprintf("Read %s: %s.", name, inputSize(in)))
+	if in.Where != "" {
+		p.wrap("", "Only connections where "+Quote(in.Where)+".")
+	}
+	if in.Packets+in.Records > 0 {
 		p.wrap("", fmt.Sprintf("%s to %s UTC (%s).", stamp(in.First), stamp(in.Last), Span(in.Last-in.First)))
 	}
 	p.line("%s", p.loss(s))
+}
+
+// inputSize says how much was read.
+func inputSize(in *report.Input) string {
+	if in.Saved && in.Packets == 0 {
+		return inputCount(in)
+	}
+	return inputCount(in) + ", " + Size(in.Bytes)
+}
+
+func inputCount(in *report.Input) string {
+	switch {
+	case in.Saved && in.Packets == 0:
+		return plural(in.Records, "saved record")
+	case in.Saved:
+		return plural(in.Records, "saved record") + " and " + Number(in.Packets) + " packets"
+	}
+	return Number(in.Packets) + " packets"
 }
 
 func (p *printer) loss(s *report.Summary) string {
@@ -120,6 +141,9 @@ func (p *printer) loss(s *report.Summary) string {
 	}
 	if n := s.ClientOnly + s.ServerOnly; n > 0 {
 		parts = append(parts, fmt.Sprintf("%s of %s connections seen in one direction only", Number(n), Number(s.Connections)))
+	}
+	if in := &s.Input; in.Saved {
+		parts = append(parts, "what was lost before the records were saved is not in them")
 	}
 	if len(parts) == 0 {
 		return "Nothing that belongs to a handshake is known to be missing."

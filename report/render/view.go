@@ -128,7 +128,7 @@ func sharesOf(title string, verdicts [4]uint64, of uint64) viewShares {
 func missing(s *report.Summary) []string {
 	var out []string
 	for _, l := range s.Input.Loss {
-		out = append(out, Number(l.Count)+" "+l.What)
+		out = append(out, Number(l.Count)+" "+Quote(l.What))
 	}
 	if n := s.ClientOnly + s.ServerOnly; n > 0 {
 		out = append(out, fmt.Sprintf("%s of %s connections seen in one direction only", Number(n), Number(s.Connections)))

@@ -44,6 +44,8 @@ type truth struct {
 	Alert      string `json:"alert,omitempty"` // its number
 	ECH        *bool  `json:"ech,omitempty"`
 	ClientPort int    `json:"client_port,omitempty"`
+	Upgrade    string `json:"upgrade,omitempty"` // the protocol that was spoken last before TLS
+	Target     string `json:"target,omitempty"`  // where a proxy was told to connect, host:port
 }
 
 // A scene is one capture.

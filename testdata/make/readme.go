@@ -28,6 +28,10 @@ of GnuTLS is a number, since GnuTLS has its own names. OpenSSL and GnuTLS here w
 export, static ECDH and DSS suites, when its list of disabled algorithms is emptied. No stack here speaks static DH, Kerberos,
 SSLv2 or FORTEZZA.
 
+What begins with ` + "`quic-`" + ` was made by ` + "`go -C testdata/make/peers/quic run .`" + `, a module of its own whose ` + "`go.mod`" + ` names the versions of
+quic-go and golang.org/x/net/quic; ngtcp2 there is gtlsserver and gtlsclient of ngtcp2 0.12.1, with GnuTLS. Chromium 156 is a client only: what is
+said of it was said by its server, quic-go.
+
 `
 
 // readme writes which stacks made the captures, and what each scene shows.

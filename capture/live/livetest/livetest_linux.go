@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -75,6 +76,23 @@ func Veth(t testing.TB, a, b string) {
 	for _, name := range []string{a, b} {
 		Quiet(t, name)
 		IP(t, "link", "set", name, "mtu", "9000", "up")
+	}
+	Ready(t, a, b)
+}
+
+// Ready waits until interfaces carry frames: those sent before are lost.
+func Ready(t testing.TB, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		for n := 0; ; n++ {
+			if i, err := net.InterfaceByName(name); err == nil && i.Flags&net.FlagRunning != 0 {
+				break
+			}
+			if n == 1000 {
+				t.Fatalf("%s does not come up", name)
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
 	}
 }
 
