@@ -10,15 +10,16 @@ const (
 	askOne       // what looks like 1-RTT
 	askServer    // Version Negotiation or Retry
 	askOther     // a long header of another version
-	askLooked    // on both: it was looked when a 1-RTT packet of the client came
+	askLooked    // on both: it was looked when the client's Finished came
+	askFinished  // a Handshake packet that is long enough for a Finished
 	askProgress  = askHandshake | askOne
 )
 
 // Limits of what is waited for, in datagrams of either side, after the packets
 // of one side or both have shown that the ServerHello was sent.
 const (
-	askLate    = 4  // after a Handshake packet of the client, for a 1-RTT packet
-	askReorder = 16 // for a hello that is not complete, as after reordering
+	askLate    = 16 // after a Handshake packet of the client, for its Finished: long chains of certificates are acknowledged part by part
+	askReorder = 24 // for a hello that is not complete, as after reordering
 	askOneSide = 8  // where the other direction is not captured
 	askSilence = 32 // for Handshake packets of the other side
 )
@@ -27,8 +28,9 @@ const (
 // Half[d], each once. When both sides have shown that the ServerHello was
 // sent and read, it looks whether both hellos are there, which means to
 // decrypt the Initials; that is done at most five times in a conversation,
-// and nearly always once. It waits for a 1-RTT packet of the client, for that
-// alone shows that the handshake succeeded, but not for long.
+// and nearly always once. It waits for a packet of the client that may hold its
+// Finished, or a 1-RTT one, for that shows that the handshake succeeded, but
+// not for long.
 //
 // The verdict is Refuse where the first datagrams are none of QUIC's.
 func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
@@ -56,7 +58,7 @@ func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 		return stream.More
 	}
 	*both++
-	came := last || client.Note.State&askOne != 0
+	came := last || client.Note.State&(askOne|askFinished) != 0
 	switch {
 	case *both >= askReorder:
 		return stream.Enough
@@ -103,6 +105,9 @@ func bits(b []byte, at int, p *packet, long bool) uint32 {
 	case kindZeroRTT:
 		return askZero
 	case kindHandshake:
+		if p.length >= minFinished {
+			return askHandshake | askFinished
+		}
 		return askHandshake
 	case kindRetry:
 		return askServer

@@ -14,7 +14,8 @@ func TestAsk(t *testing.T) {
 	hs := long{version: Version1, kind: kindHandshake, dcid: cscid, scid: sscid, frames: strings.Repeat("h", 200)}
 	chs := long{version: Version1, kind: kindHandshake, dcid: sscid, scid: cscid, frames: strings.Repeat("h", 60)}
 	zero := long{version: Version1, kind: kindZeroRTT, dcid: odcid, scid: cscid, frames: strings.Repeat("z", 200)}
-	sh, fin := down(t, s, hs), up(t, chs)
+	achs := long{version: Version1, kind: kindHandshake, dcid: sscid, scid: cscid, frames: strings.Repeat("a", 8)}
+	sh, fin, ack := down(t, s, hs), up(t, chs), up(t, achs)
 	more := func(n int, d datagram) (list []datagram) {
 		for range n {
 			list = append(list, d)
@@ -36,10 +37,11 @@ func TestAsk(t *testing.T) {
 		want stream.Verdict
 		n    int // datagrams that it takes
 	}{
-		{"a 1-RTT packet of the client", one(c, sh, fin, up1, up1), stream.Enough, 4},
+		{"the Finished of the client", one(c, sh, fin, up1), stream.Enough, 3},
+		{"a 1-RTT packet of the client", one(c, sh, ack, up1, up1), stream.Enough, 4},
 		{"in one datagram", one(c, sh, datagram{toServer, fin.b + up1.b}, up1), stream.Enough, 3},
-		{"no 1-RTT packet", join(one(c, sh), more(10, fin)), stream.Enough, 2 + askLate},
-		{"the server goes on", join(one(c, sh, fin), more(10, down1)), stream.Enough, 2 + askLate},
+		{"acknowledgments alone", join(one(c, sh), more(20, ack)), stream.Enough, 2 + askLate},
+		{"the server goes on", join(one(c, sh, ack), more(20, down1)), stream.Enough, 2 + askLate},
 		{"the ServerHello comes late", one(c, down(t, hs), fin, up1, up1, down(t, s), up1, up1), stream.Enough, 6},
 		{"the ServerHello never comes", join(one(c, down(t, hs), fin), more(40, up1)), stream.Enough, 2 + askReorder},
 		{"the client alone", join(one(c, fin), more(20, up1)), stream.Enough, 1 + askOneSide},
@@ -48,10 +50,10 @@ func TestAsk(t *testing.T) {
 		{"early data, no answer", join(one(c), more(60, up(t, zero))), stream.More, 61},
 		{"no answer", more(4, c), stream.More, 4},
 		{"a Version Negotiation", one(c, negotiation(Version1)), stream.More, 2},
-		{"endpoints swapped", one(datagram{toClient, c.b}, datagram{toServer, sh.b}, datagram{toClient, fin.b}, datagram{toClient, up1.b}, datagram{toServer, down1.b}), stream.Enough, 5},
+		{"endpoints swapped", one(datagram{toClient, c.b}, datagram{toServer, sh.b}, datagram{toClient, ack.b}, datagram{toClient, up1.b}, datagram{toServer, down1.b}), stream.Enough, 3},
 		{"nothing of QUIC", one(datagram{toServer, "hello"}), stream.Refuse, 1},
 		{"a 1-RTT packet first", one(up1, sh), stream.More, 2},
-		{"noise in between", one(c, datagram{toServer, "\x00\x01stun"}, sh, fin, datagram{toClient, ""}, up1), stream.Enough, 6},
+		{"noise in between", one(c, datagram{toServer, "\x00\x01stun"}, sh, ack, datagram{toClient, ""}, up1), stream.Enough, 6},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			v, n, conv := ask(x.list...)

@@ -60,6 +60,7 @@ func (r *Reader) Read(c *stream.Conversation) *Opening {
 	for half := range c.Half {
 		role := stream.Dir(half) ^ client
 		h := &c.Half[half]
+		o.Finished[role] = f[half].finished
 		o.Initial[role], o.ZeroRTT[role], o.Handshake[role], o.OneRTT[role] = f[half].initial, f[half].zero, f[half].handshake, f[half].one
 		if f[half].strange.N > 0 && (f[0].handshake.N > 0 || f[1].handshake.N > 0) {
 			o.OneRTT[role].N += f[half].strange.N

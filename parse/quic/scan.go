@@ -24,11 +24,11 @@ type cid struct {
 
 // flags is what the headers of a half show.
 type flags struct {
-	initial, zero, handshake, one Packets
-	strange                       Packets // short headers with a connection ID that no long one had
-	retry, negotiation            bool
-	cut                           bool // an Initial was, by the snaplen
-	quic                          bool
+	initial, zero, handshake, finished, one Packets
+	strange                                 Packets // short headers with a connection ID that no long one had
+	retry, negotiation                      bool
+	cut                                     bool // an Initial was, by the snaplen
+	quic                                    bool
 }
 
 // earlier returns the first mark of two kinds of packets.
@@ -113,6 +113,9 @@ func (r *Reader) scan(h *stream.Half, d stream.Dir) {
 				r.early = keep(r.early, &p, p.dcid)
 			case kindHandshake:
 				f.handshake.add(m)
+				if p.length >= minFinished {
+					f.finished.add(m)
+				}
 			case kindRetry:
 				f.retry = true
 				r.retries = keep(r.retries, &p, p.scid)
@@ -128,6 +131,11 @@ func (r *Reader) scan(h *stream.Half, d stream.Dir) {
 		}
 	})
 }
+
+// minFinished is the least length of a Handshake packet that holds a Finished:
+// a packet number, the header of a CRYPTO frame, the message of 36 bytes, and
+// the tag. One with acknowledgments alone is shorter.
+const minFinished = 1 + 3 + 36 + 16
 
 // keep adds a connection ID to the few that are kept.
 func keep(list []cid, p *packet, id []byte) []cid {
