@@ -58,12 +58,13 @@ type truth struct {
 	HelloRetry *bool  `json:"hello_retry_request"`
 	Outcome    string
 	Alert      string
-	ECH        *bool  `json:"ech"`
-	ClientPort int    `json:"client_port"`
-	Upgrade    string // the protocol that was spoken last before TLS
-	Target     string // where a proxy was told to connect, host:port
-	AlertFrom  string `json:"alert_from"`
-	QUIC       string `json:"quic_version"`
+	ECH        *bool    `json:"ech"`
+	ClientPort int      `json:"client_port"`
+	Upgrade    string   // the protocol that was spoken last before TLS
+	Chain      []string `json:"upgrade_chain"` // all of them, where there are several
+	Target     string   // where a proxy was told to connect, host:port
+	AlertFrom  string   `json:"alert_from"`
+	QUIC       string   `json:"quic_version"`
 }
 
 // alerts are the numbers of RFC 8446 section 6 and RFC 7507 that the captures show.
@@ -110,6 +111,13 @@ func (want truth) compare(t *testing.T, got record) {
 	}
 	if want.Target != "" {
 		is("target", want.Target)
+	}
+	if want.Chain != nil {
+		var chain []any
+		for _, p := range want.Chain {
+			chain = append(chain, p)
+		}
+		is("upgrade_chain", chain)
 	}
 	if want.Group != "" {
 		is("group", want.Group)

@@ -30,29 +30,41 @@ import (
 // A truth is what a TLS stack said of one connection. What it did not say is
 // left out.
 type truth struct {
-	Stack      string `json:"stack"`
-	Version    string `json:"version,omitempty"`
-	Suite      string `json:"cipher_suite,omitempty"`
-	SuiteID    string `json:"cipher_suite_id,omitempty"` // of a stack with names of its own
-	Group      string `json:"group,omitempty"`
-	DHBits     int    `json:"dh_bits,omitempty"`
-	Resumed    *bool  `json:"resumed,omitempty"`
-	PSKMode    string `json:"psk_mode,omitempty"`
-	EarlyData  string `json:"early_data,omitempty"` // "accepted", "rejected", "none"
-	HelloRetry *bool  `json:"hello_retry_request,omitempty"`
-	Outcome    string `json:"outcome,omitempty"`
-	Alert      string `json:"alert,omitempty"` // its number
-	ECH        *bool  `json:"ech,omitempty"`
-	ClientPort int    `json:"client_port,omitempty"`
-	Upgrade    string `json:"upgrade,omitempty"` // the protocol that was spoken last before TLS
-	Target     string `json:"target,omitempty"`  // where a proxy was told to connect, host:port
+	Stack      string   `json:"stack"`
+	Client     string   `json:"client,omitempty"` // where the server tells
+	Version    string   `json:"version,omitempty"`
+	Suite      string   `json:"cipher_suite,omitempty"`
+	SuiteID    string   `json:"cipher_suite_id,omitempty"` // of a stack with names of its own
+	Group      string   `json:"group,omitempty"`
+	DHBits     int      `json:"dh_bits,omitempty"`
+	Resumed    *bool    `json:"resumed,omitempty"`
+	PSKMode    string   `json:"psk_mode,omitempty"`
+	EarlyData  string   `json:"early_data,omitempty"` // "accepted", "rejected", "none"
+	HelloRetry *bool    `json:"hello_retry_request,omitempty"`
+	Outcome    string   `json:"outcome,omitempty"`
+	Alert      string   `json:"alert,omitempty"` // its number
+	ECH        *bool    `json:"ech,omitempty"`
+	ClientPort int      `json:"client_port,omitempty"`
+	Upgrade    string   `json:"upgrade,omitempty"`       // the protocol that was spoken last before TLS
+	Chain      []string `json:"upgrade_chain,omitempty"` // all of them, where there are several
+	Target     string   `json:"target,omitempty"`        // where a proxy was told to connect, host:port
 }
 
 // A scene is one capture.
 type scene struct {
 	name  string
-	needs string // a program
+	needs string // programs
 	play  func(*stage) []truth
+}
+
+// missing says which of its programs is not here.
+func (s *scene) missing() error {
+	for _, p := range strings.Fields(s.needs) {
+		if _, err := exec.LookPath(p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // A stage is where scenes are played.
@@ -81,11 +93,15 @@ func main() {
 		return
 	}
 	if os.Getenv(inside) == "" {
-		cmd := exec.Command("unshare", append([]string{"-n", os.Args[0]}, os.Args[1:]...)...)
-		cmd.Env = append(os.Environ(), inside+"=1", "OPENSSL_CONF=/dev/null")
+		cmd := exec.Command("unshare", append([]string{"-n", "-p", "-f", "--mount-proc", "--kill-child", os.Args[0]}, os.Args[1:]...)...)
+		cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { // what else would change what programs do
+			name, _, _ := strings.Cut(strings.ToLower(v), "=")
+			return strings.HasSuffix(name, "_proxy") || name == "sslkeylogfile"
+		})
+		cmd.Env = append(cmd.Env, inside+"=1", "OPENSSL_CONF=/dev/null")
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		if err := cmd.Run(); err != nil {
-			log.Fatalf("a network namespace is needed: %v", err)
+			log.Fatalf("namespaces of the network and of processes are needed: %v", err)
 		}
 		return
 	}
@@ -93,15 +109,18 @@ func main() {
 	dir, err := os.MkdirTemp("", "make")
 	check(err)
 	defer os.RemoveAll(dir)
+	check(os.Chmod(dir, 0o755)) // for servers that leave the rights of root
 	st := &stage{dir: dir}
 	st.keys()
+	// Names that programs look up. The mount is of this namespace.
+	run("mount", "--bind", st.file("hosts", "127.0.0.1 localhost www.example mail.example\n"), "/etc/hosts")
 	check(os.MkdirAll(*out, 0o755))
-	for i, s := range slices.Concat(opensslScenes(), gnutlsScenes(), goScenes(), jsseScenes()) {
+	for i, s := range slices.Concat(opensslScenes(), gnutlsScenes(), goScenes(), jsseScenes(), mailScenes(), databaseScenes(), chatScenes(), proxyScenes(), webScenes()) {
 		if flag.NArg() > 0 && !slices.Contains(flag.Args(), s.name) {
 			continue
 		}
-		if _, err := exec.LookPath(s.needs); s.needs != "" && err != nil {
-			fmt.Printf("%-28s skipped: %v\n", s.name, err)
+		if missing := s.missing(); missing != nil {
+			fmt.Printf("%-28s skipped: %v\n", s.name, missing)
 			continue
 		}
 		st.port = firstPort + i // the same in every run
