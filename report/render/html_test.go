@@ -34,7 +34,7 @@ func pages(t *testing.T, s string) (file, live string) {
 	file = b.String()
 	b.Reset()
 	l := &Live{Now: 9e9, Started: 1e9, Interfaces: []Interface{{Name: s, Up: true}}, SinkLoss: []report.Count{{Label: s, N: 1}}}
-	rows := &Rows{List: []*report.Connection{c}, Of: 1, Verdict: s, Server: s, Where: s, Err: errors.New(s)}
+	rows := &Rows{List: []*report.Connection{c}, Of: 1, Verdict: s, Server: s, Where: s, Err: errors.New("where: " + s)}
 	if err := LiveHTML(&b, sum, l, rows, Options{}); err != nil {
 		t.Fatal(err)
 	}
