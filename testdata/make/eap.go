@@ -105,6 +105,7 @@ var (
 	eapVersion = regexp.MustCompile(`SSL: Using TLS version (\S+)`)
 	eapSuite   = regexp.MustCompile(`OpenSSL: Server selected cipher suite (0x[0-9a-f]+)`)
 	eapResumed = regexp.MustCompile(`OpenSSL: Handshake finished - resumed=([01])`)
+	eapMethod  = regexp.MustCompile(`EAP vendor 0 method \d+ \((\w+)\) selected`)
 	// An alert is told by who got it.
 	eapAlert = regexp.MustCompile(`SSL: SSL3 alert: read \(remote end reported an error\):fatal:(.+)`)
 )
@@ -112,12 +113,18 @@ var (
 // eapAlerts are OpenSSL's words for alerts.
 var eapAlerts = map[string]string{"unknown CA": "48", "handshake failure": "40", "protocol version": "70", "bad certificate": "42"}
 
+// eapMethods are the names of the methods in a record.
+var eapMethods = map[string]string{"TLS": "eap-tls", "PEAP": "peap", "TTLS": "eap-ttls", "FAST": "eap-fast"}
+
 // readSupplicant reads what wpa_supplicant's code says of its handshakes;
 // server is what the other side said meanwhile.
 func readSupplicant(stack, s, server string) []truth {
 	var said []truth
 	for _, part := range strings.Split(s, "EAP authentication started")[1:] {
 		t := truth{Stack: stack, Outcome: "rejected"}
+		if m := eapMethod.FindStringSubmatch(part); m != nil {
+			t.Upgrade = eapMethods[m[1]]
+		}
 		t.read(part)
 		if m := eapResumed.FindStringSubmatch(part); m != nil {
 			t.Outcome, t.Resumed = "established", ptr(m[1] == "1")

@@ -58,14 +58,14 @@ var (
 func readOpenVPN(s, server string) []truth {
 	var said []truth
 	for _, m := range openvpnChannel.FindAllStringSubmatch(s, -1) {
-		t := truth{Stack: "openvpn", Outcome: "established", Version: versions[m[1]], Suite: ianaNames[m[2]], Group: opensslGroups[m[3]]}
+		t := truth{Stack: "openvpn", Upgrade: "openvpn", Outcome: "established", Version: versions[m[1]], Suite: ianaNames[m[2]], Group: opensslGroups[m[3]]}
 		if t.Group == "" && m[3] == "ECprime256v1" {
 			t.Group = "secp256r1"
 		}
 		said = append(said, t)
 	}
 	if len(said) == 0 {
-		t := truth{Stack: "openvpn", Outcome: "rejected"}
+		t := truth{Stack: "openvpn", Upgrade: "openvpn", Outcome: "rejected"}
 		for _, side := range []string{s, server} {
 			if a := openvpnAlert.FindStringSubmatch(side); a != nil {
 				t.Alert = a[2]
