@@ -72,7 +72,7 @@ func feed(t testing.TB, st *liveState, files ...string) capture.Stats {
 	}
 	defer src.Close()
 	f := &feeder{st: st, builder: report.NewBuilder(), rows: map[uint64]*report.Connection{}}
-	got, err := capture.Run(context.Background(), src, capture.Options{Ask: parse.Ask, Sign: parse.Sign}, f)
+	got, err := capture.Run(context.Background(), src, following(), f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func connections(t testing.TB, files ...string) []*report.Connection {
 	}
 	defer src.Close()
 	c := &collector{builder: report.NewBuilder(), rows: map[uint64]*report.Connection{}}
-	if _, err = capture.Run(context.Background(), src, capture.Options{Ask: parse.Ask, Sign: parse.Sign}, c); err != nil {
+	if _, err = capture.Run(context.Background(), src, following(), c); err != nil {
 		t.Fatal(err)
 	}
 	return c.ended

@@ -60,7 +60,8 @@ func (a *app) read(ctx context.Context, o *options) error {
 		sinks[i] = &reader{joiner: j, builder: b}
 	}
 	p := startProgress(a, o, src)
-	opt := capture.Options{Ask: parse.Ask, Sign: parse.Sign, SignUDP: parse.SignUDP, Split: parse.NewSplitter(), MaxPackets: o.count, Memory: o.memory}
+	opt := following()
+	opt.MaxPackets, opt.Memory = o.count, o.memory
 	if o.filter != "" {
 		opt.Filter = filterOf(o.filter)
 	}
@@ -119,6 +120,11 @@ func rowWriter(o *options, w *bufio.Writer) render.Writer {
 		return nil
 	}
 	return render.NewTable(w, o.render, o.format == "markdown")
+}
+
+// following returns the options of a Run that follows all that is read.
+func following() capture.Options {
+	return capture.Options{Ask: parse.Ask, Sign: parse.Sign, SignUDP: parse.SignUDP, Split: parse.NewSplitter()}
 }
 
 // filterOf compiles the expression once for each link type that is met.
