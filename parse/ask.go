@@ -26,18 +26,25 @@ const (
 	// maxEarly is how many records of the client are passed over while the
 	// ServerHello has not come; behind that nothing of a handshake is expected.
 	maxEarly = 64
+	// maxEmpty is how many handshake records of a half may be empty. RFC 8446
+	// section 5.1 forbids them, and stacks end a connection at 16 to 32 of them
+	// in a row.
+	maxEmpty = 32
 	// maxFlight is how many encrypted records of a TLS 1.3 server are looked
 	// at while the client's have not come. Its flight has five messages.
 	maxFlight = 16
 )
 
-// Ask is the stream.Asker of TLS over TCP. It walks the record headers of
+// Ask is the stream.Asker of all that is followed. Of TLS over TCP it walks the record headers of
 // Half[d], each once, and knows that a handshake is over by what follows it:
 // in TLS <= 1.2 the encrypted Finished after the ChangeCipherSpec, in TLS 1.3
 // the first encrypted record of the server after its hello and of the client
 // after that. Where the client's is no Finished by its length, it sends a
 // certificate, and what the server answers says whether it was taken.
 func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
+	if c.Transport == stream.UDP {
+		return askUDP(c, d)
+	}
 	h, other := &c.Half[d], &c.Half[d.Opposite()]
 	b := h.Data[:h.Contiguous()]
 	if h.Note.State&(askSeen|askUpgraded) == 0 || h.Note.State&askPreamble != 0 {
@@ -70,6 +77,11 @@ func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 		}
 		h.Note.State |= askSeen
 		h.Note.Offset = r.to
+		if r.from == r.to && r.typ == recHandshake {
+			if h.Note.Aux++; h.Note.Aux > maxEmpty {
+				return stream.Refuse
+			}
+		}
 		if look(h, other, r, b[r.from:r.to]) {
 			h.Done = true
 		}

@@ -16,8 +16,8 @@ func (p *Parser) clientHello(m message) {
 		Groups: h.Groups[:0], SignatureSchemes: h.SignatureSchemes[:0], KeyShares: h.KeyShares[:0], PSKs: h.PSKs[:0],
 		Offset: m.off, Length: m.length, Incomplete: m.cut(),
 	}
-	h.Mark = p.half.Completed(m.off, m.end)
-	h.Split = p.half.Split(m.off, m.end)
+	h.Mark = p.markOf(&m)
+	h.Split = p.isSplit(&m)
 	p.nHello = i + 1
 	h.unmarshal(p, &m)
 }
@@ -34,6 +34,15 @@ func (h *ClientHello) unmarshal(p *Parser, m *message) {
 	}
 	if len(h.SessionID) > 32 {
 		p.malformed(m, s, name, "session_id")
+	}
+	// opaque cookie<0..2^8-1>; of DTLS, RFC 9147 section 5.3.
+	if p.hs.Protocol == DTLS {
+		var cookie []byte
+		if !readUint8Prefixed(&s, &cookie) {
+			p.malformed(m, s, name, "cookie")
+			return
+		}
+		h.Cookie = len(cookie) > 0
 	}
 	// CipherSuite cipher_suites<2..2^16-2>;
 	var suites cryptobyte.String

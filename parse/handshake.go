@@ -48,6 +48,12 @@ type Handshake struct {
 	UpgradeChain []string
 	Target       string
 
+	// QUICVersion names the version of QUIC, such as "v1"; "" without QUIC.
+	QUICVersion string
+	// Carrier names what the handshake's packets were wrapped in below its own
+	// protocol, such as "capwap"; "" for nothing.
+	Carrier string
+
 	ClientHello  *ClientHello // the last one before the ServerHello
 	FirstHello   *ClientHello // the one answered by HelloRetryRequest, else nil
 	RetryRequest *ServerHello // HelloRetryRequest, RFC 8446 section 4.1.4
@@ -147,7 +153,7 @@ type ClientHello struct {
 	ExtendedMaster    bool   // RFC 7627
 	EncryptThenMAC    bool   // RFC 7366
 	RenegotiationInfo bool   // RFC 5746
-	Cookie            bool   // RFC 8446 section 4.2.2
+	Cookie            bool   // RFC 8446 section 4.2.2; in DTLS also that of RFC 6347 section 4.2.1
 	ECH               bool   // encrypted_client_hello, outer or GREASE: an observer cannot tell
 
 	Offset int         // of the handshake message in its half

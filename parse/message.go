@@ -14,9 +14,30 @@ type message struct {
 	length int    // as its header says
 	off    int    // of its header in the half
 	end    int    // of its last byte in the half
+
+	// placed says that mark and split are set: the half does not tell.
+	placed bool
+	mark   stream.Mark
+	split  bool
 }
 
 func (m *message) cut() bool { return len(m.body) < m.length }
+
+// markOf returns the mark of the packet that completed m.
+func (p *Parser) markOf(m *message) stream.Mark {
+	if m.placed {
+		return m.mark
+	}
+	return p.half.Completed(m.off, m.end)
+}
+
+// isSplit reports whether m came in more than one packet.
+func (p *Parser) isSplit(m *message) bool {
+	if m.placed {
+		return m.split
+	}
+	return p.half.Split(m.off, m.end)
+}
 
 // nextMessage reads the header of a handshake message, RFC 8446 section 4.
 func nextMessage(b []byte) (m message, s state) {
@@ -180,6 +201,10 @@ func (p *Parser) lost(m message) {
 
 // prefixOf reads a hello up to its first missing byte.
 func (p *Parser) prefixOf(m message) {
+	if m.placed {
+		p.message(m)
+		return
+	}
 	for _, g := range p.half.Gaps {
 		if g.To > m.off && g.From < m.end {
 			if n := g.From - m.off - messageHeader; n > 0 && n < len(m.body) {

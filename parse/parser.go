@@ -2,7 +2,9 @@ package parse
 
 import (
 	"pfsight/capture/stream"
+	"pfsight/parse/dtls"
 	"pfsight/parse/iana"
+	"pfsight/parse/quic"
 	"pfsight/parse/starttls"
 )
 
@@ -41,6 +43,8 @@ type Parser struct {
 	ske    ServerKeyExchange
 	cke    ClientKeyExchange
 	ticket NewSessionTicket
+	dtls   dtls.Reader
+	quic   quic.Reader
 	v2     SSLv2
 	join   []byte         // messages that span records
 	bare   [2]stream.Half // by stream.Dir: TLS records without what carried them
@@ -66,6 +70,9 @@ func (p *Parser) Parse(c *stream.Conversation) *Handshake {
 	p.nHello = 0
 	for i := range p.enc {
 		p.enc[i], p.data[i] = p.enc[i][:0], p.data[i][:0]
+	}
+	if c.Transport == stream.UDP {
+		return p.overUDP(c)
 	}
 	client, server := records{half: &c.Half[stream.ToServer]}, records{half: &c.Half[stream.ToClient]}
 	if !beginsTLS(client.half.Data) || !beginsTLS(server.half.Data) {

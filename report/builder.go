@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"pfsight/capture/stream"
 	"pfsight/parse"
@@ -24,12 +25,12 @@ const (
 // A Builder makes rows of handshakes. Equal offers, certificates and names
 // are made once and shared. One goroutine uses it.
 type Builder struct {
-	offers   map[string]*Offer
-	certs    map[[32]byte]*Certificate
-	names    map[string]string
-	key      []byte
-	finger   *fingerprinter // nil: rows have no JA3, JA3S and JA4
-	sessions *Sessions      // nil: resumptions are not joined
+	offers  map[string]*Offer
+	certs   map[[32]byte]*Certificate
+	names   map[string]string
+	key     []byte
+	finger  *fingerprinter // nil: rows have no JA3, JA3S and JA4
+	history *History       // nil: rows are not joined to those before them
 }
 
 // NewBuilder returns a Builder.
@@ -41,8 +42,8 @@ func NewBuilder() *Builder {
 // as much as all the rest.
 func (b *Builder) Fingerprint() { b.finger = new(fingerprinter) }
 
-// Sessions makes the Builder name sessions so that s can join them.
-func (b *Builder) Sessions(s *Sessions) { b.sessions = s }
+// For makes the Builder note what h needs to join its rows.
+func (b *Builder) For(h *History) { b.history = h }
 
 // Connection makes the row of a handshake in c. It keeps nothing of h and c.
 func (b *Builder) Connection(h *parse.Handshake, c *stream.Conversation) *Connection {
@@ -53,7 +54,10 @@ func (b *Builder) Connection(h *parse.Handshake, c *stream.Conversation) *Connec
 		KeyExchange: j.KeyExchange, Authentication: j.Authentication, Group: j.Group, HasGroup: j.HasGroup,
 		DHBits: j.DHBits, DHPrime: j.DHPrime, PSKMode: j.PSKMode, Resumed: j.Resumed, Resumption: j.Resumption,
 		EarlyData: j.EarlyData, ForwardSecrecy: j.Verdict, Reasons: j.Reasons, PostQuantum: j.PostQuantum,
-		TicketLifetime: -1, Upgrade: h.Upgrade, UpgradeChain: h.UpgradeChain, Target: h.Target,
+		TicketLifetime: -1, Upgrade: h.Upgrade, UpgradeChain: h.UpgradeChain, Target: h.Target, QUICVersion: h.QUICVersion,
+	}
+	if h.Carrier != "" {
+		r.Encapsulation = append(slices.Clip(r.Encapsulation), h.Carrier)
 	}
 	client, server := &c.Half[stream.ToServer], &c.Half[stream.ToClient]
 	if h.Swapped {
@@ -208,6 +212,8 @@ func (b *Builder) offer(ch *parse.ClientHello, v2 *parse.SSLv2) *Offer {
 	}
 	k = append(append(k, byte(len(ch.PSKModes))), ch.PSKModes...)
 	k = binary.BigEndian.AppendUint16(k, uint16(ch.LegacyVersion))
+	points := len(ch.PointFormats) > 0 && !bytes.Contains(ch.PointFormats, []byte{0})
+	k = append(k, flags(len(ch.Versions) > 0, ch.ExtendedMaster, ch.RenegotiationInfo, points, ch.Incomplete))
 	b.key = k
 	if o, ok := b.offers[string(k)]; ok {
 		return o
@@ -215,6 +221,8 @@ func (b *Builder) offer(ch *parse.ClientHello, v2 *parse.SSLv2) *Offer {
 	o := &Offer{
 		Versions: clone(ch.Versions), CipherSuites: clone(ch.CipherSuites), Groups: clone(ch.Groups),
 		SSLv2Kinds: clone(kinds), SignatureAlgorithms: clone(ch.SignatureSchemes), PSKModes: bytes.Clone(ch.PSKModes),
+		SupportedVersions: secrecy.TriOf(len(ch.Versions) > 0), ExtendedMaster: secrecy.TriOf(ch.ExtendedMaster),
+		RenegotiationInfo: secrecy.TriOf(ch.RenegotiationInfo), CompressedPointsOnly: points, Incomplete: ch.Incomplete,
 	}
 	if len(o.Versions) == 0 {
 		o.Versions = []iana.Version{ch.LegacyVersion}
@@ -229,6 +237,16 @@ func (b *Builder) offer(ch *parse.ClientHello, v2 *parse.SSLv2) *Offer {
 		b.offers[string(k)] = o
 	}
 	return o
+}
+
+// flags packs booleans, at most 8.
+func flags(list ...bool) (b byte) {
+	for i, f := range list {
+		if f {
+			b |= 1 << i
+		}
+	}
+	return b
 }
 
 func appendList[T ~uint16](k []byte, list []T) []byte {

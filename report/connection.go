@@ -15,13 +15,14 @@ import (
 // means. The names of the record's fields, and what an absent one means, are
 // documented at Fields in package render. The zero of a field is "not seen".
 type Connection struct {
-	ID       uint64
-	Time     int64 // of the first packet, nanoseconds since 1970 UTC
-	Client   netip.AddrPort
-	Server   netip.AddrPort
-	UDP      bool
-	Protocol parse.Protocol
-	Upgrade  string // the protocol that was upgraded, such as "smtp"; "" for none
+	ID          uint64
+	Time        int64 // of the first packet, nanoseconds since 1970 UTC
+	Client      netip.AddrPort
+	Server      netip.AddrPort
+	UDP         bool
+	Protocol    parse.Protocol
+	QUICVersion string // "" without QUIC
+	Upgrade     string // the protocol that was upgraded, such as "smtp"; "" for none
 
 	UpgradeChain []string // all that was spoken before TLS, outermost first; nil where that is Upgrade alone
 	Target       string   // where a proxy was told to connect, host:port; may hold any byte
@@ -73,6 +74,7 @@ type Connection struct {
 	TicketLifetime int64  // seconds; -1 where no ticket was issued
 
 	session    sessionNames
+	random     uint64  // the last bytes of the ServerHello's random
 	Session    Session // that was resumed
 	HasSession bool    // the connection that made it was seen
 
@@ -120,6 +122,16 @@ type Offer struct {
 	SignatureAlgorithms []iana.SignatureScheme
 	ALPN                []string
 	PSKModes            []uint8
+	// Whether the ClientHello has the extension; without supported_versions,
+	// Versions holds legacy_version. Untold of records that do not say it.
+	SupportedVersions, ExtendedMaster, RenegotiationInfo secrecy.Tri
+	// CompressedPointsOnly says that ec_point_formats was sent and does not
+	// hold uncompressed, RFC 8422 section 5.1.2.
+	CompressedPointsOnly bool
+	// Incomplete says that the end of the ClientHello was not seen, or that a
+	// saved record names what is not registered: what is absent may only be
+	// missing.
+	Incomplete bool
 }
 
 // A Certificate is an end-entity certificate as sent in the clear (TLS <=

@@ -13,11 +13,10 @@ import (
 // Limits of what a Report keeps apart. What is beyond them is counted, but
 // not by name.
 const (
-	maxServers   = 1 << 16 // distinct servers (address, port and name)
-	maxClients   = 1 << 10 // distinct clients counted of one server
-	maxKeys      = 1 << 17 // ephemeral values remembered
-	maxTicketKey = 1 << 14
-	maxExposed   = 1 << 14 // server keys with connections that are not forward secret
+	maxServers = 1 << 16 // distinct servers (address, port and name)
+	maxClients = 1 << 10 // distinct clients counted of one server
+	maxKeys    = 1 << 17 // ephemeral values remembered
+	maxExposed = 1 << 14 // server keys with connections that are not forward secret
 )
 
 // A Report sums connections up. The zero value is not ready; see NewReport.
@@ -101,7 +100,7 @@ func (r *Report) Add(c *Connection) {
 	}
 	if c.Offered != nil {
 		s.ClientHellos++
-		if offersPostQuantum(c.Offered) {
+		if c.Offered.PostQuantum() {
 			s.PostQuantumOffered++
 		}
 	}
@@ -141,7 +140,9 @@ func dhLabel(c *Connection) string {
 	return "DH " + strconv.Itoa(c.DHBits) + " bits"
 }
 
-func offersPostQuantum(o *Offer) bool {
+// PostQuantum reports whether a group that withstands a quantum computer is
+// offered.
+func (o *Offer) PostQuantum() bool {
 	for _, g := range o.Groups {
 		if g.Info().PostQuantum {
 			return true
@@ -176,7 +177,9 @@ func (r *Report) addServer(c *Connection) {
 
 func (r *Report) addKeys(c *Connection) {
 	end := max(c.Time, c.Totals.Last)
-	if c.EphemeralKey != (KeyID{}) {
+	// The same handshake seen on both sides of a translator of addresses is no
+	// second use of its key; History has told them apart.
+	if c.EphemeralKey != (KeyID{}) && (r.keys[c.EphemeralKey] == nil || c.Reasons.Has(secrecy.ReusedEphemeralKey)) {
 		if see(r.keys, c.EphemeralKey, c.Time, end, maxKeys) == nil {
 			r.s.KeysLost++
 		}
@@ -186,7 +189,7 @@ func (r *Report) addKeys(c *Connection) {
 			r.s.KeysLost++
 		}
 	}
-	if c.ForwardSecrecy != secrecy.No || c.Certificate == nil || !c.Reasons.Has(secrecy.RSAKeyTransport) && !c.Reasons.Has(secrecy.StaticDH) && !c.Reasons.Has(secrecy.RSAPSK) {
+	if !c.exposes() {
 		return
 	}
 	e := r.exposed[c.Certificate.SPKI]
@@ -204,6 +207,13 @@ func (r *Report) addKeys(c *Connection) {
 	if len(e.clients) < maxClients {
 		e.clients[c.Client.Addr()] = struct{}{}
 	}
+}
+
+// exposes reports whether the holder of the server's long-term key can read
+// the connection.
+func (c *Connection) exposes() bool {
+	return c.ForwardSecrecy == secrecy.No && c.Certificate != nil &&
+		(c.Reasons.Has(secrecy.RSAKeyTransport) || c.Reasons.Has(secrecy.StaticDH) || c.Reasons.Has(secrecy.RSAPSK))
 }
 
 func see[K comparable](m map[K]*reuse, k K, first, last int64, limit int) *reuse {

@@ -59,6 +59,10 @@ type Input struct {
 	Bytes       uint64
 	First, Last int64  // capture time, nanoseconds since 1970 UTC; 0, 0 without packets
 	Loss        []Loss // everything dropped, by reason; only counts above zero
+
+	Saved   bool   // saved records were read, which do not say what their captures lost
+	Records uint64 // of them
+	Where   string // the expression that chose the connections, "" for all
 }
 
 // A Loss is one reason for which something was not read.

@@ -13,6 +13,7 @@ import (
 	"pfsight/parse/iana"
 	"pfsight/report/render"
 	"pfsight/report/secrecy"
+	"pfsight/report/where"
 )
 
 func newExplain(a *app) *cobra.Command {
@@ -27,6 +28,7 @@ func newExplain(a *app) *cobra.Command {
   an alert          handshake_failure
   reasons           all reasons, one a line
   filter            what -f understands
+  where             what --where understands
   fields            the fields of the JSON record`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -59,6 +61,9 @@ func explain(w io.Writer, code string) error {
 		return nil
 	case "filter":
 		fmt.Fprintln(w, filter.Syntax)
+		return nil
+	case "where":
+		fmt.Fprintln(w, where.Syntax)
 		return nil
 	case "fields":
 		for _, f := range render.Fields {

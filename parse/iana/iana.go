@@ -10,6 +10,8 @@ package iana
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"iter"
+	"maps"
 	"strings"
 )
 
@@ -47,6 +49,9 @@ func (k SSLv2Kind) String() string {
 	}
 	return "0x" + hexDigits(uint32(k), 6)
 }
+
+// SSLv2Kinds returns every kind that has a name. Do not write.
+func SSLv2Kinds() map[SSLv2Kind]Suite { return sslv2Kinds }
 
 // ID returns k in hex.
 func (k SSLv2Kind) ID() string { return "0x" + hexDigits(uint32(k), 6) }
@@ -217,13 +222,33 @@ func (s SignatureScheme) String() string {
 	return "0x" + hexDigits(uint32(s), 4)
 }
 
+// IsGREASE reports whether s is one of the reserved values of RFC 8701.
+func (s SignatureScheme) IsGREASE() bool { return isGREASE(uint16(s)) }
+
+// SignatureSchemes yields every scheme of the table, in no order.
+func SignatureSchemes() iter.Seq[SignatureScheme] { return maps.Keys(signatureSchemes) }
+
+// LookupSignatureScheme finds a scheme by its name, in any case.
+func LookupSignatureScheme(name string) (SignatureScheme, bool) {
+	for s, n := range signatureSchemes {
+		if strings.EqualFold(n, name) && !isGREASE(uint16(s)) {
+			return s, true
+		}
+	}
+	return 0, false
+}
+
 // An Alert is an AlertDescription, RFC 8446 section 6.
 type Alert uint8
 
 // Alerts that the program asks for by name.
 const (
-	AlertCloseNotify Alert = 0
-	AlertNoCert      Alert = 41 // SSL 3.0: a warning that takes the place of a Certificate
+	AlertCloseNotify           Alert = 0
+	AlertHandshakeFailure      Alert = 40
+	AlertNoCert                Alert = 41 // SSL 3.0: a warning that takes the place of a Certificate
+	AlertProtocolVersion       Alert = 70
+	AlertInappropriateFallback Alert = 86 // RFC 7507
+	AlertMissingExtension      Alert = 109
 )
 
 func (a Alert) String() string {

@@ -170,7 +170,7 @@ func (t *tableWriter) Close() error {
 			}
 			return c.Version.String()
 		}},
-		{"key exchange", 0, func(c *report.Connection) string { return kex(c) }},
+		{"key exchange", 0, func(c *report.Connection) string { return KeyExchange(c) }},
 		{"fs", 0, func(c *report.Connection) string { return c.ForwardSecrecy.String() }},
 		{"why", 0, func(c *report.Connection) string {
 			r := c.Reasons.Strings()
@@ -204,7 +204,8 @@ func (t *tableWriter) Close() error {
 	return g.text(t.w, "")
 }
 
-func kex(c *report.Connection) string {
+// KeyExchange says the key exchange with its group or size.
+func KeyExchange(c *report.Connection) string {
 	switch {
 	case c.HasGroup:
 		return c.KeyExchange + " " + c.Group.String()

@@ -111,6 +111,14 @@ var columns = []column{
 	{"bytes_to_server", func(c *report.Connection) string { return strconv.FormatUint(c.Totals.Bytes[0], 10) }},
 	{"bytes_to_client", func(c *report.Connection) string { return strconv.FormatUint(c.Totals.Bytes[1], 10) }},
 	{"packets", func(c *report.Connection) string { return strconv.FormatUint(c.Totals.Packets, 10) }},
+	{"last_time", func(c *report.Connection) string {
+		if c.Totals.Last == 0 {
+			return ""
+		}
+		return string(appendTime(nil, c.Totals.Last))
+	}},
+	{"client_hello_split", func(c *report.Connection) string { return ifTrue(c.FirstHelloSplit) }},
+	{"gap", func(c *report.Connection) string { return ifTrue(c.Gap) }},
 	{"problems", func(c *report.Connection) string { return strings.Join(c.Problems, ";") }},
 }
 
@@ -134,6 +142,13 @@ func tri(t secrecy.Tri) string {
 		return "true"
 	case secrecy.False:
 		return "false"
+	}
+	return ""
+}
+
+func ifTrue(v bool) string {
+	if v {
+		return "true"
 	}
 	return ""
 }

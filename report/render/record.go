@@ -25,6 +25,7 @@ var Fields = []Field{
 	{"server_port", "number", "its port", "never"},
 	{"transport", "tcp, udp", "what carried the handshake", "never"},
 	{"protocol", "tls, dtls, quic", "how it was carried", "never"},
+	{"quic_version", "string", "version of QUIC", "another protocol"},
 	{"upgrade", "string", "the protocol that was upgraded to TLS", "TLS came first"},
 	{"upgrade_chain", "list", "all that was spoken before TLS, outermost first", "one protocol or none"},
 	{"target", "string", "host:port to which a proxy was told to connect", "no proxy, or not told"},
@@ -77,7 +78,10 @@ var Fields = []Field{
 	{"bytes_to_server", "number", "payload of the connection, retransmissions counted once", "never"},
 	{"bytes_to_client", "number", "the same of the other direction", "never"},
 	{"packets", "number", "of the connection, as far as it was followed", "never"},
-	{"offered", "object", "what the (first) ClientHello offered: versions, cipher_suites, groups, key_shares, signature_algorithms, alpn, psk_modes", "no ClientHello was seen"},
+	{"last_time", "RFC 3339, UTC", "time of the last packet of the connection", "not known"},
+	{"client_hello_split", "boolean", "the (first) ClientHello came in more than one packet", "it came in one, or was not seen"},
+	{"gap", "boolean", "bytes of the handshake are missing, but not for the capture's snaplen", "none are"},
+	{"offered", "object", "what the (first) ClientHello offered: versions, cipher_suites, groups, key_shares, signature_algorithms, alpn, psk_modes, each left out where it was not sent; supported_versions (without it versions is legacy_version), extended_master_secret and renegotiation_info: whether sent; compressed_points_only: ec_point_formats without uncompressed; incomplete: its end was not seen", "no ClientHello was seen"},
 	{"problems", "list", "what was malformed, missing or contradictory", "nothing"},
 }
 
@@ -88,7 +92,31 @@ type Encoder struct{ b []byte }
 // Record returns the JSON object of c, without a newline. It is valid until
 // the next call.
 func (e *Encoder) Record(c *report.Connection) []byte {
-	b := append(e.b[:0], '{')
+	return e.record(append(e.b[:0], '{'), c, true)
+}
+
+// An Event is what of a connection a live record tells.
+type Event string
+
+// The events.
+const (
+	Handshake Event = "handshake" // its verdict is known; bytes and packets are not
+	End       Event = "end"       // it has ended, or is followed no longer: the whole record
+)
+
+// Event returns the record of c led by two more fields: event, and
+// connection, a number that both events of one connection bear. It is valid
+// until the next call.
+func (e *Encoder) Event(ev Event, c *report.Connection) []byte {
+	b := append(e.b[:0], `{"event":"`...)
+	b = append(b, ev...)
+	b = append(b, `","connection":`...)
+	b = strconv.AppendUint(b, c.ID, 10)
+	return e.record(append(b, ','), c, ev == End)
+}
+
+// record writes what follows the opening brace.
+func (e *Encoder) record(b []byte, c *report.Connection, totals bool) []byte {
 	b = append(b, `"time":"`...)
 	b = appendTime(b, c.Time)
 	b = append(b, `","client_ip":"`...)
@@ -105,6 +133,7 @@ func (e *Encoder) Record(c *report.Connection) []byte {
 	}
 	b = appendText(b, "transport", transport)
 	b = appendText(b, "protocol", c.Protocol.String())
+	b = appendText(b, "quic_version", c.QUICVersion)
 	b = appendText(b, "upgrade", c.Upgrade)
 	b = appendStrings(b, "upgrade_chain", c.UpgradeChain)
 	b = appendText(b, "target", c.Target)
@@ -180,14 +209,22 @@ func (e *Encoder) Record(c *report.Connection) []byte {
 	b = appendText(b, "ja3s", c.JA3S)
 	b = appendText(b, "ja4", c.JA4)
 	if c.ClientHelloPacket > 0 {
-		b = appendInt(b, "client_hello_packet", int64(c.ClientHelloPacket))
+		b = appendUint(b, "client_hello_packet", c.ClientHelloPacket)
 	}
 	if c.ServerHelloPacket > 0 {
-		b = appendInt(b, "server_hello_packet", int64(c.ServerHelloPacket))
+		b = appendUint(b, "server_hello_packet", c.ServerHelloPacket)
 	}
-	b = appendInt(b, "bytes_to_server", int64(c.Totals.Bytes[0]))
-	b = appendInt(b, "bytes_to_client", int64(c.Totals.Bytes[1]))
-	b = appendInt(b, "packets", int64(c.Totals.Packets))
+	if totals {
+		b = appendUint(b, "bytes_to_server", c.Totals.Bytes[0])
+		b = appendUint(b, "bytes_to_client", c.Totals.Bytes[1])
+		b = appendUint(b, "packets", c.Totals.Packets)
+		if c.Totals.Last != 0 {
+			b = appendTime(append(appendKey(b, "last_time"), '"'), c.Totals.Last)
+			b = append(b, '"')
+		}
+	}
+	b = appendTrue(b, "client_hello_split", c.FirstHelloSplit)
+	b = appendTrue(b, "gap", c.Gap)
 	b = appendOffer(b, c.Offered)
 	b = appendStrings(b, "problems", c.Problems)
 	e.b = append(b, '}')
@@ -224,6 +261,10 @@ func appendInt(b []byte, name string, v int64) []byte {
 	return strconv.AppendInt(appendKey(b, name), v, 10)
 }
 
+func appendUint(b []byte, name string, v uint64) []byte {
+	return strconv.AppendUint(appendKey(b, name), v, 10)
+}
+
 func appendTri(b []byte, name string, v secrecy.Tri) []byte {
 	switch v {
 	case secrecy.True:
@@ -232,6 +273,14 @@ func appendTri(b []byte, name string, v secrecy.Tri) []byte {
 		return append(appendKey(b, name), "false"...)
 	}
 	return b
+}
+
+// appendTrue writes what is left out where it is false.
+func appendTrue(b []byte, name string, v bool) []byte {
+	if !v {
+		return b
+	}
+	return append(appendKey(b, name), "true"...)
 }
 
 func appendID(b []byte, name string, v uint16) []byte {
@@ -312,7 +361,7 @@ func appendOffer(b []byte, o *report.Offer) []byte {
 	}
 	b = appendCodes(b, "groups", o.Groups, iana.Group.IsGREASE)
 	b = appendCodes(b, "key_shares", o.KeyShares, iana.Group.IsGREASE)
-	b = appendCodes(b, "signature_algorithms", o.SignatureAlgorithms, nil)
+	b = appendCodes(b, "signature_algorithms", o.SignatureAlgorithms, iana.SignatureScheme.IsGREASE)
 	b = appendStrings(b, "alpn", o.ALPN)
 	if len(o.PSKModes) > 0 {
 		b = append(appendKey(b, "psk_modes"), '[')
@@ -333,6 +382,11 @@ func appendOffer(b []byte, o *report.Offer) []byte {
 		}
 		b = append(b, ']')
 	}
+	b = appendTri(b, "supported_versions", o.SupportedVersions)
+	b = appendTri(b, "extended_master_secret", o.ExtendedMaster)
+	b = appendTri(b, "renegotiation_info", o.RenegotiationInfo)
+	b = appendTrue(b, "compressed_points_only", o.CompressedPointsOnly)
+	b = appendTrue(b, "incomplete", o.Incomplete)
 	return append(b, '}')
 }
 
@@ -365,7 +419,7 @@ func appendCodes[T code](b []byte, name string, list []T, grease func(T) bool) [
 			b = append(b, ',')
 		}
 		b = append(b, '"')
-		if grease != nil && grease(v) {
+		if grease(v) {
 			b = append(b, '0', 'x')
 			for shift := 12; shift >= 0; shift -= 4 {
 				b = append(b, "0123456789abcdef"[uint16(v)>>shift&15])
@@ -379,7 +433,8 @@ func appendCodes[T code](b []byte, name string, list []T, grease func(T) bool) [
 }
 
 // appendString writes a JSON string. A byte that is not UTF-8 becomes U+FFFD,
-// since JSON has no other way to say it.
+// since JSON has no other way to say it; that character is always written as
+// an escape, so that a record which is read is written the same again.
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
 	for i := 0; i < len(s); {
@@ -393,7 +448,7 @@ func appendString(b []byte, s string) []byte {
 		switch {
 		case c == '"' || c == '\\':
 			b = append(b, '\\', c)
-		case r == utf8.RuneError && n == 1:
+		case r == utf8.RuneError:
 			b = append(b, `\ufffd`...)
 		case r < 0x20 || r == 0x7f:
 			b = append(b, `\u00`...)

@@ -46,6 +46,29 @@ func spoken(upgrade string, port int, turns ...string) func(*stage) []truth {
 	}
 }
 
+// goEcho is a server of crypto/tls that takes one connection, tells its
+// handshake and echoes.
+func goEcho(st *stage, addr string) <-chan truth {
+	cert, err := tls.LoadX509KeyPair(filepath.Join(st.dir, "rsa.crt"), filepath.Join(st.dir, "rsa.key"))
+	check(err)
+	l, err := net.Listen("tcp", addr)
+	check(err)
+	st.stop = append(st.stop, func() { l.Close() })
+	said := make(chan truth, 1)
+	go func() {
+		c, err := l.Accept()
+		check(err)
+		s := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{cert}})
+		check(s.Handshake())
+		t := goSaid(s.ConnectionState())
+		t.ClientPort = c.RemoteAddr().(*net.TCPAddr).Port
+		said <- t
+		_, _ = io.Copy(s, s)
+		s.Close()
+	}()
+	return said
+}
+
 // goUpgraded shakes hands and echoes on a connection that came to TLS.
 func goUpgraded(c net.Conn, upgrade string) truth {
 	s := tls.Client(c, &tls.Config{InsecureSkipVerify: true, ServerName: "rsa.example"})
@@ -136,7 +159,11 @@ func irc(st *stage) []truth {
 <options defaultbind="ipv4">
 `)
 	st.daemon([]int{6667}, "inspircd", "--config="+conf, "--nofork", "--runasroot")
-	return []truth{st.startTLS("irc", "-starttls irc -connect 127.0.0.1:6667")}
+	// It asks for a certificate and sends no ticket: the client has to say
+	// something for an answer.
+	t := readSClient(st.client("NICK joe\nQUIT\n", "openssl", "s_client", "-crlf", "-ign_eof", "-msg", "-starttls", "irc", "-connect", "127.0.0.1:6667"))
+	t.Upgrade = "irc"
+	return []truth{t}
 }
 
 // cups plays its server, which is asked for TLS as RFC 2817 section 3.2 says:

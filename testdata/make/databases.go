@@ -1,9 +1,7 @@
 package main
 
 import (
-	"fmt"
 	"log"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -120,14 +118,4 @@ func databaseScenes() []scene {
 		{"upgrade-tds", "tsql", func(st *stage) []truth { return tdsScene(st, false) }},
 		{"upgrade-tds-login", "tsql", func(st *stage) []truth { return tdsScene(st, true) }},
 	}
-}
-
-// version is the first line that a program prints of itself.
-func programVersion(args ...string) string {
-	out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
-	if err != nil && len(out) == 0 {
-		return ""
-	}
-	first, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
-	return fmt.Sprint(first)
 }

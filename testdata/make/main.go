@@ -6,9 +6,20 @@
 //	go test ./cmd/pfsight -run 'TestCaptures' -update
 //	go run ./testdata/make -load FILE -mb 4096 -bulk 1000
 //
-// It needs Linux, the right to make a network namespace, and the programs
-// openssl, srptool, tcpdump, ip and unshare; the scenes of a stack that is
-// not here (gnutls-serv and gnutls-cli, java) are skipped. With names it
+// It needs Linux, the rights of root (for namespaces of the network, of
+// processes and of mounts; nothing outside of them is changed but /run/sshd and
+// what programs write to /run), and the programs openssl, srptool, tcpdump, ip
+// and unshare. The scenes of a stack that is not here are skipped; all of them
+// are here with these packages of Debian 12:
+//
+//	gnutls-bin openjdk-17-jdk-headless curl wget chromium firefox-esr
+//	libnss3-tools nginx stunnel4 haproxy squid dante-server microsocks
+//	openssh-server websockify postfix dovecot-imapd dovecot-pop3d
+//	dovecot-lmtpd dovecot-managesieved vsftpd inn2 prosody inspircd slapd
+//	ldap-utils postgresql mariadb-server freetds-bin xrdp freerdp2-x11 xvfb
+//	xauth cups-daemon cups-ipp-utils
+//
+// With names it
 // plays these scenes alone; with -derive it only makes the variants of what
 // is there. The second command writes the golden files; look at what changed
 // in them.
@@ -22,6 +33,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -134,10 +146,12 @@ func main() {
 
 const firstPort = 4434
 
+var dropped = regexp.MustCompile(`(\d+) packets? dropped by kernel`)
+
 // record plays a scene while tcpdump listens. Servers that the scene starts
 // with st.server are up before that.
 func (st *stage) record(path string, play func(*stage) []truth) {
-	tcpdump := exec.Command("tcpdump", "-i", "lo", "-U", "--immediate-mode", "-s", "0", "-w", path+".pcap", "tcp")
+	tcpdump := exec.Command("tcpdump", "-i", "lo", "-U", "--immediate-mode", "-B", "16384", "-s", "0", "-w", path+".pcap", "tcp")
 	errs := &watched{want: "listening on"}
 	tcpdump.Stderr = errs
 	check(tcpdump.Start())
@@ -150,6 +164,9 @@ func (st *stage) record(path string, play func(*stage) []truth) {
 	time.Sleep(150 * time.Millisecond)
 	check(tcpdump.Process.Signal(os.Interrupt))
 	_ = tcpdump.Wait()
+	if m := dropped.FindStringSubmatch(errs.said()); m == nil || m[1] != "0" {
+		log.Fatalf("%s: tcpdump lost packets; play it again:\n%s", path, errs.said())
+	}
 	b, err := json.MarshalIndent(said, "", "  ")
 	check(err)
 	check(os.WriteFile(path+".truth.json", append(b, '\n'), 0o644))
@@ -159,7 +176,7 @@ func (st *stage) record(path string, play func(*stage) []truth) {
 func summary(said []truth) string {
 	var s []string
 	for _, t := range said {
-		x := []string{t.Version, t.Suite, t.SuiteID, t.Group, t.PSKMode}
+		x := []string{t.Upgrade, t.Target, t.Version, t.Suite, t.SuiteID, t.Group, t.PSKMode}
 		if t.Resumed != nil && *t.Resumed {
 			x = append(x, "resumed")
 		}

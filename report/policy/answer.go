@@ -1,0 +1,266 @@
+package policy
+
+import (
+	"strings"
+
+	"pfsight/parse/iana"
+	"pfsight/report/secrecy"
+)
+
+// An Answer is what a server would say to a ClientHello, with a full
+// handshake and not a resumption. It is comparable.
+type Answer struct {
+	// OK: the server goes on with the handshake. Where Doubt has
+	// DoubtOutcome, this is only what is to be expected.
+	OK      bool
+	Version iana.Version // the DTLS version for a hello of DTLS; 0 where none is common
+	Suite   iana.CipherSuite
+	// Group is the group of the ephemeral exchange. Without HasGroup there is
+	// none, or a finite-field group without a name.
+	Group             iana.Group
+	HasGroup          bool
+	Signature         iana.SignatureScheme // 0 where the server signs nothing, and before TLS 1.2
+	Key               KeyType              // of the certificate
+	HelloRetryRequest bool
+
+	Failure Failure    // why not OK
+	Alert   iana.Alert // what a standard server sends then
+
+	ForwardSecrecy secrecy.Verdict // of the full handshake; Unknown without one, and where it cannot be told
+	PostQuantum    secrecy.Tri     // the same of post-quantum key exchange
+
+	Doubt Doubt // what of this cannot be told for sure
+	Cause Cause // why not
+}
+
+// Untold reports whether it cannot be told if the handshake succeeds.
+func (a *Answer) Untold() bool { return a.Doubt&DoubtOutcome != 0 }
+
+// A Failure says why a server has no answer to a ClientHello but an alert.
+type Failure uint8
+
+// The failures.
+const (
+	NoFailure Failure = iota
+	NoCommonVersion
+	InappropriateFallback
+	NoCommonSuite
+	NoCommonGroup
+	NoCommonSignature
+	NoCertificate // common suites all need a certificate, or a secret, that the server does not have
+	NoExtendedMaster
+	NoRenegotiationInfo
+	MissingExtension // TLS 1.3 without signature_algorithms, or without supported_groups and key_share
+	numFailures
+)
+
+var failures = [numFailures]struct {
+	name, text string
+	alert      iana.Alert
+}{
+	{"none", "", 0},
+	{"no_common_version", "no version is both offered and allowed", iana.AlertProtocolVersion},
+	{"inappropriate_fallback", "the client says that it came back with an older version than it knows, and the server knows a newer one", iana.AlertInappropriateFallback},
+	{"no_common_suite", "no cipher suite is both offered and allowed in the version", iana.AlertHandshakeFailure},
+	{"no_common_group", "the common cipher suites need a group, and no group is both offered and allowed", iana.AlertHandshakeFailure},
+	{"no_common_signature_algorithm", "the client takes no signature that the server can make with its certificates", iana.AlertHandshakeFailure},
+	{"no_certificate_for_suite", "the common cipher suites need another type of certificate than the server has", iana.AlertHandshakeFailure},
+	{"no_extended_master_secret", "the policy demands extended_master_secret, and the client does not offer it", iana.AlertHandshakeFailure},
+	{"no_renegotiation_info", "the policy demands secure renegotiation, and the client does not offer it", iana.AlertHandshakeFailure},
+	{"missing_extension", "TLS 1.3 is offered without an extension that it demands", iana.AlertMissingExtension},
+}
+
+func (f Failure) String() string { return failures[f%numFailures].name }
+
+// Text says in words what f means.
+func (f Failure) Text() string { return failures[f%numFailures].text }
+
+// Alert returns the alert that the standards name for f.
+func (f Failure) Alert() iana.Alert { return failures[f%numFailures].alert }
+
+// Failures returns every failure but NoFailure.
+func Failures() []Failure {
+	out := make([]Failure, 0, numFailures-1)
+	for f := NoFailure + 1; f < numFailures; f++ {
+		out = append(out, f)
+	}
+	return out
+}
+
+// A Doubt is a set of those parts of an Answer that cannot be told for sure.
+type Doubt uint8
+
+// The doubts.
+const (
+	DoubtOutcome Doubt = 1 << iota // whether there is an answer
+	DoubtVersion
+	DoubtSuite
+	DoubtGroup // and with it HelloRetryRequest
+	DoubtSignature
+)
+
+var doubtNames = [...]string{"outcome", "version", "suite", "group", "signature"}
+
+func (d Doubt) String() string { return setNames(uint8(d), doubtNames[:]) }
+
+// A Cause is a set of reasons for doubt.
+type Cause uint8
+
+// The causes.
+const (
+	CauseVersions      Cause = 1 << iota // the policy's source does not state all versions
+	CauseSuites                          // nor the suites of TLS 1.3
+	CauseGroups                          // nor all groups, or their order
+	CauseOrder                           // nor whose order of suites counts
+	CauseCertificate                     // the types of the server's certificates are not known
+	CauseSHA1                            // whether the server signs with SHA-1 is not known
+	CauseGroupsNotSent                   // the client did not send supported_groups, and servers differ
+	CauseHello                           // the record does not say whether the client sent an extension that the policy demands
+)
+
+var causeNames = [...]string{"versions_not_stated", "suites_not_stated", "groups_not_stated", "order_not_stated", "certificate_unknown",
+	"sha1_not_stated", "no_supported_groups", "extension_not_recorded"}
+
+func (c Cause) String() string { return setNames(uint8(c), causeNames[:]) }
+
+func setNames(v uint8, names []string) string {
+	var b strings.Builder
+	for i, n := range names {
+		if v>>i&1 != 0 {
+			if b.Len() > 0 {
+				b.WriteByte('+')
+			}
+			b.WriteString(n)
+		}
+	}
+	return b.String()
+}
+
+// Answer says what a server with policy p would answer h. A server without
+// known certificates is asked once for each of the two common key types.
+func (p *Policy) Answer(h *Hello, s *Server) Answer {
+	var a Answer
+	if len(s.Keys) > 0 {
+		a = p.answer(h, s.Keys, s.PSK)
+	} else {
+		a = fold(p.answer(h, rsaOnly[:], s.PSK), p.answer(h, ecdsaOnly[:], s.PSK))
+	}
+	if a.Version != 0 && h.isDTLS() {
+		a.Version = dtlsOf(a.Version)
+	}
+	return a
+}
+
+var (
+	rsaOnly   = [...]KeyType{KeyRSA}
+	ecdsaOnly = [...]KeyType{KeyECDSAP256}
+)
+
+// fold makes one answer of two possible ones.
+func fold(a, b Answer) Answer {
+	if a.Failure == NoCertificate && b.Failure == NoCertificate {
+		return a
+	}
+	if !a.OK && b.OK {
+		a, b = b, a
+	}
+	out := a
+	out.Doubt |= b.Doubt
+	out.Cause |= b.Cause
+	if a.OK != b.OK {
+		out.Doubt |= DoubtOutcome
+		out.Cause |= CauseCertificate
+		return out
+	}
+	if a.Suite != b.Suite {
+		out.Doubt |= DoubtSuite
+		out.Cause |= CauseCertificate
+	}
+	if a.Group != b.Group || a.HasGroup != b.HasGroup {
+		out.Doubt |= DoubtGroup
+		out.Cause |= CauseCertificate
+	}
+	if a.Signature != b.Signature || a.Key != b.Key {
+		out.Doubt |= DoubtSignature
+		out.Cause |= CauseCertificate
+		out.Key = KeyUnknown
+	}
+	if a.ForwardSecrecy != b.ForwardSecrecy {
+		out.ForwardSecrecy = secrecy.Unknown
+	}
+	if a.PostQuantum != b.PostQuantum {
+		out.PostQuantum = secrecy.Untold
+	}
+	return out
+}
+
+func (a *Answer) fail(f Failure) Answer {
+	a.OK, a.Failure, a.Alert = false, f, f.Alert()
+	return *a
+}
+
+func (a *Answer) doubt(d Doubt, c Cause) {
+	a.Doubt |= d
+	a.Cause |= c
+}
+
+// answer is Answer of a server with these keys.
+func (p *Policy) answer(h *Hello, keys []KeyType, psk bool) Answer {
+	var a Answer
+	v := p.version(h, &a)
+	if v == 0 {
+		return a.fail(NoCommonVersion)
+	}
+	a.Version = v
+	if v != p.MaxVersion() && hasSuite(h, fallbackSCSV) && p.MaxVersion() > v {
+		return a.fail(InappropriateFallback)
+	}
+	if v.IsTLS13() {
+		return p.answer13(h, keys, psk, &a)
+	}
+	return p.answer12(h, v, keys, psk, &a)
+}
+
+// version returns the highest version that both have.
+func (p *Policy) version(h *Hello, a *Answer) iana.Version {
+	for i := len(p.Versions) - 1; i >= 0; i-- {
+		if v := p.Versions[i]; h.offers(v) {
+			if p.VersionsOpen && v < iana.TLS13 && h.offers(iana.TLS13) {
+				a.doubt(DoubtVersion|DoubtSuite|DoubtGroup, CauseVersions)
+			}
+			return v
+		}
+	}
+	if p.VersionsOpen {
+		a.doubt(DoubtOutcome, CauseVersions)
+	}
+	return 0
+}
+
+func hasSuite(h *Hello, s iana.CipherSuite) bool {
+	for _, o := range h.Suites {
+		if o == s {
+			return true
+		}
+	}
+	return false
+}
+
+// isChaCha reports whether s is one of ChaCha20.
+func isChaCha(s iana.CipherSuite) bool {
+	return s == 0x1303 || s >= 0xcca8 && s <= 0xccae || s >= 0xcc13 && s <= 0xcc15
+}
+
+// chachaFirst reports whether suites of ChaCha20 go first for this client:
+// the first suite it offers, but for GREASE, is one.
+func (p *Policy) chachaFirst(h *Hello) bool {
+	if !p.ChaChaFirst {
+		return false
+	}
+	for _, s := range h.Suites {
+		if !s.IsGREASE() {
+			return isChaCha(s)
+		}
+	}
+	return false
+}

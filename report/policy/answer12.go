@@ -1,0 +1,421 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+
+	"pfsight/parse/iana"
+	"pfsight/report/secrecy"
+)
+
+// answer12 is answer in TLS 1.2 and older, RFC 5246 section 7.4.1.3.
+func (p *Policy) answer12(h *Hello, v iana.Version, keys []KeyType, psk bool, a *Answer) Answer {
+	if p.RequireExtendedMaster && h.ExtendedMaster != secrecy.True {
+		if h.ExtendedMaster == secrecy.False {
+			return a.fail(NoExtendedMaster)
+		}
+		a.doubt(DoubtOutcome, CauseHello)
+	}
+	if p.RequireRenegotiationInfo && h.RenegotiationInfo != secrecy.True && !hasSuite(h, renegotiationSCSV) {
+		if h.RenegotiationInfo == secrecy.False {
+			return a.fail(NoRenegotiationInfo)
+		}
+		a.doubt(DoubtOutcome, CauseHello)
+	}
+	q := query{p: p, h: h, v: v, keys: keys, psk: psk}
+	var best option
+	found := false
+	verdicts := [4]bool{}
+	n := 0 // options that the policy's source leaves open
+	add := func(o option, first bool) {
+		if !found || first {
+			best, found = o, true
+		}
+		n++
+		verdicts[verdictOf(o.suite)] = true
+	}
+	if p.Order == ClientOrder {
+	suites:
+		for _, s := range h.Suites {
+			for i, have := range p.Suites {
+				if have != s {
+					continue
+				}
+				if o, ok := q.usable(i); ok {
+					add(o, false)
+					break suites
+				}
+			}
+		}
+	} else {
+		chacha := p.chachaFirst(h)
+		for i, s := range p.Suites {
+			if !hasSuite(h, s) || found && s == best.suite {
+				continue
+			}
+			o, ok := q.usable(i)
+			if !ok {
+				continue
+			}
+			add(o, chacha && isChaCha(s) && !isChaCha(best.suite))
+			if p.Order == ServerOrder && (!chacha || isChaCha(best.suite)) {
+				break
+			}
+		}
+	}
+	if !found {
+		f, doubt := q.failure()
+		if doubt != 0 {
+			a.doubt(DoubtOutcome, doubt)
+		}
+		return a.fail(f)
+	}
+	if n > 1 && p.Order == OrderUnknown {
+		a.doubt(DoubtSuite|DoubtGroup|DoubtSignature, CauseOrder)
+	}
+	if q.skipped != 0 {
+		a.doubt(DoubtSuite, q.skipped)
+	}
+	a.OK = true
+	a.Suite, a.Group, a.HasGroup, a.Signature, a.Key = best.suite, best.group, best.hasGroup, best.signature, best.key
+	if best.doubt&CauseGroups != 0 {
+		a.doubt(DoubtGroup, CauseGroups)
+	}
+	if rest := best.doubt &^ CauseGroups; rest != 0 {
+		a.doubt(DoubtOutcome|DoubtSuite, rest)
+	}
+	a.ForwardSecrecy = verdictOf(a.Suite)
+	if p.Order == OrderUnknown && verdicts[secrecy.Yes] && verdicts[secrecy.No] {
+		a.ForwardSecrecy = secrecy.Unknown
+	}
+	if a.Suite.Info().KeyExchange != iana.KexCECPQ1 {
+		a.PostQuantum = secrecy.False
+	} else {
+		a.PostQuantum = secrecy.True
+	}
+	return *a
+}
+
+// A query is one ClientHello at one version, before the suites of a policy.
+type query struct {
+	p    *Policy
+	h    *Hello
+	v    iana.Version
+	keys []KeyType
+	psk  bool
+
+	failed  [numFailures]bool // why suites that both have could not be chosen
+	skipped Cause             // why one might have been for all that is known
+}
+
+// An option is a suite that can be chosen, with what goes with it.
+type option struct {
+	suite     iana.CipherSuite
+	group     iana.Group
+	hasGroup  bool
+	signature iana.SignatureScheme
+	key       KeyType
+	doubt     Cause
+}
+
+// failure says why no suite could be chosen: what stopped the one that came
+// farthest.
+func (q *query) failure() (Failure, Cause) {
+	for _, f := range [...]Failure{NoCommonGroup, NoCommonSignature, NoCertificate} {
+		if q.failed[f] {
+			return f, q.skipped
+		}
+	}
+	return NoCommonSuite, q.skipped
+}
+
+func (q *query) no(f Failure) (option, bool) {
+	q.failed[f] = true
+	return option{}, false
+}
+
+// usable reports whether the policy's suite of this index, which the client
+// offers too, can be chosen.
+func (q *query) usable(i int) (option, bool) {
+	o := option{suite: q.p.Suites[i]}
+	info := o.suite.Info()
+	if !suiteFits(info, q.v, q.h.isDTLS()) {
+		return q.no(NoCommonSuite)
+	}
+	kex := info.KeyExchange
+	if kex.UsesPSK() && !q.psk {
+		return q.no(NoCertificate)
+	}
+	// The certificate and what it signs.
+	signs := kex.UsesECParams() || kex.UsesDHParams()
+	switch {
+	case kex == iana.KexRSAPSK || kex == iana.KexRSA || kex == iana.KexRSAExport:
+		// It decrypts, RFC 5246 section 7.4.2; a PSS key may not.
+		if !slices.Contains(q.keys, KeyRSA) {
+			return q.no(NoCertificate)
+		}
+		o.key = KeyRSA
+	case kex.UsesPSK(), info.Authentication == "anon":
+	case kex == iana.KexECDH:
+		// The key agrees, and its curve is the group, RFC 8422 section 5.3.
+		for _, k := range q.keys {
+			if k.isECDSA() && (!q.h.HasGroups || q.h.offersGroup(k.curve())) {
+				o.key, o.group, o.hasGroup = k, k.curve(), true
+				return o, true
+			}
+		}
+		return q.no(NoCertificate)
+	case signs || kex == iana.KexCECPQ1:
+		if f := q.sign(&o, info.Authentication); f != NoFailure {
+			return q.no(f)
+		}
+	default:
+		return q.no(NoCertificate) // SRP, Kerberos, GOST, SM2 and fixed DH need what Server does not tell of
+	}
+	switch {
+	case kex.UsesECParams():
+		if f := q.curve(&o, i); f != NoFailure {
+			return q.no(f)
+		}
+	case kex.UsesDHParams():
+		if f := q.finiteField(&o); f != NoFailure {
+			return q.no(f)
+		}
+	}
+	return o, true
+}
+
+// curve chooses the group of an ECDHE suite.
+func (q *query) curve(o *option, i int) Failure {
+	p, h := q.p, q.h
+	if h.NoPointFormat {
+		return NoCommonGroup
+	}
+	var bound iana.Group
+	if i < len(p.SuiteGroups) {
+		bound = p.SuiteGroups[i]
+	}
+	if !h.HasGroups {
+		// RFC 8422 section 4: the server may choose any.
+		switch p.GroupWithout {
+		case secrecy.False:
+			return NoCommonGroup
+		case secrecy.Untold:
+			o.doubt |= CauseGroupsNotSent
+		}
+		o.group, o.hasGroup = bound, bound != 0
+		for _, g := range p.Groups {
+			if !o.hasGroup && fits12(g) {
+				o.group, o.hasGroup = g, true
+			}
+		}
+		if !o.hasGroup {
+			o.doubt |= CauseGroups
+		}
+		return NoFailure
+	}
+	if bound != 0 {
+		if !h.offersGroup(bound) {
+			return NoCommonGroup
+		}
+		o.group, o.hasGroup = bound, true
+		return NoFailure
+	}
+	c := p.choose(h, p.Group12, false, fits12)
+	if !c.ok {
+		if c.doubt {
+			q.skipped |= CauseGroups
+		}
+		return NoCommonGroup
+	}
+	o.group, o.hasGroup = c.group, true
+	if c.doubt {
+		o.doubt |= CauseGroups
+	}
+	return NoFailure
+}
+
+// fits12 reports whether g is a group for ECDHE in TLS 1.2 and older.
+func fits12(g iana.Group) bool { return !isFF(g) && !is13Only(g) && !g.IsGREASE() }
+
+// finiteField chooses the group of a DHE suite. A client that names
+// finite-field groups takes no others from a server that minds them, RFC 7919
+// section 4.
+func (q *query) finiteField(o *option) Failure {
+	p, h := q.p, q.h
+	if p.FFDHE == secrecy.False || !slices.ContainsFunc(h.Groups, isFF) {
+		return NoFailure
+	}
+	if p.FFDHE == secrecy.Untold && !slices.ContainsFunc(p.Groups, isFF) {
+		return NoFailure
+	}
+	by := p.Group12
+	c := p.choose(h, by, false, isFF)
+	if !c.ok {
+		return NoCommonGroup
+	}
+	o.group, o.hasGroup = c.group, true
+	return NoFailure
+}
+
+// sign finds the key, and in TLS 1.2 the scheme, for a suite with this
+// authentication.
+func (q *query) sign(o *option, auth string) Failure {
+	have := false
+	for _, k := range q.keys {
+		if !keyFits(k, auth, q.v) {
+			continue
+		}
+		if k.isECDSA() && q.h.HasGroups && !q.p.AnyCertificateCurve && !q.h.offersGroup(k.curve()) {
+			continue // RFC 8422 section 5.1
+		}
+		have = true
+		if q.v < iana.TLS12 {
+			o.key = k // MD5 and SHA-1, or SHA-1, without a choice
+			return NoFailure
+		}
+	}
+	if !have {
+		return NoCertificate
+	}
+	p, h := q.p, q.h
+	if !h.HasSignatures {
+		// RFC 5246 section 7.4.1.4.1: as if it had sent SHA-1 with the suite's.
+		for _, k := range q.keys {
+			s := sha1Of(k)
+			if keyFits(k, auth, q.v) && s != 0 && q.sha1(o, s) {
+				o.key, o.signature = k, s
+				return NoFailure
+			}
+		}
+		return NoCommonSignature
+	}
+	weak := option{} // with SHA-1 where that is all there is
+	first, second := h.Signatures, p.Signatures
+	if p.SignatureByServer && p.Signatures != nil {
+		first, second = second, first
+	}
+	for _, s := range first {
+		if second != nil && !slices.Contains(second, s) {
+			continue
+		}
+		for _, k := range q.keys {
+			if !keyFits(k, auth, q.v) || !signs12(k, s) {
+				continue
+			}
+			if k.isECDSA() && h.HasGroups && !p.AnyCertificateCurve && !h.offersGroup(k.curve()) {
+				continue
+			}
+			if isSHA1(s) && p.Signatures == nil && p.SHA1 != secrecy.True {
+				if weak.key == 0 {
+					weak.key, weak.signature = k, s
+				}
+				continue
+			}
+			o.key, o.signature = k, s
+			return NoFailure
+		}
+	}
+	if weak.key != 0 && q.sha1(o, weak.signature) {
+		o.key, o.signature = weak.key, weak.signature
+		return NoFailure
+	}
+	return NoCommonSignature
+}
+
+// sha1 reports whether the server signs with s, which is SHA-1's, and notes
+// where that is not known.
+func (q *query) sha1(o *option, s iana.SignatureScheme) bool {
+	p := q.p
+	if p.Signatures != nil && !slices.Contains(p.Signatures, s) {
+		return false
+	}
+	if p.Signatures == nil && p.SHA1 == secrecy.Untold {
+		o.doubt |= CauseSHA1
+	}
+	return p.Signatures != nil || p.SHA1 != secrecy.False
+}
+
+// keyFits reports whether a key of type k authenticates a suite of TLS 1.2
+// and older, RFC 5246 section 7.4.2 and RFC 8422 section 5.10.
+func keyFits(k KeyType, auth string, v iana.Version) bool {
+	switch auth {
+	case "RSA":
+		return k == KeyRSA || k == KeyRSAPSS && v == iana.TLS12
+	case "ECDSA":
+		return k.isECDSA() || (k == KeyEd25519 || k == KeyEd448) && v == iana.TLS12
+	case "DSS":
+		return k == KeyDSA
+	}
+	return false
+}
+
+// signs12 reports whether a key of type k makes s in TLS 1.2, where the curve
+// of ECDSA is not part of the scheme: RFC 5246 section 7.4.1.4.1, RFC 8446
+// section 4.2.3.
+func signs12(k KeyType, s iana.SignatureScheme) bool {
+	switch k {
+	case KeyRSA:
+		return s >= 0x0804 && s <= 0x0806 || s&0xff == 1 && s>>8 >= 1 && s>>8 <= 6
+	case KeyDSA:
+		return s&0xff == 2 && s>>8 >= 1 && s>>8 <= 6
+	case KeyECDSAP256, KeyECDSAP384, KeyECDSAP521:
+		return s&0xff == 3 && s>>8 >= 1 && s>>8 <= 6
+	}
+	return signs13(k, s)
+}
+
+func isSHA1(s iana.SignatureScheme) bool { return s>>8 == 2 || s>>8 == 1 } // and MD5
+
+// sha1Of returns the scheme that is taken where signature_algorithms was not
+// sent; 0 where a key has none.
+func sha1Of(k KeyType) iana.SignatureScheme {
+	switch {
+	case k == KeyRSA:
+		return 0x0201
+	case k == KeyDSA:
+		return 0x0202
+	case k.isECDSA():
+		return 0x0203
+	}
+	return 0
+}
+
+// suiteFits reports whether a suite may be used in v, one of TLS 1.2 and
+// older.
+func suiteFits(s *iana.Suite, v iana.Version, dtls bool) bool {
+	if s.KeyExchange == iana.KexTLS13 || s.Kind == "scsv" || s.Kind == "grease" {
+		return false
+	}
+	switch {
+	case v < iana.TLS12 && needs12(s):
+		return false
+	case v >= iana.TLS11 && s.Export: // RFC 4346 appendix A.5
+		return false
+	case v >= iana.TLS12 && (strings.HasPrefix(s.Encryption, "DES_CBC") || strings.HasPrefix(s.Encryption, "DES40") || strings.HasPrefix(s.Encryption, "IDEA")): // RFC 5469
+		return false
+	case v == iana.SSL30 && (s.KeyExchange.UsesECParams() || s.KeyExchange == iana.KexECDH): // RFC 8422 section 1
+		return false
+	case dtls && strings.HasPrefix(s.Encryption, "RC4"): // RFC 6347 section 4.1.2.2
+		return false
+	}
+	return true
+}
+
+// needs12 reports whether a suite is for TLS 1.2: it is an AEAD or names the
+// hash of its PRF, RFC 5246 section 1.2 and RFC 5288 section 4. CBC with PSK is
+// for any version, RFC 5487 section 3 and RFC 5489 section 3.
+func needs12(s *iana.Suite) bool {
+	for _, aead := range [...]string{"GCM", "CCM", "POLY1305", "OCB"} {
+		if strings.Contains(s.Encryption, aead) {
+			return true
+		}
+	}
+	switch s.MAC {
+	case "SHA256", "SHA384":
+		return !s.KeyExchange.UsesPSK()
+	case "AEAD":
+		return true
+	}
+	return false
+}

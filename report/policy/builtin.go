@@ -1,0 +1,14 @@
+package policy
+
+// Builtin returns the policies that are built in, by name. Do not write.
+func Builtin() []*Policy { return builtin }
+
+// Lookup finds a built-in policy by its name.
+func Lookup(name string) (*Policy, bool) {
+	for _, p := range builtin {
+		if p.Name == name {
+			return p, true
+		}
+	}
+	return nil, false
+}

@@ -1,0 +1,403 @@
+package policy
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"pfsight/parse/iana"
+	"pfsight/report/secrecy"
+)
+
+// Limits of what is read.
+const (
+	maxFile  = 1 << 20 // bytes of a policy or configuration file
+	maxNames = 1 << 10 // entries of one list
+)
+
+// file is the YAML form of a Policy. Every key but name and versions may be
+// left out; Format documents them.
+type file struct {
+	Name       string `yaml:"name"`
+	Title      string `yaml:"title,omitempty"`
+	Source     string `yaml:"source,omitempty"`
+	ReadFrom   string `yaml:"read_from,omitempty"`
+	Date       string `yaml:"date,omitempty"`
+	Confidence string `yaml:"confidence,omitempty"`
+	Target     *bool  `yaml:"target,omitempty"`
+	Note       string `yaml:"note,omitempty"`
+
+	Versions         []string `yaml:"versions,flow"`
+	VersionsComplete *bool    `yaml:"versions_complete,omitempty"`
+	Suites13         []string `yaml:"tls13_cipher_suites,omitempty"`
+	Suites           []string `yaml:"cipher_suites,omitempty"`
+	Order            string   `yaml:"order,omitempty"`
+	Groups           []string `yaml:"groups,omitempty,flow"`
+	GroupsComplete   *bool    `yaml:"groups_complete,omitempty"`
+	GroupsOrdered    *bool    `yaml:"groups_ordered,omitempty"`
+	Signatures       []string `yaml:"signature_algorithms,omitempty"`
+
+	DHBits       int    `yaml:"dh_bits,omitempty"`
+	EMS          bool   `yaml:"require_extended_master_secret,omitempty"`
+	Renego       bool   `yaml:"require_renegotiation_info,omitempty"`
+	GroupChoice  string `yaml:"group_choice,omitempty"`
+	PQFirst      bool   `yaml:"post_quantum_first,omitempty"`
+	ChaChaFirst  bool   `yaml:"chacha20_first,omitempty"`
+	SHA1         *bool  `yaml:"sha1_signatures,omitempty"`
+	GroupWithout *bool  `yaml:"ecdhe_without_supported_groups,omitempty"`
+}
+
+// Format documents the YAML form of a policy.
+const Format = `A policy file is YAML. Only name and versions must be there.
+
+  name: example                 # lower case, digits, - and .
+  title: what it is             # with source, date, confidence (high, medium,
+                                # low) and note: for people
+  versions: [TLS 1.2, TLS 1.3]  # SSLv3, TLS 1.0, TLS 1.1, TLS 1.2, TLS 1.3
+  versions_complete: true       # false: others may be on
+  tls13_cipher_suites:          # in the server's order; none: not stated
+    - TLS_AES_128_GCM_SHA256
+  cipher_suites:                # of TLS 1.2 and older, in the server's order
+    - TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
+  order: server                 # whose order of suites counts: server, client,
+                                # unknown (the default)
+  groups: [x25519, secp256r1]   # in the server's order; none: not stated
+  groups_complete: true         # false: there are others
+  groups_ordered: true          # false: the order is not the server's
+  signature_algorithms: [...]   # none: not stated
+  dh_bits: 2048                 # size of the group of DHE suites
+  require_extended_master_secret: false
+  require_renegotiation_info: false
+  group_choice: shared          # whose order of groups counts: shared (the
+                                # server's, but in TLS 1.3 those first that the
+                                # client sent a key share of), server, client
+  post_quantum_first: false     # take a post-quantum group before any other
+  chacha20_first: false         # take ChaCha20 where the client has it first
+  sha1_signatures: false        # sign with SHA-1 in TLS 1.2; left out: unknown
+  ecdhe_without_supported_groups: false  # left out: unknown
+
+Suites may have IANA's or OpenSSL's names, or a number such as 0xc02f. A suite
+of IANA's name may end in _P256, _P384 or _P521 to bind it to that group, as
+Schannel before Windows 10 does.`
+
+// ReadYAML reads a policy in the form that Format documents. Unknown keys and
+// names are errors that name the line or the entry.
+func ReadYAML(r io.Reader) (*Policy, error) {
+	text, err := readAll(r)
+	if err != nil {
+		return nil, err
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	dec.KnownFields(true)
+	var f file
+	if err := dec.Decode(&f); err != nil {
+		if err == io.EOF {
+			err = errors.New("the file is empty")
+		}
+		return nil, fmt.Errorf("policy: %w", err)
+	}
+	if err := dec.Decode(new(yaml.Node)); err != io.EOF {
+		return nil, errors.New("policy: more than one document")
+	}
+	p, err := f.policy()
+	if err != nil {
+		return nil, fmt.Errorf("policy: %w", err)
+	}
+	return p, nil
+}
+
+// readAll reads a file of at most maxFile bytes.
+func readAll(r io.Reader) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+	if err == nil && len(text) > maxFile {
+		err = fmt.Errorf("policy: the file is longer than %d bytes", maxFile)
+	}
+	return text, err
+}
+
+func (f *file) policy() (*Policy, error) {
+	p := &Policy{
+		Name: f.Name, Title: f.Title, Source: f.Source, ReadFrom: f.ReadFrom, Date: f.Date, Note: f.Note,
+		Target: f.Target == nil || *f.Target, VersionsOpen: !or(f.VersionsComplete, true),
+		DHBits: f.DHBits, RequireExtendedMaster: f.EMS, RequireRenegotiationInfo: f.Renego,
+	}
+	if !validName(f.Name) {
+		return nil, fmt.Errorf("name: %q: want lower-case letters, digits, - and .", f.Name)
+	}
+	if f.DHBits < 0 || f.DHBits > 1<<16 {
+		return nil, fmt.Errorf("dh_bits: %d", f.DHBits)
+	}
+	var err error
+	if p.Confidence, err = oneOf(confidenceNames[:], f.Confidence, Unsure); err != nil {
+		return nil, fmt.Errorf("confidence: %w", err)
+	}
+	if p.Order, err = oneOf(orderNames[:], f.Order, OrderUnknown); err != nil {
+		return nil, fmt.Errorf("order: %w", err)
+	}
+	if p.Group13, err = oneOf(groupChoiceNames[:], f.GroupChoice, GroupShared); err != nil {
+		return nil, fmt.Errorf("group_choice: %w", err)
+	}
+	p.Group12, p.PostQuantumFirst, p.ChaChaFirst = p.Group13, f.PQFirst, f.ChaChaFirst
+	p.SHA1, p.GroupWithout = triOf(f.SHA1), triOf(f.GroupWithout)
+	if p.Versions, err = list(f.Versions, "versions", parseVersion); err != nil {
+		return nil, err
+	}
+	slices.Sort(p.Versions)
+	if p.Suites13, err = list(f.Suites13, "tls13_cipher_suites", parseSuite13); err != nil {
+		return nil, err
+	}
+	if err := p.bind(f.Suites); err != nil {
+		return nil, err
+	}
+	if p.Groups, err = list(f.Groups, "groups", parseGroup); err != nil {
+		return nil, err
+	}
+	p.GroupsOpen = !or(f.GroupsComplete, len(p.Groups) > 0)
+	p.GroupsUnordered = !or(f.GroupsOrdered, true)
+	if p.Signatures, err = list(f.Signatures, "signature_algorithms", parseSignature); err != nil {
+		return nil, err
+	}
+	if len(p.Versions) == 0 && p.Target {
+		return nil, errors.New("versions: none")
+	}
+	return p, nil
+}
+
+// yaml returns the file of p.
+func (p *Policy) file() *file {
+	f := &file{
+		Name: p.Name, Title: p.Title, Source: p.Source, ReadFrom: p.ReadFrom, Date: p.Date, Note: p.Note,
+		DHBits: p.DHBits, EMS: p.RequireExtendedMaster, Renego: p.RequireRenegotiationInfo,
+		PQFirst: p.PostQuantumFirst, ChaChaFirst: p.ChaChaFirst, SHA1: boolOf(p.SHA1), GroupWithout: boolOf(p.GroupWithout),
+		Versions: names(p.Versions), Suites13: names(p.Suites13), Groups: names(p.Groups), Signatures: names(p.Signatures),
+	}
+	no := false
+	if p.Confidence != Unsure {
+		f.Confidence = p.Confidence.String()
+	}
+	if !p.Target {
+		f.Target = &no
+	}
+	if p.VersionsOpen {
+		f.VersionsComplete = &no
+	}
+	if p.Order != OrderUnknown {
+		f.Order = p.Order.String()
+	}
+	if p.GroupsOpen && len(p.Groups) > 0 {
+		f.GroupsComplete = &no
+	} else if !p.GroupsOpen && len(p.Groups) == 0 {
+		yes := true
+		f.GroupsComplete = &yes
+	}
+	if p.GroupsUnordered {
+		f.GroupsOrdered = &no
+	}
+	if p.Group13 != GroupShared {
+		f.GroupChoice = p.Group13.String()
+	}
+	for i, s := range p.Suites {
+		f.Suites = append(f.Suites, s.String()+p.suffix(i))
+	}
+	return f
+}
+
+// YAML returns p in the form that ReadYAML reads. What only a stack's
+// behavior is, such as AnyCertificateCurve, has no key there.
+func (p *Policy) YAML() ([]byte, error) {
+	var b bytes.Buffer
+	e := yaml.NewEncoder(&b)
+	e.SetIndent(2)
+	if err := e.Encode(p.file()); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), e.Close()
+}
+
+// suffix returns what binds the suite of index i to a group, "" for nothing.
+func (p *Policy) suffix(i int) string {
+	if i < len(p.SuiteGroups) {
+		switch p.SuiteGroups[i] {
+		case secp256r1:
+			return "_P256"
+		case secp384r1:
+			return "_P384"
+		case secp521r1:
+			return "_P521"
+		}
+	}
+	return ""
+}
+
+// bind takes the suites of TLS 1.2 and older, with their groups where their
+// names bind them.
+func (p *Policy) bind(texts []string) error {
+	if len(texts) > maxNames {
+		return fmt.Errorf("cipher_suites: more than %d", maxNames)
+	}
+	bound := false
+	for _, text := range texts {
+		s, g, err := parseBound(text)
+		if err != nil {
+			return fmt.Errorf("cipher_suites: %w", err)
+		}
+		bound = bound || g != 0
+		p.Suites = append(p.Suites, s)
+		p.SuiteGroups = append(p.SuiteGroups, g)
+	}
+	if !bound {
+		p.SuiteGroups = nil
+	}
+	return nil
+}
+
+func parseBound(text string) (iana.CipherSuite, iana.Group, error) {
+	var g iana.Group
+	name := text
+	for i, suffix := range [...]string{"_P256", "_P384", "_P521"} {
+		if n, ok := strings.CutSuffix(text, suffix); ok {
+			name, g = n, secp256r1+iana.Group(i)
+		}
+	}
+	s, err := parseSuite(name)
+	if err == nil && s.Info().KeyExchange == iana.KexTLS13 {
+		err = fmt.Errorf("%s is one of TLS 1.3", s)
+	}
+	return s, g, err
+}
+
+// parseSuite reads a suite by IANA's or OpenSSL's name or by number.
+func parseSuite(text string) (iana.CipherSuite, error) {
+	if s, ok := iana.LookupSuite(text); ok {
+		if k := s.Info().Kind; k == "scsv" || k == "grease" {
+			return 0, fmt.Errorf("%s cannot be selected", s)
+		}
+		return s, nil
+	}
+	if s, ok := LookupOpenSSL(text); ok {
+		return s, nil
+	}
+	n, err := number(text)
+	return iana.CipherSuite(n), err
+}
+
+func parseSuite13(text string) (iana.CipherSuite, error) {
+	s, err := parseSuite(text)
+	if err == nil && s.Info().KeyExchange != iana.KexTLS13 {
+		err = fmt.Errorf("%s is none of TLS 1.3", s)
+	}
+	return s, err
+}
+
+func parseGroup(text string) (iana.Group, error) {
+	if g, ok := iana.LookupGroup(text); ok && !g.IsGREASE() {
+		return g, nil
+	}
+	n, err := number(text)
+	return iana.Group(n), err
+}
+
+func parseSignature(text string) (iana.SignatureScheme, error) {
+	if s, ok := iana.LookupSignatureScheme(text); ok {
+		return s, nil
+	}
+	n, err := number(text)
+	return iana.SignatureScheme(n), err
+}
+
+func parseVersion(text string) (iana.Version, error) {
+	for _, v := range [...]iana.Version{iana.SSL20, iana.SSL30, iana.TLS10, iana.TLS11, iana.TLS12, iana.TLS13} {
+		if strings.EqualFold(v.String(), text) {
+			return v, nil
+		}
+	}
+	return 0, fmt.Errorf("%q is none of SSLv3, TLS 1.0, TLS 1.1, TLS 1.2 and TLS 1.3", text)
+}
+
+func number(text string) (uint16, error) {
+	if !strings.HasPrefix(text, "0x") {
+		return 0, fmt.Errorf("%q is not known", text)
+	}
+	n, err := strconv.ParseUint(text[2:], 16, 16)
+	if err != nil {
+		return 0, fmt.Errorf("%q is no number of 16 bits", text)
+	}
+	return uint16(n), nil
+}
+
+// list reads every entry once; a second one of the same value is an error.
+func list[T comparable](texts []string, key string, parse func(string) (T, error)) ([]T, error) {
+	if len(texts) > maxNames {
+		return nil, fmt.Errorf("%s: more than %d", key, maxNames)
+	}
+	var out []T
+	for _, text := range texts {
+		v, err := parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", key, err)
+		}
+		if slices.Contains(out, v) {
+			return nil, fmt.Errorf("%s: %q stands there twice", key, text)
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
+
+func oneOf[T ~uint8](names []string, text string, none T) (T, error) {
+	if text == "" {
+		return none, nil
+	}
+	if i := slices.Index(names, text); i >= 0 {
+		return T(i), nil
+	}
+	return none, fmt.Errorf("%q is none of %s", text, strings.Join(names, ", "))
+}
+
+func names[T fmt.Stringer](list []T) []string {
+	var out []string
+	for _, v := range list {
+		out = append(out, v.String())
+	}
+	return out
+}
+
+func or(b *bool, otherwise bool) bool {
+	if b == nil {
+		return otherwise
+	}
+	return *b
+}
+
+func triOf(b *bool) secrecy.Tri {
+	if b == nil {
+		return secrecy.Untold
+	}
+	return secrecy.TriOf(*b)
+}
+
+func boolOf(t secrecy.Tri) *bool {
+	if t == secrecy.Untold {
+		return nil
+	}
+	b := t == secrecy.True
+	return &b
+}
+
+func validName(s string) bool {
+	if s == "" || len(s) > 100 {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '.' {
+			return false
+		}
+	}
+	return true
+}
