@@ -5,6 +5,7 @@ import (
 
 	"pfsight/capture/stream"
 	"pfsight/parse/iana"
+	"pfsight/parse/openvpn"
 	"pfsight/parse/starttls"
 )
 
@@ -42,8 +43,11 @@ const (
 // after that. Where the client's is no Finished by its length, it sends a
 // certificate, and what the server answers says whether it was taken.
 func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
-	if c.Transport == stream.UDP {
+	if c.Transport != stream.TCP {
 		return askUDP(c, d)
+	}
+	if isOpenVPN(c) {
+		return openvpn.Ask(c, d)
 	}
 	h, other := &c.Half[d], &c.Half[d.Opposite()]
 	b := h.Data[:h.Contiguous()]

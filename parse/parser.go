@@ -3,8 +3,11 @@ package parse
 import (
 	"pfsight/capture/stream"
 	"pfsight/parse/dtls"
+	"pfsight/parse/eap"
 	"pfsight/parse/iana"
+	"pfsight/parse/openvpn"
 	"pfsight/parse/quic"
+	"pfsight/parse/rdpudp"
 	"pfsight/parse/starttls"
 )
 
@@ -37,17 +40,20 @@ const (
 // A Parser turns conversations into handshakes. It keeps its memory between
 // calls. The zero value is ready; one goroutine uses it.
 type Parser struct {
-	hs     Handshake
-	hellos [maxHellos]ClientHello
-	server [2]ServerHello // the HelloRetryRequest and the ServerHello
-	ske    ServerKeyExchange
-	cke    ClientKeyExchange
-	ticket NewSessionTicket
-	dtls   dtls.Reader
-	quic   quic.Reader
-	v2     SSLv2
-	join   []byte         // messages that span records
-	bare   [2]stream.Half // by stream.Dir: TLS records without what carried them
+	hs      Handshake
+	hellos  [maxHellos]ClientHello
+	server  [2]ServerHello // the HelloRetryRequest and the ServerHello
+	ske     ServerKeyExchange
+	cke     ClientKeyExchange
+	ticket  NewSessionTicket
+	dtls    dtls.Reader
+	quic    quic.Reader
+	eap     eap.Reader
+	openvpn openvpn.Reader
+	rdp     rdpudp.Reader
+	v2      SSLv2
+	join    []byte         // messages that span records
+	bare    [2]stream.Half // by stream.Dir: TLS records without what carried them
 
 	role   stream.Dir // of the half being read: ToServer is the client's
 	half   *stream.Half
@@ -71,8 +77,11 @@ func (p *Parser) Parse(c *stream.Conversation) *Handshake {
 	for i := range p.enc {
 		p.enc[i], p.data[i] = p.enc[i][:0], p.data[i][:0]
 	}
-	if c.Transport == stream.UDP {
+	if c.Transport != stream.TCP {
 		return p.overUDP(c)
+	}
+	if isOpenVPN(c) {
+		return p.overOpenVPN(c)
 	}
 	client, server := records{half: &c.Half[stream.ToServer]}, records{half: &c.Half[stream.ToClient]}
 	if !beginsTLS(client.half.Data) || !beginsTLS(server.half.Data) {
@@ -82,7 +91,15 @@ func (p *Parser) Parse(c *stream.Conversation) *Handshake {
 		p.hs.Swapped = true
 		client, server = server, client
 	}
-	p.readBoth(client, server)
+	return p.overRecords(client, server)
+}
+
+// overRecords reads a handshake in the records of TLS.
+func (p *Parser) overRecords(client, server records) *Handshake {
+	// The server's half first: the suite says how the client's key exchange is
+	// to be read.
+	p.read(server, stream.ToClient)
+	p.read(client, stream.ToServer)
 	if !p.hs.ClientSeen && !p.hs.ServerSeen {
 		return nil
 	}
@@ -98,13 +115,6 @@ func (p *Parser) Parse(c *stream.Conversation) *Handshake {
 type records struct {
 	half *stream.Half
 	from int // where they begin
-}
-
-// readBoth reads the server's half first: the suite says how the client's key
-// exchange is to be read.
-func (p *Parser) readBoth(client, server records) {
-	p.read(server, stream.ToClient)
-	p.read(client, stream.ToServer)
 }
 
 // upgrade finds what was said before TLS, and where TLS begins behind it.

@@ -75,7 +75,7 @@ func (f *iface) open(s *Source) (err error) {
 		}
 		f.kind = kindOf(ifr.Uint16())
 	}
-	code, whole, err := program(s.opt.Filter, f.kind, s.opt.Snaplen, nil)
+	code, whole, err := program(s.opt.Filter, f.kind, s.opt.Snaplen, s.thinned)
 	if err != nil {
 		return err
 	}

@@ -15,23 +15,22 @@ const (
 	bpfLDW   = 0x20 // A = word at K
 	bpfLDH   = 0x28
 	bpfLDB   = 0x30
-	bpfLDHX  = 0x48 // A = half word at X+K
+	bpfLDWX  = 0x40 // A = word at X+K
+	bpfLDHX  = 0x48
 	bpfLDBX  = 0x50
 	bpfLDXM  = 0xb1 // X = 4 * (byte at K & 15)
+	bpfLDM   = 0x60 // A = scratch word K
 	bpfST    = 0x02
-	bpfLDM   = 0x60
 	bpfADDX  = 0x0c
-	bpfADDK  = 0x04
 	bpfTAX   = 0x07
 	bpfJA    = 0x05
 	bpfJEQ   = 0x15
-	bpfJGT   = 0x25
 	bpfJGE   = 0x35
 	bpfJSET  = 0x45
 	bpfRET   = 0x06
 	bpfRETA  = 0x16
 	bpfLen   = 0x80 // mode of a load: the length
-	bpfIND   = 0x40
+	bpfIND   = 0x40 // mode of a load: from X
 	bpfClass = 0x07
 )
 
@@ -105,7 +104,14 @@ var errTagged = errors.New("not in a tagged frame")
 // whose outer VLAN tag the kernel took out.
 func behindTag(code []filter.Instruction) ([]filter.Instruction, error) {
 	out := make([]filter.Instruction, len(code))
+	live := make([]bool, len(code)+1) // can be come to
+	aimed := make([]bool, len(code))  // by a jump
+	live[0] = true
 	for i, c := range code {
+		if !live[i] {
+			out[i] = filter.Instruction{Code: bpfRET}
+			continue
+		}
 		switch c.Code {
 		case bpfLDW, bpfLDH, bpfLDB:
 			size := map[uint16]uint32{bpfLDW: 4, bpfLDH: 2, bpfLDB: 1}[c.Code]
@@ -125,6 +131,12 @@ func behindTag(code []filter.Instruction) ([]filter.Instruction, error) {
 				return nil, errTagged
 			}
 			c.K -= vlanLen
+		case bpfJEQ:
+			// The EtherType is that of a tag here: what follows another one
+			// is never come to.
+			if i > 0 && !aimed[i] && code[i-1].Code == bpfLDH && code[i-1].K == 12 && !isTag(c.K) {
+				c = filter.Instruction{Code: bpfJA, K: uint32(c.Jf)}
+			}
 		default:
 			if m := c.Code & 0xe0; c.Code&bpfClass <= 1 && (m == bpfLen || m == bpfIND && c.K < 16) {
 				return nil, errTagged
@@ -133,11 +145,29 @@ func behindTag(code []filter.Instruction) ([]filter.Instruction, error) {
 			}
 		}
 		out[i] = c
+		// Jumps go forward, so everything before was looked at.
+		switch {
+		case c.Code&bpfClass == bpfRET:
+		case c.Code == bpfJA:
+			live[i+1+int(c.K)], aimed[i+1+int(c.K)] = true, true
+		case c.Code&bpfClass == bpfJA:
+			for _, n := range []uint8{c.Jt, c.Jf} {
+				live[i+1+int(n)], aimed[i+1+int(n)] = true, true
+			}
+		default:
+			live[i+1] = true
+		}
 	}
 	return out, nil
 }
 
+// isTag reports whether the kernel takes a tag with this EtherType out.
+func isTag(t uint32) bool { return t == 0x8100 || t == 0x88a8 }
+
 // tail returns what ends a program whose answer is yes.
 func tail(link linkKind, snaplen int, bulk []pair) []filter.Instruction {
-	return []filter.Instruction{{Code: bpfRET, K: uint32(snaplen)}}
+	if link != linkKind(pcapfile.LinkEthernet) || len(bulk) == 0 {
+		return []filter.Instruction{{Code: bpfRET, K: uint32(snaplen)}}
+	}
+	return thinner(snaplen, bulk)
 }

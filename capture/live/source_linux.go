@@ -5,7 +5,6 @@ package live
 import (
 	"fmt"
 	"io"
-	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -38,13 +37,15 @@ type Source struct {
 	clock   int64 // real time minus time since began, nanoseconds
 	step    int64 // by how much the clock was set, not yet told
 	ended   time.Duration
+	thinned []pair // connections of which the kernel passes on headers only
 
 	stop  atomic.Bool
 	lost  atomic.Uint64
 	whole atomic.Bool
 	mu    sync.Mutex // of what follows
 	stats []InterfaceStats
-	bulk  sampler
+
+	bulk sampler
 }
 
 // Open begins to capture.
@@ -52,7 +53,7 @@ func Open(opt Options) (*Source, error) {
 	if err := opt.Check(); err != nil {
 		return nil, err
 	}
-	s := &Source{opt: opt, names: opt.Interfaces, began: time.Now()}
+	s := &Source{opt: opt, names: opt.Interfaces, began: time.Now(), bulk: sampler{counts: map[pair]int{}}}
 	s.whole.Store(true)
 	var err error
 	if s.wake, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
@@ -297,8 +298,3 @@ func (s *Source) collect() {
 	}
 	s.whole.Store(whole)
 }
-
-func (s *Source) thin() {}
-
-// Bulk is told of a packet of a bulk transfer between two endpoints.
-func (s *Source) Bulk(a, b netip.AddrPort) {}

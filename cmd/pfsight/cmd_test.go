@@ -121,7 +121,7 @@ func TestHTML(t *testing.T) {
 	if code != 0 || stdout != "" || stderr != "" || err != nil {
 		t.Fatalf("exit %d, %q, %q, %v", code, stdout, stderr, err)
 	}
-	for _, want := range []string{"<!DOCTYPE html>", "not forward secret", "rsa_key_transport", "Content-Security-Policy", "</html>"} {
+	for _, want := range []string{"<!DOCTYPE html>", "not forward secret", "rsa_<wbr>key_<wbr>transport", "Content-Security-Policy", "</html>"} {
 		if !strings.Contains(string(b), want) {
 			t.Errorf("it does not say %q", want)
 		}

@@ -23,9 +23,7 @@ type feeder struct {
 	parser  parse.Parser
 	builder *report.Builder
 	rows    map[uint64]*report.Connection
-	first   uint64 // added to every ID
 	found   []func()
-	last    capture.Stats
 }
 
 func (f *feeder) Take(events []capture.Event) {
@@ -49,11 +47,10 @@ func (f *feeder) end(id uint64, t stream.Totals) {
 	}
 }
 
-func (f *feeder) Emit(sofar *capture.Stats) {
+func (f *feeder) Emit(*capture.Stats) {
 	for _, do := range f.found {
 		do()
 	}
-	f.last = *sofar
 }
 
 // handshakeFiles are the captures of this project with handshakes in them.

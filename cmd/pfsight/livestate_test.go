@@ -66,8 +66,8 @@ func TestKept(t *testing.T) {
 	if rows[0].ID != many+2 || rows[1].ID != many+1 || rows[len(rows)-1].ID != 1 {
 		t.Errorf("first %d, %d; last %d", rows[0].ID, rows[1].ID, rows[len(rows)-1].ID)
 	}
-	if len(st.where) != keptRows+2 {
-		t.Errorf("%d places are remembered", len(st.where))
+	if len(st.places) != keptRows+2 {
+		t.Errorf("%d places are remembered", len(st.places))
 	}
 	no, _ := st.newest(10, func(c *report.Connection) bool { return c.ForwardSecrecy == secrecy.No })
 	if len(no) != 1 || no[0].ID != 1 {

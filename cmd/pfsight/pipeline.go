@@ -60,7 +60,7 @@ func (a *app) read(ctx context.Context, o *options) error {
 		sinks[i] = &reader{joiner: j, builder: b}
 	}
 	p := startProgress(a, o, src)
-	opt := capture.Options{Ask: parse.Ask, Sign: parse.Sign, SignUDP: parse.SignUDP, MaxPackets: o.count, Memory: o.memory}
+	opt := capture.Options{Ask: parse.Ask, Sign: parse.Sign, SignUDP: parse.SignUDP, Split: parse.NewSplitter(), MaxPackets: o.count, Memory: o.memory}
 	if o.filter != "" {
 		opt.Filter = filterOf(o.filter)
 	}

@@ -123,6 +123,13 @@ func (p *packet) hello() uint8 {
 // digestOf finds the length of the HMAC from a packet that leaves no doubt.
 func digestOf(b []byte) (digest uint8, p packet, ok bool) {
 	for _, n := range digests {
+		acks := 9
+		if n > 0 {
+			acks += int(n) + 8
+		}
+		if acks >= len(b) || b[acks] > maxAcks {
+			continue // the cheap half of what follows
+		}
 		p, ok = readPacket(b, n)
 		if ok && (p.isReset() || p.hello() != 0) {
 			return n, p, true

@@ -25,7 +25,7 @@ func pages(t *testing.T, s string) (file, live string) {
 	c := row(s)
 	r.Add(c)
 	sum := r.Summary()
-	sum.Input = report.Input{Files: []string{s, s}, Packets: 3, Bytes: 4, Last: 5, Loss: []report.Loss{{Reason: s, What: s, Count: 2}}}
+	sum.Input = report.Input{Where: s, Files: []string{s, s}, Packets: 3, Bytes: 4, Last: 5, Loss: []report.Loss{{Reason: s, What: s, Count: 2}}}
 	var b bytes.Buffer
 	if err := SummaryHTML(&b, sum, Options{}); err != nil {
 		t.Fatal(err)
@@ -33,7 +33,7 @@ func pages(t *testing.T, s string) (file, live string) {
 	file = b.String()
 	b.Reset()
 	l := &Live{Now: 9e9, Started: 1e9, Interfaces: []Interface{{Name: s, Up: true}}, SinkLoss: []report.Count{{Label: s, N: 1}}}
-	rows := &Rows{List: []*report.Connection{c}, Of: 1, Verdict: s, Server: s, Err: errors.New(s)}
+	rows := &Rows{List: []*report.Connection{c}, Of: 1, Verdict: s, Server: s, Where: s, Err: errors.New(s)}
 	if err := LiveHTML(&b, sum, l, rows, Options{}); err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func TestPageAccessible(t *testing.T) {
 			t.Error("a picture is read out")
 		}
 	}
-	for _, id := range []string{"verdict", "server"} {
+	for _, id := range []string{"verdict", "server", "where"} {
 		if !strings.Contains(page, `<label for="`+id+`"`) {
 			t.Errorf("%s has no label", id)
 		}

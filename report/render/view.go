@@ -18,6 +18,7 @@ type view struct {
 
 	Inputs          []string
 	InputMore, Read string
+	Where           string
 	VerdictTitle    string
 	Shares          []viewShares
 	Missing         []string
@@ -72,6 +73,9 @@ func newView(s *report.Summary, opt Options) *view {
 	v.Read = fmt.Sprintf("%s, %s", plural(in.Packets, "packet"), Size(in.Bytes))
 	if in.Packets > 0 {
 		v.Read += fmt.Sprintf(", %s to %s UTC (%s)", stamp(in.First), stamp(in.Last), Span(in.Last-in.First))
+	}
+	if in.Where != "" {
+		v.Where = Quote(in.Where)
 	}
 	shares := sharesOf("Since the start", s.Verdicts, s.Negotiated)
 	if s.TicketKey > 0 {
