@@ -19,7 +19,7 @@ var stackVerdicts = func() map[string][]string {
 		"upgrade-ftp":  {ephemeral, "conditional", tls13}, // the data connection resumes that of the commands
 		"upgrade-ldap": {tls13, tls13, tls13}, "upgrade-postgresql": {tls13, ephemeral, tls13}, "upgrade-postgresql-direct": {tls13}, "upgrade-mysql": {tls13, ephemeral},
 		"upgrade-tds": {ephemeral}, "upgrade-tds-login": {ephemeral}, "upgrade-rdp": {ephemeral, tls13}, "upgrade-http": {ephemeral, tls13},
-		"upgrade-amqp": {tls13}, "upgrade-sip": {tls13},
+		"upgrade-amqp": {tls13}, "upgrade-never": {}, "upgrade-sip": {tls13},
 		"proxy-connect": {tls13, tls13, ephemeral, ephemeral}, "proxy-connect-password": {tls13, tls13}, "proxy-connect-smtp": {tls13, tls13, tls13},
 		"proxy-socks": slices.Repeat([]string{tls13}, 6), "proxy-socks4a": {tls13, tls13}, "proxy-socks-password": {tls13, tls13}, "proxy-socks-connect": {tls13, tls13, tls13},
 		"proxy-protocol": {tls13, tls13, tls13, tls13}, "proxy-protocol-smtp": {tls13, tls13}, "proxy-websocket": {tls13},

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -21,20 +20,20 @@ import (
 func (st *stage) daemon(ports []int, args ...string) *watched {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir = st.dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	group(cmd)
 	w := &watched{}
 	cmd.Stdout, cmd.Stderr = w, w
 	cmd.WaitDelay = time.Second // its children may keep the pipe
 	check(cmd.Start())
 	st.stop = append(st.stop, func() {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
+		endGroup(cmd, false)
 		stopped := make(chan bool)
 		go func() { _ = cmd.Wait(); close(stopped) }()
 		select {
 		case <-stopped:
 		case <-time.After(3 * time.Second):
 		}
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		endGroup(cmd, true)
 		<-stopped
 		for _, p := range ports {
 			until(fmt.Sprintf("%s leaves %d", args[0], p), func() bool { return !listens(p) }, w.said)

@@ -96,6 +96,7 @@ log_path = /dev/stderr
 listen = 127.0.0.1
 protocols = imap pop3 lmtp sieve
 ssl = yes
+disable_plaintext_auth = no
 ssl_cert = <DIR/rsa.crt
 ssl_key = <DIR/rsa.key
 ssl_dh = <DIR/dh2048.pem

@@ -7,8 +7,8 @@
 //	go run ./testdata/make -load FILE -mb 4096 -bulk 1000
 //
 // It needs Linux, the rights of root (for namespaces of the network, of
-// processes and of mounts; nothing outside of them is changed but /run/sshd and
-// what programs write to /run), and the programs openssl, srptool, tcpdump, ip
+// processes, of mounts and of the host's name; nothing outside of them is
+// changed but /run/sshd and what programs write to /run), and the programs openssl, srptool, tcpdump, ip
 // and unshare. The scenes of a stack that is not here are skipped; all of them
 // are here with these packages of Debian 12:
 //
@@ -105,7 +105,7 @@ func main() {
 		return
 	}
 	if os.Getenv(inside) == "" {
-		cmd := exec.Command("unshare", append([]string{"-n", "-p", "-f", "--mount-proc", "--kill-child", os.Args[0]}, os.Args[1:]...)...)
+		cmd := exec.Command("unshare", append([]string{"-n", "-u", "-p", "-f", "--mount-proc", "--kill-child", os.Args[0]}, os.Args[1:]...)...)
 		cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { // what else would change what programs do
 			name, _, _ := strings.Cut(strings.ToLower(v), "=")
 			return strings.HasSuffix(name, "_proxy") || name == "sslkeylogfile"
@@ -113,11 +113,12 @@ func main() {
 		cmd.Env = append(cmd.Env, inside+"=1", "OPENSSL_CONF=/dev/null")
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		if err := cmd.Run(); err != nil {
-			log.Fatalf("namespaces of the network and of processes are needed: %v", err)
+			log.Fatalf("namespaces are needed: %v", err)
 		}
 		return
 	}
 	run("ip", "link", "set", "lo", "up")
+	run("hostname", "test.example") // servers greet with it
 	dir, err := os.MkdirTemp("", "make")
 	check(err)
 	defer os.RemoveAll(dir)
@@ -125,7 +126,7 @@ func main() {
 	st := &stage{dir: dir}
 	st.keys()
 	// Names that programs look up. The mount is of this namespace.
-	run("mount", "--bind", st.file("hosts", "127.0.0.1 localhost www.example mail.example\n"), "/etc/hosts")
+	run("mount", "--bind", st.file("hosts", "127.0.0.1 localhost test.example www.example mail.example\n"), "/etc/hosts")
 	check(os.MkdirAll(*out, 0o755))
 	for i, s := range slices.Concat(opensslScenes(), gnutlsScenes(), goScenes(), jsseScenes(), mailScenes(), databaseScenes(), chatScenes(), proxyScenes(), webScenes()) {
 		if flag.NArg() > 0 && !slices.Contains(flag.Args(), s.name) {
