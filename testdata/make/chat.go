@@ -5,6 +5,7 @@ import (
 	"io"
 	"log"
 	"net"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -44,6 +45,29 @@ func spoken(upgrade string, port int, turns ...string) func(*stage) []truth {
 		say(c, true)
 		return []truth{goUpgraded(c, upgrade)}
 	}
+}
+
+// goEcho is a server of crypto/tls that takes one connection, tells its
+// handshake and echoes.
+func goEcho(st *stage, addr string) <-chan truth {
+	cert, err := tls.LoadX509KeyPair(filepath.Join(st.dir, "rsa.crt"), filepath.Join(st.dir, "rsa.key"))
+	check(err)
+	l, err := net.Listen("tcp", addr)
+	check(err)
+	st.stop = append(st.stop, func() { l.Close() })
+	said := make(chan truth, 1)
+	go func() {
+		c, err := l.Accept()
+		check(err)
+		s := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{cert}})
+		check(s.Handshake())
+		t := goSaid(s.ConnectionState())
+		t.ClientPort = c.RemoteAddr().(*net.TCPAddr).Port
+		said <- t
+		_, _ = io.Copy(s, s)
+		s.Close()
+	}()
+	return said
 }
 
 // goUpgraded shakes hands and echoes on a connection that came to TLS.
@@ -136,7 +160,11 @@ func irc(st *stage) []truth {
 <options defaultbind="ipv4">
 `)
 	st.daemon([]int{6667}, "inspircd", "--config="+conf, "--nofork", "--runasroot")
-	return []truth{st.startTLS("irc", "-starttls irc -connect 127.0.0.1:6667")}
+	// It asks for a certificate and sends no ticket: the client has to say
+	// something for an answer.
+	t := readSClient(st.client("NICK joe\nQUIT\n", "openssl", "s_client", "-crlf", "-ign_eof", "-msg", "-starttls", "irc", "-connect", "127.0.0.1:6667"))
+	t.Upgrade = "irc"
+	return []truth{t}
 }
 
 // cups plays its server, which is asked for TLS as RFC 2817 section 3.2 says:
@@ -257,6 +285,35 @@ port=1
 	return append(said, truth{Stack: "xrdp", Client: "freerdp", Outcome: "established", Version: versions[m[1]+m[3]], Suite: ianaNames[m[2]+m[4]], Upgrade: "rdp"})
 }
 
+// never are the same dialogs without TLS: nothing of them is a record.
+func never(st *stage) []truth {
+	st.postfix("")
+	st.dovecot()
+	st.mariadb()
+	st.postgres()
+	st.ldap()
+	st.squid("")
+	st.dante()
+	st.nginx([]int{8080}, "", "server { listen 127.0.0.1:8080; location / { return 200 \"hello\\n\"; } }")
+	mail := st.file("letter.txt", letter)
+	for _, args := range [][]string{
+		{"curl", "--mail-from", "a@mail.example", "--mail-rcpt", "b@other.example", "-T", mail, "smtp://127.0.0.1:2525/client.example"},
+		{"curl", "-u", "joe:secret", "-X", "NOOP", "imap://127.0.0.1/"},
+		{"curl", "-u", "joe:secret", "pop3://127.0.0.1/"},
+		{"curl", "-x", "http://127.0.0.1:3128", "http://www.example:8080/"},
+		{"curl", "-p", "-x", "http://127.0.0.1:3128", "http://www.example:8080/"},
+		{"curl", "-x", "socks5h://127.0.0.1:1080", "http://www.example:8080/"},
+		{"mariadb", "--no-defaults", "-h", "127.0.0.1", "--skip-ssl", "-e", "select 1"},
+		{"psql", "-X", "-c", "select 1", "host=127.0.0.1 user=postgres dbname=postgres sslmode=disable"},
+		{"ldapsearch", "-x", "-H", "ldap://127.0.0.1:389", "-s", "base", "-b", "", "1.1"},
+	} {
+		if err := exec.Command(args[0], args[1:]...).Run(); err != nil {
+			log.Fatalf("%s: %v", args, err)
+		}
+	}
+	return []truth{}
+}
+
 func chatScenes() []scene {
 	const amqp = "AMQP\x02\x01\x00\x00" // OASIS AMQP 1.0 part 5 section 2.1
 	const options = "OPTIONS sip:example.com SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1;branch=z9hG4bK1\r\nMax-Forwards: 70\r\nFrom: <sip:a@example.com>;tag=1\r\n" +
@@ -267,6 +324,7 @@ func chatScenes() []scene {
 		{"upgrade-irc", "inspircd", irc},
 		{"upgrade-http", "cupsd ipptool", cups},
 		{"upgrade-rdp", "xrdp xfreerdp xvfb-run", rdp},
+		{"upgrade-never", "postfix dovecot mariadbd mariadb psql setpriv slapd ldapsearch squid danted nginx curl " + postgresBin("postgres"), never},
 		{"upgrade-amqp", "", spoken("amqp", 5672, amqp, amqp)},
 		{"upgrade-sip", "", spoken("sip", 5060, options, "SIP/2.0 101 Switching Protocols\r\nUpgrade: TLS/1.0\r\nConnection: Upgrade\r\n\r\n")},
 		{"upgrade-postgresql-direct", "", golang(1, func(server, client *tls.Config) {

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -21,21 +20,24 @@ import (
 func (st *stage) daemon(ports []int, args ...string) *watched {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir = st.dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	group(cmd)
 	w := &watched{}
 	cmd.Stdout, cmd.Stderr = w, w
 	cmd.WaitDelay = time.Second // its children may keep the pipe
 	check(cmd.Start())
 	st.stop = append(st.stop, func() {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
+		endGroup(cmd, false)
 		stopped := make(chan bool)
 		go func() { _ = cmd.Wait(); close(stopped) }()
 		select {
 		case <-stopped:
 		case <-time.After(3 * time.Second):
 		}
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		endGroup(cmd, true)
 		<-stopped
+		for _, p := range ports {
+			until(fmt.Sprintf("%s leaves %d", args[0], p), func() bool { return !listens(p) }, w.said)
+		}
 	})
 	for _, p := range ports {
 		until(fmt.Sprintf("%s listens on %d", args[0], p), func() bool { return listens(p) }, w.said)
@@ -133,7 +135,7 @@ func (st *stage) nginx(ports []int, tls, servers string) {
 daemon off;
 master_process off;
 pid DIR/nginx/pid;
-error_log stderr;
+error_log DIR/nginx/error.log debug;
 events {}
 http {
 	log_format tls '$connection $remote_port $ssl_protocol $ssl_cipher $ssl_curve $ssl_session_reused $server_port';
@@ -153,19 +155,43 @@ http {
 	`+servers+`
 }
 `)
-	st.daemon(append(ports, 443), "nginx", "-e", "stderr", "-p", st.dir, "-c", conf)
+	st.daemon(append(ports, 443), "nginx", "-p", st.dir, "-c", conf, "-e", st.dir+"/nginx/error.log")
 }
+
+// nginxSaid is what nginx says of each handshake when it is built to debug, as
+// Debian's is: a browser may open connections that it asks nothing on.
+var nginxSaid = regexp.MustCompile(`\*(\d+) (?:accept: 127\.0\.0\.1:(\d+) |SSL: (\S+), cipher: "(\S+) |(SSL reused session))`)
 
 // readNginx returns what nginx logged of each connection, in order.
 func (st *stage) readNginx() []truth {
-	var said []truth
+	group := map[string]string{}
 	for _, f := range st.logged("nginx/access.log", 7) {
-		t := truth{Stack: "nginx", Outcome: "established", Version: versions[f[2]], Suite: ianaNames[f[3]], Group: opensslGroups[f[4]], Resumed: ptr(f[5] == "r")}
-		if *t.Resumed && t.Version != "TLS 1.3" {
-			t.Group = "" // it is the first session's
+		group[f[0]] = opensslGroups[f[4]]
+	}
+	b, err := os.ReadFile(filepath.Join(st.dir, "nginx/error.log"))
+	check(err)
+	var said []truth
+	place := map[string]int{}
+	for _, m := range nginxSaid.FindAllStringSubmatch(string(b), -1) {
+		i, ok := place[m[1]]
+		switch {
+		case m[2] != "":
+			place[m[1]] = len(said)
+			t := truth{Stack: "nginx", Outcome: "rejected", Group: group[m[1]]}
+			t.ClientPort, _ = strconv.Atoi(m[2])
+			said = append(said, t)
+		case !ok:
+		case m[5] != "":
+			said[i].Resumed = ptr(true)
+		default:
+			said[i].Outcome, said[i].Version, said[i].Suite = "established", versions[m[3]], ianaNames[m[4]]
+			said[i].Resumed = ptr(false)
 		}
-		t.ClientPort, _ = strconv.Atoi(f[1])
-		said = append(said, t)
+	}
+	for i := range said {
+		if said[i].Version != "TLS 1.3" && said[i].Resumed != nil && *said[i].Resumed {
+			said[i].Group = "" // it is the first session's
+		}
 	}
 	return said
 }

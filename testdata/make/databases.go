@@ -1,9 +1,7 @@
 package main
 
 import (
-	"fmt"
 	"log"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -48,6 +46,7 @@ func psql(st *stage, params string) truth {
 
 func (st *stage) mariadb() {
 	st.folder("my", "mysql")
+	run("install", "-o", "mysql", "-m", "600", filepath.Join(st.dir, "rsa.key"), filepath.Join(st.dir, "server.key"))
 	st.daemon([]int{3306}, "mariadbd", "--no-defaults", "--user=mysql", "--datadir="+st.dir+"/my", "--socket="+st.dir+"/my/socket", "--pid-file="+st.dir+"/my/pid",
 		"--bind-address=127.0.0.1", "--port=3306", "--skip-grant-tables", "--skip-innodb", "--default-storage-engine=MyISAM",
 		"--ssl-cert="+st.dir+"/rsa.crt", "--ssl-key="+st.dir+"/server.key")
@@ -75,7 +74,7 @@ func mariadbClient(st *stage) truth {
 var slapdSaid = regexp.MustCompile(`conn=(\d+) .*TLS established .*tls_proto=(\S+)`)
 var slapdPort = regexp.MustCompile(`conn=(\d+) .*ACCEPT from IP=127\.0\.0\.1:(\d+)`)
 
-func ldap(st *stage) []truth {
+func (st *stage) ldap() *watched {
 	st.folder("ldap", "")
 	conf := st.file("ldap/slapd.conf", `
 pidfile DIR/ldap/pid
@@ -83,9 +82,12 @@ argsfile DIR/ldap/args
 TLSCertificateFile DIR/rsa.crt
 TLSCertificateKeyFile DIR/rsa.key
 `)
-	w := st.daemon([]int{389}, "slapd", "-f", conf, "-h", "ldap://127.0.0.1:389", "-d", "stats")
+	return st.daemon([]int{389}, "slapd", "-f", conf, "-h", "ldap://127.0.0.1:389", "-d", "stats")
+}
+
+func ldap(st *stage) []truth {
+	w := st.ldap()
 	said := []truth{st.startTLS("ldap", "-starttls ldap -connect 127.0.0.1:389")}
-	// A search that must not be encrypted comes before it.
 	for _, args := range []string{"-ZZ", "-Z"} {
 		st.client("", "env", "LDAPTLS_REQCERT=never", "ldapsearch", args, "-x", "-H", "ldap://127.0.0.1:389", "-s", "base", "-b", "", "1.1")
 	}
@@ -112,7 +114,6 @@ func databaseScenes() []scene {
 			return []truth{psql(st, ""), psql(st, "ssl_max_protocol_version=TLSv1.2"), st.startTLS("postgresql", "-starttls postgres -connect 127.0.0.1:5432 -groups P-256")}
 		}},
 		{"upgrade-mysql", "mariadbd mariadb", func(st *stage) []truth {
-			run("install", "-o", "mysql", "-m", "600", filepath.Join(st.dir, "rsa.key"), filepath.Join(st.dir, "server.key"))
 			st.mariadb()
 			return []truth{mariadbClient(st), st.startTLS("mysql", "-starttls mysql -connect 127.0.0.1:3306 -tls1_2")}
 		}},
@@ -120,14 +121,4 @@ func databaseScenes() []scene {
 		{"upgrade-tds", "tsql", func(st *stage) []truth { return tdsScene(st, false) }},
 		{"upgrade-tds-login", "tsql", func(st *stage) []truth { return tdsScene(st, true) }},
 	}
-}
-
-// version is the first line that a program prints of itself.
-func programVersion(args ...string) string {
-	out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
-	if err != nil && len(out) == 0 {
-		return ""
-	}
-	first, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
-	return fmt.Sprint(first)
 }

@@ -60,7 +60,9 @@ postlog unix-dgram n - n - 1 postlogd
 		services += fmt.Sprintf("%s unix - - n - - %s\n", name, program)
 	}
 	st.file("postfix/master.cf", services)
-	return st.daemon([]int{25, 26, 587, 2525}, "postfix", "-c", st.dir+"/postfix", "start-fg")
+	w := st.daemon([]int{25, 26, 587, 2525}, "postfix", "-c", st.dir+"/postfix", "start-fg")
+	st.stop = append(st.stop, func() { run("postfix", "-c", st.dir+"/postfix", "abort") }) // it is in a process group of its own
+	return w
 }
 
 // postfixSaid is what its clients say: the protocol, the peer, version and
@@ -94,6 +96,7 @@ log_path = /dev/stderr
 listen = 127.0.0.1
 protocols = imap pop3 lmtp sieve
 ssl = yes
+disable_plaintext_auth = no
 ssl_cert = <DIR/rsa.crt
 ssl_key = <DIR/rsa.key
 ssl_dh = <DIR/dh2048.pem

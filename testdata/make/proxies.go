@@ -207,6 +207,7 @@ func proxyScenes() []scene {
 			middle.ClientPort, _ = strconv.Atoi(st.logged("squid/access.log", 3)[0][1])
 			return []truth{said[0], middle, said[1]}
 		}},
+		{"proxy-websocket", "websockify", tunnel},
 		{"proxy-connect-smtp", "squid postfix curl", func(st *stage) []truth {
 			w := st.postfix("")
 			st.squid("")
