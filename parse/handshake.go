@@ -50,6 +50,9 @@ type Handshake struct {
 
 	// QUICVersion names the version of QUIC, such as "v1"; "" without QUIC.
 	QUICVersion string
+	// CarrierFailed says that what carried the handshake said that it failed, as
+	// EAP does.
+	CarrierFailed bool
 	// Carrier names what the handshake's packets were wrapped in below its own
 	// protocol, such as "capwap"; "" for nothing.
 	Carrier string

@@ -77,6 +77,7 @@ func (p *Parser) overEAP(c *stream.Conversation) *Handshake {
 	if o == nil {
 		return nil
 	}
+	p.hs.CarrierFailed = o.Result == eap.Failure
 	return p.wrapped(c, o.Protocol, &o.TLS, o.Swapped, o.DTLS)
 }
 

@@ -14,7 +14,6 @@ import (
 // not by name.
 const (
 	maxServers = 1 << 16 // distinct servers (address, port and name)
-	maxClients = 1 << 10 // distinct clients counted of one server
 	maxKeys    = 1 << 17 // ephemeral values remembered
 	maxExposed = 1 << 14 // server keys with connections that are not forward secret
 )
@@ -165,7 +164,7 @@ func (r *Report) addServer(c *Connection) {
 	v.n++
 	v.verdicts[c.ForwardSecrecy]++
 	v.bytes += c.Totals.Bytes[0] + c.Totals.Bytes[1]
-	if len(v.clients) < maxClients {
+	if len(v.clients) < MaxClients {
 		v.clients[c.Client.Addr()] = struct{}{}
 	}
 	if c.ForwardSecrecy == secrecy.No || c.ForwardSecrecy == secrecy.Conditional {
@@ -204,7 +203,7 @@ func (r *Report) addKeys(c *Connection) {
 	e.n++
 	e.bytes += c.Totals.Bytes[0] + c.Totals.Bytes[1]
 	e.first, e.last = min(e.first, c.Time), max(e.last, end)
-	if len(e.clients) < maxClients {
+	if len(e.clients) < MaxClients {
 		e.clients[c.Client.Addr()] = struct{}{}
 	}
 }

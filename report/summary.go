@@ -79,6 +79,10 @@ type Count struct {
 	N     uint64
 }
 
+// MaxClients is how many distinct clients are counted of a server or a key:
+// where there are so many, there may be more.
+const MaxClients = 1 << 10
+
 // A Server is an address, port and name, and how its connections fared.
 type Server struct {
 	Addr     netip.AddrPort

@@ -14,6 +14,7 @@ import (
 type liveFlags struct {
 	interfaces    []string
 	filter        string
+	where         string
 	count         uint64
 	duration      time.Duration
 	outputs       []string
@@ -43,6 +44,7 @@ type liveFlags struct {
 func (f *liveFlags) register(s *pflag.FlagSet) {
 	s.StringArrayVarP(&f.interfaces, "interface", "i", nil, "capture on `IFACE`; may be repeated; any is all of them")
 	s.StringVarP(&f.filter, "filter", "f", "", "look only at packets that match the tcpdump `EXPR`; the kernel drops the others")
+	s.StringVar(&f.where, "where", "", "write events of connections whose record makes `EXPR` true; see \"pfsight explain where\"")
 	s.Uint64VarP(&f.count, "count", "c", 0, "stop after `N` packets (default: go on)")
 	s.DurationVar(&f.duration, "duration", 0, "stop after `TIME`, such as 10m (default: go on)")
 	s.StringArrayVarP(&f.outputs, "output", "o", nil, "write events as JSON Lines to `DEST`: a file, - (standard output), syslog, unix:PATH or tcp:HOST:PORT; may be repeated")
@@ -79,11 +81,12 @@ func newLive(a *app) *cobra.Command {
 connection as soon as its handshake was read.
 
 On a terminal it shows what goes on. Elsewhere, or with -o, it writes events as
-JSON Lines: one of kind "handshake" when the verdict is known, and one of kind
-"end" with the bytes and packets when the connection is over. Both bear the
-same number in "connection", and are records as of "pfsight read --format
-jsonl". A destination that is slow or away does not hold up the capture: what
-it misses is counted.
+JSON Lines: records as of "pfsight read --format jsonl", one with "event":
+"handshake" when the verdict is known, and one with "event": "end" that has the
+bytes and packets too when the connection is over. Both bear the same number in
+"connection". With --events of one kind there is one record a connection, and
+neither field. What was saved is read again by "pfsight FILE". A destination
+that is slow or away does not hold up the capture: what it misses is counted.
 
 Signals: INT and TERM end with a summary, a second one at once; HUP opens the
 outputs anew; USR1 prints a summary.

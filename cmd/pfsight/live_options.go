@@ -12,8 +12,8 @@ import (
 
 	"pfsight/capture/filter"
 	"pfsight/capture/live"
-	"pfsight/report"
 	"pfsight/report/render"
+	"pfsight/report/where"
 )
 
 // liveOptions are the flags of live, checked and resolved.
@@ -37,7 +37,7 @@ type liveOptions struct {
 	workers     int
 	render      render.Options
 	// where says which connections events tell of; nil: all.
-	where func(*report.Connection) bool
+	where *where.Filter
 }
 
 // An identity is whom the process becomes.
@@ -79,6 +79,13 @@ func (f *liveFlags) options(a *app, args []string) (*liveOptions, error) {
 		if err := filter.Validate(f.filter); err != nil {
 			return nil, usagef("-f: %w", err)
 		}
+	}
+	if f.where != "" {
+		w, err := where.Compile(f.where)
+		if err != nil {
+			return nil, usagef("--where: %w", err)
+		}
+		o.where = w
 	}
 	switch f.events {
 	case "all":

@@ -72,7 +72,7 @@ func (r *liveRun) run(ctx context.Context) (err error) {
 	defer cancel()
 
 	// All that needs rights is opened first.
-	r.sensor = &sensor{opt: o, state: r.state, rows: map[uint64]*report.Connection{}}
+	r.sensor = &sensor{opt: o, state: r.state, history: report.NewHistory(), rows: map[uint64]*report.Connection{}}
 	defer func() {
 		for _, k := range r.sinks {
 			k.end()
@@ -132,7 +132,7 @@ func (r *liveRun) run(ctx context.Context) (err error) {
 // not read.
 func (r *liveRun) capture(ctx context.Context, cancel func()) (st capture.Stats, interrupted bool, err error) {
 	o := r.opt
-	copt := capture.Options{Ask: parse.Ask, Sign: parse.Sign, MaxPackets: o.count, Memory: o.memory}
+	copt := capture.Options{Ask: parse.Ask, Sign: parse.Sign, SignUDP: parse.SignUDP, MaxPackets: o.count, Memory: o.memory}
 	if o.capture.Filter != "" {
 		match := filterOf(o.capture.Filter)
 		copt.Filter = func(link pcapfile.LinkType, data []byte, wireLen int) (bool, error) {
@@ -148,7 +148,8 @@ func (r *liveRun) capture(ctx context.Context, cancel func()) (st capture.Stats,
 	workers := make([]capture.Sink, o.workers)
 	for i := range workers {
 		b := report.NewBuilder()
-		if len(r.sensor.sinks) > 0 {
+		b.For(r.sensor.history)
+		if len(r.sensor.sinks) > 0 || o.where != nil {
 			b.Fingerprint()
 		}
 		workers[i] = &sensorWorker{sensor: r.sensor, builder: b}

@@ -14,20 +14,13 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// An observer is told of what a live capture finds.
-type observer interface {
-	Add(r *report.Connection) // a handshake's verdict is known
-	End(r *report.Connection) // its totals are known
-	SetCapture(ifaces []InterfaceStats, st capture.Stats)
-	Lost(sink string, n uint64)
-}
-
 // A sensor makes events of what the workers find.
 type sensor struct {
-	opt   *liveOptions
-	state observer
-	sinks []*sink // of records
-	plain *sink   // of lines for people; nil: none
+	opt     *liveOptions
+	state   *liveState
+	history *report.History
+	sinks   []*sink // of records
+	plain   *sink   // of lines for people; nil: none
 
 	mu      sync.Mutex
 	rows    map[uint64]*report.Connection // told of, not ended; bounded by the tracker's table
@@ -49,12 +42,14 @@ type sensorWorker struct {
 	parser  parse.Parser
 	builder *report.Builder
 	found   []found
+	touch   byte // keeps the early loads alive
 }
 
 // Take implements capture.Sink.
 func (w *sensorWorker) Take(events []capture.Event) {
 	clear(w.found)
 	w.found = w.found[:0]
+	w.touch += touch(events)
 	for i := range events {
 		e := &events[i]
 		if e.Opening == nil {
@@ -74,6 +69,7 @@ func (w *sensorWorker) Emit(sofar *capture.Stats) {
 	for i := range w.found {
 		if f := &w.found[i]; f.row != nil {
 			s.rows[f.row.ID] = f.row
+			s.history.Join(f.row)
 			s.state.Add(f.row)
 			s.event(render.Handshake, f.row)
 		} else {
@@ -96,12 +92,12 @@ func (s *sensor) end(id uint64, t stream.Totals) {
 
 // event writes an event for those who want it.
 func (s *sensor) event(ev render.Event, r *report.Connection) {
-	if s.opt.where != nil && !s.opt.where(r) {
+	if s.opt.where != nil && !s.opt.where.Match(r) {
 		return
 	}
 	for _, wanted := range s.opt.events {
 		if wanted == ev && len(s.sinks) > 0 {
-			s.records.b = append(append(s.records.b, s.encoder.Event(ev, r)...), '\n')
+			s.records.b = append(append(s.records.b, s.encoder.Event(ev, len(s.opt.events) > 1, r)...), '\n')
 			s.records.n++
 		}
 	}

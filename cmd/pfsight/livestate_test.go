@@ -256,6 +256,13 @@ func TestTUI(t *testing.T) {
 			t.Errorf("it does not say %q:\n%s", want, screen)
 		}
 	}
+	m.ascii, m.width = true, 130
+	m.key("1")
+	for _, r := range m.View().Content {
+		if r > 0x7e && !strings.ContainsRune("日本語の名前", r) {
+			t.Errorf("%q on a terminal of ASCII", r)
+		}
+	}
 	if m.key("q") == nil || m.key("ctrl+c") == nil {
 		t.Error("it does not quit")
 	}

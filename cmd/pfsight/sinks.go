@@ -116,10 +116,14 @@ func (k *sink) deliver() {
 		k.spare = nil
 		k.mu.Unlock()
 		if again {
-			k.report(k.out.reopen())
+			if err := k.out.reopen(); err != nil {
+				k.report(err)
+			}
 		}
 		if isTicker {
-			k.report(tick.tick())
+			if err := tick.tick(); err != nil {
+				k.report(err)
+			}
 		}
 		left := batch
 		for len(left) > 0 {
@@ -171,7 +175,9 @@ func (k *sink) pause(delay *time.Duration) bool {
 		k.again = false
 		k.mu.Unlock()
 		if again {
-			k.report(k.out.reopen())
+			if err := k.out.reopen(); err != nil {
+				k.report(err)
+			}
 			return true
 		}
 		if stop {
@@ -213,6 +219,10 @@ func (k *sink) report(err error) {
 
 // end delivers what waits and ends, within sinkClose.
 func (k *sink) end() {
+	if k.done == nil { // it was not started
+		_ = k.out.close()
+		return
+	}
 	k.mu.Lock()
 	k.ended = true
 	k.mu.Unlock()

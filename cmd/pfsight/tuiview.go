@@ -58,8 +58,16 @@ func (m *tuiModel) View() tea.View {
 		lines = append(lines, "")
 	}
 	v.Content = strings.Join(append(lines, m.foot()), "\n")
+	if m.ascii {
+		v.Content = tuiASCII.Replace(v.Content)
+	}
 	return v
 }
+
+// tuiASCII replaces what the view itself draws beyond ASCII, column by
+// column.
+var tuiASCII = strings.NewReplacer("█", "#", "▉", "#", "▊", "#", "▋", "#", "▌", "#", "▍", "#", "▎", "#", "▏", "#",
+	"…", "~", "–", "-", "↑", "^", "↓", "v", "←", "<", "→", ">")
 
 func (m *tuiModel) foot() string {
 	keys := clip("q quit  p pause  tab next list  ↑↓ scroll  ? help", m.width-len(" paused  "))

@@ -104,15 +104,19 @@ const (
 	End       Event = "end"       // it has ended, or is followed no longer: the whole record
 )
 
-// Event returns the record of c led by two more fields: event, and
-// connection, a number that both events of one connection bear. It is valid
-// until the next call.
-func (e *Encoder) Event(ev Event, c *report.Connection) []byte {
-	b := append(e.b[:0], `{"event":"`...)
-	b = append(b, ev...)
-	b = append(b, `","connection":`...)
-	b = strconv.AppendUint(b, c.ID, 10)
-	return e.record(append(b, ','), c, ev == End)
+// Event returns the record of c at an event. Where both events of connections
+// are written, named is true and two more fields lead the record: event, and
+// connection, a number that both bear. It is valid until the next call.
+func (e *Encoder) Event(ev Event, named bool, c *report.Connection) []byte {
+	b := append(e.b[:0], '{')
+	if named {
+		b = append(b, `"event":"`...)
+		b = append(b, ev...)
+		b = append(b, `","connection":`...)
+		b = strconv.AppendUint(b, c.ID, 10)
+		b = append(b, ',')
+	}
+	return e.record(b, c, ev == End)
 }
 
 // record writes what follows the opening brace.

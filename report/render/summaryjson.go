@@ -34,6 +34,7 @@ type (
 		ReusedKeys         uint64            `json:"reused_ephemeral_values"` // values, not connections
 		ReusedConnections  uint64            `json:"reused_ephemeral_connections"`
 		TicketKeys         uint64            `json:"ticket_keys"` // names, not connections
+		KeysLost           uint64            `json:"keys_lost"`   // observations beyond the limit of distinct keys
 		Versions           []jsonCount       `json:"versions"`
 		KeyExchanges       []jsonCount       `json:"key_exchanges"`
 		Groups             []jsonCount       `json:"groups"`
@@ -121,7 +122,7 @@ func SummaryJSON(w io.Writer, s *report.Summary, l *Live, opt Options) error {
 		Connections: s.Connections, Negotiated: s.Negotiated, ForwardSecrecy: jsonVerdicts(s.Verdicts), Outcomes: map[string]uint64{},
 		TicketKey: s.TicketKey, Resumed: s.Resumed, PostQuantum: s.PostQuantum, PostQuantumOffered: s.PostQuantumOffered,
 		ClientHellos: s.ClientHellos, HelloRetryRequests: s.HelloRetryRequests, HellosSplit: s.HellosSplit, ClientOnly: s.ClientOnly, ServerOnly: s.ServerOnly,
-		Gaps: s.Gaps, ReusedKeys: s.ReusedKeys, ReusedConnections: s.ReusedKeyConnections, TicketKeys: s.TicketKeys,
+		Gaps: s.Gaps, ReusedKeys: s.ReusedKeys, ReusedConnections: s.ReusedKeyConnections, TicketKeys: s.TicketKeys, KeysLost: s.KeysLost,
 		Versions: jsonCounts(s.Versions, false), KeyExchanges: jsonCounts(s.KeyExchanges, true), Groups: jsonCounts(s.Groups, false),
 		CipherSuites: jsonCounts(s.Suites, false), Reasons: jsonCounts(s.Reasons, false), Untold: jsonCounts(s.Untold, false),
 		Servers: []jsonServer{}, ServersTotal: s.ServersTotal, ServersLost: s.ServersLost, Exposure: []jsonExposure{},

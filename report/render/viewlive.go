@@ -44,6 +44,7 @@ func (v *view) addLive(s *report.Summary, l *Live, rows *Rows) {
 	}
 	now.Notes = append(now.Notes, DropText(w.Drops, w.Packets)+" in the last minute.")
 	v.Shares[0].Notes = append(v.Shares[0].Notes, DropText(l.Drops, l.Packets)+" since the start.")
+	v.Shares[0].Title = "Since the start"
 	v.Shares = []viewShares{now, v.Shares[0]}
 	v.VerdictTitle = "Forward secrecy of negotiated connections"
 

@@ -26,6 +26,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -84,6 +85,8 @@ type stage struct {
 	dir  string // keys and other files that are not kept
 	port int
 	stop []func()
+
+	iface, filter string // what tcpdump listens to; "" for lo and tcp
 }
 
 const inside = "PFSIGHT_MAKE_INSIDE"
@@ -139,6 +142,7 @@ func main() {
 		st.port = firstPort + i // the same in every run
 		st.record(filepath.Join(*out, s.name), s.play)
 	}
+	st.framed(*out, flag.Args())
 	readme(*out)
 	if flag.NArg() == 0 {
 		derive(*out)
@@ -152,7 +156,7 @@ var dropped = regexp.MustCompile(`(\d+) packets? dropped by kernel`)
 // record plays a scene while tcpdump listens. Servers that the scene starts
 // with st.server are up before that.
 func (st *stage) record(path string, play func(*stage) []truth) {
-	tcpdump := exec.Command("tcpdump", "-i", "lo", "-U", "--immediate-mode", "-B", "16384", "-s", "0", "-w", path+".pcap", "tcp")
+	tcpdump := exec.Command("tcpdump", "-i", cmp.Or(st.iface, "lo"), "-U", "--immediate-mode", "-B", "16384", "-s", "0", "-w", path+".pcap", cmp.Or(st.filter, "tcp"))
 	errs := &watched{want: "listening on"}
 	tcpdump.Stderr = errs
 	check(tcpdump.Start())
