@@ -59,7 +59,7 @@ func (p *Parser) wrapped(c *stream.Conversation, by string, tls *[2]stream.Half,
 		}
 		return hs
 	}
-	p.hs.Upgrade, p.hs.Swapped = by, swapped
+	p.hs.Upgrade, p.hs.Swapped, p.hs.Carried = by, swapped, tls
 	client, server := records{half: &tls[stream.ToServer]}, records{half: &tls[stream.ToClient]}
 	return p.overRecords(client, server)
 }

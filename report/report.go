@@ -2,7 +2,6 @@ package report
 
 import (
 	"cmp"
-	"net/netip"
 	"slices"
 	"strconv"
 
@@ -39,7 +38,7 @@ type kexLabel struct {
 }
 
 type serverKey struct {
-	addr netip.AddrPort
+	addr Endpoint
 	name string
 }
 
@@ -47,7 +46,7 @@ type server struct {
 	n        uint64
 	verdicts [4]uint64
 	bytes    uint64
-	clients  map[netip.Addr]struct{}
+	clients  map[Host]struct{}
 	why      [secrecy.NumReasons]uint32
 }
 
@@ -60,9 +59,9 @@ type reuse struct {
 type exposure struct {
 	n, bytes    uint64
 	first, last int64
-	clients     map[netip.Addr]struct{}
+	clients     map[Host]struct{}
 	cert        *Certificate
-	addr        netip.AddrPort
+	addr        Endpoint
 	name        string
 }
 
@@ -158,14 +157,14 @@ func (r *Report) addServer(c *Connection) {
 			r.s.ServersLost++
 			return
 		}
-		v = &server{clients: map[netip.Addr]struct{}{}}
+		v = &server{clients: map[Host]struct{}{}}
 		r.servers[k] = v
 	}
 	v.n++
 	v.verdicts[c.ForwardSecrecy]++
 	v.bytes += c.Totals.Bytes[0] + c.Totals.Bytes[1]
 	if len(v.clients) < MaxClients {
-		v.clients[c.Client.Addr()] = struct{}{}
+		v.clients[c.Client.Host()] = struct{}{}
 	}
 	if c.ForwardSecrecy == secrecy.No || c.ForwardSecrecy == secrecy.Conditional {
 		if why, ok := c.Reasons.First(); ok {
@@ -197,14 +196,14 @@ func (r *Report) addKeys(c *Connection) {
 			r.s.KeysLost++
 			return
 		}
-		e = &exposure{first: c.Time, cert: c.Certificate, addr: c.Server, name: c.ServerName, clients: map[netip.Addr]struct{}{}}
+		e = &exposure{first: c.Time, cert: c.Certificate, addr: c.Server, name: c.ServerName, clients: map[Host]struct{}{}}
 		r.exposed[c.Certificate.SPKI] = e
 	}
 	e.n++
 	e.bytes += c.Totals.Bytes[0] + c.Totals.Bytes[1]
 	e.first, e.last = min(e.first, c.Time), max(e.last, end)
 	if len(e.clients) < MaxClients {
-		e.clients[c.Client.Addr()] = struct{}{}
+		e.clients[c.Client.Host()] = struct{}{}
 	}
 }
 

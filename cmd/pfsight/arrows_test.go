@@ -27,7 +27,7 @@ var arrows = map[string][]string{
 	"report/secrecy":        {"capture/stream", "parse", "parse/iana"},
 	"report/metrics":        {"parse/iana", "report", "report/secrecy"},
 	"report/render":         {"capture/stream", "parse", "parse/iana", "report", "report/secrecy"},
-	"report/record":         {"parse", "parse/iana", "report", "report/secrecy"},
+	"report/record":         {"capture/stream", "parse", "parse/iana", "report", "report/secrecy"},
 	"report/where":          {"parse", "parse/iana", "report", "report/secrecy"},
 	"parse/iana":            {},
 	"parse/iana/gen":        {},

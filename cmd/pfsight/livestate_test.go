@@ -43,7 +43,7 @@ func stateAt(c *clock) *liveState {
 // madeRow is a connection of which only what the state looks at is set.
 func madeRow(id uint64, v secrecy.Verdict) *report.Connection {
 	c := &report.Connection{
-		ID: id, Time: int64(id), Client: netip.MustParseAddrPort("10.0.0.1:50000"), Server: netip.AddrPortFrom(netip.MustParseAddr("10.0.0.2"), uint16(id%50000)),
+		ID: id, Time: int64(id), Client: report.Endpoint{AddrPort: netip.MustParseAddrPort("10.0.0.1:50000")}, Server: report.Endpoint{AddrPort: netip.AddrPortFrom(netip.MustParseAddr("10.0.0.2"), uint16(id%50000))},
 		HasServerHello: true, Version: 0x303, CipherSuite: 0x9c, KeyExchange: "RSA", ForwardSecrecy: v, Outcome: report.Established,
 	}
 	c.Reasons.Add(secrecy.RSAKeyTransport)

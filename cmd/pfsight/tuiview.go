@@ -237,7 +237,7 @@ func (m *tuiModel) rowTable(list []*report.Connection, verdict bool) ([][]string
 		if verdict {
 			why, color = c.ForwardSecrecy.String(), tuiVerdict[c.ForwardSecrecy]
 		}
-		table = append(table, []string{time.Unix(0, c.Time).UTC().Format(time.TimeOnly), c.Client.Addr().String(), c.Server.String(),
+		table = append(table, []string{time.Unix(0, c.Time).UTC().Format(time.TimeOnly), c.Client.Host().String(), c.Server.String(),
 			render.Quote(c.ServerName), version, render.KeyExchange(c), why})
 		colors = append(colors, color)
 	}

@@ -61,8 +61,9 @@ type (
 		Count          uint64 `json:"count"`
 	}
 	jsonServer struct {
-		IP             string            `json:"server_ip"`
-		Port           uint16            `json:"server_port"`
+		IP             string            `json:"server_ip,omitempty"`
+		Port           uint16            `json:"server_port,omitempty"`
+		MAC            string            `json:"server_mac,omitempty"` // of EAPOL, which has no IP
 		Name           string            `json:"server_name,omitempty"`
 		Negotiated     uint64            `json:"negotiated"`
 		ForwardSecrecy map[string]uint64 `json:"forward_secrecy"`
@@ -75,8 +76,9 @@ type (
 		Subject     string `json:"subject,omitempty"`
 		Key         string `json:"key,omitempty"`
 		Bits        int    `json:"bits,omitempty"`
-		IP          string `json:"server_ip"` // one that used the key
-		Port        uint16 `json:"server_port"`
+		IP          string `json:"server_ip,omitempty"` // one that used the key
+		Port        uint16 `json:"server_port,omitempty"`
+		MAC         string `json:"server_mac,omitempty"`
 		Name        string `json:"server_name,omitempty"`
 		Connections uint64 `json:"connections"`
 		Bytes       uint64 `json:"bytes"`
@@ -138,11 +140,11 @@ func SummaryJSON(w io.Writer, s *report.Summary, l *Live, opt Options) error {
 	}
 	for i := range s.Servers[:min(len(s.Servers), opt.top())] {
 		x := &s.Servers[i]
-		j.Servers = append(j.Servers, jsonServer{x.Addr.Addr().String(), x.Addr.Port(), valid(x.Name), x.N, jsonVerdicts(x.Verdicts), x.Bytes, x.Clients, x.Why})
+		j.Servers = append(j.Servers, jsonServer{ipOf(x.Addr), x.Addr.Port(), macOf(x.Addr), valid(x.Name), x.N, jsonVerdicts(x.Verdicts), x.Bytes, x.Clients, x.Why})
 	}
 	for i := range s.Exposure[:min(len(s.Exposure), opt.top())] {
 		e := &s.Exposure[i]
-		j.Exposure = append(j.Exposure, jsonExposure{hex.EncodeToString(e.SPKI[:]), valid(e.Subject), e.Key, e.Bits, e.Server.Addr().String(), e.Server.Port(), valid(e.Name),
+		j.Exposure = append(j.Exposure, jsonExposure{hex.EncodeToString(e.SPKI[:]), valid(e.Subject), e.Key, e.Bits, ipOf(e.Server), e.Server.Port(), macOf(e.Server), valid(e.Name),
 			e.N, e.Bytes, e.Clients, rfc3339(e.First), rfc3339(e.Last)})
 	}
 	if l != nil {

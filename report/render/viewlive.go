@@ -97,7 +97,7 @@ func (v *view) connections(rows *Rows) {
 		}
 		c.Rows = append(c.Rows, viewConnection{
 			time.Unix(0, r.Time).UTC().Format(time.TimeOnly), Quote(r.ServerName), r.Server.String(), r.ForwardSecrecy.String(), KeyExchange(r), version,
-			strings.Join(r.Reasons.Strings(), " "), outcome, r.Client.Addr().String(),
+			strings.Join(r.Reasons.Strings(), " "), outcome, r.Client.Host().String(),
 		})
 	}
 	v.Connections = c

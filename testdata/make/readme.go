@@ -35,6 +35,9 @@ that switches to TLS was at hand, nor one of TDS: there the client, the server o
 server here compresses its certificates (RFC 8879), which exists in TLS 1.3 only, where they are encrypted. What websockify carries is TLS inside
 of a WebSocket, whose masked bytes are not followed.
 
+What begins with ` + "`eap-`" + ` is EAP between hostapd and eapol_test or wpa_supplicant, as RADIUS or, with ` + "`wired`" + ` in its name, as IEEE
+802.1X; in ` + "`eap-several`" + ` one port of a NAS carries three sessions at once. What begins with ` + "`openvpn-`" + ` are both ends of a tunnel.
+
 What begins with ` + "`quic-`" + ` was made by ` + "`go -C testdata/make/peers/quic run .`" + `, a module of its own whose ` + "`go.mod`" + ` names the versions of
 quic-go and golang.org/x/net/quic; ngtcp2 there is gtlsserver and gtlsclient of ngtcp2 0.12.1, with GnuTLS. Chromium 156 is a client only: what is
 said of it was said by its server, quic-go.
@@ -53,7 +56,8 @@ func readme(dir string) {
 		{"postfix", "postconf", "-d", "mail_version"}, {"dovecot", "dovecot", "--version"}, {"prosody", "dpkg-query", "-W", "prosody"}, {"inspircd", "inspircd", "--version"},
 		{"openldap", "ldapsearch", "-VV"}, {"postgresql", "psql", "--version"}, {"mariadb", "mariadbd", "--version"}, {"freetds", "tsql", "-C"},
 		{"xrdp", "xrdp", "--version"}, {"freerdp", "dpkg-query", "-W", "freerdp2-x11"}, {"inn", "dpkg-query", "-W", "inn2"}, {"vsftpd", "dpkg-query", "-W", "vsftpd"},
-		{"cups", "dpkg-query", "-W", "cups-daemon"}, {"microsocks", "dpkg-query", "-W", "microsocks"}, {"websockify", "dpkg-query", "-W", "websockify"}, {"openssh", "ssh", "-V"}} {
+		{"cups", "dpkg-query", "-W", "cups-daemon"}, {"microsocks", "dpkg-query", "-W", "microsocks"}, {"websockify", "dpkg-query", "-W", "websockify"}, {"openssh", "ssh", "-V"},
+		{"hostapd", "hostapd", "-v"}, {"wpa_supplicant", "wpa_supplicant", "-v"}, {"openvpn", "openvpn", "--version"}} {
 		out, _ := exec.Command(p[1], p[2:]...).CombinedOutput()
 		for line := range strings.Lines(string(out)) {
 			if hasVersion.MatchString(line) { // what else they say comes before it
