@@ -265,7 +265,7 @@ func (p *Parser) settleEnd(client, server *stream.Half) {
 	early := hs.ClientHello != nil && hs.ClientHello.EarlyData || hs.FirstHello != nil && hs.FirstHello.EarlyData
 	for _, r := range p.data[stream.ToServer] {
 		m := client.Completed(r.off, r.to)
-		after := hs.ServerHello != nil && (m.Time > hs.ServerHello.Mark.Time || m.Time == hs.ServerHello.Mark.Time && m.Packet > hs.ServerHello.Mark.Packet)
+		after := hs.ServerHello != nil && follows(m, hs.ServerHello.Mark)
 		switch {
 		case early && !after:
 			hs.EarlyDataSent = true
@@ -279,7 +279,7 @@ func (p *Parser) settleEnd(client, server *stream.Half) {
 		default:
 			hs.ClientFinished = true
 			if !finishedLike(r.to - r.from) {
-				p.settleRefusal(server, m)
+				p.settleRefusal(client, server, m)
 			}
 			return
 		}
@@ -287,20 +287,41 @@ func (p *Parser) settleEnd(client, server *stream.Half) {
 }
 
 // settleRefusal tells whether a TLS 1.3 server that asked for a certificate
-// took what the client sent, in the packet of mark m: what it says next is no
-// alert then.
-func (p *Parser) settleRefusal(server *stream.Half, m stream.Mark) {
-	for _, r := range p.data[stream.ToClient] {
-		at := server.Completed(r.off, r.to)
-		if at.Time < m.Time || at.Time == m.Time && at.Packet <= m.Packet {
-			continue
-		}
-		if p.alertLike(r) {
-			p.hs.ClientRefused = true
-			p.alert(Alert{From: stream.ToClient, Fatal: true, Encrypted: true, Packet: at.Packet})
-		}
+// took what the client sent, in the packet of mark m: if not, it says an alert
+// next. Where the client had closed before, by an alert or a FIN, the server's
+// alert only answers that.
+func (p *Parser) settleRefusal(client, server *stream.Half, m stream.Mark) {
+	if client.FIN {
 		return
 	}
+	for _, r := range p.data[stream.ToClient] {
+		at := server.Completed(r.off, r.to)
+		if !follows(at, m) {
+			continue
+		}
+		if !p.alertLike(r) || p.closedBefore(client, at) {
+			return
+		}
+		p.hs.ClientRefused = true
+		p.alert(Alert{From: stream.ToClient, Fatal: true, Encrypted: true, Packet: at.Packet})
+		return
+	}
+}
+
+// follows reports whether the packet of mark a came after that of b.
+func follows(a, b stream.Mark) bool {
+	return a.Time > b.Time || a.Time == b.Time && a.Packet > b.Packet
+}
+
+// closedBefore reports whether the client said what is as long as an alert
+// before the packet of mark at.
+func (p *Parser) closedBefore(client *stream.Half, at stream.Mark) bool {
+	for _, r := range p.data[stream.ToServer] {
+		if p.alertLike(r) && !follows(client.Completed(r.off, r.to), at) {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *Parser) alertLike(r record) bool {
