@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"pfsight/capture"
@@ -24,6 +25,11 @@ type realHello struct {
 	raw   []byte // the handshake message
 	hello *Hello
 	from  string // the capture
+	// flaw says what is malformed or forbidden in it, so that a server may
+	// refuse it whatever its policy; "" for nothing.
+	flaw  string
+	named bool // it has server_name
+	early bool // and early_data
 }
 
 // corpus returns the ClientHellos over TCP in the captures under the folders,
@@ -97,8 +103,55 @@ func (c *collector) Take(events []capture.Event) {
 			continue
 		}
 		c.seen[key] = true
-		c.found = append(c.found, realHello{slices.Clone(raw), report.HelloOf(ch), c.from})
+		c.found = append(c.found, realHello{slices.Clone(raw), report.HelloOf(ch), c.from, flaw(ch, h.Problems), ch.HasServerName, ch.EarlyData})
 	}
+}
+
+// flaw looks for what RFC 8446 sections 4.1.2 and 4.2 forbid. Hellos that were
+// made by hand or for tests are full of it.
+func flaw(ch *parse.ClientHello, problems []parse.Problem) string {
+	for _, p := range problems {
+		if strings.HasPrefix(p.Field, "client_hello") {
+			return "malformed: " + p.Field
+		}
+	}
+	if !slices.Contains(ch.Compression, 0) {
+		return "without null compression"
+	}
+	for i, e := range ch.Extensions {
+		for _, o := range ch.Extensions[:i] {
+			if o.Type == e.Type && !e.Type.IsGREASE() {
+				return "an extension twice"
+			}
+		}
+		switch {
+		case e.Type == iana.ExtPreSharedKey && i < len(ch.Extensions)-1:
+			return "pre_shared_key is not last"
+		case len(e.Data) == 0 && slices.Contains([]iana.ExtensionType{iana.ExtSupportedGroups, iana.ExtSignatureAlgorithms, iana.ExtPointFormats, iana.ExtKeyShare, iana.ExtSupportedVersions, iana.ExtPSKModes, iana.ExtALPN}, e.Type):
+			return "an empty list"
+		}
+	}
+	tls13 := slices.Contains(ch.Versions, iana.TLS13)
+	for i, k := range ch.KeyShares {
+		if !slices.Contains(ch.Groups, k.Group) && tls13 {
+			return "a key share of a group that is not named"
+		}
+		for _, o := range ch.KeyShares[:i] {
+			if o.Group == k.Group {
+				return "a key share twice"
+			}
+		}
+		if n := map[iana.Group]int{x25519: 32, p256: 65, p384: 97, 0x19: 133, hybrid: 1216}[k.Group]; n != 0 && n != len(k.Data) {
+			return "a key share of a wrong length"
+		}
+	}
+	if ch.HasPSK && !slices.ContainsFunc(ch.Extensions, func(e parse.Extension) bool { return e.Type == iana.ExtPSKModes }) {
+		return "pre_shared_key without psk_key_exchange_modes"
+	}
+	if tls13 && ch.HasKeyShare != ch.HasGroups {
+		return "one of supported_groups and key_share alone"
+	}
+	return ""
 }
 
 // helloKey tells ClientHellos apart by all that a server's choice may depend

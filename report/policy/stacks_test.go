@@ -39,9 +39,11 @@ type stack struct {
 	// where the standards leave it free, and how it is told. A stack that
 	// cannot keep it at all says why.
 	settle func(t testing.TB, p *Policy, keys []KeyType) (*Policy, []string, error)
-	// adapt returns the policy that is in force for one client, where the
-	// stack goes by what the client sent; nil for none.
-	adapt func(p *Policy, h *Hello) *Policy
+	// adapt returns the policy and the keys that are in force for one client,
+	// where the stack goes by what the client sent; nil for none.
+	adapt func(p *Policy, keys []KeyType, r *realHello) (*Policy, []KeyType)
+	// alerts are those that the stack sends in the place of the standards'.
+	alerts map[Failure]iana.Alert
 	// serve runs a server until stop; it answers at addr.
 	serve func(t testing.TB, p *Policy, keys []KeyType, args []string) (addr string, stop func())
 }
@@ -245,9 +247,10 @@ func opensslGroupName(g iana.Group) string {
 	return g.String()
 }
 
-// goStack is crypto/tls of the toolchain: its own order of suites and groups,
-// AES before ChaCha20 unless the client prefers that, no DHE, and no check of
-// the certificate's curve.
+// goStack is crypto/tls of Go 1.26: its own order of suites and groups, AES
+// before ChaCha20 unless the client prefers that, no DHE, no SHA-1, one
+// certificate chosen before the suite, and no check of the only
+// certificate's curve.
 func goStack(files map[KeyType]keyFile) stack {
 	return stack{
 		name: "Go",
@@ -273,19 +276,29 @@ func goStack(files map[KeyType]keyFile) stack {
 				q.Suites13 = []iana.CipherSuite{aes128, aes256, chacha}
 			}
 			q.Order = ServerOrder
-			q.Behavior = Behavior{Group12: GroupByClient, PostQuantumFirst: true, SHA1: secrecy.True, GroupWithout: secrecy.False, AnyCertificateCurve: true}
+			q.Behavior = Behavior{Group12: GroupByClient, PostQuantumFirst: true, SHA1: secrecy.False, GroupWithout: secrecy.False, AnyCertificateCurve: true}
 			q.GroupsOpen, q.GroupsUnordered, q.VersionsOpen = false, false, false
 			q.Signatures = goSignatures
 			return &q, nil, nil
 		},
-		adapt: func(p *Policy, h *Hello) *Policy {
-			if goPrefersAES(h) {
-				return p
+		alerts: map[Failure]iana.Alert{MissingExtension: iana.AlertHandshakeFailure},
+		adapt: func(p *Policy, keys []KeyType, r *realHello) (*Policy, []KeyType) {
+			if !goPrefersAES(r.hello) {
+				q := *p
+				q.Suites13 = chachaForward(p.Suites13)
+				q.Suites = chachaForward(p.Suites)
+				p = &q
 			}
-			q := *p
-			q.Suites13 = chachaForward(p.Suites13)
-			q.Suites = chachaForward(p.Suites)
-			return &q
+			// The first certificate that can serve is taken before a suite is,
+			// and none can for a name that is not in it.
+			if !r.named {
+				for i, k := range keys {
+					if a := p.Answer(r.hello, &Server{Keys: keys[i : i+1]}); a.OK {
+						return p, []KeyType{k}
+					}
+				}
+			}
+			return p, keys[:1]
 		},
 		serve: func(t testing.TB, p *Policy, keys []KeyType, _ []string) (string, func()) {
 			config := &tls.Config{MinVersion: uint16(p.MinVersion()), MaxVersion: uint16(p.MaxVersion()), SessionTicketsDisabled: true}
@@ -333,7 +346,7 @@ var goOrder = []iana.CipherSuite{0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8,
 
 var goGroups = []iana.Group{0x11ec, 0x11eb, 0x11ed, x25519, p256, p384, 0x0019}
 
-var goSignatures = []iana.SignatureScheme{0x0804, 0x0403, 0x0807, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601, 0x0503, 0x0603, 0x0201, 0x0203}
+var goSignatures = []iana.SignatureScheme{0x0804, 0x0403, 0x0807, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601, 0x0503, 0x0603}
 
 // goPrefersAES reports whether the client's first AEAD that crypto/tls knows
 // is of AES.
@@ -362,9 +375,13 @@ func gnutlsStack(files map[KeyType]keyFile) stack {
 	return stack{
 		name:   "GnuTLS",
 		settle: gnutlsSettle,
+		alerts: map[Failure]iana.Alert{NoCommonVersion: iana.AlertHandshakeFailure, MissingExtension: iana.AlertHandshakeFailure},
 		serve: func(t testing.TB, p *Policy, keys []KeyType, args []string) (string, func()) {
 			return program(t, "gnutls-serv", func(port string) []string {
 				all := []string{"--port", port, "--priority", args[0], "--quiet", "--noticket", "--http"}
+				if dh := dhParams(t); dh != "" {
+					all = append(all, "--dhparams", dh)
+				}
 				for _, k := range keys {
 					all = append(all, "--x509certfile", files[k].cert, "--x509keyfile", files[k].key)
 				}
@@ -372,6 +389,15 @@ func gnutlsStack(files map[KeyType]keyFile) stack {
 			})
 		},
 	}
+}
+
+// dhParams makes a file with a group for DHE; "" without openssl.
+func dhParams(t testing.TB) string {
+	path := filepath.Join(t.TempDir(), "dh.pem")
+	if err := exec.Command("openssl", "genpkey", "-genparam", "-algorithm", "DH", "-pkeyopt", "dh_param:ffdhe2048", "-out", path).Run(); err != nil {
+		return ""
+	}
+	return path
 }
 
 func gnutlsSettle(t testing.TB, p *Policy, keys []KeyType) (*Policy, []string, error) {
@@ -456,7 +482,7 @@ func gnutlsSettle(t testing.TB, p *Policy, keys []KeyType) (*Policy, []string, e
 	if len(q.Groups) == 0 {
 		return nil, nil, errors.New("no group")
 	}
-	q.Behavior = Behavior{SHA1: secrecy.True, GroupWithout: secrecy.True, Group13: GroupByClient, Group12: GroupByClient}
+	q.Behavior = Behavior{SHA1: secrecy.True, GroupWithout: secrecy.True, Group13: GroupByClient, Group12: GroupByClient, FFDHE: secrecy.True, AnyCertificateCurve: true}
 	q.Order = ClientOrder
 	if p.Order != ClientOrder {
 		q.Order, q.Group12, q.Group13 = ServerOrder, GroupByServer, GroupByServer
