@@ -23,7 +23,7 @@ var arrows = map[string][]string{
 	"report/policy":     {"parse/iana", "report/secrecy"},
 	"report/policy/gen": {"report/policy"},
 	"report/secrecy":    {"capture/stream", "parse", "parse/iana"},
-	"report/render":     {"capture/stream", "parse", "parse/iana", "report", "report/secrecy"},
+	"report/render":     {"capture/stream", "parse", "parse/iana", "report", "report/policy", "report/secrecy"},
 	"parse/iana":        {},
 	"parse/iana/gen":    {},
 	"parse/dtls":        {"capture/stream"},

@@ -109,7 +109,7 @@ type Cause uint8
 // The causes.
 const (
 	CauseVersions      Cause = 1 << iota // the policy's source does not state all versions
-	CauseSuites                          // nor the suites of TLS 1.3
+	CauseSuites                          // nor the suites
 	CauseGroups                          // nor all groups, or their order
 	CauseOrder                           // nor whose order of suites counts
 	CauseCertificate                     // the types of the server's certificates are not known
@@ -210,7 +210,7 @@ func (p *Policy) answer(h *Hello, keys []KeyType, psk bool) Answer {
 	v := p.version(h, &a)
 	if v == 0 {
 		a.fail(NoCommonVersion)
-		if !h.offers(iana.TLS10) && !h.HasVersions {
+		if !h.offersTLS() {
 			a.Alert = iana.AlertHandshakeFailure // SSL 3.0 has no other, RFC 6101 section 5.4.2
 		}
 		return a

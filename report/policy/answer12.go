@@ -63,6 +63,9 @@ func (p *Policy) answer12(h *Hello, v iana.Version, keys []KeyType, psk bool, a 
 			}
 		}
 	}
+	if len(p.Suites) == 0 { // the source does not state them
+		a.doubt(DoubtOutcome, CauseSuites)
+	}
 	if !found {
 		f, doubt := q.failure()
 		if doubt != 0 {

@@ -16,9 +16,8 @@ import (
 // in braces. Only those of TLS count; a server takes over what the block
 // around it says.
 type nginx struct {
-	in    *includes
-	list  []*Policy
-	notes []string
+	in   *includes
+	list []*Policy
 }
 
 // A block is what is in force in a block of nginx.

@@ -130,14 +130,15 @@ type GroupChoice uint8
 
 // The choices. In TLS 1.2 the first two are the same.
 const (
-	GroupShared   GroupChoice = iota // the server's order; in TLS 1.3 a group with a key share before others
-	GroupByServer                    // the server's order, even where it costs a HelloRetryRequest
-	GroupByClient                    // the client's order; in TLS 1.3 of its key shares, and without a common one the server's
+	GroupShared     GroupChoice = iota // the server's order; in TLS 1.3 a group with a key share before others
+	GroupByServer                      // the server's order, even where it costs a HelloRetryRequest
+	GroupByClient                      // the client's order; in TLS 1.3 of its key shares first
+	GroupFirstShare                    // the client's order of key shares, and without a common one the server's order (OpenSSL 1.1.1 to 3.4); in TLS 1.2 as GroupByClient
 )
 
-var groupChoiceNames = [...]string{"shared", "server", "client"}
+var groupChoiceNames = [...]string{"shared", "server", "client", "first_share"}
 
-func (g GroupChoice) String() string { return groupChoiceNames[g%3] }
+func (g GroupChoice) String() string { return groupChoiceNames[g&3] }
 
 // MinVersion returns the lowest version that is on, 0 for none.
 func (p *Policy) MinVersion() iana.Version {
