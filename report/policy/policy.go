@@ -35,6 +35,10 @@ type Policy struct {
 	Versions []iana.Version
 	// VersionsOpen: the source does not state all versions.
 	VersionsOpen bool
+	// LegacyUnsure: versions before TLS 1.2 are turned on, but what the server
+	// is built with may keep them off, as OpenSSL 3 does above security level
+	// 0.
+	LegacyUnsure bool
 	// Suites are the suites of TLS 1.2 and older, in the server's order.
 	Suites []iana.CipherSuite
 	// SuiteGroups binds the suite of the same index to one group, as

@@ -92,7 +92,7 @@ func (s *settings) policy(name, title string) (*Policy, error) {
 	}
 	p.ChaChaFirst = s.chacha
 	p.FFDHE = secrecy.False
-	p.GroupWithout = secrecy.Untold
+	p.GroupWithout = secrecy.False
 	notes := slices.Clone(s.notes)
 	text := s.ciphers
 	if text == "" {
@@ -144,6 +144,7 @@ func (s *settings) policy(name, title string) (*Policy, error) {
 func (p *Policy) level(n int) {
 	switch {
 	case n < 0:
+		p.LegacyUnsure = p.MinVersion() < iana.TLS12
 		return
 	case n == 0:
 		p.SHA1 = secrecy.True
