@@ -26,7 +26,7 @@ var arrows = map[string][]string{
 	"report/policy/gen":     {"report/policy"},
 	"report/secrecy":        {"capture/stream", "parse", "parse/iana"},
 	"report/metrics":        {"parse/iana", "report", "report/secrecy"},
-	"report/render":         {"capture/stream", "parse", "parse/iana", "report", "report/secrecy"},
+	"report/render":         {"capture/stream", "parse", "parse/iana", "report", "report/policy", "report/secrecy"},
 	"report/record":         {"capture/stream", "parse", "parse/iana", "report", "report/secrecy"},
 	"report/where":          {"parse", "parse/iana", "report", "report/secrecy"},
 	"parse/iana":            {},
