@@ -1,0 +1,360 @@
+package render
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"pfsight/parse/iana"
+	"pfsight/report"
+	"pfsight/report/impact"
+	"pfsight/report/policy"
+	"pfsight/report/secrecy"
+)
+
+// ImpactFormats are the formats that Impact writes.
+var ImpactFormats = []string{"table", "json", "csv", "markdown", "html"}
+
+// An ImpactReport is what Impact writes.
+type ImpactReport struct {
+	Input    report.Input
+	Now      impact.Now
+	Outcomes []*impact.Outcome
+	Advice   *impact.Advice // nil where none was asked for
+	Config   string         // configuration lines, "" for none
+	Kind     string         // of Config
+	Keys     string         // the certificates that were given, "" for those that were observed
+}
+
+// Impact writes what policies would do in one of ImpactFormats.
+func Impact(w io.Writer, r *ImpactReport, format string, opt Options) error {
+	switch format {
+	case "json":
+		return impactJSON(w, r)
+	case "csv":
+		return impactCSV(w, r)
+	}
+	return impactDocument(r, opt, format).write(w, format, opt)
+}
+
+func impactDocument(r *ImpactReport, opt Options, format string) *document {
+	doc := &document{title: "What servers with another policy would do to the clients that were observed"}
+	impactBase(doc, r)
+	switch n := len(r.Outcomes); {
+	case n == 0:
+	case n <= 3:
+		impactColumns(doc, r)
+	default:
+		impactRows(doc, r)
+	}
+	for _, o := range r.Outcomes {
+		impactDetail(doc, o, opt, format)
+	}
+	if r.Advice != nil {
+		impactAdvice(doc, r, opt, format)
+	}
+	if r.Config != "" {
+		doc.heading("For %s", r.Kind)
+		doc.code(r.Config)
+	}
+	return doc
+}
+
+// impactBase says what the answers rest on.
+func impactBase(doc *document, r *ImpactReport) {
+	n, in := &r.Now, &r.Input
+	doc.text("Read %s: %s.", inputName(in), inputSize(in))
+	if n.Connections == 0 {
+		doc.text("No TLS handshake was observed.")
+		return
+	}
+	doc.text("%s to %s UTC (%s). Nothing is said of clients that were not seen in that time.", stamp(n.First), stamp(n.Last), Span(n.Last-n.First))
+	if in.Where != "" {
+		doc.text("Only connections where %s.", in.Where)
+	}
+	for _, l := range in.Loss {
+		doc.text("Missing: %s %s.", Number(l.Count), l.What)
+	}
+	doc.text("%s with a whole ClientHello, of %s at %s: %s that differ. Each meets each policy, those that failed or continued a session too.",
+		plural(n.Told.Connections, "connection"), plural(n.Told.Clients, "client"), plural(n.Told.Servers, "server"), plural(n.Hellos, "ClientHello"))
+	var not []string
+	for _, x := range []struct {
+		n    uint64
+		what string
+	}{{n.NoHello, "without a ClientHello"}, {n.Incomplete, "with only a part of one"}, {n.Beyond, "beyond the limits of what is kept apart"}} {
+		if x.n > 0 {
+			not = append(not, Number(x.n)+" "+x.what)
+		}
+	}
+	if len(not) > 0 {
+		doc.text("Of %s nothing is said: %s.", plural(n.Connections-n.Told.Connections, "connection"), strings.Join(not, ", "))
+	}
+	if n.ECH > 0 {
+		doc.text("%s had encrypted_client_hello, real or GREASE: the answer is to what shows, and the inner ClientHello may offer something else.", plural(n.ECH, "connection"))
+	}
+	switch {
+	case r.Keys != "":
+		doc.text("The servers are taken to have certificates of type %s.", r.Keys)
+	case n.KeysUnknown > 0:
+		doc.text("Of %s the server's certificate was never seen (TLS 1.3 encrypts it): an RSA and an ECDSA one are both tried, and what differs is not told. --certificate says which there are.", plural(n.KeysUnknown, "connection"))
+	}
+}
+
+// metrics are the lines of the comparison.
+var metrics = []struct {
+	name  string
+	short string
+	of    func(o *impact.Outcome) impact.Tally
+	main  bool // one of those that add up
+}{
+	{"keep version, suite and group", "keep", func(o *impact.Outcome) impact.Tally { return o.Keeps }, true},
+	{"change", "change", func(o *impact.Outcome) impact.Tally { return o.Changes }, true},
+	{"break", "break", func(o *impact.Outcome) impact.Tally { return o.Breaks }, true},
+	{"depend on what is not known", "depend", func(o *impact.Outcome) impact.Tally { return o.Depends }, true},
+	{"without ServerHello, would succeed", "mend", func(o *impact.Outcome) impact.Tally { return o.Mends }, true},
+	{"without ServerHello, fail still", "fail", func(o *impact.Outcome) impact.Tally { return o.Fails }, true},
+	{"gain forward secrecy", "gain FS", func(o *impact.Outcome) impact.Tally { return o.GainsForwardSecrecy }, false},
+	{"lose forward secrecy", "lose FS", func(o *impact.Outcome) impact.Tally { return o.LosesForwardSecrecy }, false},
+	{"would have no forward secrecy", "no FS", func(o *impact.Outcome) impact.Tally { return o.NoForwardSecrecy }, false},
+	{"gain post-quantum", "gain PQ", func(o *impact.Outcome) impact.Tally { return o.GainsPostQuantum }, false},
+	{"lose post-quantum", "lose PQ", func(o *impact.Outcome) impact.Tally { return o.LosesPostQuantum }, false},
+	{"need one more round trip", "retry", func(o *impact.Outcome) impact.Tally { return o.RoundTrip }, false},
+	{"answered, with a detail in doubt", "doubt", func(o *impact.Outcome) impact.Tally { return o.Doubtful }, false},
+}
+
+// impactColumns compares a few policies side by side.
+func impactColumns(doc *document, r *ImpactReport) {
+	doc.heading("Connections and clients")
+	t := &table{header: []string{""}, right: []bool{false}, drop: []int{0}}
+	for _, o := range r.Outcomes {
+		t.header, t.right, t.drop = append(t.header, o.Name, "", "clients"), append(t.right, true, true, true), append(t.drop, 0, 0, 0)
+	}
+	if len(r.Outcomes) > 1 {
+		for i := 2; i < len(t.drop); i += 3 {
+			t.drop[i] = 1 // the shares go first
+		}
+	}
+	for _, m := range metrics {
+		row := []string{m.name}
+		some := false
+		for _, o := range r.Outcomes {
+			x := m.of(o)
+			some = some || x.Connections > 0
+			row = append(row, Number(x.Connections), Share(x.Connections, r.Now.Told.Connections), Number(x.Clients))
+		}
+		if !some && !m.main {
+			continue
+		}
+		color := ""
+		if some && m.name == "break" {
+			color = "31"
+		}
+		t.rows, t.colors = append(t.rows, row), append(t.colors, color)
+	}
+	doc.add(t, len(t.rows))
+	doc.note("The first six lines add up to all; the others are parts of them. A client with several kinds of connections counts in several lines.")
+}
+
+// impactRows compares many policies, one a line.
+func impactRows(doc *document, r *ImpactReport) {
+	doc.heading("Connections, by policy")
+	t := &table{header: []string{"policy"}, right: []bool{false}, drop: []int{0}}
+	drops := map[string]int{"doubt": 9, "mend": 8, "fail": 7, "lose PQ": 6, "keep": 5, "retry": 4, "change": 3}
+	for _, m := range metrics {
+		t.header, t.right, t.drop = append(t.header, m.short), append(t.right, true), append(t.drop, drops[m.short])
+		if m.short == "break" {
+			t.header, t.right, t.drop = append(t.header, "clients"), append(t.right, true), append(t.drop, 0)
+		}
+	}
+	for _, o := range r.Outcomes {
+		row := []string{o.Name}
+		for _, m := range metrics {
+			x := m.of(o)
+			row = append(row, Number(x.Connections))
+			if m.short == "break" {
+				row = append(row, Number(x.Clients))
+			}
+		}
+		t.rows = append(t.rows, row)
+	}
+	doc.add(t, len(t.rows))
+	doc.note("clients: those that break. FS: forward secrecy; PQ: post-quantum; retry: one more round trip.")
+}
+
+func impactDetail(doc *document, o *impact.Outcome, opt Options, format string) {
+	doc.heading("%s", o.Name+": "+o.Title)
+	if o.Policy.Note != "" {
+		doc.note("%s", o.Policy.Note)
+	}
+	if o.Breaks.Connections == 0 {
+		doc.text("No observed client breaks%s.", map[bool]string{true: ", as far as can be told"}[o.Depends.Connections > 0])
+	}
+	if len(o.Failures) > 0 {
+		t := &table{header: []string{"breaks because", "connections", "clients", "servers", ""}, right: []bool{false, true, true, true, true}, drop: []int{0, 0, 0, 1, 2}, elastic: 0}
+		for _, f := range o.Failures {
+			t.rows = append(t.rows, []string{f.Text, Number(f.Connections), Number(f.Clients), Number(f.Servers), Size(f.Bytes)})
+		}
+		doc.add(t, len(t.rows))
+	}
+	breakingTable(doc, o.Breaking, o.More, opt, format)
+	if len(o.Depending) > 0 {
+		doc.text("%s would depend on what is not known: %s.", plural(o.Depends.Connections, "connection"), causes(o.Depending))
+	}
+	if len(o.Transitions) > 0 {
+		t := &table{header: []string{"from", "to", "connections", "clients"}, right: []bool{false, false, true, true}, drop: []int{0, 0, 0, 1}, elastic: 1}
+		for _, x := range o.Transitions {
+			from := sideText(&x.From)
+			if from == "" {
+				from = "no answer"
+			}
+			t.rows = append(t.rows, []string{from, sideText(&x.To), Number(x.Connections), Number(x.Clients)})
+		}
+		doc.add(mergeRows(t), opt.top())
+	}
+}
+
+// sideText says what matters of a Side: the version and the exchange.
+func sideText(s *impact.Side) string {
+	text := strings.TrimSpace(s.Version + " " + s.KeyExchange)
+	if s.Group != "" {
+		text += " " + s.Group
+	}
+	if i, ok := iana.LookupSuite(s.CipherSuite); ok && s.KeyExchange != "" {
+		text += " " + shortCipher(i.Info().Encryption)
+	}
+	return text
+}
+
+func shortCipher(s string) string { return strings.ReplaceAll(s, "_", "-") }
+
+// mergeRows adds up rows of changes that look the same.
+func mergeRows(t *table) *table {
+	var out [][]string
+	at := map[string]int{}
+	for _, r := range t.rows {
+		k := r[0] + "\x00" + r[1]
+		i, ok := at[k]
+		if !ok {
+			at[k] = len(out)
+			out = append(out, r)
+			continue
+		}
+		out[i][2] = Number(number(out[i][2]) + number(r[2]))
+		out[i][3] = "" // clients may be the same ones
+	}
+	t.rows = out
+	return t
+}
+
+func number(s string) uint64 {
+	n, _ := strconv.ParseUint(strings.ReplaceAll(s, ",", ""), 10, 64)
+	return n
+}
+
+func causes(list []impact.Breaking) string {
+	var all policy.Cause
+	for i := range list {
+		all |= list[i].Cause
+	}
+	return strings.ReplaceAll(strings.ReplaceAll(all.String(), "+", ", "), "_", " ")
+}
+
+// breakingTable lists the clients that break.
+func breakingTable(doc *document, list []impact.Breaking, more uint64, opt Options, format string) {
+	t := &table{
+		header: []string{"client", "server", "name", "conn.", "first", "last", "packets", "why", "offers", "ja4"}, right: []bool{false, false, false, true},
+		drop: []int{0, 0, 5, 0, 8, 4, 7, 0, 1, 6}, elastic: 8, more: more,
+	}
+	if format != "table" {
+		t.drop = nil
+	}
+	for i := range list {
+		b := &list[i]
+		if i == opt.top() {
+			t.more += uint64(len(list) - i)
+			break
+		}
+		t.rows = append(t.rows, []string{b.Client.String(), b.Server.String(), cut(b.ServerName, 40), Number(b.Connections), stamp(b.First), stamp(b.Last), packets(b), why(b.Failure), offers(b, format), b.JA4})
+	}
+	doc.add(t, len(t.rows))
+}
+
+// packets names the packets of the first and the last ClientHello.
+func packets(b *impact.Breaking) string {
+	switch {
+	case b.FirstPacket == 0:
+		return ""
+	case b.FirstSource == b.LastSource && b.FirstPacket == b.LastPacket, b.LastPacket == 0:
+		return strconv.FormatUint(b.FirstPacket, 10)
+	case b.FirstSource == b.LastSource:
+		return fmt.Sprintf("%d, %d", b.FirstPacket, b.LastPacket)
+	}
+	return fmt.Sprintf("%d, %s:%d", b.FirstPacket, b.LastSource, b.LastPacket)
+}
+
+// why is a Failure in a few words.
+func why(f policy.Failure) string {
+	s := strings.TrimPrefix(f.String(), "no_common_")
+	if s != f.String() {
+		return "no common " + strings.ReplaceAll(s, "_", " ")
+	}
+	return strings.ReplaceAll(f.String(), "_", " ")
+}
+
+// offers says what a client that breaks has to offer instead, of the kind that
+// is missing.
+func offers(b *impact.Breaking, format string) string {
+	o := b.Offered
+	var list []string
+	switch b.Failure {
+	case policy.NoCommonVersion:
+		return versionsText(o)
+	case policy.NoCommonGroup:
+		for _, g := range o.Groups {
+			if !g.IsGREASE() {
+				list = append(list, g.String())
+			}
+		}
+	case policy.NoCommonSignature:
+		for _, s := range o.SignatureAlgorithms {
+			if !s.IsGREASE() {
+				list = append(list, s.String())
+			}
+		}
+	default:
+		for _, s := range o.CipherSuites {
+			if s.IsGREASE() || s.IsSCSV() {
+				continue
+			}
+			name := s.String()
+			if format == "table" {
+				name = strings.ReplaceAll(strings.TrimPrefix(name, "TLS_"), "_WITH_", " ")
+			}
+			list = append(list, name)
+		}
+	}
+	const most = 12
+	if len(list) > most && format == "table" {
+		list = append(list[:most], "…")
+	}
+	if len(list) == 0 {
+		return "none"
+	}
+	return strings.Join(list, ", ")
+}
+
+func versionsText(o *report.Offer) string {
+	var list []string
+	for _, v := range o.Versions {
+		if !v.IsGREASE() {
+			list = append(list, v.String())
+		}
+	}
+	if len(list) == 1 && o.SupportedVersions != secrecy.True {
+		return "up to " + list[0]
+	}
+	slices.Reverse(list)
+	return strings.Join(list, ", ")
+}
