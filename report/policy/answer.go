@@ -209,7 +209,11 @@ func (p *Policy) answer(h *Hello, keys []KeyType, psk bool) Answer {
 	var a Answer
 	v := p.version(h, &a)
 	if v == 0 {
-		return a.fail(NoCommonVersion)
+		a.fail(NoCommonVersion)
+		if !h.offers(iana.TLS10) && !h.HasVersions {
+			a.Alert = iana.AlertHandshakeFailure // SSL 3.0 has no other, RFC 6101 section 5.4.2
+		}
+		return a
 	}
 	a.Version = v
 	if v != p.MaxVersion() && hasSuite(h, fallbackSCSV) && p.MaxVersion() > v {

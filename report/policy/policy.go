@@ -132,7 +132,7 @@ type GroupChoice uint8
 const (
 	GroupShared   GroupChoice = iota // the server's order; in TLS 1.3 a group with a key share before others
 	GroupByServer                    // the server's order, even where it costs a HelloRetryRequest
-	GroupByClient                    // the client's order; in TLS 1.3 of its key shares
+	GroupByClient                    // the client's order; in TLS 1.3 of its key shares, and without a common one the server's
 )
 
 var groupChoiceNames = [...]string{"shared", "server", "client"}
