@@ -26,6 +26,7 @@ var arrows = map[string][]string{
 	"report/render":     {"capture/stream", "parse", "parse/iana", "report", "report/secrecy", "report/diff", "report/impact", "report/policy"},
 	"report/record":     {"parse", "parse/iana", "report", "report/secrecy"},
 	"report/diff":       {"parse/iana", "report", "report/secrecy"},
+	"report/impact":     {"parse/iana", "report", "report/policy", "report/secrecy"},
 	"report/where":      {"parse", "parse/iana", "report", "report/secrecy"},
 	"parse/iana":        {},
 	"parse/iana/gen":    {},

@@ -218,7 +218,7 @@ func (s *search) find(h *policy.Hello, sv *policy.Server) []way {
 		switch a.Failure {
 		case policy.NoCommonVersion:
 			for _, v := range []iana.Version{iana.TLS13, iana.TLS12, iana.TLS11, iana.TLS10, iana.SSL30} {
-				if !s.p.Has(v) && !slices.ContainsFunc(add, func(x Addition) bool { return x.Version != 0 }) {
+				if sure(h, v) && !s.p.Has(v) && !slices.ContainsFunc(add, func(x Addition) bool { return x.Version != 0 }) {
 					more(Addition{Version: v})
 				}
 			}
@@ -262,6 +262,22 @@ func (s *search) find(h *policy.Hello, sv *policy.Server) []way {
 		s.exact = false
 	}
 	return out
+}
+
+// sure reports whether h offers v beyond doubt. Without supported_versions only
+// the highest version is named, and that lower ones are taken is a guess.
+func sure(h *policy.Hello, v iana.Version) bool {
+	if h.HasVersions || len(h.Versions) == 0 {
+		return true // the answer will tell
+	}
+	highest := h.Versions[0]
+	switch {
+	case highest == iana.DTLS10:
+		highest = iana.TLS11
+	case highest.IsDTLS():
+		highest = iana.TLS12
+	}
+	return v == min(highest, iana.TLS12)
 }
 
 // add puts a way into list, if none that is there is a part of it.

@@ -58,6 +58,9 @@ type Outcome struct {
 	LosesPostQuantum    Tally `json:"loses_post_quantum"`
 	RoundTrip           Tally `json:"round_trip"` // would need a HelloRetryRequest, and did not
 	Doubtful            Tally `json:"doubtful"`   // would be answered; with what is not sure
+	// Doubts are why, of Doubtful; Causes the same of Depends.
+	Doubts policy.Cause `json:"-"`
+	Causes policy.Cause `json:"-"`
 
 	Verdicts [4]uint64 `json:"-"` // by secrecy.Verdict, of those that would be answered
 
@@ -199,6 +202,7 @@ func (st *Study) Ask(p *policy.Policy) *Outcome {
 		switch {
 		case a.Untold():
 			depends.add(x)
+			out.Causes |= a.Cause
 			out.list(&out.Depending, st, x, a)
 			continue
 		case !a.OK && now.negotiated:
@@ -218,6 +222,7 @@ func (st *Study) Ask(p *policy.Policy) *Outcome {
 		out.Verdicts[a.ForwardSecrecy] += x.n
 		if a.Doubt != 0 {
 			doubt.add(x)
+			out.Doubts |= a.Cause
 		}
 		if a.ForwardSecrecy == secrecy.No {
 			without.add(x)

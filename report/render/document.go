@@ -83,7 +83,10 @@ func (d *document) write(w io.Writer, format string, opt Options) error {
 func (d *document) terminal(w io.Writer, opt Options) error {
 	p := &printer{opt: opt}
 	p.wrap("", Quote(d.title))
-	for _, b := range d.blocks {
+	for i, b := range d.blocks {
+		if i > 0 && d.blocks[i-1].table != nil && b.heading == "" {
+			p.line("")
+		}
 		switch {
 		case b.heading != "":
 			p.title(Quote(b.heading))
@@ -105,7 +108,10 @@ func (d *document) terminal(w io.Writer, opt Options) error {
 
 // grid writes a table that fits the width.
 func (p *printer) grid(t *table) error {
-	g := grid{header: slices.Clone(t.header), right: t.right}
+	g := grid{right: t.right}
+	for _, h := range t.header {
+		g.header = append(g.header, Quote(h))
+	}
 	for _, r := range t.rows {
 		row := make([]string, len(r))
 		for i, c := range r {
@@ -159,7 +165,10 @@ func (d *document) markdown(w io.Writer) error {
 		case x.code != "":
 			e.printf("```\n%s\n```\n\n", fenced(x.code))
 		case x.table != nil:
-			g := grid{header: x.table.header, right: x.table.right}
+			g := grid{right: x.table.right}
+			for _, h := range x.table.header {
+				g.header = append(g.header, Markdown(h))
+			}
 			for _, r := range x.table.rows {
 				row := make([]string, len(r))
 				for i, c := range r {

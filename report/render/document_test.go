@@ -2,6 +2,7 @@ package render
 
 import (
 	"bytes"
+	"encoding/csv"
 	"encoding/json"
 	"net/netip"
 	"strings"
@@ -9,7 +10,11 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"pfsight/parse/iana"
+	"pfsight/report"
 	"pfsight/report/diff"
+	"pfsight/report/impact"
+	"pfsight/report/policy"
 	"pfsight/report/secrecy"
 )
 
@@ -92,5 +97,58 @@ func TestFit(t *testing.T) {
 	}
 	if got, want := p.b.String(), "  a     b\n  left  l         r\n  l     left  right\n"; got != want {
 		t.Errorf("got\n%s", got)
+	}
+}
+
+func TestImpactHostile(t *testing.T) {
+	for _, s := range hostile {
+		sum := impact.NewSum()
+		for i := range 3 {
+			c := row(s)
+			c.Offered = &report.Offer{Versions: []iana.Version{iana.TLS10}, CipherSuites: []iana.CipherSuite{0x000a, 0xfffe}, ALPN: []string{s}}
+			c.JA4 = s
+			c.Client = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), 1)
+			sum.Add(c)
+		}
+		p := &policy.Policy{Name: s, Title: s, Note: s, Versions: []iana.Version{iana.TLS12, iana.TLS13}, Suites: []iana.CipherSuite{0xc02f}, Suites13: []iana.CipherSuite{0x1301}, Groups: []iana.Group{29}, Target: true}
+		st := sum.Study(nil)
+		where := s[:min(len(s), 40)]
+		for _, n := range []int{1, 2, 5} {
+			r := &ImpactReport{Input: report.Input{Files: []string{s}, Where: where, Records: 3, Saved: true}, Now: st.Now(), Config: "ssl_protocols TLSv1.2;\n", Kind: "nginx"}
+			var list []*policy.Policy
+			for range n {
+				list = append(list, p)
+				r.Outcomes = append(r.Outcomes, st.Ask(p))
+			}
+			r.Advice = st.Advise(list, list)
+			for _, f := range ImpactFormats {
+				var b bytes.Buffer
+				if err := Impact(&b, r, f, Options{}); err != nil {
+					t.Fatal(err)
+				}
+				switch f {
+				case "json":
+					checkDocumentJSON(t, b.Bytes())
+				case "csv":
+					rows, err := csv.NewReader(&b).ReadAll()
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, r := range rows {
+						for _, cell := range r {
+							if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+								t.Errorf("a formula: %q", cell)
+							}
+						}
+					}
+				case "table":
+					if len(s) < 60 {
+						checkDocument(t, f, b.String())
+					}
+				default:
+					checkDocument(t, f, b.String())
+				}
+			}
+		}
 	}
 }

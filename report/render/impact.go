@@ -1,8 +1,10 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,7 +47,7 @@ func impactDocument(r *ImpactReport, opt Options, format string) *document {
 	switch n := len(r.Outcomes); {
 	case n == 0:
 	case n <= 3:
-		impactColumns(doc, r)
+		impactColumns(doc, r, format)
 	default:
 		impactRows(doc, r)
 	}
@@ -109,31 +111,36 @@ var metrics = []struct {
 	of    func(o *impact.Outcome) impact.Tally
 	main  bool // one of those that add up
 }{
-	{"keep version, suite and group", "keep", func(o *impact.Outcome) impact.Tally { return o.Keeps }, true},
+	{"keep what they have", "keep", func(o *impact.Outcome) impact.Tally { return o.Keeps }, true},
 	{"change", "change", func(o *impact.Outcome) impact.Tally { return o.Changes }, true},
 	{"break", "break", func(o *impact.Outcome) impact.Tally { return o.Breaks }, true},
-	{"depend on what is not known", "depend", func(o *impact.Outcome) impact.Tally { return o.Depends }, true},
-	{"without ServerHello, would succeed", "mend", func(o *impact.Outcome) impact.Tally { return o.Mends }, true},
-	{"without ServerHello, fail still", "fail", func(o *impact.Outcome) impact.Tally { return o.Fails }, true},
+	{"cannot be told", "depend", func(o *impact.Outcome) impact.Tally { return o.Depends }, true},
+	{"failed, and would succeed", "mend", func(o *impact.Outcome) impact.Tally { return o.Mends }, true},
+	{"failed, and fail still", "fail", func(o *impact.Outcome) impact.Tally { return o.Fails }, true},
 	{"gain forward secrecy", "gain FS", func(o *impact.Outcome) impact.Tally { return o.GainsForwardSecrecy }, false},
 	{"lose forward secrecy", "lose FS", func(o *impact.Outcome) impact.Tally { return o.LosesForwardSecrecy }, false},
-	{"would have no forward secrecy", "no FS", func(o *impact.Outcome) impact.Tally { return o.NoForwardSecrecy }, false},
+	{"have no forward secrecy then", "no FS", func(o *impact.Outcome) impact.Tally { return o.NoForwardSecrecy }, false},
 	{"gain post-quantum", "gain PQ", func(o *impact.Outcome) impact.Tally { return o.GainsPostQuantum }, false},
 	{"lose post-quantum", "lose PQ", func(o *impact.Outcome) impact.Tally { return o.LosesPostQuantum }, false},
 	{"need one more round trip", "retry", func(o *impact.Outcome) impact.Tally { return o.RoundTrip }, false},
-	{"answered, with a detail in doubt", "doubt", func(o *impact.Outcome) impact.Tally { return o.Doubtful }, false},
+	{"with a detail in doubt", "doubt", func(o *impact.Outcome) impact.Tally { return o.Doubtful }, false},
 }
 
 // impactColumns compares a few policies side by side.
-func impactColumns(doc *document, r *ImpactReport) {
+func impactColumns(doc *document, r *ImpactReport, format string) {
 	doc.heading("Connections and clients")
-	t := &table{header: []string{""}, right: []bool{false}, drop: []int{0}}
-	for _, o := range r.Outcomes {
-		t.header, t.right, t.drop = append(t.header, o.Name, "", "clients"), append(t.right, true, true, true), append(t.drop, 0, 0, 0)
-	}
-	if len(r.Outcomes) > 1 {
-		for i := 2; i < len(t.drop); i += 3 {
-			t.drop[i] = 1 // the shares go first
+	t := &table{header: []string{""}, right: []bool{false}}
+	for i, o := range r.Outcomes {
+		name := "connections"
+		if len(r.Outcomes) > 1 {
+			if name = o.Name; format == "table" {
+				name = string(rune('A' + i))
+				doc.text("%s: %s", name, o.Name)
+			}
+		}
+		t.header, t.right = append(t.header, name, "", "clients"), append(t.right, true, true, true)
+		if len(r.Outcomes) == 1 {
+			t.header, t.right = append(t.header, "servers", "bytes"), append(t.right, true, true)
 		}
 	}
 	for _, m := range metrics {
@@ -143,25 +150,41 @@ func impactColumns(doc *document, r *ImpactReport) {
 			x := m.of(o)
 			some = some || x.Connections > 0
 			row = append(row, Number(x.Connections), Share(x.Connections, r.Now.Told.Connections), Number(x.Clients))
+			if len(r.Outcomes) == 1 {
+				row = append(row, Number(x.Servers), Size(x.Bytes))
+			}
 		}
 		if !some && !m.main {
 			continue
 		}
 		color := ""
-		if some && m.name == "break" {
+		if some && m.short == "break" {
 			color = "31"
 		}
 		t.rows, t.colors = append(t.rows, row), append(t.colors, color)
 	}
-	doc.add(t, len(t.rows))
+	doc.add(fitShares(t, len(r.Outcomes)), len(t.rows))
 	doc.note("The first six lines add up to all; the others are parts of them. A client with several kinds of connections counts in several lines.")
+}
+
+// fitShares says which columns of several policies go first: the shares.
+func fitShares(t *table, policies int) *table {
+	t.drop = make([]int, len(t.header))
+	if policies > 1 {
+		for i := 2; i < len(t.drop); i += 3 {
+			t.drop[i] = 1
+		}
+		return t
+	}
+	t.drop[5], t.drop[4] = 2, 1
+	return t
 }
 
 // impactRows compares many policies, one a line.
 func impactRows(doc *document, r *ImpactReport) {
 	doc.heading("Connections, by policy")
 	t := &table{header: []string{"policy"}, right: []bool{false}, drop: []int{0}}
-	drops := map[string]int{"doubt": 9, "mend": 8, "fail": 7, "lose PQ": 6, "keep": 5, "retry": 4, "change": 3}
+	drops := map[string]int{"doubt": 9, "mend": 8, "fail": 7, "lose PQ": 6, "keep": 5, "retry": 4, "change": 3, "gain PQ": 2, "lose FS": 1}
 	for _, m := range metrics {
 		t.header, t.right, t.drop = append(t.header, m.short), append(t.right, true), append(t.drop, drops[m.short])
 		if m.short == "break" {
@@ -198,9 +221,12 @@ func impactDetail(doc *document, o *impact.Outcome, opt Options, format string) 
 		}
 		doc.add(t, len(t.rows))
 	}
-	breakingTable(doc, o.Breaking, o.More, opt, format)
-	if len(o.Depending) > 0 {
-		doc.text("%s would depend on what is not known: %s.", plural(o.Depends.Connections, "connection"), causes(o.Depending))
+	breakingTables(doc, o.Breaking, o.More, opt, format)
+	if o.Depends.Connections > 0 {
+		doc.text("Of %s it cannot be told if they break: %s.", plural(o.Depends.Connections, "connection"), causes(o.Causes))
+	}
+	if o.Doubtful.Connections > 0 {
+		doc.text("Of %s it cannot be told for sure what they get: %s.", plural(o.Doubtful.Connections, "connection"), causes(o.Doubts))
 	}
 	if len(o.Transitions) > 0 {
 		t := &table{header: []string{"from", "to", "connections", "clients"}, right: []bool{false, false, true, true}, drop: []int{0, 0, 0, 1}, elastic: 1}
@@ -244,6 +270,7 @@ func mergeRows(t *table) *table {
 		out[i][2] = Number(number(out[i][2]) + number(r[2]))
 		out[i][3] = "" // clients may be the same ones
 	}
+	slices.SortStableFunc(out, func(a, b []string) int { return cmp.Compare(number(b[2]), number(a[2])) })
 	t.rows = out
 	return t
 }
@@ -253,54 +280,112 @@ func number(s string) uint64 {
 	return n
 }
 
-func causes(list []impact.Breaking) string {
-	var all policy.Cause
-	for i := range list {
-		all |= list[i].Cause
-	}
-	return strings.ReplaceAll(strings.ReplaceAll(all.String(), "+", ", "), "_", " ")
+// causes says in words why something cannot be told.
+func causes(c policy.Cause) string {
+	return strings.ReplaceAll(strings.ReplaceAll(c.String(), "+", ", "), "_", " ")
 }
 
-// breakingTable lists the clients that break.
-func breakingTable(doc *document, list []impact.Breaking, more uint64, opt Options, format string) {
+// A fate is what clients have in common that break in the same way.
+type fate struct{ client, ja4, lacks, offers string }
+
+// A group is the connections of a fate.
+type group struct {
+	fate
+	n              uint64
+	clients        map[netip.Addr]struct{}
+	servers        map[netip.AddrPort]string // and a name
+	first, last    *impact.Breaking
+	oneServer      netip.AddrPort
+	firstAt, until int64
+}
+
+// groupBreaking adds up clients that have a fate in common, most connections
+// first.
+func groupBreaking(list []impact.Breaking, of func(b *impact.Breaking) fate) []*group {
+	var out []*group
+	at := map[fate]*group{}
+	for i := range list {
+		b := &list[i]
+		k := of(b)
+		g := at[k]
+		if g == nil {
+			g = &group{fate: k, clients: map[netip.Addr]struct{}{}, servers: map[netip.AddrPort]string{}, first: b, last: b, oneServer: b.Server, firstAt: b.First, until: b.Last}
+			at[k] = g
+			out = append(out, g)
+		}
+		g.n += b.Connections
+		g.clients[b.Client] = struct{}{}
+		g.servers[b.Server] = b.ServerName
+		if b.First < g.firstAt {
+			g.first, g.firstAt = b, b.First
+		}
+		if b.Last > g.until {
+			g.last, g.until = b, b.Last
+		}
+	}
+	slices.SortStableFunc(out, func(a, b *group) int { return cmp.Compare(b.n, a.n) })
+	return out
+}
+
+// breakingTables lists what breaks: by kind of client, and by client.
+func breakingTables(doc *document, list []impact.Breaking, more uint64, opt Options, format string) {
+	if len(list) == 0 {
+		return
+	}
+	text := func(b *impact.Breaking) string { return offers(b, format) }
+	kinds := &table{header: []string{"kind of client (JA4)", "clients", "conn.", "lacks", "offers"}, right: []bool{false, true, true}, drop: []int{0, 0, 0, 0, 0}, elastic: 4}
+	for _, g := range groupBreaking(list, func(b *impact.Breaking) fate { return fate{"", b.JA4, lacks(b.Failure), text(b)} }) {
+		kinds.rows = append(kinds.rows, []string{g.ja4, Number(uint64(len(g.clients))), Number(g.n), g.lacks, g.offers})
+	}
+	doc.add(kinds, opt.top())
 	t := &table{
-		header: []string{"client", "server", "name", "conn.", "first", "last", "packets", "why", "offers", "ja4"}, right: []bool{false, false, false, true},
-		drop: []int{0, 0, 5, 0, 8, 4, 7, 0, 1, 6}, elastic: 8, more: more,
+		header: []string{"client", "server", "name", "conn.", "first", "last", "packets", "lacks", "offers", "ja4"}, right: []bool{false, false, false, true},
+		drop: []int{0, 0, 5, 0, 8, 3, 7, 0, 1, 6}, elastic: 8, more: more,
 	}
 	if format != "table" {
 		t.drop = nil
 	}
-	for i := range list {
-		b := &list[i]
-		if i == opt.top() {
-			t.more += uint64(len(list) - i)
-			break
+	for _, g := range groupBreaking(list, func(b *impact.Breaking) fate { return fate{b.Client.String(), b.JA4, lacks(b.Failure), text(b)} }) {
+		server, name := g.oneServer.String(), g.servers[g.oneServer]
+		if n := len(g.servers); n > 1 {
+			server, name = Number(uint64(n))+" servers", "…"
 		}
-		t.rows = append(t.rows, []string{b.Client.String(), b.Server.String(), cut(b.ServerName, 40), Number(b.Connections), stamp(b.First), stamp(b.Last), packets(b), why(b.Failure), offers(b, format), b.JA4})
+		t.rows = append(t.rows, []string{g.client, server, cut(name, 40), Number(g.n), stamp(g.firstAt), stamp(g.until), packets(g.first, g.last), g.lacks, g.offers, g.ja4})
 	}
-	doc.add(t, len(t.rows))
+	doc.add(t, opt.top())
 }
 
 // packets names the packets of the first and the last ClientHello.
-func packets(b *impact.Breaking) string {
+func packets(first, last *impact.Breaking) string {
+	a, b := first.FirstPacket, last.LastPacket
 	switch {
-	case b.FirstPacket == 0:
+	case a == 0 || b == 0:
 		return ""
-	case b.FirstSource == b.LastSource && b.FirstPacket == b.LastPacket, b.LastPacket == 0:
-		return strconv.FormatUint(b.FirstPacket, 10)
-	case b.FirstSource == b.LastSource:
-		return fmt.Sprintf("%d, %d", b.FirstPacket, b.LastPacket)
+	case first.FirstSource != last.LastSource:
+		return fmt.Sprintf("%d, %s:%d", a, last.LastSource, b)
+	case a == b:
+		return strconv.FormatUint(a, 10)
 	}
-	return fmt.Sprintf("%d, %s:%d", b.FirstPacket, b.LastSource, b.LastPacket)
+	return fmt.Sprintf("%d, %d", a, b)
 }
 
-// why is a Failure in a few words.
-func why(f policy.Failure) string {
-	s := strings.TrimPrefix(f.String(), "no_common_")
-	if s != f.String() {
-		return "no common " + strings.ReplaceAll(s, "_", " ")
+// lacks names what a client and a policy do not have in common.
+func lacks(f policy.Failure) string {
+	switch f {
+	case policy.NoCommonVersion:
+		return "version"
+	case policy.NoCommonSuite:
+		return "suite"
+	case policy.NoCommonGroup:
+		return "group"
+	case policy.NoCommonSignature:
+		return "signature"
+	case policy.NoCertificate:
+		return "certificate"
+	case policy.InappropriateFallback:
+		return "fallback"
 	}
-	return strings.ReplaceAll(f.String(), "_", " ")
+	return strings.ReplaceAll(strings.TrimPrefix(f.String(), "no_"), "_", " ")
 }
 
 // offers says what a client that breaks has to offer instead, of the kind that

@@ -3,6 +3,8 @@ package render
 import (
 	"fmt"
 	"html/template"
+	"slices"
+	"strconv"
 	"strings"
 
 	"pfsight/report/impact"
@@ -14,16 +16,24 @@ func impactAdvice(doc *document, r *ImpactReport, opt Options, format string) {
 	doc.heading("How far one can go")
 	switch {
 	case a.Strictest != nil:
-		doc.text("The strictest of %s that breaks no observed client, and of which nothing is in doubt, is %s: %s.", plural(uint64(len(a.Steps)), "policy"), a.Strictest.Name, a.Strictest.Policy.Title)
+		doc.text("The strictest of %s that breaks no observed client, and of which nothing is in doubt, is %s: %s.", Number(uint64(len(a.Steps)))+" policies", a.Strictest.Name, a.Strictest.Policy.Title)
 		if n := a.Strictest.NoForwardSecrecy; n.Connections > 0 {
 			doc.text("It would answer %s of %s without forward secrecy.", plural(n.Connections, "connection"), plural(n.Clients, "client"))
 		}
 	default:
-		doc.text("Every one of %s breaks an observed client, or depends on what is not known.", plural(uint64(len(a.Steps)), "policy"))
+		doc.text("Every one of %s breaks an observed client, or depends on what is not known.", Number(uint64(len(a.Steps)))+" policies")
 	}
 	if a.Next != nil {
-		doc.text("%s stand in the way of %s, which is stricter: %s.", strings.ToUpper(clients(a.Next.Breaks.Clients)[:1])+clients(a.Next.Breaks.Clients)[1:], a.Next.Name, a.Next.Policy.Title)
-		breakingTable(doc, a.NextBreaking, 0, opt, format)
+		which := "which is stricter"
+		if a.Strictest == nil {
+			which = "which breaks the fewest"
+		}
+		stand := "stand"
+		if a.Next.Breaks.Clients == 1 {
+			stand = "stands"
+		}
+		doc.text("%s %s in the way of %s, %s: %s.", clients(a.Next.Breaks.Clients), stand, a.Next.Name, which, a.Next.Policy.Title)
+		breakingTables(doc, a.NextBreaking, 0, opt, format)
 	}
 	for i := range a.Openings {
 		impactOpening(doc, &a.Openings[i])
@@ -32,18 +42,25 @@ func impactAdvice(doc *document, r *ImpactReport, opt Options, format string) {
 	if format == "html" {
 		doc.blocks = append(doc.blocks, block{figure: &figure{svg: stepsSVG(a.Steps, r.Now.Told.Clients), caption: "Clients that each policy would break; the strictest at the left. The bars' light parts are clients of which it cannot be told."}})
 	}
-	t := &table{header: []string{"policy", "FS", "from", "breaks", "clients", "depends", "no FS"}, right: []bool{false, false, false, true, true, true, true}, drop: []int{0, 1, 0, 0, 0, 0, 0}, elastic: 0}
+	alike := 0
+	t := &table{header: []string{"policy", "alike", "FS", "from", "breaks", "clients", "untold", "no FS"}, right: []bool{false, true, false, false, true, true, true, true}, drop: []int{0, 0, 1, 0, 0, 0, 0, 0}, elastic: 0}
 	for i := range a.Steps {
 		s := &a.Steps[i]
 		color := ""
 		if s.Breaks.Connections > 0 {
 			color = "2"
 		}
-		t.rows = append(t.rows, []string{s.Name, s.ForwardSecret, s.MinVersion, Number(s.Breaks.Connections), Number(s.Breaks.Clients), Number(s.Depends.Connections), Number(s.NoForwardSecrecy.Connections)})
-		t.colors = append(t.colors, color)
+		row := []string{s.Name, "", s.ForwardSecret, s.MinVersion, Number(s.Breaks.Connections), Number(s.Breaks.Clients), Number(s.Depends.Connections), Number(s.NoForwardSecrecy.Connections)}
+		if n := len(t.rows); n > 0 && format == "table" && slices.Equal(t.rows[n-1][2:], row[2:]) {
+			alike++
+			t.rows[n-1][1] = "+" + strconv.Itoa(alike)
+			continue
+		}
+		alike = 0
+		t.rows, t.colors = append(t.rows, row), append(t.colors, color)
 	}
 	doc.add(t, len(t.rows))
-	doc.note("Ordered by %s. FS: what the policy accepts is all, or in part, forward secret; no FS: connections that it would answer without.", impact.Strictness)
+	doc.note("Ordered by %s. FS: what the policy accepts is all, or in part, forward secret; no FS: connections that it would answer without; alike: policies next to it with the same numbers.", impact.Strictness)
 }
 
 func clients(n uint64) string { return plural(n, "client") }
