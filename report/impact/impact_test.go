@@ -255,16 +255,17 @@ func TestAdvise(t *testing.T) {
 // TestOpenVersions holds what a client names against what it may only take: no
 // older version is turned on for it.
 func TestOpenVersions(t *testing.T) {
+	const cbc iana.CipherSuite = 0xc013
 	st := study([]*report.Connection{
-		conn(1, 1, legacy(iana.TLS10, ecdheRSA), iana.TLS10, ecdheRSA, secrecy.Yes), conn(2, 1, legacy(iana.SSL30, ecdheRSA), iana.SSL30, ecdheRSA, secrecy.Yes),
+		conn(1, 1, legacy(iana.TLS10, cbc), iana.TLS10, cbc, secrecy.Yes), conn(2, 1, legacy(iana.SSL30, rsa3DES), iana.SSL30, rsa3DES, secrecy.No),
 	}, policy.KeyRSA)
 	p := strict()
-	p.Groups, p.SHA1 = []iana.Group{p256}, secrecy.True
+	p.Suites, p.Groups, p.SHA1 = []iana.CipherSuite{cbc}, []iana.Group{p256}, secrecy.True
 	var add []string
 	for _, x := range st.open(p).Additions {
 		add = append(add, x.String())
 	}
-	if !slices.Contains(add, "TLS 1.0") {
+	if want := []string{"TLS_RSA_WITH_3DES_EDE_CBC_SHA", "SSLv3", "TLS 1.0"}; !slices.Equal(add, want) {
 		t.Error(add)
 	}
 }

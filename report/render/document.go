@@ -89,7 +89,7 @@ func (d *document) terminal(w io.Writer, opt Options) error {
 		}
 		switch {
 		case b.heading != "":
-			p.title(Quote(b.heading))
+			p.heading(Quote(b.heading))
 		case b.text != "":
 			p.wrap("  ", Quote(b.text))
 		case b.code != "":
@@ -104,6 +104,16 @@ func (d *document) terminal(w io.Writer, opt Options) error {
 	}
 	_, err := io.WriteString(w, p.b.String())
 	return err
+}
+
+// heading writes a title in lines no longer than the width.
+func (p *printer) heading(s string) {
+	q := &printer{opt: p.opt}
+	q.wrap("", s)
+	p.line("")
+	for line := range strings.Lines(q.b.String()) {
+		p.line("%s", p.color("1", strings.TrimSuffix(line, "\n")))
+	}
 }
 
 // grid writes a table that fits the width.
