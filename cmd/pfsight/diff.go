@@ -12,7 +12,7 @@ import (
 )
 
 // diffFails are the values of diff's --fail-on.
-var diffFails = []string{"less-forward-secrecy", "less-post-quantum", "more-rejected", "lost-server", "lost-client"}
+var diffFails = []string{"less-forward-secrecy", "less-post-quantum", "more-rejected", "lost-server", "lost-client", "refused-server", "refused-client"}
 
 func newDiff(a *app) *cobra.Command {
 	var f readFlags
@@ -46,7 +46,7 @@ BEFORE and AFTER are each a capture, saved records, or a folder of them.`,
 		},
 	}
 	f.registerGather(cmd.Flags(), render.DiffFormats)
-	cmd.Flags().StringSliceVar(&fail, "fail-on", nil, "exit 1 if `WHAT` is so: less-forward-secrecy, less-post-quantum, more-rejected (by more than chance), lost-server, lost-client; may be repeated")
+	cmd.Flags().StringSliceVar(&fail, "fail-on", nil, "exit 1 if `WHAT` is so: less-forward-secrecy, less-post-quantum, more-rejected (by more than chance), lost-server, lost-client, refused-server, refused-client; may be repeated")
 	cmd.Flags().SortFlags = false
 	return cmd
 }
@@ -88,9 +88,9 @@ func (a *app) diff(ctx context.Context, f *readFlags, args, fail []string) error
 	for _, p := range []struct {
 		what string
 		list []diff.Moved
-	}{{"lost-server", d.Servers.Lost}, {"lost-client", d.Clients.Lost}} {
+	}{{"lost-server", d.Servers.Lost}, {"lost-client", d.Clients.Lost}, {"refused-server", d.Servers.Refused}, {"refused-client", d.Clients.Refused}} {
 		if slices.Contains(fail, p.what) && len(p.list) > 0 {
-			a.fails(o.quiet, "%s: %s and %d more", p.what, render.Quote(p.list[0].Name), len(p.list)-1)
+			a.fails(o.quiet, "%s: %d, such as %s", p.what, len(p.list), render.Quote(p.list[0].Name))
 		}
 	}
 	return nil

@@ -39,7 +39,10 @@ func TestDiff(t *testing.T) {
 	}
 	// The one client had RSA before, and not after: gained. The reverse is lost.
 	code, _, stderr := pfsight(t, "", "diff", "--fail-on", "lost-client", captures+"/ecdhe-p256.pcap", captures+"/rsa.pcap")
-	if code != 1 || !strings.Contains(stderr, "lost-client: 127.0.0.1") {
+	if code != 1 || !strings.Contains(stderr, "lost-client: 1, such as 127.0.0.1") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	if code, _, stderr = pfsight(t, "", "diff", "--fail-on", "refused-client", captures+"/rsa.pcap", captures+"/failed-suite.pcap"); code != 1 || !strings.Contains(stderr, "refused-client: 1") {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
 	if code, _, _ = pfsight(t, "", "diff", "--fail-on", "lost-client,less-forward-secrecy", captures+"/rsa.pcap", captures+"/ecdhe-p256.pcap"); code != 0 {

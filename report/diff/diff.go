@@ -56,7 +56,11 @@ type Moved struct {
 // Parties is what became of servers or of clients. Gained: some connections
 // were not forward secret before, and none after, of which at least one was
 // forward secret; Lost: the reverse. Resumed connections count for neither.
+// Refused: some connections were negotiated before, and none after, though
+// there were some; Answered: the reverse.
 type Parties struct {
+	Refused   []Moved `json:"refused"`
+	Answered  []Moved `json:"answered"`
 	Gained    []Moved `json:"gained"`
 	Lost      []Moved `json:"lost"`
 	New       []Moved `json:"new"`
@@ -223,6 +227,10 @@ func parties[K comparable, V any](before, after map[K]V, name func(K) string, pa
 		}
 		m.After = *party(w)
 		switch b, a := m.Before.state(), m.After.state(); {
+		case m.Before.Negotiated() > 0 && m.After.Negotiated() == 0:
+			out.Refused = append(out.Refused, m)
+		case m.Before.Negotiated() == 0 && m.After.Negotiated() > 0:
+			out.Answered = append(out.Answered, m)
 		case b == secrecy.No && a == secrecy.Yes:
 			out.Gained = append(out.Gained, m)
 		case b == secrecy.Yes && a == secrecy.No:
@@ -238,7 +246,7 @@ func parties[K comparable, V any](before, after map[K]V, name func(K) string, pa
 			out.New = append(out.New, Moved{Name: name(k), After: *party(v)})
 		}
 	}
-	for _, l := range [][]Moved{out.Gained, out.Lost, out.New, out.Gone, out.StillNot} {
+	for _, l := range [][]Moved{out.Refused, out.Answered, out.Gained, out.Lost, out.New, out.Gone, out.StillNot} {
 		slices.SortFunc(l, func(a, b Moved) int {
 			no := func(m *Moved) uint64 { return m.Before.Verdicts[secrecy.No] + m.After.Verdicts[secrecy.No] }
 			return cmp.Or(cmp.Compare(no(&b), no(&a)), cmp.Compare(b.Before.Connections+b.After.Connections, a.Before.Connections+a.After.Connections), cmp.Compare(a.Name, b.Name))

@@ -150,6 +150,11 @@ func sides() (before, after *Side) {
 	after.Add(conn(71, 4, secrecy.Yes))
 	before.Add(conn(72, 5, secrecy.Conditional))
 	after.Add(conn(72, 5, secrecy.No))
+	before.Add(conn(74, 7, secrecy.Yes))
+	refused := conn(74, 7, secrecy.Unknown)
+	refused.HasServerHello, refused.Outcome = false, report.Rejected
+	refused.Client = netip.MustParseAddrPort("10.9.9.9:1")
+	after.Add(refused)
 	named := conn(73, 6, secrecy.Yes)
 	named.ServerName = "new.example"
 	after.Add(named)
@@ -166,7 +171,7 @@ func names(l []Moved) (out []string) {
 func TestCompare(t *testing.T) {
 	d := Compare(sides())
 	yes, _ := d.Find(Verdict, "yes")
-	if yes.Change != More || yes.Before.N != 251 || yes.Before.Of != 503 || yes.After.N != 447 || yes.After.Of != 499 || yes.Before.Clients != 100 || yes.P > 1e-6 {
+	if yes.Change != More || yes.Before.N != 252 || yes.Before.Of != 504 || yes.After.N != 447 || yes.After.Of != 499 || yes.Before.Clients != 100 || yes.P > 1e-6 {
 		t.Errorf("%+v", yes)
 	}
 	if no, _ := d.Find(Verdict, "no"); no.Change != Less {
@@ -182,7 +187,7 @@ func TestCompare(t *testing.T) {
 		got  []Moved
 		want []string
 	}{
-		{d.Servers.Gained, []string{"192.0.2.4:443"}}, {d.Servers.Lost, []string{"192.0.2.3:443"}}, {d.Servers.New, []string{"new.example:443"}}, {d.Servers.Gone, nil},
+		{d.Servers.Gained, []string{"192.0.2.4:443"}}, {d.Servers.Lost, []string{"192.0.2.3:443"}}, {d.Servers.New, []string{"new.example:443"}}, {d.Servers.Gone, nil}, {d.Servers.Refused, []string{"192.0.2.7:443"}}, {d.Clients.New, []string{"10.9.9.9"}},
 		{d.Servers.StillNot, []string{"192.0.2.1:443", "192.0.2.2:443"}}, {d.Clients.Gone, []string{"10.0.0.99"}}, {d.Clients.Lost, []string{"10.0.0.70", "10.0.0.72"}},
 	} {
 		if !reflect.DeepEqual(names(c.got), c.want) {

@@ -145,10 +145,11 @@ func probability(s *diff.Share) string {
 }
 
 func partyTables(doc *document, what string, p *diff.Parties, opt Options) {
-	for _, l := range []struct {
+	for i, l := range []struct {
 		title string
 		list  []diff.Moved
 	}{
+		{"%s answered before, and refused after", p.Refused}, {"%s refused before, and answered after", p.Answered},
 		{"%s that gained forward secrecy", p.Gained}, {"%s that lost forward secrecy", p.Lost}, {"%s still without it in some connections", p.StillNot},
 		{"New: %s seen only after", p.New}, {"Gone: %s seen only before", p.Gone},
 	} {
@@ -156,10 +157,14 @@ func partyTables(doc *document, what string, p *diff.Parties, opt Options) {
 			continue
 		}
 		doc.heading("%s", fmt.Sprintf(l.title, plural(uint64(len(l.list)), what)))
-		t := &table{header: []string{what, "not forward secret before", "after"}, right: []bool{false, true, true}, elastic: 0}
+		of, before := partyShare, "not forward secret before"
+		if i < 2 {
+			of, before = partyAnswered, "answered before"
+		}
+		t := &table{header: []string{what, before, "after"}, right: []bool{false, true, true}, elastic: 0}
 		for i := range l.list {
 			m := &l.list[i]
-			t.rows = append(t.rows, []string{m.Name, partyShare(&m.Before), partyShare(&m.After)})
+			t.rows = append(t.rows, []string{m.Name, of(&m.Before), of(&m.After)})
 		}
 		doc.add(t, opt.top())
 	}
@@ -174,6 +179,11 @@ func partyShare(p *diff.Party) string {
 		return "–"
 	}
 	return Number(p.Verdicts[secrecy.No]) + " of " + Number(p.Negotiated())
+}
+
+// partyAnswered says how many of the connections were negotiated.
+func partyAnswered(p *diff.Party) string {
+	return Number(p.Negotiated()) + " of " + Number(p.Connections)
 }
 
 // diffJSON is the comparison as JSON shows it.
@@ -224,7 +234,7 @@ func diffCSV(w io.Writer, d *diff.Diff) error {
 		for _, l := range []struct {
 			change string
 			list   []diff.Moved
-		}{{"gained", x.p.Gained}, {"lost", x.p.Lost}, {"new", x.p.New}, {"gone", x.p.Gone}, {"still_not", x.p.StillNot}} {
+		}{{"refused", x.p.Refused}, {"answered", x.p.Answered}, {"gained", x.p.Gained}, {"lost", x.p.Lost}, {"new", x.p.New}, {"gone", x.p.Gone}, {"still_not", x.p.StillNot}} {
 			for i := range l.list {
 				m := &l.list[i]
 				_ = c.Write([]string{x.kind, Cell(m.Name), "not forward secret of negotiated", num(m.Before.Verdicts[secrecy.No]), num(m.Before.Negotiated()), "",

@@ -94,7 +94,7 @@ func (d *document) terminal(w io.Writer, opt Options) error {
 			p.wrap("  ", Quote(b.text))
 		case b.code != "":
 			for line := range strings.Lines(b.code) {
-				p.line("    %s", Quote(strings.TrimRight(line, "\n")))
+				p.line("    %s", quoteCode(strings.TrimRight(line, "\n")))
 			}
 		case b.table != nil:
 			if err := p.grid(b.table); err != nil {
@@ -199,11 +199,19 @@ func (d *document) markdown(w io.Writer) error {
 	return err
 }
 
+// quoteCode is Quote for lines in which a backslash is itself.
+func quoteCode(s string) string {
+	if strings.IndexFunc(s, func(r rune) bool { return r > 0x7e || r < ' ' && r != '\t' }) < 0 {
+		return s
+	}
+	return Quote(s)
+}
+
 // fenced makes text fit to stand between fences.
 func fenced(s string) string {
 	var out []string
 	for line := range strings.Lines(strings.TrimRight(s, "\n")) {
-		out = append(out, strings.ReplaceAll(Quote(strings.TrimRight(line, "\n")), "```", "'''"))
+		out = append(out, strings.ReplaceAll(quoteCode(strings.TrimRight(line, "\n")), "```", "'''"))
 	}
 	return strings.Join(out, "\n")
 }
