@@ -219,8 +219,8 @@ func fenced(s string) string {
 // html writes one page that needs nothing from outside and runs no script.
 func (d *document) html(w io.Writer) error {
 	type cell struct {
-		Text  string
-		Right bool
+		Text        string
+		Right, Wide bool
 	}
 	type view struct {
 		Heading, Text, Code, More string
@@ -233,7 +233,7 @@ func (d *document) html(w io.Writer) error {
 	var blocks []view
 	cells := func(t *table, row []string) (out []cell) {
 		for i, c := range row {
-			out = append(out, cell{Quote(c), i < len(t.right) && t.right[i]})
+			out = append(out, cell{Quote(c), i < len(t.right) && t.right[i], len(c) > 40})
 		}
 		return out
 	}
@@ -282,6 +282,7 @@ p { max-width: 52rem; margin: .4rem 0; } .note { color: var(--faint); font-size:
 table { border-collapse: collapse; margin: .5rem 0; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { font-weight: 600; font-size: .85em; color: var(--faint); } .r { text-align: right; }
+td { white-space: nowrap; } td.w { white-space: normal; min-width: 24rem; overflow-wrap: break-word; }
 pre { padding: .8rem; border: 1px solid var(--line); overflow-x: auto; font-size: .85em; }
 figure { margin: 1rem 0; } figcaption { color: var(--faint); font-size: .9em; } svg { max-width: 100%; height: auto; }
 </style>
@@ -294,7 +295,7 @@ figure { margin: 1rem 0; } figcaption { color: var(--faint); font-size: .9em; } 
 {{end}}{{if .Header}}<div class="scroll"><table>
 <thead><tr>{{range .Header}}<th{{if .Right}} class="r"{{end}}>{{.Text}}</th>{{end}}</tr></thead>
 <tbody>
-{{range .Rows}}<tr>{{range .}}<td{{if .Right}} class="r"{{end}}>{{.Text}}</td>{{end}}</tr>
+{{range .Rows}}<tr>{{range .}}<td{{if .Right}} class="r"{{else if .Wide}} class="w"{{end}}>{{.Text}}</td>{{end}}</tr>
 {{end}}</tbody>
 </table></div>
 {{end}}{{if .More}}<p class="note">{{.More}}</p>

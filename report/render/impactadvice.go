@@ -59,6 +59,12 @@ func impactAdvice(doc *document, r *ImpactReport, opt Options, format string) {
 		alike = 0
 		t.rows, t.colors = append(t.rows, row), append(t.colors, color)
 	}
+	if format != "table" { // where every policy has a line of its own
+		for i := range t.rows {
+			t.rows[i] = slices.Delete(t.rows[i], 1, 2)
+		}
+		t.header, t.right = slices.Delete(t.header, 1, 2), slices.Delete(t.right, 1, 2)
+	}
 	doc.add(t, len(t.rows))
 	doc.note("Ordered by %s. FS: what the policy accepts is all, or in part, forward secret; no FS: connections that it would answer without; alike: policies next to it with the same numbers.", impact.Strictness)
 }
