@@ -51,3 +51,8 @@ func (h Host) String() string {
 	}
 	return ""
 }
+
+// Compare orders hosts: stations of a LAN come first.
+func (h Host) Compare(o Host) int {
+	return cmp.Or(h.Addr.Compare(o.Addr), cmp.Compare(h.MAC.String(), o.MAC.String()))
+}

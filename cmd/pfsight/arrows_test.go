@@ -26,7 +26,7 @@ var arrows = map[string][]string{
 	"report/policy/gen":     {"report/policy"},
 	"report/secrecy":        {"capture/stream", "parse", "parse/iana"},
 	"report/metrics":        {"parse/iana", "report", "report/secrecy"},
-	"report/render":         {"capture/stream", "parse", "parse/iana", "report", "report/policy", "report/secrecy"},
+	"report/render":         {"capture/stream", "parse", "parse/iana", "report", "report/secrecy", "report/diff", "report/impact", "report/policy"},
 	"report/record":         {"capture/stream", "parse", "parse/iana", "report", "report/secrecy"},
 	"report/where":          {"parse", "parse/iana", "report", "report/secrecy"},
 	"parse/iana":            {},
@@ -39,6 +39,8 @@ var arrows = map[string][]string{
 	"parse/fingerprint":     {},
 	"parse/starttls":        {"capture/stream"},
 	"cmd/pfsight":           {"capture", "capture/", "parse", "parse/", "report", "report/"},
+	"report/diff":           {"parse/iana", "report", "report/secrecy"},
+	"report/impact":         {"parse/iana", "report", "report/policy", "report/secrecy"},
 }
 
 // rooms says where a library of others may be used: one library, one room.

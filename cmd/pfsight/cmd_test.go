@@ -17,7 +17,7 @@ const rsa = captures + "/rsa.pcap"
 
 // TestHelpFits holds every help text to 80 columns.
 func TestHelpFits(t *testing.T) {
-	for _, args := range [][]string{{"--help"}, {"read", "--help"}, {"explain", "--help"}, {"completion", "--help"}, {"explain", "filter"}, {"explain", "where"}, {"explain", "reasons"}, {"help", "read"}} {
+	for _, args := range [][]string{{"--help"}, {"read", "--help"}, {"explain", "--help"}, {"completion", "--help"}, {"explain", "filter"}, {"explain", "where"}, {"explain", "reasons"}, {"help", "read"}, {"diff", "--help"}, {"impact", "--help"}} {
 		code, out, stderr := pfsight(t, "", args...)
 		if code != 0 || stderr != "" {
 			t.Errorf("%v: exit %d, %s", args, code, stderr)

@@ -152,6 +152,8 @@ type joiner struct {
 	rows    map[uint64]*report.Connection // handed over, not ended
 	report  *report.Report
 	history *report.History
+	taker   taker  // takes the rows in the place of report and out, if there is one
+	gaps    uint64 // of the rows that taker took
 	out     render.Writer
 	err     error // of out; the first
 	cancel  func()
@@ -241,6 +243,13 @@ func (j *joiner) closed(id uint64, t stream.Totals) {
 
 // add takes a whole row.
 func (j *joiner) add(r *report.Connection) {
+	if j.taker != nil {
+		if r.Gap {
+			j.gaps++
+		}
+		j.taker.Add(r)
+		return
+	}
 	j.report.Add(r)
 	if j.out != nil && j.err == nil {
 		if j.err = j.out.Write(r); j.err != nil {
