@@ -171,12 +171,20 @@ func (c *config) suiteString() string {
 
 func (c *config) suites13() string { return strings.Join(names(c.Suites13), ":") }
 
+// dh returns the size of the group that the suites of DHE are to have, 0
+// where there are none of them.
+func (c *config) dh() int {
+	if !slices.ContainsFunc(c.Suites, func(s iana.CipherSuite) bool { return s.Info().KeyExchange.UsesDHParams() }) {
+		return 0
+	}
+	if c.DHBits == 0 {
+		return 2048 // RFC 9325 section 4.1
+	}
+	return c.DHBits
+}
+
 func (c *config) dhNote() {
-	if slices.ContainsFunc(c.Suites, func(s iana.CipherSuite) bool { return s.Info().KeyExchange.UsesDHParams() }) {
-		bits := c.DHBits
-		if bits == 0 {
-			bits = 2048
-		}
+	if bits := c.dh(); bits > 0 {
 		c.note(fmt.Sprintf("for the suites of DHE make parameters: openssl dhparam -out dhparam.pem %d", bits))
 	}
 }
@@ -209,6 +217,9 @@ func (c *config) nginx() {
 			c.line("ssl_ciphers %s;", s)
 		}
 		c.dhNote()
+		if c.dh() > 0 {
+			c.note("and add: ssl_dhparam dhparam.pem;")
+		}
 	}
 	if c.has13() && len(c.Suites13) > 0 {
 		c.line("ssl_conf_command Ciphersuites %s;", c.suites13())
@@ -269,8 +280,8 @@ func (c *config) haproxy() {
 		c.line("    ssl-default-bind-curves %s", g)
 	}
 	c.line("    ssl-default-bind-options %s", opt)
-	if c.DHBits > 0 {
-		c.line("    tune.ssl.default-dh-param %d", c.DHBits)
+	if bits := c.dh(); bits > 0 && c.has12() {
+		c.line("    tune.ssl.default-dh-param %d", bits)
 	}
 }
 
