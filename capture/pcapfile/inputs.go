@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 )
 
@@ -26,6 +27,31 @@ type Options struct {
 	// pipe that ends. Inputs are read one after the other.
 	Follow bool
 	Stop   <-chan struct{}
+	// Other takes inputs that are no captures: those that are named, and those
+	// of a folder without a capture. Default: none. Not with Follow.
+	Other *Other
+}
+
+// An Other reads inputs of another kind than captures. They are read when
+// their turn comes, before all captures if they are files.
+type Other struct {
+	// Detect reports, by the beginning of an input, whether it is of this
+	// kind. What is compressed was unpacked.
+	Detect func(head []byte) bool
+	// Read reads an input from its beginning. An error is a Problem.
+	Read func(name string, content io.Reader) error
+}
+
+// headSize is how much of an input Other.Detect sees, bytes.
+const headSize = 64 << 10
+
+// takes reports whether o reads what r found to be no capture.
+func (o *Other) takes(r *Reader) bool {
+	if o == nil {
+		return false
+	}
+	r.need(headSize)
+	return o.Detect(r.buf[r.r:min(r.w, r.r+headSize)])
 }
 
 // A Problem is something wrong with an input. The rest is read all the same.
@@ -48,6 +74,7 @@ type input struct {
 	size  int64
 	first int64 // time of the first packet
 	empty bool  // a capture without packets
+	other bool  // Other reads it
 }
 
 // collect finds the inputs that paths name. What cannot be used is a Problem.
@@ -65,11 +92,16 @@ func collect(paths []string, opt Options) ([]input, []Problem) {
 			continue
 		}
 		if !st.IsDir() {
-			in, bad = peek(in, bad, p, st, false)
+			in, bad = peek(in, bad, p, st, opt.Other)
 			continue
 		}
 		n := len(in)
 		in, bad = folder(in, bad, p, opt)
+		// Records that were saved beside captures are of them, mostly: they
+		// would count twice.
+		if isOther := func(i input) bool { return i.other }; slices.ContainsFunc(in[n:], func(i input) bool { return !i.other }) {
+			in = append(in[:n], slices.DeleteFunc(in[n:], isOther)...)
+		}
 		if len(in) == n {
 			bad = append(bad, Problem{p, errors.New("no capture in this folder"), true})
 		}
@@ -97,7 +129,11 @@ func folder(in []input, bad []Problem, dir string, opt Options) ([]input, []Prob
 		if err != nil || !st.Mode().IsRegular() {
 			return nil
 		}
-		in, bad = peek(in, bad, path, st, true)
+		n, m := len(in), len(bad)
+		in, bad = peek(in, bad, path, st, opt.Other)
+		if len(bad) > m && len(in) == n && (errors.Is(bad[m].Err, ErrNotCapture) || errors.Is(bad[m].Err, ErrEmpty)) {
+			bad = bad[:m]
+		}
 		return nil
 	})
 	if err != nil {
@@ -107,7 +143,7 @@ func folder(in []input, bad []Problem, dir string, opt Options) ([]input, []Prob
 }
 
 // peek reads the first packet's time.
-func peek(in []input, bad []Problem, path string, st fs.FileInfo, inFolder bool) ([]input, []Problem) {
+func peek(in []input, bad []Problem, path string, st fs.FileInfo, other *Other) ([]input, []Problem) {
 	i := input{name: path, size: st.Size()}
 	if !st.Mode().IsRegular() {
 		return append(in, i), bad // a pipe can be read once
@@ -117,14 +153,17 @@ func peek(in []input, bad []Problem, path string, st fs.FileInfo, inFolder bool)
 		return in, append(bad, Problem{path, cause(err), true})
 	}
 	defer f.Close()
-	r, err := NewReader(f)
+	r, err := newReader(f)
+	if r != nil {
+		defer r.Close()
+	}
+	if errors.Is(err, ErrNotCapture) && other.takes(r) {
+		i.other = true
+		return append(in, i), bad
+	}
 	if err != nil {
-		if inFolder && (errors.Is(err, ErrNotCapture) || errors.Is(err, ErrEmpty)) {
-			return in, bad
-		}
 		return in, append(bad, Problem{path, err, true})
 	}
-	defer r.Close()
 	var rec [1]Record
 	n, _ := r.NextBatch(rec[:])
 	if i.empty = n == 0; !i.empty {
@@ -139,16 +178,18 @@ func peek(in []input, bad []Problem, path string, st fs.FileInfo, inFolder bool)
 func order(in []input) {
 	class := func(i input) int {
 		switch {
-		case i.first != 0:
-			return 1
-		case i.empty:
+		case i.other:
 			return 0
+		case i.first != 0:
+			return 2
+		case i.empty:
+			return 1
 		}
-		return 2
+		return 3
 	}
 	sort.SliceStable(in, func(a, b int) bool {
 		x, y := in[a], in[b]
-		if cx, cy := class(x), class(y); cx != cy || cx != 1 {
+		if cx, cy := class(x), class(y); cx != cy || cx != 2 {
 			return cx < cy
 		}
 		if x.first != y.first {

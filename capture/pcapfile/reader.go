@@ -5,6 +5,7 @@
 package pcapfile
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -43,6 +44,7 @@ type Record struct {
 	Data    []byte // captured bytes
 	WireLen int    // length on the wire
 	Link    LinkType
+	Input   uint16 // index into Batch.Inputs; 0 in a file
 }
 
 // An Interface is a capture interface of a file.
@@ -84,6 +86,16 @@ type Reader struct {
 // is told by its content. The errors are ErrEmpty, ErrNotCapture and those of
 // in, wrapped.
 func NewReader(in io.Reader) (*Reader, error) {
+	r, err := newReader(in)
+	if errors.Is(err, ErrNotCapture) {
+		r = nil
+	}
+	return r, err
+}
+
+// newReader is NewReader; with ErrNotCapture it returns a Reader that holds
+// what was read.
+func newReader(in io.Reader) (*Reader, error) {
 	r := &Reader{in: in, buf: make([]byte, bufSize)}
 	if !r.need(1) {
 		if r.inErr != nil {
@@ -99,7 +111,7 @@ func NewReader(in io.Reader) (*Reader, error) {
 		if r.inErr != nil {
 			return nil, r.inErr
 		}
-		return nil, ErrNotCapture
+		return r, ErrNotCapture
 	}
 	switch magic := binary.LittleEndian.Uint32(r.buf[r.r:]); magic {
 	case 0x0a0d0d0a:
@@ -113,9 +125,18 @@ func NewReader(in io.Reader) (*Reader, error) {
 	case 0xd4c3b2a1, 0x4d3cb2a1, 0x34cdb2a1:
 		return r, r.pcapHeader(true, binary.BigEndian.Uint32(r.buf[r.r:]))
 	default:
-		return nil, ErrNotCapture
+		return r, ErrNotCapture
 	}
 	return r, nil
+}
+
+// content returns what a Reader holds, unpacked, and all that comes after it.
+func (r *Reader) content() io.Reader {
+	held := bytes.NewReader(r.buf[r.r:r.w])
+	if r.eof {
+		return held
+	}
+	return io.MultiReader(held, r.in)
 }
 
 // NextBatch fills recs with the records that are wholly in the buffer: at

@@ -26,11 +26,17 @@ type InputInfo struct {
 	Drops   uint64
 }
 
-// A Batch is a run of records of one input.
+// A Batch is a run of records of one input; one of a live capture is of all
+// its interfaces.
 type Batch struct {
 	Name    string
-	First   uint64 // number of Records[0] in its file, from 1
+	Inputs  []string // names by Record.Input; nil: all are of Name
+	First   uint64   // number of Records[0] in its file, from 1
 	Records []Record
+
+	// Of a live capture alone. Now is the time before Records, as the clock
+	// tells it; Step is by how much the clock was set before that. Nanoseconds.
+	Now, Step int64
 }
 
 // A Source reads several inputs as one capture, in capture-time order: files
@@ -48,6 +54,7 @@ type Source struct {
 	follow   *follower // nil unless files are followed
 	last     *stream   // whose records the last batch was
 	lane     *lane     // nil before the first
+	lost     atomic.Uint64
 }
 
 // Open collects the inputs that paths name. The error says that nothing at
@@ -164,8 +171,15 @@ func (s *Source) start(i input) {
 	if s.follow != nil && i.name != "-" {
 		in = tail{in, s.follow}
 	}
-	r, err := NewReader(&counted{in, &s.done})
+	r, err := newReader(&counted{in, &s.done})
+	if errors.Is(err, ErrNotCapture) && s.follow == nil && s.opt.Other.takes(r) {
+		s.other(st, r)
+		return
+	}
 	if err != nil {
+		if r != nil {
+			r.Close()
+		}
 		s.problems = append(s.problems, Problem{st.name, err, true})
 		if st.file != nil {
 			st.file.Close()
@@ -179,6 +193,16 @@ func (s *Source) start(i input) {
 	if st.fill() {
 		heap.Push(&s.open, st)
 	}
+}
+
+// other has an input read that is no capture.
+func (s *Source) other(st *stream, r *Reader) {
+	s.infos = append(s.infos, InputInfo{Name: st.name, Packed: r.Packed})
+	if err := s.opt.Other.Read(st.name, r.content()); err != nil {
+		s.problems = append(s.problems, Problem{File: st.name, Err: err})
+	}
+	st.r = r
+	st.close()
 }
 
 // advance passes over what the last batch gave away.
@@ -204,6 +228,10 @@ func (s *Source) Inputs() []InputInfo { return s.infos }
 // Progress returns how many bytes of the inputs, as they lie on disk, were
 // read, and how many there are; 0 where that cannot be known.
 func (s *Source) Progress() (done, total int64) { return s.done.Load(), s.total }
+
+// Lost returns how many packets the inputs that were read to their ends say
+// were lost before the capture. It may be called beside all else.
+func (s *Source) Lost() uint64 { return s.lost.Load() }
 
 // Close ends the reading.
 func (s *Source) Close() {
@@ -244,6 +272,7 @@ func (st *stream) fill() bool {
 		st.source.problems = append(st.source.problems, Problem{File: st.name, Err: err})
 	}
 	info.Drops = st.r.Drops()
+	st.source.lost.Add(info.Drops)
 	st.close()
 	return false
 }

@@ -14,6 +14,7 @@ import (
 	"pfsight/report/policy"
 	"pfsight/report/render"
 	"pfsight/report/secrecy"
+	"pfsight/report/where"
 )
 
 func newExplain(a *app) *cobra.Command {
@@ -29,6 +30,7 @@ func newExplain(a *app) *cobra.Command {
   a refusal         no_common_group: why a policy would break a client
   reasons           all reasons, one a line
   filter            what -f understands
+  where             what --where understands
   fields            the fields of the JSON record`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -61,6 +63,9 @@ func explain(w io.Writer, code string) error {
 		return nil
 	case "filter":
 		fmt.Fprintln(w, filter.Syntax)
+		return nil
+	case "where":
+		fmt.Fprintln(w, where.Syntax)
 		return nil
 	case "fields":
 		for _, f := range render.Fields {

@@ -13,6 +13,7 @@ import (
 
 	"pfsight/capture/filter"
 	"pfsight/report/render"
+	"pfsight/report/where"
 )
 
 // options are the flags of read, checked and resolved.
@@ -21,6 +22,7 @@ type options struct {
 	recursive   bool
 	count       uint64
 	filter      string
+	where       *where.Filter // nil: all
 	connections bool
 	format      string
 	output      string
@@ -32,7 +34,7 @@ type options struct {
 	render      render.Options
 }
 
-var formats = []string{"table", "markdown", "json", "jsonl", "csv"}
+var formats = []string{"table", "markdown", "html", "json", "jsonl", "csv"}
 
 // options resolves what was typed. Its errors say what to do instead.
 func (f *readFlags) options(a *app, args []string) (*options, error) {
@@ -56,10 +58,20 @@ func (f *readFlags) options(a *app, args []string) (*options, error) {
 	if !slices.Contains(formats, o.format) {
 		return nil, usagef("--format %q: choose one of %s", o.format, strings.Join(formats, ", "))
 	}
+	if o.format == "html" && o.connections {
+		return nil, usagef("--format html is of the summary: leave out --connections, or choose table, markdown, json, jsonl or csv")
+	}
 	if o.filter != "" {
 		if err := filter.Validate(o.filter); err != nil {
 			return nil, usagef("-f: %w", err)
 		}
+	}
+	if f.where != "" {
+		w, err := where.Compile(f.where)
+		if err != nil {
+			return nil, usagef("--where: %w", err)
+		}
+		o.where = w
 	}
 	if o.workers = f.workers; o.workers < 1 || o.workers > maxWorkers {
 		return nil, usagef("-j %d: use 1 to %d cores", f.workers, maxWorkers)

@@ -55,12 +55,14 @@ func newRoot(a *app) *cobra.Command {
 which connections used forward-secret key exchange, which did not, and why.
 
 It reads pcap and pcapng, plain or compressed (gzip, zstd, xz, lz4), from
-files, folders and standard input (-), in capture-time order.
+files, folders and standard input (-), in capture-time order. Records that it
+saved with --format jsonl or json are an input like a capture.
 
 "pfsight FILE" is the same as "pfsight read FILE".`,
 		Example: `  pfsight capture.pcap
   pfsight --connections capture.pcap.gz
   pfsight --format jsonl -f 'tcp port 443' captures/ > connections.jsonl
+  pfsight connections.jsonl
   pfsight explain rsa_key_transport`,
 		Args:          cobra.ArbitraryArgs,
 		RunE:          read.RunE,
@@ -74,7 +76,7 @@ files, folders and standard input (-), in capture-time order.
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.Flags().AddFlagSet(read.Flags())
 	root.Flags().SortFlags, read.Flags().SortFlags = false, false
-	root.AddCommand(read, newPolicies(a), newExplain(a))
+	root.AddCommand(read, newLive(a), newImpact(a), newDiff(a), newPolicies(a), newExplain(a), newInterfaces(a))
 	root.SetVersionTemplate("pfsight {{.Version}}\n")
 	cobra.AddTemplateFunc("flags", flagHelp)
 	root.SetUsageTemplate(strings.NewReplacer(".LocalFlags.FlagUsages", "flags .LocalFlags", ".InheritedFlags.FlagUsages", "flags .InheritedFlags").Replace(root.UsageTemplate()))

@@ -21,11 +21,17 @@ func SummaryMarkdown(w io.Writer, s *report.Summary, opt Options) error {
 	if n := len(in.Files) - opt.top(); n > 0 {
 		e.printf("- and %d more files\n", n)
 	}
-	e.printf("\n%s packets, %s", Number(in.Packets), Size(in.Bytes))
-	if in.Packets > 0 {
+	e.printf("\n%s", inputSize(in))
+	if in.Packets+in.Records > 0 {
 		e.printf(", %s to %s UTC (%s)", stamp(in.First), stamp(in.Last), Span(in.Last-in.First))
 	}
 	e.printf("\n\n")
+	if in.Where != "" {
+		e.printf("Only connections where %s.\n\n", Markdown(in.Where))
+	}
+	if in.Saved {
+		e.printf("What was lost before the records were saved is not in them.\n\n")
+	}
 	if len(in.Loss) > 0 || s.ClientOnly+s.ServerOnly > 0 {
 		e.printf("## Missing\n\n")
 		g := grid{header: []string{"what", "count"}, right: []bool{false, true}}

@@ -41,6 +41,9 @@ var verdictLabel = [4]string{
 	secrecy.Conditional: "depends on a ticket or cache", secrecy.Unknown: "cannot be told",
 }
 
+// VerdictLabel says a verdict in words.
+func VerdictLabel(v secrecy.Verdict) string { return verdictLabel[v&3] }
+
 var verdictOrder = []secrecy.Verdict{secrecy.Yes, secrecy.No, secrecy.Conditional, secrecy.Unknown}
 
 type printer struct {
@@ -77,7 +80,7 @@ func Summary(w io.Writer, s *report.Summary, opt Options) error {
 	p := &printer{opt: opt}
 	p.input(s)
 	if s.Connections == 0 {
-		p.line("\nNo TLS handshake was observed in %s packets.", Number(s.Input.Packets))
+		p.line("\nNo TLS handshake was observed in %s.", inputCount(&s.Input))
 		_, err := io.WriteString(w, p.b.String())
 		return err
 	}
@@ -103,11 +106,32 @@ func (p *printer) input(s *report.Summary) {
 	default:
 		name = fmt.Sprintf("%s and %s more", Quote(in.Files[0]), Number(uint64(len(in.Files)-1)))
 	}
-	p.wrap("", fmt.Sprintf("Read %s: %s packets, %s.", name, Number(in.Packets), Size(in.Bytes)))
-	if in.Packets > 0 {
+	p.wrap("", fmt.Sprintf("Read %s: %s.", name, inputSize(in)))
+	if in.Where != "" {
+		p.wrap("", "Only connections where "+Quote(in.Where)+".")
+	}
+	if in.Packets+in.Records > 0 {
 		p.wrap("", fmt.Sprintf("%s to %s UTC (%s).", stamp(in.First), stamp(in.Last), Span(in.Last-in.First)))
 	}
 	p.line("%s", p.loss(s))
+}
+
+// inputSize says how much was read.
+func inputSize(in *report.Input) string {
+	if in.Saved && in.Packets == 0 {
+		return inputCount(in)
+	}
+	return inputCount(in) + ", " + Size(in.Bytes)
+}
+
+func inputCount(in *report.Input) string {
+	switch {
+	case in.Saved && in.Packets == 0:
+		return plural(in.Records, "saved record")
+	case in.Saved:
+		return plural(in.Records, "saved record") + " and " + Number(in.Packets) + " packets"
+	}
+	return Number(in.Packets) + " packets"
 }
 
 func (p *printer) loss(s *report.Summary) string {
@@ -117,6 +141,9 @@ func (p *printer) loss(s *report.Summary) string {
 	}
 	if n := s.ClientOnly + s.ServerOnly; n > 0 {
 		parts = append(parts, fmt.Sprintf("%s of %s connections seen in one direction only", Number(n), Number(s.Connections)))
+	}
+	if in := &s.Input; in.Saved {
+		parts = append(parts, "what was lost before the records were saved is not in them")
 	}
 	if len(parts) == 0 {
 		return "Nothing that belongs to a handshake is known to be missing."
@@ -148,18 +175,28 @@ func (p *printer) sub(n, of uint64, what string) {
 	}
 }
 
-// bar draws a share as a bar of at most width columns.
 func (p *printer) bar(n, of uint64, width int) string {
-	if of == 0 || width <= 0 {
-		return ""
-	}
-	eighths := int(float64(n) / float64(of) * float64(width) * 8)
-	if n > 0 && eighths == 0 {
-		eighths = 1
-	}
 	if p.opt.ASCII {
-		return strings.Repeat("#", (eighths+7)/8)
+		return strings.Repeat("#", (eighths(n, of, width)+7)/8)
 	}
+	return Bar(n, of, width)
+}
+
+// eighths is the length of a share's bar in eighths of a column.
+func eighths(n, of uint64, width int) int {
+	if of == 0 || width <= 0 {
+		return 0
+	}
+	e := int(float64(n) / float64(of) * float64(width) * 8)
+	if n > 0 && e == 0 {
+		return 1
+	}
+	return e
+}
+
+// Bar draws a share as a bar of at most width columns.
+func Bar(n, of uint64, width int) string {
+	eighths := eighths(n, of, width)
 	s := strings.Repeat("█", eighths/8)
 	if r := eighths % 8; r > 0 {
 		s += string([]rune("▏▎▍▌▋▊▉")[r-1])
@@ -251,8 +288,23 @@ func (p *printer) servers(s *report.Summary) {
 	}
 }
 
-// notes says what a single connection cannot.
 func (p *printer) notes(s *report.Summary) {
+	out := notes(s)
+	if len(s.Exposure) > 0 {
+		e := s.Exposure[0]
+		out = append(out, fmt.Sprintf("One key, %s %d of %s (%s), opens %s with %s, recorded over %s.", e.Key, e.Bits, Quote(cut(e.Name, 40)), e.Server, plural(e.N, "connection"), Size(e.Bytes), Span(e.Last-e.First)))
+	}
+	if len(out) == 0 {
+		return
+	}
+	p.title("Also observed")
+	for _, o := range out {
+		p.wrap("  ", o)
+	}
+}
+
+// notes says what a single connection cannot.
+func notes(s *report.Summary) []string {
 	var out []string
 	if s.Resumed > 0 {
 		out = append(out, fmt.Sprintf("%s (%s) continued an earlier session.", Number(s.Resumed), Share(s.Resumed, s.Negotiated)))
@@ -265,17 +317,10 @@ func (p *printer) notes(s *report.Summary) {
 	if s.ReusedKeys > 0 {
 		out = append(out, fmt.Sprintf("Reused: %s of servers served %s, over up to %s.", plural(s.ReusedKeys, "ephemeral value"), plural(s.ReusedKeyConnections, "connection"), Span(s.ReusedKeySpan)))
 	}
-	if len(s.Exposure) > 0 {
-		e := s.Exposure[0]
-		out = append(out, fmt.Sprintf("One key, %s %d of %s (%s), opens %s with %s, recorded over %s.", e.Key, e.Bits, Quote(cut(e.Name, 40)), e.Server, plural(e.N, "connection"), Size(e.Bytes), Span(e.Last-e.First)))
+	if s.KeysLost > 0 {
+		out = append(out, fmt.Sprintf("%s of keys beyond the limit of distinct keys: of their reuse, age and exposure nothing is known.", plural(s.KeysLost, "observation")))
 	}
-	if len(out) == 0 {
-		return
-	}
-	p.title("Also observed")
-	for _, o := range out {
-		p.wrap("  ", o)
-	}
+	return out
 }
 
 func (p *printer) untold(s *report.Summary) {

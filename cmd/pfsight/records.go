@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"io"
+	"sync"
+
+	"pfsight/capture/pcapfile"
+	"pfsight/report"
+	rec "pfsight/report/record"
+	"pfsight/report/render"
+)
+
+// maxFaults is how many faults of one input are told one by one.
+const maxFaults = 5
+
+// A recordInput takes saved records in the place of captures.
+type recordInput struct {
+	ctx   context.Context
+	sinks []rec.Sink
+
+	mu          sync.Mutex
+	rows        uint64
+	first, last int64
+	files       []recordFile
+}
+
+// A recordFile is what was wrong with an input.
+type recordFile struct {
+	name   string
+	faults []rec.Fault // at most maxFaults
+	bad    uint64      // records that could not be read
+	kept   uint64      // read, but not wholly
+}
+
+// other is what pcapfile is to do with saved records.
+func (r *recordInput) other() *pcapfile.Other {
+	return &pcapfile.Other{Detect: rec.Detect, Read: r.read}
+}
+
+func (r *recordInput) read(name string, in io.Reader) error {
+	r.mu.Lock()
+	r.files = append(r.files, recordFile{name: name})
+	r.mu.Unlock()
+	return rec.Read(r.ctx, in, r.sinks...)
+}
+
+// seen counts rows that were read, in turn.
+func (r *recordInput) seen(rows []report.Connection, faults []rec.Fault) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range rows {
+		c := &rows[i]
+		if r.rows == 0 || c.Time < r.first {
+			r.first = c.Time
+		}
+		r.last = max(r.last, c.Time, c.Totals.Last)
+		r.rows++
+	}
+	f := &r.files[len(r.files)-1]
+	for _, x := range faults {
+		if len(f.faults) < maxFaults {
+			f.faults = append(f.faults, x)
+		}
+		if x.Kept {
+			f.kept++
+		} else {
+			f.bad++
+		}
+	}
+}
+
+// problems tells what was wrong with the records, and sets the exit code.
+func (r *recordInput) problems(a *app, quiet bool) {
+	for i := range r.files {
+		f := &r.files[i]
+		if f.bad+f.kept == 0 {
+			continue
+		}
+		a.code = exitIncomplete
+		if quiet {
+			continue
+		}
+		for _, x := range f.faults {
+			if x.Kept {
+				a.warn("reading %s: line %d: %s: passed over", f.name, x.Line, render.Quote(x.Err.Error()))
+			} else {
+				a.warn("reading %s: line %d: %s", f.name, x.Line, render.Quote(x.Err.Error()))
+			}
+		}
+		if n := f.bad + f.kept; n > maxFaults {
+			a.warn("reading %s: %d records could not be read, %d not wholly", f.name, f.bad, f.kept)
+		}
+	}
+}
+
+// input adds what was read to in.
+func (r *recordInput) input(in *report.Input) {
+	if len(r.files) == 0 {
+		return
+	}
+	if r.rows > 0 && (in.Packets+in.Records == 0 || r.first < in.First) {
+		in.First = r.first
+	}
+	in.Last = max(in.Last, r.last)
+	in.Saved, in.Records = true, in.Records+r.rows
+	var bad uint64
+	for i := range r.files {
+		bad += r.files[i].bad
+	}
+	if bad > 0 {
+		in.Loss = append(in.Loss, report.Loss{Reason: "bad_records", What: "saved records that could not be read", Count: bad})
+	}
+}
+
+// A rowSink is the rec.Sink of one worker: it passes rows on to a joiner.
+type rowSink struct {
+	*joiner
+	in     *recordInput
+	rows   []report.Connection
+	chosen []int // of rows
+}
+
+// Take implements rec.Sink.
+func (s *rowSink) Take(rows []report.Connection, _ []rec.Fault) {
+	s.rows, s.chosen = rows, s.chosen[:0]
+	for i := range rows {
+		if s.where == nil || s.where.Match(&rows[i]) {
+			s.chosen = append(s.chosen, i)
+		}
+	}
+}
+
+// Emit implements rec.Sink.
+func (s *rowSink) Emit(faults []rec.Fault) error {
+	s.in.seen(s.rows, faults)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, i := range s.chosen {
+		r := &s.rows[i]
+		if s.keeps {
+			r = new(report.Connection)
+			*r = s.rows[i]
+		}
+		s.saved++
+		r.ID = s.saved
+		s.add(r)
+	}
+	return s.err
+}

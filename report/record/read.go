@@ -1,0 +1,309 @@
+package record
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"pfsight/report"
+)
+
+const (
+	// chunkSize is how much of an input one worker takes at once, bytes.
+	chunkSize = 256 << 10
+	// MaxRecord is the longest record that is read, bytes. A ClientHello of
+	// 64 KiB makes one of less than 4 MiB.
+	MaxRecord = 8 << 20
+	// sniffSize is how much of an input is looked at to tell what it is.
+	sniffSize = 64 << 10
+)
+
+// ErrNotRecords says that the content is no saved records.
+var ErrNotRecords = errors.New("no saved records of connections")
+
+// A Fault is something wrong with an input. Everything else of it is read.
+type Fault struct {
+	Line uint64 // from 1
+	Err  error
+	// Kept says that the record was read all the same, without what Err tells.
+	Kept bool
+}
+
+// A Sink takes the records that one worker reads.
+type Sink interface {
+	// Take looks at records while other workers read others. The rows and
+	// faults are the sink's until its next Take.
+	Take(rows []report.Connection, faults []Fault)
+	// Emit is called after Take, in the order of the input, one at a time. An
+	// error ends the reading.
+	Emit(faults []Fault) error
+}
+
+// Detect reports whether the beginning of an input looks like saved records,
+// as JSON Lines or as an array.
+func Detect(head []byte) bool {
+	b := bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\xef\xbb\xbf")), " \t\r\n")
+	if string(bytes.TrimRight(b, " \t\r\n")) == "[]" && len(head) < sniffSize {
+		return true // of a capture without a handshake
+	}
+	b = bytes.TrimLeft(bytes.TrimPrefix(b, []byte("[")), " \t\r\n")
+	if !bytes.HasPrefix(b, []byte("{")) {
+		return false
+	}
+	return (bytes.Contains(b, []byte(`"client_ip"`)) || bytes.Contains(b, []byte(`"transport"`))) && bytes.Contains(b, []byte(`"forward_secrecy"`))
+}
+
+// Read reads in and gives what is in it to the sinks, one worker each. What
+// they emit is the same for any number of them. The error is ErrNotRecords,
+// in's, wrapped, or what a sink's Emit returned. Read ends early without an
+// error when ctx does.
+func Read(ctx context.Context, in io.Reader, sinks ...Sink) error {
+	s, err := newSplitter(in)
+	if err != nil {
+		return err
+	}
+	r := &reading{ctx: ctx, splitter: s}
+	r.cond.L = &r.mu
+	var wg sync.WaitGroup
+	for _, sink := range sinks[1:] {
+		wg.Go(func() { r.work(sink) })
+	}
+	r.work(sinks[0])
+	wg.Wait()
+	return r.err
+}
+
+// reading is what the workers of a Read share.
+type reading struct {
+	ctx      context.Context
+	mu       sync.Mutex // of splitter, tickets and ended
+	splitter *splitter
+	tickets  uint64
+	ended    bool
+
+	cond  sync.Cond // on mu
+	turn  uint64
+	lines uint64 // before the chunk whose turn it is
+	err   error
+}
+
+func (r *reading) work(sink Sink) {
+	p := NewParser()
+	var c chunk
+	var rows []report.Connection
+	var faults []Fault
+	for {
+		r.mu.Lock()
+		if r.ended || r.ctx.Err() != nil {
+			r.ended = true
+			r.mu.Unlock()
+			return
+		}
+		err := r.splitter.next(&c)
+		r.ended = err != nil
+		ticket := r.tickets
+		r.tickets++
+		r.mu.Unlock()
+
+		var lines uint64
+		rows, faults, lines = p.chunk(c.data, rows[:0], faults[:0])
+		if err != nil && err != io.EOF {
+			faults = append(faults, Fault{Line: lines + 1, Err: err})
+		}
+		sink.Take(rows, faults)
+
+		r.mu.Lock()
+		for r.turn != ticket {
+			r.cond.Wait()
+		}
+		r.mu.Unlock()
+		for i := range faults {
+			faults[i].Line += r.lines
+		}
+		r.lines += lines
+		stop := r.err
+		if stop == nil {
+			stop = sink.Emit(faults)
+		}
+		r.mu.Lock()
+		if stop != nil {
+			r.err, r.ended = stop, true
+		}
+		r.turn++
+		r.cond.Broadcast()
+		r.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// chunk reads the records of b, and counts its lines. Faults have the line
+// relative to b, from 1.
+func (p *Parser) chunk(b []byte, rows []report.Connection, faults []Fault) ([]report.Connection, []Fault, uint64) {
+	var line uint64
+	for i := 0; i < len(b); {
+		switch c := b[i]; c {
+		case '\n':
+			line++
+			i++
+			continue
+		case ' ', '\t', '\r', ',', '[', ']':
+			i++
+			continue
+		}
+		if bytes.HasPrefix(b[i:], []byte(announced)) {
+			// The whole record comes when the connection has ended.
+			if p.scanner = (scanner{b: b[i:]}); p.skip() {
+				i += p.i
+				continue
+			}
+		}
+		if len(rows) == cap(rows) {
+			rows = append(rows, report.Connection{})[:len(rows)]
+		}
+		rows = rows[:len(rows)+1]
+		n, note, err := p.Parse(b[i:], &rows[len(rows)-1])
+		if err == nil {
+			if note != "" {
+				faults = append(faults, Fault{Line: line + 1, Err: errors.New(note), Kept: true})
+			}
+			if end := i + n; end < len(b) && b[end] == '\n' {
+				i = end + 1
+				line++
+				continue
+			}
+			line += uint64(bytes.Count(b[i:i+n], []byte{'\n'}))
+			i += n
+			continue
+		}
+		rows = rows[:len(rows)-1]
+		faults = append(faults, Fault{Line: line + 1, Err: err})
+		n = bytes.IndexByte(b[i:], '\n')
+		if p.scanner = (scanner{b: b[i:]}); b[i] == '{' && p.skip() {
+			n = p.i // a whole object, and no record
+		}
+		if n < 0 {
+			n = len(b) - i
+		}
+		line += uint64(bytes.Count(b[i:i+n], []byte{'\n'}))
+		i += n
+	}
+	return rows, faults, line
+}
+
+// announced is how a record begins that a live capture writes in advance.
+const announced = `{"event":"handshake",`
+
+// A chunk is a run of whole records.
+type chunk struct{ data, buf []byte }
+
+// A splitter cuts an input between its records.
+type splitter struct {
+	in    io.Reader
+	rest  []byte // read and not yet given away
+	lines bool   // every record has a line of its own
+	err   error
+}
+
+func newSplitter(in io.Reader) (*splitter, error) {
+	s := &splitter{in: in}
+	head := make([]byte, sniffSize)
+	n, err := io.ReadFull(in, head)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return nil, err
+	}
+	s.rest = head[:n]
+	if !Detect(s.rest) {
+		return nil, ErrNotRecords
+	}
+	s.rest = bytes.TrimPrefix(s.rest, []byte("\xef\xbb\xbf"))
+	s.lines = linewise(s.rest)
+	return s, nil
+}
+
+// linewise reports whether the first record ends where its line does. What is
+// longer than b is taken for one that does.
+func linewise(b []byte) bool {
+	i := bytes.IndexByte(b, '{')
+	if i < 0 {
+		return true
+	}
+	sc := scanner{b: b, i: i}
+	if !sc.skip() {
+		return !bytes.ContainsRune(b[i:], '\n') && len(b) >= sniffSize/2
+	}
+	record, rest := b[i:sc.i], bytes.TrimLeft(b[sc.i:], ", \t\r]")
+	return !bytes.ContainsRune(record, '\n') && (len(rest) == 0 || rest[0] == '\n')
+}
+
+// next fills c with the records that come next. With an error, c holds the
+// last of them.
+func (s *splitter) next(c *chunk) error {
+	if cap(c.buf) < chunkSize {
+		c.buf = make([]byte, chunkSize)
+	}
+	b := c.buf[:cap(c.buf)]
+	if len(s.rest) >= len(b) {
+		b = make([]byte, 2*len(s.rest))
+	}
+	n := copy(b, s.rest)
+	from := 0 // up to here there is no cut
+	for {
+		for n < len(b) && s.err == nil {
+			var k int
+			k, s.err = s.in.Read(b[n:])
+			n += k
+		}
+		if s.err != nil {
+			c.buf, c.data = b, b[:n]
+			s.rest = nil
+			if s.err == io.EOF {
+				return io.EOF
+			}
+			return fmt.Errorf("reading on: %w", s.err)
+		}
+		if cut := s.cut(b[:n], from); cut > 0 {
+			s.rest = append(s.rest[:0], b[cut:n]...)
+			c.buf, c.data = b, b[:cut]
+			return nil
+		}
+		if n >= MaxRecord {
+			c.buf, c.data, s.rest = b, nil, nil
+			s.err = fmt.Errorf("no record ends within %d MiB: the rest is not read", MaxRecord>>20)
+			return s.err
+		}
+		from = n
+		if n == len(b) {
+			b = append(b, make([]byte, len(b))...)
+		}
+	}
+}
+
+// cut returns where the last whole record in b ends, 0 where none does. In b
+// up to from there is no such place.
+func (s *splitter) cut(b []byte, from int) int {
+	if s.lines {
+		if i := bytes.LastIndexByte(b[from:], '\n'); i >= 0 {
+			return from + i + 1
+		}
+		return 0
+	}
+	sc := scanner{b: b}
+	end := 0
+	for {
+		for sc.i < len(b) && (b[sc.i] <= ' ' || b[sc.i] == ',' || b[sc.i] == '[' || b[sc.i] == ']') {
+			sc.i++
+		}
+		if sc.i == len(b) {
+			return sc.i
+		}
+		if !sc.skip() {
+			return end
+		}
+		end = sc.i
+	}
+}

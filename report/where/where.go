@@ -1,0 +1,149 @@
+// Package where chooses connections by an expression over the fields of their
+// records.
+package where
+
+import (
+	"fmt"
+	"strings"
+
+	"pfsight/report"
+	"pfsight/report/secrecy"
+)
+
+// Syntax says what an expression is made of.
+const Syntax = `An expression of --where chooses connections by the fields of their records:
+
+  forward_secrecy == no and server_port == 443
+  version < "TLS 1.2" or reasons has weak_dh
+  server_name ends_with .example.org and not alpn
+  client_ip in 10.0.0.0/8 and not (outcome == rejected)
+  offered.groups has X25519MLKEM768 and post_quantum == no
+  time >= 2026-11-24T12:00:00Z and cipher_suite in (0x002f, 0x0035)
+
+Fields are those of "pfsight explain fields", of an object with its name before
+a dot (offered.cipher_suites, certificate.bits), and bytes, the sum of both
+directions. Values with blanks or brackets stand in quotes, single or double.
+
+  == = != < <= > >=         numbers, times, versions; == and != of all but lists
+  in (A, B), not in         one of; an address also in 10.0.0.0/8
+  contains, starts_with, ends_with, matches
+                            of text; matches takes a regular expression (RE2)
+  has                       of a list: one of its values is
+  is known, is unknown      whether there is a value
+  FIELD alone               of a boolean: it is true; else: there is a value
+  not, and, or, ( )         not binds closest, then and; ! && || are the same
+
+Text is compared without regard to case, matches as it is written ((?i) makes
+it so too). yes and true are the same, no and false too. Versions are ordered
+by age, those of DTLS beside the TLS that they are made from.
+
+A value that is not known is neither this nor that: every comparison with it is
+unknown, and so is its negation. Only what is true chooses a connection. So
+"version != 'TLS 1.3'" does not choose a connection without a ServerHello, and
+"not (version == 'TLS 1.3')" does not either; "version is unknown" does.`
+
+// MaxLength is the length of the longest expression, bytes.
+const MaxLength = 1 << 16
+
+// maxDepth is how deep brackets and negations may be nested.
+const maxDepth = 100
+
+// A Filter is a compiled expression. Any number of goroutines may use it.
+type Filter struct {
+	expr string
+	root node
+}
+
+// A node answers for a connection.
+type node func(c *report.Connection) secrecy.Tri
+
+// Match reports whether the expression is true of c. That it is unknown is
+// not enough.
+func (f *Filter) Match(c *report.Connection) bool { return f.root(c) == secrecy.True }
+
+// String returns the expression.
+func (f *Filter) String() string { return f.expr }
+
+// An Error says what is wrong with an expression, and where.
+type Error struct {
+	Expr   string
+	Offset int // of the place, bytes
+	What   string
+}
+
+// Error shows the place below the line that it is in.
+func (e *Error) Error() string {
+	start := strings.LastIndexByte(e.Expr[:e.Offset], '\n') + 1
+	line, _, _ := strings.Cut(e.Expr[start:], "\n")
+	col := len([]rune(e.Expr[start:e.Offset]))
+	const most = 70 // columns of the line that are shown
+	if r := []rune(line); len(r) > most {
+		from := max(0, min(col-most/2, len(r)-most))
+		line, col = string(r[from:from+most]), col-from
+	}
+	line = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, line)
+	return fmt.Sprintf("at column %d: %s\n  %s\n  %s^", len([]rune(e.Expr[start:e.Offset]))+1, e.What, line, strings.Repeat(" ", col))
+}
+
+// Compile reads an expression. Its error is an *Error.
+func Compile(expr string) (*Filter, error) {
+	p := &parser{expr: expr}
+	if len(expr) > MaxLength {
+		return nil, p.errorf(MaxLength, "an expression is at most %d bytes long", MaxLength)
+	}
+	if err := p.advance(); err != nil {
+		return nil, err
+	}
+	n, err := p.or()
+	if err == nil && p.tok.kind != end {
+		err = p.errorf(p.tok.at, "%s is not expected here; between two tests stands and or or", p.tok.show())
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Filter{expr, n}, nil
+}
+
+func not(a node) node {
+	return func(c *report.Connection) secrecy.Tri {
+		switch a(c) {
+		case secrecy.True:
+			return secrecy.False
+		case secrecy.False:
+			return secrecy.True
+		}
+		return secrecy.Untold
+	}
+}
+
+// and is false where one of the two is, whatever the other one is.
+func and(a, b node) node {
+	return func(c *report.Connection) secrecy.Tri {
+		x := a(c)
+		if x == secrecy.False {
+			return secrecy.False
+		}
+		if y := b(c); y != secrecy.True {
+			return y
+		}
+		return x
+	}
+}
+
+func or(a, b node) node {
+	return func(c *report.Connection) secrecy.Tri {
+		x := a(c)
+		if x == secrecy.True {
+			return secrecy.True
+		}
+		if y := b(c); y != secrecy.False {
+			return y
+		}
+		return x
+	}
+}
