@@ -130,116 +130,14 @@ var leads = func() (l [numFields]string) {
 	return l
 }()
 
-func fieldOf(key []byte) field {
-	switch string(key) {
-	case "time":
-		return fTime
-	case "client_ip":
-		return fClientIP
-	case "client_port":
-		return fClientPort
-	case "server_ip":
-		return fServerIP
-	case "server_port":
-		return fServerPort
-	case "transport":
-		return fTransport
-	case "protocol":
-		return fProtocol
-	case "upgrade":
-		return fUpgrade
-	case "encapsulation":
-		return fEncapsulation
-	case "source":
-		return fSource
-	case "server_name":
-		return fServerName
-	case "alpn":
-		return fALPN
-	case "version":
-		return fVersion
-	case "version_id":
-		return fVersionID
-	case "cipher_suite":
-		return fCipherSuite
-	case "cipher_suite_id":
-		return fCipherSuiteID
-	case "key_exchange":
-		return fKeyExchange
-	case "authentication":
-		return fAuthentication
-	case "group":
-		return fGroup
-	case "group_id":
-		return fGroupID
-	case "dh_bits":
-		return fDHBits
-	case "dh_prime":
-		return fDHPrime
-	case "psk_mode":
-		return fPSKMode
-	case "resumed":
-		return fResumed
-	case "resumption":
-		return fResumption
-	case "early_data":
-		return fEarlyData
-	case "hello_retry_request":
-		return fHelloRetryRequest
-	case "ech":
-		return fECH
-	case "extended_master_secret":
-		return fExtendedMaster
-	case "forward_secrecy":
-		return fForwardSecrecy
-	case "reasons":
-		return fReasons
-	case "post_quantum":
-		return fPostQuantum
-	case "outcome":
-		return fOutcome
-	case "alert":
-		return fAlert
-	case "alert_from":
-		return fAlertFrom
-	case "one_direction":
-		return fOneDirection
-	case "certificate":
-		return fCertificate
-	case "client_certificate":
-		return fClientCertificate
-	case "ephemeral_key_id":
-		return fEphemeralKeyID
-	case "ticket_key_id":
-		return fTicketKeyID
-	case "ticket_lifetime":
-		return fTicketLifetime
-	case "ja3":
-		return fJA3
-	case "ja3s":
-		return fJA3S
-	case "ja4":
-		return fJA4
-	case "client_hello_packet":
-		return fClientHelloPacket
-	case "server_hello_packet":
-		return fServerHelloPacket
-	case "bytes_to_server":
-		return fBytesToServer
-	case "bytes_to_client":
-		return fBytesToClient
-	case "packets":
-		return fPackets
-	case "last_time":
-		return fLastTime
-	case "client_hello_split":
-		return fClientHelloSplit
-	case "gap":
-		return fGap
-	case "offered":
-		return fOffered
-	case "problems":
-		return fProblems
+// byName finds a field by its name.
+var byName = func() map[string]field {
+	m := make(map[string]field, numFields)
+	for f, name := range fieldNames {
+		m[name] = field(f)
 	}
-	return fUnknown
-}
+	delete(m, "")
+	return m
+}()
+
+func fieldOf(key []byte) field { return byName[string(key)] }
