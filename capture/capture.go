@@ -4,6 +4,8 @@
 package capture
 
 import (
+	"net/netip"
+
 	"pfsight/capture/pcapfile"
 	"pfsight/capture/stream"
 )
@@ -15,12 +17,19 @@ type Options struct {
 	Sign stream.Signer // may a handshake begin here, in TCP?
 	// SignUDP is the same of a datagram. Default: UDP is not followed.
 	SignUDP stream.Signer
+	// Split tells apart what shares one pair of endpoints. Default: in UDP
+	// nothing does, and EAPOL is not followed.
+	Split stream.Splitter
 	// Filter reports whether a frame is wanted; others are not looked at. Its
 	// error ends the Run. Several goroutines call it. Default: all are wanted.
 	Filter func(link pcapfile.LinkType, data []byte, wireLen int) (bool, error)
 	// MaxPackets ends the reading after so many packets that the filter
 	// wanted. Default: all. With it one worker does everything.
 	MaxPackets uint64
+	// Bulk is told of one packet in 64 of connections over TCP whose openings
+	// were handed over and that lie in no tunnel: those that send most are
+	// told of most often. One goroutine at a time calls it. Default: nobody is.
+	Bulk func(a, b netip.AddrPort)
 	// Memory is about how many bytes the tracker may use; what that costs is
 	// counted. Default: DefaultMemory.
 	Memory int64

@@ -21,6 +21,7 @@ const (
 	SYNEvict                     // a half-open connection forgotten for lack of room
 	FlowEvict                    // a connection ended early for lack of room
 	Conflict                     // a retransmission with other bytes
+	SessionLimit                 // a session among several of one pair of endpoints, forgotten for lack of room
 	TooDeep                      // more headers inside each other than are followed
 	numReasons
 )
@@ -41,6 +42,7 @@ var reasonTexts = [numReasons]struct{ code, what string }{
 	SYNEvict:       {"syn_evicted", "half-open connections forgotten for lack of room"},
 	FlowEvict:      {"flow_evicted", "connections ended early for lack of room"},
 	Conflict:       {"conflicting_retransmission", "connections with a retransmission of other bytes"},
+	SessionLimit:   {"session_limit", "sessions inside UDP or EAPOL forgotten for lack of room"},
 	TooDeep:        {"too_deep", "packets with more headers than are followed"},
 }
 

@@ -1,21 +1,93 @@
 package capture
 
-import "pfsight/capture/stream"
+import (
+	"encoding/binary"
+
+	"pfsight/capture/stream"
+)
+
+// split asks which session a datagram belongs to, makes its key that of the
+// session, and reports whether the datagram is to be followed.
+func (t *tracker) split(s *segment) bool {
+	eapol := s.key.protocol() == protoEAPOL
+	if t.opt.Split == nil {
+		if eapol {
+			t.drops[NotIP]++
+		}
+		return !eapol
+	}
+	d := &t.datagram
+	d.Time, d.Data = s.time, s.payload
+	if eapol {
+		d.Transport = stream.EAPOL
+		d.Flow, d.Src, d.Dst = 0, macOf(s.key.aHi), macOf(s.key.bHi)
+	} else {
+		d.Transport, d.Flow = stream.UDP, s.hash
+	}
+	session, dir, lost := t.opt.Split(d)
+	if lost {
+		t.drops[SessionLimit]++
+	}
+	session &= 1<<(32-sessionShift) - 1
+	if session == 0 {
+		if eapol {
+			t.drops[NotIP]++
+		}
+		return !eapol
+	}
+	if eapol {
+		// A frame to the group address is of the same session as one to the
+		// station itself, so the addresses are not of the key.
+		s.key.aHi, s.key.bHi, s.hash = 0, 0, 0
+		s.fromB = uint8(dir)
+	}
+	s.split(session)
+	return true
+}
+
+// macOf returns the address in the low 48 bits.
+func macOf(x uint64) (m stream.MAC) {
+	binary.BigEndian.PutUint32(m[2:], uint32(x))
+	m[0], m[1] = byte(x>>40), byte(x>>32)
+	return m
+}
+
+// setMACs notes the addresses of an EAPOL frame, the one in hand.
+func (t *tracker) setMACs(c *stream.Conversation, d stream.Dir) {
+	from, to := &c.ClientMAC, &c.ServerMAC
+	if d == stream.ToClient {
+		from, to = to, from
+	}
+	if src := t.datagram.Src; src != (stream.MAC{}) {
+		*from = src
+	}
+	if dst := t.datagram.Dst; !dst.IsGroup() && dst != (stream.MAC{}) {
+		*to = dst
+	}
+}
+
+// sameHello is how long after a handshake was handed over a hello may still be
+// a copy of its own, nanoseconds.
+const sameHello = 5e9
 
 // newUDP takes a datagram of a conversation that is not followed.
 func (t *tracker) newUDP(s *segment) {
-	if t.opt.SignUDP == nil || len(s.payload) == 0 {
-		return
-	}
-	sign := t.opt.SignUDP(s.payload)
-	if sign < ClientSignOrServer {
-		return
+	var client uint8 // of EAPOL: as split has it
+	if s.key.protocol() == protoUDP {
+		if t.opt.SignUDP == nil || len(s.payload) == 0 {
+			return
+		}
+		sign := t.opt.SignUDP(s.payload)
+		if sign < ClientSignOrServer {
+			return
+		}
+		client = s.fromB
+		if sign == stream.ServerSign {
+			client ^= 1
+		}
 	}
 	ref, f := t.newFlow(s, tagOf(s.hash))
-	f.client = s.fromB
-	if sign == stream.ServerSign {
-		f.client = s.fromB ^ 1
-	}
+	f.client = client
 	o := t.opens[f.opening-1]
 	o.conv.Start = s.time
 	t.setEndpoints(o, f)
@@ -33,6 +105,14 @@ func (t *tracker) onUDP(s *segment, ref uint32, f *flow) {
 	f.packets++
 	f.bytes[s.fromB] += uint64(s.wire)
 	if f.opening == 0 {
+		// Another connection between the same ports, but not a copy of the
+		// first hello that came late.
+		if s.key.proto == protoUDP && s.time-f.delivered() > sameHello && t.opt.SignUDP(s.payload) == stream.ClientSign {
+			f.packets--
+			f.bytes[s.fromB] -= uint64(s.wire)
+			t.end(ref, f, stream.EndReused)
+			t.newUDP(s)
+		}
 		return
 	}
 	o := t.opens[f.opening-1]
@@ -40,8 +120,14 @@ func (t *tracker) onUDP(s *segment, ref uint32, f *flow) {
 	d := dirOf(f, s.fromB)
 	hs, h := &o.half[d], &o.conv.Half[d]
 	h.Packets++
+	if f.key.protocol() == protoEAPOL {
+		t.setMACs(&o.conv, d)
+	}
 	if len(s.payload) == 0 || hs.stop || h.Done {
 		return
+	}
+	if s.key.proto == protoUDP && t.opt.SignUDP(s.payload) == stream.NoSign {
+		return // other protocols share the ports: STUN, SRTP. What opt.Split took is known
 	}
 	end := len(h.Data) + len(s.payload)
 	if end > maxPrefix || len(h.Marks) >= stream.MaxMarks {
@@ -61,6 +147,7 @@ func (t *tracker) onUDP(s *segment, ref uint32, f *flow) {
 	}
 	h.Data = append(h.Data, s.payload...)
 	mark(h, from, end, s)
+	t.rate(f.opening, o)
 	if len(h.Data) < h.Want {
 		return
 	}

@@ -19,6 +19,7 @@ type decoder struct {
 	depth  int
 	layers int  // named in the segment's encap
 	late   bool // the frame in hand holds a fragment, and frags is nil
+	eapol  bool // the frame in hand holds EAPOL; who knows the addresses takes it
 }
 
 // EtherTypes, IEEE 802 numbers.
@@ -38,6 +39,7 @@ const (
 	etherPBB       = 0x88e7
 	etherVNTag     = 0x8926
 	etherNSH       = 0x894f
+	etherEAPOL     = 0x888e
 )
 
 // decode reads one frame into s and reports whether it holds a TCP segment, or
@@ -52,11 +54,11 @@ func (d *decoder) decode(link pcapfile.LinkType, b []byte, wireLen int, time int
 		s.late, s.payload, s.wire, s.seq = true, b, wireLen, uint32(link)
 		return true
 	}
-	return false
+	return d.notBetween()
 }
 
 func (d *decoder) frame(link pcapfile.LinkType, b []byte, wireLen int, time int64, s *segment) bool {
-	d.depth, d.layers = 0, 0
+	d.depth, d.layers, d.eapol = 0, 0, false
 	s.time = time
 	s.late = false
 	s.encap = 0
@@ -69,7 +71,7 @@ func (d *decoder) link(link pcapfile.LinkType, b []byte, cut int, s *segment) bo
 	case pcapfile.LinkEthernet:
 		// The common case without a detour: Ethernet II, IPv4.
 		if len(b) >= 14 {
-			return d.etherType(binary.BigEndian.Uint16(b[12:]), b[14:], cut, s)
+			return d.etherType(binary.BigEndian.Uint16(b[12:]), b[14:], cut, s) || d.eapol && d.eapolBetween(b[6:12], b[:6], s)
 		}
 	case pcapfile.LinkNull:
 		if len(b) >= 4 {
@@ -86,12 +88,12 @@ func (d *decoder) link(link pcapfile.LinkType, b []byte, cut int, s *segment) bo
 	case pcapfile.LinkSLL:
 		// tcpdump.org: type(2) ARPHRD(2) length(2) address(8) protocol(2).
 		if len(b) >= 16 {
-			return d.etherType(binary.BigEndian.Uint16(b[14:]), b[16:], cut, s)
+			return d.etherType(binary.BigEndian.Uint16(b[14:]), b[16:], cut, s) || d.eapol && d.eapolBetween(b[6:6+min(int(be16(b[4:])), 6)], nil, s)
 		}
 	case pcapfile.LinkSLL2:
 		// protocol(2) reserved(2) ifindex(4) ARPHRD(2) type(1) length(1) address(8).
 		if len(b) >= 20 {
-			return d.etherType(binary.BigEndian.Uint16(b), b[20:], cut, s)
+			return d.etherType(binary.BigEndian.Uint16(b), b[20:], cut, s) || d.eapol && d.eapolBetween(b[12:12+min(b[11], 6)], nil, s)
 		}
 	case pcapfile.LinkPPP, pcapfile.LinkPPPHDLC:
 		return d.ppp(b, cut, s)
@@ -157,6 +159,8 @@ func (d *decoder) etherType(t uint16, b []byte, cut int, s *segment) bool {
 			continue
 		case etherNSH:
 			return d.nsh(b, cut, s)
+		case etherEAPOL:
+			return d.eapolPDU(b, cut, s)
 		case 0x6558: // transparent Ethernet bridging
 			return d.ethernet(b, cut, s)
 		case etherPPPoE:

@@ -89,7 +89,7 @@ func (d *decoder) ethernet(b []byte, cut int, s *segment) bool {
 	if len(b) < 14 {
 		return d.cutHeader()
 	}
-	return d.etherType(be16(b[12:]), b[14:], cut, s)
+	return d.etherType(be16(b[12:]), b[14:], cut, s) || d.eapol && d.eapolBetween(b[6:12], b[:6], s)
 }
 
 // mpls reads a label stack, RFC 3032 section 2.1, and what is under it: IP by
@@ -189,7 +189,7 @@ func (d *decoder) gre(b []byte, cut int, s *segment) bool {
 		}
 		return d.layer(encERSPAN, s) && d.ethernet(b[n:], cut, s)
 	}
-	return d.layer(encGRE, s) && d.etherType(proto, b, cut, s)
+	return d.layer(encGRE, s) && d.etherType(proto, b, cut, s) || d.notBetween()
 }
 
 // macsec reads the SecTAG of IEEE 802.1AE section 9.3, if nothing is
@@ -300,7 +300,7 @@ func (d *decoder) geneve(b []byte, cut int, s *segment) bool {
 		return false
 	}
 	if proto := be16(b[2:]); proto != 0x6558 {
-		return d.etherType(proto, b[n:], cut, s)
+		return d.etherType(proto, b[n:], cut, s) || d.notBetween()
 	}
 	return d.ethernet(b[n:], cut, s)
 }

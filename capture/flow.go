@@ -19,6 +19,12 @@ type flow struct {
 	client  uint8 // endpoint that is the client
 }
 
+// delivered returns when the opening of a flow over UDP was handed over; TCP
+// has another use for the place where that is kept.
+func (f *flow) delivered() int64 { return int64(f.isn[0])<<32 | int64(f.isn[1]) }
+
+func (f *flow) setDelivered(time int64) { f.isn = [2]uint32{uint32(time >> 32), uint32(time)} }
+
 // Bits of a flow. Those of endpoint b are one to the left.
 const (
 	hasISN    = 1 << iota // isn comes from a SYN

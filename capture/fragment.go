@@ -151,3 +151,10 @@ func (f *fragments) drop(k fragKey, g *datagram, drops *Counters) {
 
 // end counts what never became whole.
 func (f *fragments) end(drops *Counters) { drops[FragmentLost] += uint64(len(f.open)) }
+
+// shift is the tracker's.
+func (f *fragments) shift(d int64) {
+	for _, g := range f.open {
+		g.start += d
+	}
+}

@@ -19,7 +19,7 @@ import (
 // the connections, emitting) and do beside each other what has none (reading
 // the file, decoding headers, parsing handshakes). A block of packets stays
 // with one worker from end to end, so its bytes stay in that core's cache.
-func Run(ctx context.Context, src *pcapfile.Source, opt Options, sinks ...Sink) (Stats, error) {
+func Run(ctx context.Context, src Source, opt Options, sinks ...Sink) (Stats, error) {
 	r := &run{ctx: ctx, src: src, opt: &opt, seed: rand.Uint64()}
 	for _, t := range []*turn{&r.walking, &r.tracking, &r.emitting} {
 		t.cond = sync.NewCond(&t.mu)
@@ -51,19 +51,14 @@ func Run(ctx context.Context, src *pcapfile.Source, opt Options, sinks ...Sink) 
 		})
 	}
 	r.whole.frags.end(&r.stats.Drops)
-	w.drops = r.stats.Drops
-	st := *r.sofar(w)
-	for _, i := range src.Inputs() {
-		st.Drops[KernelDrops] += i.Drops
-	}
-	st.Tables = r.tracker.peak
-	return st, r.err
+	w.drops, w.tables = r.stats.Drops, r.tracker.peak
+	return *r.sofar(w), r.err
 }
 
 // A run is what the workers of a Run share.
 type run struct {
 	ctx  context.Context
-	src  *pcapfile.Source
+	src  Source
 	opt  *Options
 	seed uint64
 
@@ -93,6 +88,8 @@ func (r *run) sofar(w *worker) *Stats {
 	for i, n := range w.drops {
 		r.shown.Drops[i] += n
 	}
+	r.shown.Drops[KernelDrops] += r.src.Lost()
+	r.shown.Tables = w.tables
 	return &r.shown
 }
 
@@ -106,6 +103,7 @@ type worker struct {
 	outbox
 	stats  Stats    // since the last block
 	drops  Counters // of the tracker, as of the last block
+	tables Tables   // the same
 	wanted uint64
 }
 
@@ -123,7 +121,7 @@ func (w *worker) work() {
 		stop := w.stop
 		w.src.Claim(&w.block)
 		w.claiming.Unlock()
-		w.block.Load()
+		w.src.Load(&w.block)
 
 		w.walking.wait(ticket)
 		switch {
@@ -136,6 +134,7 @@ func (w *worker) work() {
 			w.err = w.src.Walk(&w.block)
 		}
 		if w.err != nil {
+			w.src.Release(&w.block)
 			w.walking.pass()
 			w.tracking.wait(ticket)
 			w.tracking.pass()
@@ -153,8 +152,9 @@ func (w *worker) work() {
 		}
 		w.tracking.wait(ticket)
 		w.track()
-		w.drops = w.run.stats.Drops
+		w.drops, w.tables = w.run.stats.Drops, w.tracker.peak
 		w.tracking.pass()
+		w.src.Release(&w.block)
 		if w.block.Shared {
 			w.walking.pass()
 		}
@@ -194,6 +194,7 @@ func (w *worker) decode() error {
 		}
 		s := &w.segs[:len(w.segs)+1][len(w.segs)]
 		s.packet = number
+		s.input = rec.Input
 		number++
 		if w.decoder.decode(rec.Link, rec.Data, rec.WireLen, rec.Time, s) {
 			w.segs = w.segs[:len(w.segs)+1]
@@ -214,7 +215,14 @@ func (w *worker) track() {
 	t := w.tracker
 	t.recycle(&w.outbox)
 	t.out = &w.outbox
-	t.source = w.block.Name
+	t.source, t.inputs = w.block.Name, w.block.Inputs
+	if w.block.Step != 0 {
+		t.shift(w.block.Step)
+		w.whole.frags.shift(w.block.Step)
+	}
+	if w.block.Now != 0 {
+		t.tick(w.block.Now)
+	}
 	for at := 0; at < len(w.segs); at += window {
 		segs := w.segs[at:min(at+window, len(w.segs))]
 		for i := range segs {
@@ -226,6 +234,9 @@ func (w *worker) track() {
 				continue
 			}
 			t.segment(s)
+		}
+		if t.opt.Bulk != nil {
+			t.sample(&segs[t.touch%uint32(len(segs))])
 		}
 	}
 }

@@ -12,7 +12,19 @@ import (
 type flowKey struct {
 	aHi, aLo, bHi, bLo uint64
 	ports              uint32
-	proto              uint32
+	proto              uint32 // the protocol number, and above it the session of a stream.Splitter
+}
+
+// sessionShift is where in flowKey.proto the session is.
+const sessionShift = 8
+
+// protocol returns the protocol number.
+func (k *flowKey) protocol() uint8 { return uint8(k.proto) }
+
+// split makes the key that of a session among those that share its endpoints.
+func (s *segment) split(session uint32) {
+	s.key.proto |= session << sessionShift
+	s.hash = mix(s.hash^uint64(session), 0x9e3779b97f4a7c15)
 }
 
 // A segment is what the headers of one frame say about the transport.
@@ -28,6 +40,7 @@ type segment struct {
 	flags   uint8  // of TCP
 	fromB   uint8  // 0: sent by a; 1: sent by b
 	late    bool   // the frame is in payload, wire and seq (its link type): to be decoded in the order of the capture
+	input   uint16 // Record.Input
 	encap   uint64 // the layers around the addresses, by byte, outermost lowest
 }
 
@@ -41,6 +54,7 @@ const (
 
 // Protocol numbers, IANA.
 const (
+	protoEAPOL   = 0 // none: it is IPv6's hop-by-hop options, which are no transport
 	protoIPv4    = 4
 	protoTCP     = 6
 	protoUDP     = 17

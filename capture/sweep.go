@@ -33,6 +33,54 @@ func (t *tracker) sweep(now int64) {
 	}
 }
 
+// tick tells the time where no packet does.
+func (t *tracker) tick(now int64) {
+	if d := now - t.swept; d >= sweepEvery || d <= -sweepEvery {
+		t.sweep(now)
+	}
+}
+
+// shift takes the times that are compared along when the clock was set by d:
+// nothing has been idle for it.
+func (t *tracker) shift(d int64) {
+	t.swept += d
+	for ref := uint32(1); ref <= t.flows.used; ref++ {
+		t.flows.get(ref).last += d
+	}
+	for ref := uint32(1); ref <= t.lites.used; ref++ {
+		t.lites.get(ref).start += d
+	}
+	for _, o := range t.opens {
+		if o != nil {
+			o.last += d
+		}
+	}
+}
+
+// sample tells of s if it is bulk: payload behind the opening.
+func (t *tracker) sample(s *segment) {
+	const least = 512 // bytes of payload: less is nothing to save
+	if s.wire < least || s.key.proto != protoTCP || s.flags&(flagSYN|flagFIN|flagRST) != 0 || s.late {
+		return
+	}
+	for e := s.encap; e != 0; e >>= 8 {
+		if encap(e&0xff) != encVLAN {
+			return
+		}
+	}
+	tag := tagOf(s.hash)
+	for i := tag & t.table.mask; t.table.slots[i].ref != 0; i = (i + 1) & t.table.mask {
+		if sl := t.table.slots[i]; sl.tag == tag && sl.ref&liteRef == 0 {
+			if f := t.flows.get(sl.ref); f.key == s.key {
+				if f.opening == 0 {
+					t.opt.Bulk(s.key.endpoint(0), s.key.endpoint(1))
+				}
+				return
+			}
+		}
+	}
+}
+
 // evictLite forgets one half-open connection, not the newest.
 func (t *tracker) evictLite() {
 	for {
@@ -78,6 +126,23 @@ func (t *tracker) evictFlow() {
 // has to go.
 const evictAmong = 8
 
+// rate notes how long an opening has been silent: the time of its last packet,
+// negated. One that lacks its first byte, or of which only one side speaks,
+// counts as more silent than others.
+func (t *tracker) rate(ref uint32, o *opening) {
+	s := -o.last
+	for d := range o.conv.Half {
+		h := &o.conv.Half[d]
+		if h.Contiguous() == 0 {
+			s += openingIdle
+			if len(h.Data) > 0 {
+				s += openingIdle
+			}
+		}
+	}
+	t.silence[ref-1] = s
+}
+
 // evictOpening hands over incomplete openings until there is room again:
 // among a few, those of which the least is to be expected. Their entries stay.
 func (t *tracker) evictOpening() {
@@ -91,19 +156,7 @@ func (t *tracker) evictOpening() {
 			if o == nil {
 				continue
 			}
-			// The one that was silent longest; one that lacks its first byte, or
-			// of which only one side speaks, counts as more silent than others.
-			s := -o.last
-			for d := range o.conv.Half {
-				h := &o.conv.Half[d]
-				if h.Contiguous() == 0 {
-					s += openingIdle
-					if len(h.Data) > 0 {
-						s += openingIdle
-					}
-				}
-			}
-			if worst == nil || s > score {
+			if s := t.silence[t.hand-1]; worst == nil || s > score {
 				worst, score = o, s
 			}
 		}

@@ -9,12 +9,12 @@ import (
 
 // The tracker's memory is divided among its tables. What their limits cost is
 // counted under the Reason named with each. With DefaultMemory they are 2^20
-// half-open connections, 2^20 connections and 64 MiB of open handshakes.
+// half-open connections, 2^20 connections and 16 MiB of open handshakes.
 const (
 	liteShare   = 32      // one in so many bytes is for half-open connections (SYNEvict)
 	liteCost    = 32      // bytes of one
 	flowCost    = 1024    // bytes of a connection that is followed, its row included (FlowEvict)
-	heldShare   = 16      // one in so many bytes is for handshakes that are not complete (FlowEvict)
+	heldShare   = 64      // one in so many bytes is for handshakes that are not complete (FlowEvict)
 	openingCost = 1 << 10 // bytes of an open handshake besides its buffers, about
 	leastTable  = 1 << 10 // entries that a table may have in any case
 )
@@ -38,6 +38,7 @@ type tracker struct {
 	flows    slab[flow]
 	lites    slab[lite]
 	opens    []*opening // by reference - 1; nil: not in use
+	silence  []int64    // of opens, see rate: apart, so that eviction touches few cache lines
 	free     []uint32   // references of opens
 	spare    []*opening // to be used again
 	pool     pool
@@ -48,11 +49,13 @@ type tracker struct {
 	maxHeld  int
 	peak     Tables
 	nextID   uint64
-	source   string // of the packet in hand
-	swept    int64  // capture time of the last step of the sweep
+	source   string   // of the block in hand
+	inputs   []string // of the block in hand, by segment.input; nil: all are source's
+	swept    int64    // capture time of the last step of the sweep
 	step     int
-	hand     uint32 // where eviction looks next
-	touch    uint32 // keeps the early loads of slots alive
+	hand     uint32          // where eviction looks next
+	touch    uint32          // keeps the early loads of slots alive
+	datagram stream.Datagram // the one shown to opt.Split last
 }
 
 func newTracker(opt *Options, drops *Counters) *tracker {
@@ -70,8 +73,11 @@ func newTracker(opt *Options, drops *Counters) *tracker {
 	return t
 }
 
-// segment takes one TCP segment.
+// segment takes one TCP segment or datagram.
 func (t *tracker) segment(s *segment) {
+	if s.key.proto != protoTCP && !t.split(s) {
+		return
+	}
 	if d := s.time - t.swept; d >= sweepEvery || d <= -sweepEvery {
 		t.sweep(s.time)
 	}
@@ -91,7 +97,7 @@ func (t *tracker) segment(s *segment) {
 				return
 			}
 		} else if f := t.flows.get(sl.ref); f.key == s.key {
-			if f.key.proto == protoUDP {
+			if f.key.proto != protoTCP {
 				t.onUDP(s, sl.ref, f)
 			} else {
 				t.onFlow(s, sl.ref, f)
@@ -104,7 +110,7 @@ func (t *tracker) segment(s *segment) {
 
 // onNew takes a segment of a connection that is not followed.
 func (t *tracker) onNew(s *segment) {
-	if s.key.proto == protoUDP {
+	if s.key.proto != protoTCP {
 		t.newUDP(s)
 		return
 	}
@@ -263,10 +269,16 @@ func (t *tracker) newFlow(s *segment, tag uint32) (uint32, *flow) {
 	o.flow = ref
 	c := &o.conv
 	c.ID = f.id
-	if s.key.proto == protoUDP {
+	switch s.key.protocol() {
+	case protoUDP:
 		c.Transport = stream.UDP
+	case protoEAPOL:
+		c.Transport = stream.EAPOL
 	}
 	c.Source = t.source
+	if int(s.input) < len(t.inputs) {
+		c.Source = t.inputs[s.input]
+	}
 	c.Encapsulation = t.names(s.encap)
 	for d := range c.Half {
 		c.Half[d].Want = 1
@@ -276,6 +288,9 @@ func (t *tracker) newFlow(s *segment, tag uint32) (uint32, *flow) {
 }
 
 func (t *tracker) setEndpoints(o *opening, f *flow) {
+	if f.key.protocol() == protoEAPOL {
+		return // onUDP does
+	}
 	o.conv.Client = f.key.endpoint(f.client)
 	o.conv.Server = f.key.endpoint(f.client ^ 1)
 }
@@ -381,7 +396,9 @@ func (t *tracker) feed(s *segment, ref uint32, f *flow) {
 	}
 	if t.finished(f, o) {
 		t.deliver(f)
+		return
 	}
+	t.rate(f.opening, o)
 }
 
 // finished reports whether nothing more can come in either direction.
@@ -410,6 +427,7 @@ func (t *tracker) newOpening() (uint32, *opening) {
 		t.free = t.free[:k-1]
 	} else {
 		t.opens = append(t.opens, nil)
+		t.silence = append(t.silence, 0)
 		ref = uint32(len(t.opens))
 	}
 	var o *opening
@@ -443,6 +461,9 @@ func (t *tracker) takeOpening(f *flow) *opening {
 func (t *tracker) deliver(f *flow) {
 	o := t.takeOpening(f)
 	c := &o.conv
+	if c.Transport == stream.UDP {
+		f.setDelivered(f.last)
+	}
 	for d := range c.Half {
 		h := &c.Half[d]
 		e := uint8(d) ^ f.client

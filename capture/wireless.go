@@ -77,12 +77,28 @@ func (d *decoder) ieee80211(b []byte, cut int, s *segment) bool {
 	if len(b) < n+8 {
 		return d.cutHeader()
 	}
-	b = b[n:]
+	head, b := b[:n], b[n:]
 	if b[0] != 0xaa || b[1] != 0xaa || b[2] != 3 {
 		d.drops[NotIP]++
 		return false
 	}
-	return d.etherType(be16(b[6:]), b[8:], cut, s)
+	if d.etherType(be16(b[6:]), b[8:], cut, s) {
+		return true
+	}
+	if !d.eapol {
+		return false
+	}
+	// IEEE 802.11 section 9.3.2.1.2: where the source and the destination are.
+	src, dst := head[10:16], head[4:10]
+	switch flags & 3 {
+	case 1: // to the distribution system
+		dst = head[16:22]
+	case 2: // from it
+		src = head[16:22]
+	case 3:
+		src, dst = head[24:30], head[16:22]
+	}
+	return d.eapolBetween(src, dst, s)
 }
 
 // nflog reads Linux's netfilter log: a header of 4 bytes and then values with

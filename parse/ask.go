@@ -5,43 +5,61 @@ import (
 
 	"pfsight/capture/stream"
 	"pfsight/parse/iana"
+	"pfsight/parse/openvpn"
+	"pfsight/parse/starttls"
 )
 
 // Bits of stream.Note.State: what the records of a half have shown.
 const (
-	askSeen  = 1 << iota // a record that is one of TLS
-	askHello             // a ClientHello, or a ServerHello that is no HelloRetryRequest
-	askEarly             // the ClientHello offers early data
-	askCCS               // ChangeCipherSpec
-	askRetry             // a HelloRetryRequest was seen, on either half
-	askShift = 8         // from here on: how many
+	askSeen        = 1 << iota // a record that is one of TLS
+	askHello                   // a ClientHello, or a ServerHello that is no HelloRetryRequest
+	askServer                  // the hello is a ServerHello
+	askEarly                   // the ClientHello offers early data
+	askCCS                     // ChangeCipherSpec
+	askRetry                   // a HelloRetryRequest was seen, on either half
+	askUpgraded                // something was said before TLS
+	askSSLv2Answer             // the SERVER-HELLO of SSL 2.0
+	askSSLv2Key                // the CLIENT-MASTER-KEY of SSL 2.0
+	askAuth                    // a TLS 1.3 client that sends more than its Finished
+	askShift       = 11        // from here on: how many records of encrypted data
 )
 
-// maxEarly is how many records of the client are passed over while the
-// ServerHello has not come; behind that nothing of a handshake is expected.
-const maxEarly = 64
+const (
+	// maxEarly is how many records of the client are passed over while the
+	// ServerHello has not come; behind that nothing of a handshake is expected.
+	maxEarly = 64
+	// maxEmpty is how many handshake records of a half may be empty. RFC 8446
+	// section 5.1 forbids them, and stacks end a connection at 16 to 32 of them
+	// in a row.
+	maxEmpty = 32
+	// maxFlight is how many encrypted records of a TLS 1.3 server are looked
+	// at while the client's have not come. Its flight has five messages.
+	maxFlight = 16
+)
 
-// Ask is the stream.Asker of TLS over TCP. It walks the record headers of
+// Ask is the stream.Asker of all that is followed. Of TLS over TCP it walks the record headers of
 // Half[d], each once, and knows that a handshake is over by what follows it:
 // in TLS <= 1.2 the encrypted Finished after the ChangeCipherSpec, in TLS 1.3
 // the first encrypted record of the server after its hello and of the client
-// after that.
+// after that. Where the client's is no Finished by its length, it sends a
+// certificate, and whoever speaks next says whether it was taken: an alert of
+// the server means no, unless the client had closed before it.
 func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
+	if c.Transport != stream.TCP {
+		return askUDP(c, d)
+	}
+	if isOpenVPN(c) {
+		return openvpn.Ask(c, d)
+	}
 	h, other := &c.Half[d], &c.Half[d.Opposite()]
 	b := h.Data[:h.Contiguous()]
-	if h.Note.Offset == 0 && len(b) > 0 && b[0]&0x80 != 0 {
-		n, s := sslv2Hello(b)
-		switch {
-		case s == needMore:
-			h.Want = 11
-			return stream.More
-		case s == have && len(b) < 2+n:
-			h.Want = 2 + n
-			return stream.More
-		case s == have:
-			h.Note.Offset = 2 + n
-			h.Note.State |= askSeen | askHello
+	if h.Note.State&(askSeen|askUpgraded) == 0 || h.Note.State&askPreamble != 0 {
+		if v, tls := askPreambles(c, d, b); !tls {
+			return v
 		}
+	}
+	if askSSLv2(h, other, d, b) {
+		return stream.More
 	}
 	for !h.Done {
 		r, s := nextRecord(b, h.Note.Offset)
@@ -51,7 +69,7 @@ func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 			}
 			h.Done = true
 			if h.Note.State&askSeen == 0 {
-				return stream.Enough // an answer in another language
+				return stream.Enough
 			}
 			break
 		}
@@ -65,11 +83,58 @@ func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 		}
 		h.Note.State |= askSeen
 		h.Note.Offset = r.to
+		if r.from == r.to && r.typ == recHandshake {
+			if h.Note.Aux++; h.Note.Aux > maxEmpty {
+				return stream.Refuse
+			}
+		}
 		if look(h, other, r, b[r.from:r.to]) {
 			h.Done = true
 		}
 	}
 	return more(h, other)
+}
+
+// askPreamble is the bit of stream.Note.State by which package starttls knows
+// its own notes.
+const askPreamble = 1 << 31
+
+// askPreambles follows what precedes TLS in Half[d], whose gapless bytes are
+// b, and reports whether TLS begins at its Note.Offset.
+func askPreambles(c *stream.Conversation, d stream.Dir, b []byte) (v stream.Verdict, tls bool) {
+	h, other := &c.Half[d], &c.Half[d.Opposite()]
+	if h.Note.State&askPreamble == 0 {
+		if beginsTLS(b) {
+			return stream.More, true
+		}
+		if d == stream.ToClient && other.Note.State&(askSeen|askUpgraded|askPreamble) == askSeen {
+			h.Done = true
+			return stream.Enough, false // an answer in another language
+		}
+	}
+	v, ready := starttls.Ask(c, d)
+	switch {
+	case ready:
+		h.Note = stream.Note{Offset: h.Note.Offset, State: askUpgraded}
+		return stream.More, true
+	case v == stream.Refuse && other.Note.State&askSeen != 0 && other.Note.State&askPreamble == 0:
+		h.Done = true
+		return stream.Enough, false
+	}
+	return v, false
+}
+
+// beginsTLS reports whether b, the first bytes of a half, may begin a record
+// of TLS or a hello of SSL 2.0.
+func beginsTLS(b []byte) bool {
+	if len(b) == 0 {
+		return true
+	}
+	if b[0]&0x80 != 0 {
+		return signSSLv2(b) != stream.NoSign
+	}
+	_, s := nextRecord(b, 0)
+	return s != notTLS
 }
 
 func more(h, other *stream.Half) stream.Verdict {
@@ -100,7 +165,7 @@ func look(h, other *stream.Half, r record, body []byte) bool {
 				*st |= askRetry
 				other.Note.State |= askRetry
 			} else {
-				*st |= askHello
+				*st |= askHello | askServer
 			}
 		}
 	case recCCS:
@@ -114,14 +179,47 @@ func look(h, other *stream.Half, r record, body []byte) bool {
 		}
 		return true
 	case recData:
-		if *st&askEarly == 0 || other.Note.State&askHello != 0 {
-			return true
-		}
 		*st += 1 << askShift
-		return *st>>askShift >= maxEarly
+		n := *st >> askShift
+		switch {
+		case *st&askServer != 0:
+			if other.Note.State&askAuth != 0 {
+				other.Done = true // this is the answer
+			}
+			return other.Done || n >= maxFlight
+		case other.Note.State&askServer != 0:
+			size := r.to - r.from
+			switch {
+			case *st&askAuth == 0 && finishedLike(size), alertLike(size, false):
+				other.Done = other.Done || other.Note.State>>askShift > 0
+				return true
+			case *st&askAuth == 0:
+				*st = *st&(1<<askShift-1) | askAuth | 1<<askShift
+			}
+			return *st>>askShift >= maxFlight
+		}
+		return *st&askEarly == 0 || n >= maxEarly
 	case recHeartbeat:
 	}
 	return false
+}
+
+// finishedLike reports whether an encrypted record of n bytes may hold a
+// Finished of TLS 1.3 alone: a header, a hash of 32 or 48 bytes, the content
+// type and the tag (RFC 8446 sections 4.4.4 and 5.2).
+func finishedLike(n int) bool {
+	return n == 4+32+1+16 || n == 4+48+1+16 || n == 4+32+1+8
+}
+
+// alertLike reports whether an encrypted record of n bytes is as long as an
+// alert of TLS 1.3: two bytes, the content type, and the tag, which is short
+// in the suites with CCM_8. The shortest handshake messages, EndOfEarlyData
+// and an empty EncryptedExtensions, are longer.
+func alertLike(n int, shortTag bool) bool {
+	if shortTag {
+		return n == 2+1+8
+	}
+	return n == 2+1+16
 }
 
 // plainMessage returns the type of the handshake message that a record begins

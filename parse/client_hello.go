@@ -3,7 +3,6 @@ package parse
 import (
 	"golang.org/x/crypto/cryptobyte"
 
-	"pfsight/capture/stream"
 	"pfsight/parse/iana"
 )
 
@@ -17,8 +16,8 @@ func (p *Parser) clientHello(m message) {
 		Groups: h.Groups[:0], SignatureSchemes: h.SignatureSchemes[:0], KeyShares: h.KeyShares[:0], PSKs: h.PSKs[:0],
 		Offset: m.off, Length: m.length, Incomplete: m.cut(),
 	}
-	h.Mark = p.half.Completed(m.off, m.end)
-	h.Split = p.half.Split(m.off, m.end)
+	h.Mark = p.markOf(&m)
+	h.Split = p.isSplit(&m)
 	p.nHello = i + 1
 	h.unmarshal(p, &m)
 }
@@ -35,6 +34,15 @@ func (h *ClientHello) unmarshal(p *Parser, m *message) {
 	}
 	if len(h.SessionID) > 32 {
 		p.malformed(m, s, name, "session_id")
+	}
+	// opaque cookie<0..2^8-1>; of DTLS, RFC 9147 section 5.3.
+	if p.hs.Protocol == DTLS {
+		var cookie []byte
+		if !readUint8Prefixed(&s, &cookie) {
+			p.malformed(m, s, name, "cookie")
+			return
+		}
+		h.Cookie = len(cookie) > 0
 	}
 	// CipherSuite cipher_suites<2..2^16-2>;
 	var suites cryptobyte.String
@@ -203,41 +211,4 @@ func (h *ClientHello) extension(t iana.ExtensionType, s *cryptobyte.String) bool
 		s.Skip(len(*s))
 	}
 	return true
-}
-
-// sslv2 reads a ClientHello in SSL 2.0's form for later versions, RFC 5246
-// appendix E.2, and returns where the records begin.
-func (p *Parser) sslv2(half *stream.Half) int {
-	b := half.Data[:half.Contiguous()]
-	if len(b) == 0 || b[0]&0x80 == 0 {
-		return 0
-	}
-	n, st := sslv2Hello(b)
-	if st != have || len(b) < 2+n || b[3] != 3 {
-		return 0
-	}
-	h := &p.hellos[0]
-	*h = ClientHello{
-		CipherSuites: h.CipherSuites[:0], Extensions: h.Extensions[:0], ALPN: h.ALPN[:0], Versions: h.Versions[:0],
-		Groups: h.Groups[:0], SignatureSchemes: h.SignatureSchemes[:0], KeyShares: h.KeyShares[:0], PSKs: h.PSKs[:0],
-		Length: n, Mark: half.Completed(0, 2+n), Split: half.Split(0, 2+n),
-	}
-	p.nHello = 1
-	p.hs.ClientSeen = true
-	// uint8 msg_type; Version version; uint16 cipher_spec_length,
-	// session_id_length, challenge_length; the three.
-	s := cryptobyte.String(b[3 : 2+n])
-	var nSuites, nSession, nChallenge uint16
-	var suites, session, challenge []byte
-	if !s.ReadUint16((*uint16)(&h.LegacyVersion)) || !s.ReadUint16(&nSuites) || !s.ReadUint16(&nSession) || !s.ReadUint16(&nChallenge) ||
-		!s.ReadBytes(&suites, int(nSuites)) || !s.ReadBytes(&session, int(nSession)) || !s.ReadBytes(&challenge, int(nChallenge)) {
-		return 0 // sslv2Hello has looked at the lengths
-	}
-	h.SessionID, h.Random = session, challenge
-	for i := 0; i+3 <= len(suites); i += 3 {
-		if suites[i] == 0 { // the others are SSL 2.0's own kinds
-			h.CipherSuites = append(h.CipherSuites, iana.CipherSuite(suites[i+1])<<8|iana.CipherSuite(suites[i+2]))
-		}
-	}
-	return 2 + n
 }

@@ -41,10 +41,33 @@ type Handshake struct {
 	// client's.
 	Swapped bool
 
+	// Carried are the records of the client and of the server where another
+	// protocol over UDP or EAPOL carried them, by stream.Dir: their gaps and
+	// their ends are not those of the conversation. Nil where nothing did.
+	Carried *[2]stream.Half
+
+	// Upgrade is what was spoken last before TLS, UpgradeChain all of it,
+	// outermost first, if it is more than that, and Target where a proxy was
+	// told to connect; see starttls.Upgrade. Target may hold any byte.
+	Upgrade      string
+	UpgradeChain []string
+	Target       string
+
+	// QUICVersion names the version of QUIC, such as "v1"; "" without QUIC.
+	QUICVersion string
+	// CarrierFailed says that what carried the handshake said that it failed, as
+	// EAP does.
+	CarrierFailed bool
+	// Carrier names what the handshake's packets were wrapped in below its own
+	// protocol, such as "capwap"; "" for nothing.
+	Carrier string
+
 	ClientHello  *ClientHello // the last one before the ServerHello
 	FirstHello   *ClientHello // the one answered by HelloRetryRequest, else nil
 	RetryRequest *ServerHello // HelloRetryRequest, RFC 8446 section 4.1.4
 	ServerHello  *ServerHello
+
+	SSLv2 *SSLv2 // of a hello of SSL 2.0
 
 	Certificates       [][]byte // of the server, DER, leaf first; TLS <= 1.2
 	CertificatesSeen   bool     // a server Certificate message was seen, even an empty one
@@ -61,8 +84,11 @@ type Handshake struct {
 
 	ClientFinished bool // TLS <= 1.2: the client's ChangeCipherSpec and an encrypted handshake record after it. TLS 1.3: an encrypted record after the ServerHello that is no alert by its length
 	ServerFinished bool // the same of the server
-	ClientCCS      bool // ChangeCipherSpec seen (in TLS 1.3: the compatibility record)
-	ServerCCS      bool
+	// ClientRefused says that a TLS 1.3 server answered the certificate and
+	// the Finished of the client with an alert.
+	ClientRefused bool
+	ClientCCS     bool // ChangeCipherSpec seen (in TLS 1.3: the compatibility record)
+	ServerCCS     bool
 	// EarlyDataSent says that the client sent application data before the
 	// ServerHello, RFC 8446 section 2.3.
 	EarlyDataSent bool
@@ -135,7 +161,7 @@ type ClientHello struct {
 	ExtendedMaster    bool   // RFC 7627
 	EncryptThenMAC    bool   // RFC 7366
 	RenegotiationInfo bool   // RFC 5746
-	Cookie            bool   // RFC 8446 section 4.2.2
+	Cookie            bool   // RFC 8446 section 4.2.2; in DTLS also that of RFC 6347 section 4.2.1
 	ECH               bool   // encrypted_client_hello, outer or GREASE: an observer cannot tell
 
 	Offset int         // of the handshake message in its half

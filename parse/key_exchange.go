@@ -15,7 +15,7 @@ func (p *Parser) serverKeyExchange(m message) {
 	if p.hs.ServerKeyExchange != nil {
 		return
 	}
-	p.ske = ServerKeyExchange{Mark: p.half.Completed(m.off, m.end)}
+	p.ske = ServerKeyExchange{Mark: p.markOf(&m)}
 	p.hs.ServerKeyExchange = &p.ske
 	s := cryptobyte.String(m.body)
 	if ok, field := p.ske.unmarshal(&s, p.suite().KeyExchange); !ok {

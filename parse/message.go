@@ -14,9 +14,30 @@ type message struct {
 	length int    // as its header says
 	off    int    // of its header in the half
 	end    int    // of its last byte in the half
+
+	// placed says that mark and split are set: the half does not tell.
+	placed bool
+	mark   stream.Mark
+	split  bool
 }
 
 func (m *message) cut() bool { return len(m.body) < m.length }
+
+// markOf returns the mark of the packet that completed m.
+func (p *Parser) markOf(m *message) stream.Mark {
+	if m.placed {
+		return m.mark
+	}
+	return p.half.Completed(m.off, m.end)
+}
+
+// isSplit reports whether m came in more than one packet.
+func (p *Parser) isSplit(m *message) bool {
+	if m.placed {
+		return m.split
+	}
+	return p.half.Split(m.off, m.end)
+}
 
 // nextMessage reads the header of a handshake message, RFC 8446 section 4.
 func nextMessage(b []byte) (m message, s state) {
@@ -180,6 +201,10 @@ func (p *Parser) lost(m message) {
 
 // prefixOf reads a hello up to its first missing byte.
 func (p *Parser) prefixOf(m message) {
+	if m.placed {
+		p.message(m)
+		return
+	}
 	for _, g := range p.half.Gaps {
 		if g.To > m.off && g.From < m.end {
 			if n := g.From - m.off - messageHeader; n > 0 && n < len(m.body) {
@@ -229,18 +254,18 @@ func messageName(typ uint8) string {
 }
 
 // read walks the records of one half. role says whose it is.
-func (p *Parser) read(h *stream.Half, role stream.Dir) {
+func (p *Parser) read(in records, role stream.Dir) {
+	h, off := in.half, in.from
 	p.half, p.role = h, role
 	a := assembler{p: p}
-	off := 0
-	if role == stream.ToServer {
-		off = p.sslv2(h)
+	if off = p.sslv2(h, off); p.hs.ServerHello != nil && p.hs.ServerHello.LegacyVersion == iana.SSL20 {
+		return
 	}
 	ccs := false
 	for {
 		r, s := nextRecord(h.Data, off)
 		if s != have || h.Missing(off, off+recordHeader) {
-			if s == notTLS && off > 0 {
+			if s == notTLS && off > in.from {
 				p.problem(off, "record", "no record begins here")
 			}
 			break

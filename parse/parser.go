@@ -2,7 +2,13 @@ package parse
 
 import (
 	"pfsight/capture/stream"
+	"pfsight/parse/dtls"
+	"pfsight/parse/eap"
 	"pfsight/parse/iana"
+	"pfsight/parse/openvpn"
+	"pfsight/parse/quic"
+	"pfsight/parse/rdpudp"
+	"pfsight/parse/starttls"
 )
 
 // Handshake message types, RFC 8446 section 4, RFC 5246 section 7.4.
@@ -34,13 +40,20 @@ const (
 // A Parser turns conversations into handshakes. It keeps its memory between
 // calls. The zero value is ready; one goroutine uses it.
 type Parser struct {
-	hs     Handshake
-	hellos [maxHellos]ClientHello
-	server [2]ServerHello // the HelloRetryRequest and the ServerHello
-	ske    ServerKeyExchange
-	cke    ClientKeyExchange
-	ticket NewSessionTicket
-	join   []byte // messages that span records
+	hs      Handshake
+	hellos  [maxHellos]ClientHello
+	server  [2]ServerHello // the HelloRetryRequest and the ServerHello
+	ske     ServerKeyExchange
+	cke     ClientKeyExchange
+	ticket  NewSessionTicket
+	dtls    dtls.Reader
+	quic    quic.Reader
+	eap     eap.Reader
+	openvpn openvpn.Reader
+	rdp     rdpudp.Reader
+	v2      SSLv2
+	join    []byte         // messages that span records
+	bare    [2]stream.Half // by stream.Dir: TLS records without what carried them
 
 	role   stream.Dir // of the half being read: ToServer is the client's
 	half   *stream.Half
@@ -59,28 +72,65 @@ func (p *Parser) Parse(c *stream.Conversation) *Handshake {
 		Problems:           p.hs.Problems[:0],
 	}
 	p.join = p.join[:0]
+	p.v2 = SSLv2{Offered: p.v2.Offered[:0], Agreed: p.v2.Agreed[:0]}
 	p.nHello = 0
 	for i := range p.enc {
 		p.enc[i], p.data[i] = p.enc[i][:0], p.data[i][:0]
 	}
-	client, server := &c.Half[stream.ToServer], &c.Half[stream.ToClient]
+	if c.Transport != stream.TCP {
+		return p.overUDP(c)
+	}
+	if isOpenVPN(c) {
+		return p.overOpenVPN(c)
+	}
+	client, server := records{half: &c.Half[stream.ToServer]}, records{half: &c.Half[stream.ToClient]}
+	if !beginsTLS(client.half.Data) || !beginsTLS(server.half.Data) {
+		p.upgrade(c, &client, &server)
+	}
 	if swapped(client, server) {
 		p.hs.Swapped = true
 		client, server = server, client
 	}
-	// The server's half first: the suite says how the client's key exchange
-	// is to be read.
+	return p.overRecords(client, server)
+}
+
+// overRecords reads a handshake in the records of TLS.
+func (p *Parser) overRecords(client, server records) *Handshake {
+	// The server's half first: the suite says how the client's key exchange is
+	// to be read.
 	p.read(server, stream.ToClient)
 	p.read(client, stream.ToServer)
 	if !p.hs.ClientSeen && !p.hs.ServerSeen {
 		return nil
 	}
 	p.settleHellos()
-	if unfinished(&p.hs, client) {
+	if unfinished(&p.hs, client.half) {
 		return nil
 	}
-	p.settleEnd(client, server)
+	p.settleEnd(client.half, server.half)
 	return &p.hs
+}
+
+// records are the TLS records of one endpoint.
+type records struct {
+	half *stream.Half
+	from int // where they begin
+}
+
+// upgrade finds what was said before TLS, and where TLS begins behind it.
+func (p *Parser) upgrade(c *stream.Conversation, client, server *records) {
+	u, ok := starttls.Find(c)
+	if !ok {
+		return
+	}
+	p.hs.Upgrade, p.hs.UpgradeChain, p.hs.Target = u.Protocol, u.Chain, u.Target
+	for d, r := range [2]*records{client, server} {
+		r.from = u.From[d]
+		if u.Framed {
+			starttls.Unframe(r.half, r.from, &p.bare[d])
+			*r = records{half: &p.bare[d]}
+		}
+	}
 }
 
 // unfinished reports whether all that was said is a part of a ClientHello,
@@ -92,18 +142,22 @@ func unfinished(hs *Handshake, client *stream.Half) bool {
 
 // swapped reports whether the halves say that the transport's guess of who is
 // the client is wrong.
-func swapped(client, server *stream.Half) bool {
+func swapped(client, server records) bool {
 	a, b := opens(client), opens(server)
 	return b == msgClientHello && a != msgClientHello || a == msgServerHello && b != msgServerHello
 }
 
 // opens returns the type of the first handshake message of a half, 0 if it
 // cannot be told.
-func opens(h *stream.Half) uint8 {
-	b := h.Data[:h.Contiguous()]
+func opens(r records) uint8 {
+	b := r.half.Data[:r.half.Contiguous()]
+	b = b[min(r.from, len(b)):]
 	if len(b) > 0 && b[0]&0x80 != 0 {
 		if _, s := sslv2Hello(b); s == have {
 			return msgClientHello
+		}
+		if _, s := sslv2Answer(b); s == have {
+			return msgServerHello
 		}
 	}
 	for off, n := 0, 0; n < 1024; n++ {
@@ -211,7 +265,7 @@ func (p *Parser) settleEnd(client, server *stream.Half) {
 	early := hs.ClientHello != nil && hs.ClientHello.EarlyData || hs.FirstHello != nil && hs.FirstHello.EarlyData
 	for _, r := range p.data[stream.ToServer] {
 		m := client.Completed(r.off, r.to)
-		after := hs.ServerHello != nil && (m.Time > hs.ServerHello.Mark.Time || m.Time == hs.ServerHello.Mark.Time && m.Packet > hs.ServerHello.Mark.Packet)
+		after := hs.ServerHello != nil && follows(m, hs.ServerHello.Mark)
 		switch {
 		case early && !after:
 			hs.EarlyDataSent = true
@@ -224,21 +278,54 @@ func (p *Parser) settleEnd(client, server *stream.Half) {
 			// EndOfEarlyData, RFC 8446 section 4.5.
 		default:
 			hs.ClientFinished = true
+			if !finishedLike(r.to - r.from) {
+				p.settleRefusal(client, server, m)
+			}
 			return
 		}
 	}
 }
 
-// alertLike reports whether an encrypted record of TLS 1.3 is as long as an
-// alert: two bytes, the content type, and the tag (RFC 8446 section 5.2). The
-// shortest handshake messages, EndOfEarlyData and an empty
-// EncryptedExtensions, are longer.
-func (p *Parser) alertLike(r record) bool {
-	tag := 16
-	if p.hs.ServerHello != nil && p.hs.ServerHello.CipherSuite == 0x1305 { // TLS_AES_128_CCM_8_SHA256
-		tag = 8
+// settleRefusal tells whether a TLS 1.3 server that asked for a certificate
+// took what the client sent, in the packet of mark m: if not, it says an alert
+// next. Where the client had closed before, by an alert or a FIN, the server's
+// alert only answers that.
+func (p *Parser) settleRefusal(client, server *stream.Half, m stream.Mark) {
+	if client.FIN {
+		return
 	}
-	return r.to-r.from == 2+1+tag
+	for _, r := range p.data[stream.ToClient] {
+		at := server.Completed(r.off, r.to)
+		if !follows(at, m) {
+			continue
+		}
+		if !p.alertLike(r) || p.closedBefore(client, at) {
+			return
+		}
+		p.hs.ClientRefused = true
+		p.alert(Alert{From: stream.ToClient, Fatal: true, Encrypted: true, Packet: at.Packet})
+		return
+	}
+}
+
+// follows reports whether the packet of mark a came after that of b.
+func follows(a, b stream.Mark) bool {
+	return a.Time > b.Time || a.Time == b.Time && a.Packet > b.Packet
+}
+
+// closedBefore reports whether the client said what is as long as an alert
+// before the packet of mark at.
+func (p *Parser) closedBefore(client *stream.Half, at stream.Mark) bool {
+	for _, r := range p.data[stream.ToServer] {
+		if p.alertLike(r) && !follows(client.Completed(r.off, r.to), at) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *Parser) alertLike(r record) bool {
+	return alertLike(r.to-r.from, p.hs.ServerHello != nil && p.hs.ServerHello.CipherSuite == 0x1305) // TLS_AES_128_CCM_8_SHA256
 }
 
 func (p *Parser) alert(a Alert) {

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 
 	"pfsight/capture/stream"
+	"pfsight/parse/openvpn"
+	"pfsight/parse/starttls"
 )
 
 // Record types, RFC 8446 section 5.1, RFC 6520.
@@ -65,48 +67,26 @@ func recordVersion(major, minor byte) bool {
 	return major == 3 && minor <= 4 || major == 1 && minor == 1
 }
 
-// sslv2Hello reads the header of a ClientHello in SSL 2.0's form, RFC 5246
-// appendix E.2: its length without the two bytes of the record.
-func sslv2Hello(b []byte) (length int, s state) {
-	switch {
-	case len(b) == 0:
-		return 0, needMore
-	case b[0]&0x80 == 0:
-		return 0, notTLS
-	case len(b) > 2 && b[2] != 1:
-		return 0, notTLS
-	case len(b) > 3 && b[3] != 3 && b[3] != 0, len(b) > 4 && (b[3] == 3 && b[4] > 4 || b[3] == 0 && b[4] != 2):
-		return 0, notTLS
-	case len(b) < 11:
-		return 0, needMore
+// Sign tells from the first bytes of a segment whether a handshake, or what
+// precedes one, may begin there; it is the stream.Signer of TLS over TCP.
+func Sign(b []byte) stream.Sign {
+	if s := signTLS(b); s != stream.NoSign || len(b) == 0 {
+		return s
 	}
-	n := int(b[0]&0x7f)<<8 | int(b[1])
-	suites := int(binary.BigEndian.Uint16(b[5:]))
-	session := int(binary.BigEndian.Uint16(b[7:]))
-	challenge := int(binary.BigEndian.Uint16(b[9:]))
-	if suites == 0 || suites%3 != 0 || session != 0 && session != 16 || challenge < 16 || challenge > 32 || n != 9+suites+session+challenge {
-		return 0, notTLS
+	if b[0] < recCCS {
+		if s := openvpn.Sign(b); s != stream.NoSign {
+			return s
+		}
 	}
-	return n, have
+	return starttls.Sign(b)
 }
 
-// Sign tells from the first bytes of a segment whether a handshake may begin
-// there; it is the stream.Signer of TLS over TCP.
-func Sign(b []byte) stream.Sign {
+func signTLS(b []byte) stream.Sign {
 	if len(b) == 0 {
 		return stream.NoSign
 	}
 	if b[0] < recCCS || b[0] > recHeartbeat {
-		if b[0]&0x80 == 0 {
-			return stream.NoSign
-		}
-		switch _, s := sslv2Hello(b); s {
-		case have:
-			return stream.ClientSign
-		case needMore:
-			return stream.MaybeSign
-		}
-		return stream.NoSign
+		return signSSLv2(b)
 	}
 	r, s := nextRecord(b, 0)
 	if s == notTLS {

@@ -19,7 +19,7 @@ func (p *Parser) serverHello(m message) {
 	}
 	h := &p.server[i]
 	*h = ServerHello{Extensions: h.Extensions[:0], Offset: m.off, Length: m.length, Incomplete: m.cut()}
-	h.Mark = p.half.Completed(m.off, m.end)
+	h.Mark = p.markOf(&m)
 	if h.unmarshal(p, &m, retry) {
 		*to = h
 	}

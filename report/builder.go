@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"pfsight/capture/stream"
 	"pfsight/parse"
@@ -24,11 +25,12 @@ const (
 // A Builder makes rows of handshakes. Equal offers, certificates and names
 // are made once and shared. One goroutine uses it.
 type Builder struct {
-	offers map[string]*Offer
-	certs  map[[32]byte]*Certificate
-	names  map[string]string
-	key    []byte
-	finger *fingerprinter // nil: rows have no JA3, JA3S and JA4
+	offers  map[string]*Offer
+	certs   map[[32]byte]*Certificate
+	names   map[string]string
+	key     []byte
+	finger  *fingerprinter // nil: rows have no JA3, JA3S and JA4
+	history *History       // nil: rows are not joined to those before them
 }
 
 // NewBuilder returns a Builder.
@@ -40,21 +42,30 @@ func NewBuilder() *Builder {
 // as much as all the rest.
 func (b *Builder) Fingerprint() { b.finger = new(fingerprinter) }
 
+// For makes the Builder note what h needs to join its rows.
+func (b *Builder) For(h *History) { b.history = h }
+
 // Connection makes the row of a handshake in c. It keeps nothing of h and c.
 func (b *Builder) Connection(h *parse.Handshake, c *stream.Conversation) *Connection {
 	j := secrecy.Judge(h)
 	r := &Connection{
-		ID: c.ID, Time: c.Start, Client: c.Client, Server: c.Server, UDP: c.Transport == stream.UDP, Protocol: h.Protocol,
+		ID: c.ID, Time: c.Start, Client: Endpoint{c.Client, c.ClientMAC}, Server: Endpoint{c.Server, c.ServerMAC}, Transport: c.Transport, Protocol: h.Protocol,
 		Encapsulation: c.Encapsulation, Source: c.Source, Swapped: h.Swapped,
 		KeyExchange: j.KeyExchange, Authentication: j.Authentication, Group: j.Group, HasGroup: j.HasGroup,
 		DHBits: j.DHBits, DHPrime: j.DHPrime, PSKMode: j.PSKMode, Resumed: j.Resumed, Resumption: j.Resumption,
 		EarlyData: j.EarlyData, ForwardSecrecy: j.Verdict, Reasons: j.Reasons, PostQuantum: j.PostQuantum,
-		TicketLifetime: -1,
+		TicketLifetime: -1, Upgrade: h.Upgrade, UpgradeChain: h.UpgradeChain, Target: h.Target, QUICVersion: h.QUICVersion,
+	}
+	if h.Carrier != "" {
+		r.Encapsulation = append(slices.Clip(r.Encapsulation), h.Carrier)
 	}
 	client, server := &c.Half[stream.ToServer], &c.Half[stream.ToClient]
 	if h.Swapped {
 		r.Client, r.Server = r.Server, r.Client
 		client, server = server, client
+	}
+	if h.Carried != nil {
+		client, server = &h.Carried[stream.ToServer], &h.Carried[stream.ToClient]
 	}
 	switch {
 	case !server.Seen():
@@ -69,7 +80,7 @@ func (b *Builder) Connection(h *parse.Handshake, c *stream.Conversation) *Connec
 		b.serverHello(r, h)
 	}
 	if h.RetryRequest != nil {
-		r.HelloRetryRequest = secrecy.True
+		r.helloRetryRequest(h)
 	}
 	if len(h.Certificates) > 0 {
 		r.Certificate = b.certificate(h.Certificates[0])
@@ -79,6 +90,7 @@ func (b *Builder) Connection(h *parse.Handshake, c *stream.Conversation) *Connec
 	}
 	if k := h.ServerKeyExchange; k != nil && len(k.Public) > 0 {
 		r.EphemeralKey = keyID(k.Public)
+		r.CurveBits = k.ExplicitBits
 	}
 	if t := h.Ticket; t != nil && len(t.Ticket) > 0 {
 		r.TicketLifetime = int64(t.Lifetime)
@@ -86,6 +98,7 @@ func (b *Builder) Connection(h *parse.Handshake, c *stream.Conversation) *Connec
 	} else if h.ClientHello != nil && len(h.ClientHello.Ticket) > 0 {
 		r.TicketKey = ticketKey(h.ClientHello.Ticket)
 	}
+	b.sessionNames(r, h)
 	if b.finger != nil {
 		b.finger.fill(r, h)
 	}
@@ -105,7 +118,7 @@ func (b *Builder) clientHello(r *Connection, h *parse.Handshake) {
 		r.ServerName = b.name(ch.ServerName)
 	}
 	r.ECH = secrecy.TriOf(ch.ECH)
-	r.Offered = b.offer(offered)
+	r.Offered = b.offer(offered, h.SSLv2)
 	r.FirstHelloSplit = offered.Split
 }
 
@@ -114,6 +127,9 @@ func (b *Builder) serverHello(r *Connection, h *parse.Handshake) {
 	r.HasServerHello = true
 	r.Version = sh.Version()
 	r.CipherSuite = sh.CipherSuite
+	if r.Version == iana.SSL20 && h.SSLv2 != nil && h.SSLv2.HasKind {
+		r.SSLv2Kind = h.SSLv2.Kind
+	}
 	r.ServerHelloPacket = sh.Mark.Packet
 	r.ALPN = b.name(sh.ALPN)
 	r.HelloRetryRequest = secrecy.TriOf(h.RetryRequest != nil)
@@ -123,6 +139,25 @@ func (b *Builder) serverHello(r *Connection, h *parse.Handshake) {
 		}
 	} else if !sh.Incomplete {
 		r.ExtendedMaster = secrecy.TriOf(sh.ExtendedMaster)
+		r.EncryptThenMAC = secrecy.TriOf(sh.EncryptThenMAC)
+		r.Renegotiation = secrecy.TriOf(sh.RenegotiationInfo)
+	}
+}
+
+// helloRetryRequest takes what binds the ServerHello that follows, RFC 8446
+// section 4.1.4, where none was seen.
+func (r *Connection) helloRetryRequest(h *parse.Handshake) {
+	retry := h.RetryRequest
+	r.HelloRetryRequest = secrecy.True
+	if retry.HasKeyShare {
+		r.RetryGroup, r.HasRetryGroup = retry.Group, true
+	}
+	if h.ServerHello != nil || retry.Incomplete {
+		return
+	}
+	r.Version, r.CipherSuite = retry.Version(), retry.CipherSuite
+	if retry.HasKeyShare {
+		r.Group, r.HasGroup = retry.Group, true
 	}
 }
 
@@ -157,8 +192,15 @@ func (b *Builder) name(s []byte) string {
 }
 
 // offer returns what a ClientHello offers, shared with equal ones.
-func (b *Builder) offer(ch *parse.ClientHello) *Offer {
+func (b *Builder) offer(ch *parse.ClientHello, v2 *parse.SSLv2) *Offer {
+	var kinds []iana.SSLv2Kind
+	if v2 != nil {
+		kinds = v2.Offered
+	}
 	k := b.key[:0]
+	for _, v := range kinds {
+		k = binary.BigEndian.AppendUint32(k, uint32(v)|1<<31)
+	}
 	k = appendList(k, ch.CipherSuites)
 	k = appendList(k, ch.Versions)
 	k = appendList(k, ch.Groups)
@@ -181,7 +223,7 @@ func (b *Builder) offer(ch *parse.ClientHello) *Offer {
 	}
 	o := &Offer{
 		Versions: clone(ch.Versions), CipherSuites: clone(ch.CipherSuites), Groups: clone(ch.Groups),
-		SignatureAlgorithms: clone(ch.SignatureSchemes), PSKModes: bytes.Clone(ch.PSKModes),
+		SSLv2Kinds: clone(kinds), SignatureAlgorithms: clone(ch.SignatureSchemes), PSKModes: bytes.Clone(ch.PSKModes),
 		SupportedVersions: secrecy.TriOf(len(ch.Versions) > 0), ExtendedMaster: secrecy.TriOf(ch.ExtendedMaster),
 		RenegotiationInfo: secrecy.TriOf(ch.RenegotiationInfo), CompressedPointsOnly: points, Incomplete: ch.Incomplete,
 	}

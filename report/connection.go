@@ -3,8 +3,6 @@
 package report
 
 import (
-	"net/netip"
-
 	"pfsight/capture/stream"
 	"pfsight/parse"
 	"pfsight/parse/iana"
@@ -15,13 +13,17 @@ import (
 // means. The names of the record's fields, and what an absent one means, are
 // documented at Fields in package render. The zero of a field is "not seen".
 type Connection struct {
-	ID       uint64
-	Time     int64 // of the first packet, nanoseconds since 1970 UTC
-	Client   netip.AddrPort
-	Server   netip.AddrPort
-	UDP      bool
-	Protocol parse.Protocol
-	Upgrade  string // the protocol that was upgraded, such as "smtp"; "" for none
+	ID          uint64
+	Time        int64 // of the first packet, nanoseconds since 1970 UTC
+	Client      Endpoint
+	Server      Endpoint
+	Transport   stream.Transport
+	Protocol    parse.Protocol
+	QUICVersion string // "" without QUIC
+	Upgrade     string // the protocol that was upgraded, such as "smtp"; "" for none
+
+	UpgradeChain []string // all that was spoken before TLS, outermost first; nil where that is Upgrade alone
+	Target       string   // where a proxy was told to connect, host:port; may hold any byte
 
 	Encapsulation []string // outermost first; shared
 	Source        string   // the file or interface of the first packet
@@ -31,22 +33,28 @@ type Connection struct {
 	ALPN       string // the protocol selected; may hold any byte
 
 	HasServerHello bool
-	Version        iana.Version // negotiated; 0 without a ServerHello
+	Version        iana.Version // negotiated, or what a HelloRetryRequest settled; 0 without either
 	CipherSuite    iana.CipherSuite
-	KeyExchange    string // family, such as "ECDHE", "RSA", "PSK"; in TLS 1.3 "ECDHE", "DHE", "KEM", "hybrid", "PSK"
-	Authentication string // such as "RSA", "ECDSA", "anon", "PSK"; "" in TLS 1.3, where it is encrypted, unless a PSK was answered
+	SSLv2Kind      iana.SSLv2Kind // in place of CipherSuite where Version is SSL 2.0; 0 for none seen
+	KeyExchange    string         // family, such as "ECDHE", "RSA", "PSK"; in TLS 1.3 "ECDHE", "DHE", "KEM", "hybrid", "PSK"
+	Authentication string         // such as "RSA", "ECDSA", "anon", "PSK"; "" in TLS 1.3, where it is encrypted, unless a PSK was answered
 	Group          iana.Group
 	HasGroup       bool
 	DHBits         int    // size of the finite-field prime, bits
 	DHPrime        string // its name if it is a known one
+	CurveBits      int    // size of the field of a curve that is not named but spelled out, bits
 
 	PSKMode           string // "psk_ke", "psk_dhe_ke"
 	Resumed           secrecy.Tri
 	Resumption        string      // "ticket", "session_id", "psk"
 	EarlyData         string      // "offered", "sent", "rejected"; "" for none
 	HelloRetryRequest secrecy.Tri // Untold without a ServerHello
+	RetryGroup        iana.Group  // the group that the HelloRetryRequest asked for
+	HasRetryGroup     bool        // it asked for one
 	ECH               secrecy.Tri // offered, real or GREASE
 	ExtendedMaster    secrecy.Tri // TLS <= 1.2: negotiated
+	EncryptThenMAC    secrecy.Tri // TLS <= 1.2: negotiated
+	Renegotiation     secrecy.Tri // TLS <= 1.2: secure renegotiation, RFC 5746, negotiated
 
 	ForwardSecrecy secrecy.Verdict
 	Reasons        secrecy.Reasons
@@ -63,6 +71,11 @@ type Connection struct {
 	TicketKey      string // hex of the ticket's first 16 bytes (RFC 5077 key name), "" for none
 	TicketLifetime int64  // seconds; -1 where no ticket was issued
 
+	session    sessionNames
+	random     uint64  // the last bytes of the ServerHello's random
+	Session    Session // that was resumed
+	HasSession bool    // the connection that made it was seen
+
 	JA3, JA3S, JA4 string
 
 	Gap               bool   // bytes of the handshake are missing, but not for the capture's snaplen
@@ -77,6 +90,18 @@ type Connection struct {
 	Problems []string
 }
 
+// Suite returns the name and the number of what was negotiated, "" for none:
+// a cipher suite, or in SSL 2.0 a cipher kind.
+func (c *Connection) Suite() (name, id string) {
+	switch {
+	case c.Version == 0, c.Version == iana.SSL20 && c.SSLv2Kind == 0:
+		return "", ""
+	case c.Version == iana.SSL20:
+		return c.SSLv2Kind.String(), c.SSLv2Kind.ID()
+	}
+	return c.CipherSuite.String(), c.CipherSuite.ID()
+}
+
 // MaxProblems is the number of problems that a Connection keeps; a count of
 // the rest is its last one.
 const MaxProblems = 16
@@ -89,6 +114,7 @@ type KeyID [16]byte
 type Offer struct {
 	Versions            []iana.Version
 	CipherSuites        []iana.CipherSuite
+	SSLv2Kinds          []iana.SSLv2Kind // of a hello in SSL 2.0's form
 	Groups              []iana.Group
 	KeyShares           []iana.Group
 	SignatureAlgorithms []iana.SignatureScheme

@@ -12,12 +12,11 @@ type fingerprinter struct {
 	s fingerprint.Server
 }
 
+// fill makes the fingerprints of the ServerHello, or of the HelloRetryRequest
+// where no other was seen, and of the ClientHello that
+// it answers, which after a HelloRetryRequest is the second one.
 func (f *fingerprinter) fill(r *Connection, h *parse.Handshake) {
-	ch := h.ClientHello
-	if h.FirstHello != nil {
-		ch = h.FirstHello
-	}
-	if ch != nil && !ch.Incomplete {
+	if ch := h.ClientHello; ch != nil && !ch.Incomplete {
 		c := &f.c
 		*c = fingerprint.Client{
 			Transport: 't', LegacyVersion: uint16(ch.LegacyVersion), Versions: appendAll(c.Versions[:0], ch.Versions),
@@ -36,7 +35,11 @@ func (f *fingerprinter) fill(r *Connection, h *parse.Handshake) {
 		}
 		r.JA3, r.JA4 = f.h.JA3(c), f.h.JA4(c)
 	}
-	if sh := h.ServerHello; sh != nil && !sh.Incomplete {
+	sh := h.ServerHello
+	if sh == nil {
+		sh = h.RetryRequest
+	}
+	if sh != nil && !sh.Incomplete {
 		s := &f.s
 		*s = fingerprint.Server{LegacyVersion: uint16(sh.LegacyVersion), CipherSuite: uint16(sh.CipherSuite), Extensions: appendTypes(s.Extensions[:0], sh.Extensions)}
 		r.JA3S = f.h.JA3S(s)

@@ -10,19 +10,22 @@ import (
 // only one side was seen, when that side did. A fatal alert before that
 // rejects it, and so does a connection that closes where an answer was due.
 func (r *Connection) outcome(h *parse.Handshake, client, server *stream.Half) {
-	finished := h.ClientFinished && h.ServerFinished || h.ApplicationData ||
+	finished := !h.ClientRefused && (h.ClientFinished && h.ServerFinished || h.ApplicationData ||
 		h.ServerHello != nil && h.ServerHello.Version().IsTLS13() && h.ClientFinished || // the client finishes last
 		r.OneWay == "server" && h.ServerFinished && !r.Version.IsTLS13() ||
-		r.OneWay == "client" && h.ClientFinished
+		r.OneWay == "client" && h.ClientFinished)
 	for i := range h.Alerts {
 		a := &h.Alerts[i]
-		if finished && a.Encrypted {
-			continue // of an established connection
+		peer := client
+		if a.From == stream.ToServer {
+			peer = server
 		}
-		if !a.Encrypted && !a.Fatal {
-			continue
-		}
-		if a.Encrypted && !r.Version.IsTLS13() && finished {
+		switch {
+		case a.Encrypted && finished && !a.Fatal:
+			continue // most likely close_notify
+		case a.Encrypted && !r.Version.IsTLS13() && damaged(peer):
+			continue // the Finished that is missing may be there
+		case !a.Encrypted && !a.Fatal:
 			continue
 		}
 		r.Alert = "encrypted"
@@ -42,10 +45,15 @@ func (r *Connection) outcome(h *parse.Handshake, client, server *stream.Half) {
 	switch {
 	case finished:
 		r.Outcome = Established
-	case h.ServerHello == nil && h.ClientHello != nil && !h.ClientHello.Incomplete && (server.FIN || server.RST):
+	case h.CarrierFailed:
+		r.Outcome = Rejected
+	case !h.ServerSeen && h.ClientHello != nil && !h.ClientHello.Incomplete && (server.FIN || server.RST) && !damaged(server):
 		r.Outcome = Rejected // closed instead of an answer
 	}
 }
+
+// damaged reports whether bytes of a half are missing.
+func damaged(h *stream.Half) bool { return h.Cut || h.Full || len(h.Gaps) > 0 }
 
 // Close takes what is known only when the connection has ended.
 func (r *Connection) Close(t stream.Totals) {

@@ -2,7 +2,6 @@ package report
 
 import (
 	"cmp"
-	"net/netip"
 	"slices"
 	"strconv"
 
@@ -13,18 +12,16 @@ import (
 // Limits of what a Report keeps apart. What is beyond them is counted, but
 // not by name.
 const (
-	maxServers   = 1 << 16 // distinct servers (address, port and name)
-	maxClients   = 1 << 10 // distinct clients counted of one server
-	maxKeys      = 1 << 17 // ephemeral values remembered
-	maxTicketKey = 1 << 14
-	maxExposed   = 1 << 14 // server keys with connections that are not forward secret
+	maxServers = 1 << 16 // distinct servers (address, port and name)
+	maxKeys    = 1 << 17 // ephemeral values remembered
+	maxExposed = 1 << 14 // server keys with connections that are not forward secret
 )
 
 // A Report sums connections up. The zero value is not ready; see NewReport.
 type Report struct {
 	s          Summary
 	versions   map[iana.Version]uint64
-	suites     map[iana.CipherSuite]uint64
+	suites     map[string]uint64
 	groups     map[string]uint64
 	kex        map[kexLabel]uint64
 	reasons    [secrecy.NumReasons]uint64
@@ -41,7 +38,7 @@ type kexLabel struct {
 }
 
 type serverKey struct {
-	addr netip.AddrPort
+	addr Endpoint
 	name string
 }
 
@@ -49,7 +46,7 @@ type server struct {
 	n        uint64
 	verdicts [4]uint64
 	bytes    uint64
-	clients  map[netip.Addr]struct{}
+	clients  map[Host]struct{}
 	why      [secrecy.NumReasons]uint32
 }
 
@@ -62,16 +59,16 @@ type reuse struct {
 type exposure struct {
 	n, bytes    uint64
 	first, last int64
-	clients     map[netip.Addr]struct{}
+	clients     map[Host]struct{}
 	cert        *Certificate
-	addr        netip.AddrPort
+	addr        Endpoint
 	name        string
 }
 
 // NewReport returns an empty Report.
 func NewReport() *Report {
 	return &Report{
-		versions: map[iana.Version]uint64{}, suites: map[iana.CipherSuite]uint64{}, groups: map[string]uint64{}, kex: map[kexLabel]uint64{},
+		versions: map[iana.Version]uint64{}, suites: map[string]uint64{}, groups: map[string]uint64{}, kex: map[kexLabel]uint64{},
 		servers: map[serverKey]*server{}, keys: map[KeyID]*reuse{}, ticketKeys: map[string]*reuse{}, exposed: map[[32]byte]*exposure{},
 	}
 }
@@ -101,7 +98,7 @@ func (r *Report) Add(c *Connection) {
 	}
 	if c.Offered != nil {
 		s.ClientHellos++
-		if offersPostQuantum(c.Offered) {
+		if c.Offered.PostQuantum() {
 			s.PostQuantumOffered++
 		}
 	}
@@ -123,7 +120,9 @@ func (r *Report) Add(c *Connection) {
 		s.HelloRetryRequests++
 	}
 	r.versions[c.Version]++
-	r.suites[c.CipherSuite]++
+	if name, _ := c.Suite(); name != "" {
+		r.suites[name]++
+	}
 	r.kex[kexLabel{c.KeyExchange, c.ForwardSecrecy}]++
 	switch {
 	case c.HasGroup:
@@ -139,7 +138,9 @@ func dhLabel(c *Connection) string {
 	return "DH " + strconv.Itoa(c.DHBits) + " bits"
 }
 
-func offersPostQuantum(o *Offer) bool {
+// PostQuantum reports whether a group that withstands a quantum computer is
+// offered.
+func (o *Offer) PostQuantum() bool {
 	for _, g := range o.Groups {
 		if g.Info().PostQuantum {
 			return true
@@ -156,14 +157,14 @@ func (r *Report) addServer(c *Connection) {
 			r.s.ServersLost++
 			return
 		}
-		v = &server{clients: map[netip.Addr]struct{}{}}
+		v = &server{clients: map[Host]struct{}{}}
 		r.servers[k] = v
 	}
 	v.n++
 	v.verdicts[c.ForwardSecrecy]++
 	v.bytes += c.Totals.Bytes[0] + c.Totals.Bytes[1]
-	if len(v.clients) < maxClients {
-		v.clients[c.Client.Addr()] = struct{}{}
+	if len(v.clients) < MaxClients {
+		v.clients[c.Client.Host()] = struct{}{}
 	}
 	if c.ForwardSecrecy == secrecy.No || c.ForwardSecrecy == secrecy.Conditional {
 		if why, ok := c.Reasons.First(); ok {
@@ -174,7 +175,9 @@ func (r *Report) addServer(c *Connection) {
 
 func (r *Report) addKeys(c *Connection) {
 	end := max(c.Time, c.Totals.Last)
-	if c.EphemeralKey != (KeyID{}) {
+	// The same handshake seen on both sides of a translator of addresses is no
+	// second use of its key; History has told them apart.
+	if c.EphemeralKey != (KeyID{}) && (r.keys[c.EphemeralKey] == nil || c.Reasons.Has(secrecy.ReusedEphemeralKey)) {
 		if see(r.keys, c.EphemeralKey, c.Time, end, maxKeys) == nil {
 			r.s.KeysLost++
 		}
@@ -184,7 +187,7 @@ func (r *Report) addKeys(c *Connection) {
 			r.s.KeysLost++
 		}
 	}
-	if c.ForwardSecrecy != secrecy.No || c.Certificate == nil || !c.Reasons.Has(secrecy.RSAKeyTransport) && !c.Reasons.Has(secrecy.StaticDH) && !c.Reasons.Has(secrecy.RSAPSK) {
+	if !c.exposes() {
 		return
 	}
 	e := r.exposed[c.Certificate.SPKI]
@@ -193,15 +196,22 @@ func (r *Report) addKeys(c *Connection) {
 			r.s.KeysLost++
 			return
 		}
-		e = &exposure{first: c.Time, cert: c.Certificate, addr: c.Server, name: c.ServerName, clients: map[netip.Addr]struct{}{}}
+		e = &exposure{first: c.Time, cert: c.Certificate, addr: c.Server, name: c.ServerName, clients: map[Host]struct{}{}}
 		r.exposed[c.Certificate.SPKI] = e
 	}
 	e.n++
 	e.bytes += c.Totals.Bytes[0] + c.Totals.Bytes[1]
 	e.first, e.last = min(e.first, c.Time), max(e.last, end)
-	if len(e.clients) < maxClients {
-		e.clients[c.Client.Addr()] = struct{}{}
+	if len(e.clients) < MaxClients {
+		e.clients[c.Client.Host()] = struct{}{}
 	}
+}
+
+// exposes reports whether the holder of the server's long-term key can read
+// the connection.
+func (c *Connection) exposes() bool {
+	return c.ForwardSecrecy == secrecy.No && c.Certificate != nil &&
+		(c.Reasons.Has(secrecy.RSAKeyTransport) || c.Reasons.Has(secrecy.StaticDH) || c.Reasons.Has(secrecy.RSAPSK))
 }
 
 func see[K comparable](m map[K]*reuse, k K, first, last int64, limit int) *reuse {
@@ -222,7 +232,7 @@ func see[K comparable](m map[K]*reuse, k K, first, last int64, limit int) *reuse
 func (r *Report) Summary() *Summary {
 	s := r.s
 	s.Versions = counts(r.versions, func(v iana.Version) (string, string) { return v.String(), "" })
-	s.Suites = counts(r.suites, func(v iana.CipherSuite) (string, string) { return v.String(), "" })
+	s.Suites = counts(r.suites, func(v string) (string, string) { return v, "" })
 	s.Groups = counts(r.groups, func(v string) (string, string) { return v, "" })
 	s.KeyExchanges = counts(r.kex, func(k kexLabel) (string, string) { return k.name, k.verdict.String() })
 	s.Reasons = reasonCounts(&r.reasons)

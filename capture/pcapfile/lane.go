@@ -30,6 +30,8 @@ type Block struct {
 	// Shared says that Records alias memory that the next Walk writes, so the
 	// turn may be passed on only when they are done with.
 	Shared bool
+	// Kept is for other sources than this package's to use.
+	Kept any
 
 	buf  []byte
 	recs []Record
@@ -71,6 +73,12 @@ func (b *Block) Load() {
 	b.n, b.err = b.lane.st.file.ReadAt(b.buf[headRoom:][:min(blockSize, int(b.lane.end-b.off))], b.off)
 	b.lane.st.source.done.Add(int64(b.n))
 }
+
+// Load is b.Load.
+func (s *Source) Load(b *Block) { b.Load() }
+
+// Release does nothing: the memory is the Block's own.
+func (s *Source) Release(*Block) {}
 
 // Walk finds the records of b. It returns io.EOF at the end of all input. A
 // Block without records is no end.

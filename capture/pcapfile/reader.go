@@ -44,6 +44,7 @@ type Record struct {
 	Data    []byte // captured bytes
 	WireLen int    // length on the wire
 	Link    LinkType
+	Input   uint16 // index into Batch.Inputs; 0 in a file
 }
 
 // An Interface is a capture interface of a file.

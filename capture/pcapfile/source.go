@@ -26,11 +26,17 @@ type InputInfo struct {
 	Drops   uint64
 }
 
-// A Batch is a run of records of one input.
+// A Batch is a run of records of one input; one of a live capture is of all
+// its interfaces.
 type Batch struct {
 	Name    string
-	First   uint64 // number of Records[0] in its file, from 1
+	Inputs  []string // names by Record.Input; nil: all are of Name
+	First   uint64   // number of Records[0] in its file, from 1
 	Records []Record
+
+	// Of a live capture alone. Now is the time before Records, as the clock
+	// tells it; Step is by how much the clock was set before that. Nanoseconds.
+	Now, Step int64
 }
 
 // A Source reads several inputs as one capture, in capture-time order: files
@@ -48,6 +54,7 @@ type Source struct {
 	follow   *follower // nil unless files are followed
 	last     *stream   // whose records the last batch was
 	lane     *lane     // nil before the first
+	lost     atomic.Uint64
 }
 
 // Open collects the inputs that paths name. The error says that nothing at
@@ -222,6 +229,10 @@ func (s *Source) Inputs() []InputInfo { return s.infos }
 // read, and how many there are; 0 where that cannot be known.
 func (s *Source) Progress() (done, total int64) { return s.done.Load(), s.total }
 
+// Lost returns how many packets the inputs that were read to their ends say
+// were lost before the capture. It may be called beside all else.
+func (s *Source) Lost() uint64 { return s.lost.Load() }
+
 // Close ends the reading.
 func (s *Source) Close() {
 	for _, st := range s.open {
@@ -261,6 +272,7 @@ func (st *stream) fill() bool {
 		st.source.problems = append(st.source.problems, Problem{File: st.name, Err: err})
 	}
 	info.Drops = st.r.Drops()
+	st.source.lost.Add(info.Drops)
 	st.close()
 	return false
 }

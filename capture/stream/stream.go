@@ -27,13 +27,38 @@ type Transport uint8
 const (
 	TCP Transport = iota
 	UDP
+	EAPOL // IEEE 802.1X: frames between two stations of a LAN, without IP
 )
 
 func (t Transport) String() string {
-	if t == UDP {
+	switch t {
+	case UDP:
 		return "udp"
+	case EAPOL:
+		return "eapol"
 	}
 	return "tcp"
+}
+
+// A MAC is an IEEE 802 address. The zero MAC is none.
+type MAC [6]byte
+
+// IsGroup reports whether m is the address of a group of stations.
+func (m MAC) IsGroup() bool { return m[0]&1 != 0 }
+
+// String returns the six bytes in lower-case hex with colons between them.
+func (m MAC) String() string { return string(m.AppendTo(nil)) }
+
+// AppendTo appends what String returns.
+func (m MAC) AppendTo(b []byte) []byte {
+	const digits = "0123456789abcdef"
+	for i, x := range m {
+		if i > 0 {
+			b = append(b, ':')
+		}
+		b = append(b, digits[x>>4], digits[x&15])
+	}
+	return b
 }
 
 // A Conversation is the opening of one transport connection: the bytes that
@@ -53,6 +78,11 @@ type Conversation struct {
 	Source        string   // the file or interface of the first packet
 	Start         int64    // time of the first packet seen, nanoseconds since 1970 UTC
 	Half          [2]Half  // by Dir
+
+	// ClientMAC and ServerMAC are the endpoints where Transport is EAPOL; then
+	// Client and Server are zero. A zero ServerMAC or ClientMAC says that its
+	// frames were not seen and that those to it went to the group address.
+	ClientMAC, ServerMAC MAC
 }
 
 // A Half is what one endpoint said.
@@ -64,7 +94,7 @@ type Half struct {
 	Gaps []Gap
 	// Marks tell which packet brought which bytes, in order of arrival. At
 	// most MaxMarks are kept; past that a mark covers several packets and
-	// names the last of them. In UDP a mark is a datagram.
+	// names the last of them. In UDP and EAPOL a mark is a datagram.
 	Marks []Mark
 
 	Packets   uint64 // packets seen in this direction when the value was made, with and without data
@@ -186,6 +216,26 @@ const (
 // it, whether a handshake may begin there. It is asked for every segment of
 // a connection that is not followed, so it looks at a few bytes only.
 type Signer func(b []byte) Sign
+
+// A Datagram is what a Splitter is shown of a packet. It is the caller's again
+// after the return.
+type Datagram struct {
+	Transport Transport // UDP or EAPOL
+	Flow      uint64    // of UDP: names the pair of endpoints, the same in both directions
+	Src, Dst  MAC       // of EAPOL; zero where the capture does not tell it
+	Time      int64     // nanoseconds since 1970 UTC
+	Data      []byte    // as captured: the payload of UDP, the EAPOL PDU
+}
+
+// A Splitter tells apart the conversations that share one pair of endpoints:
+// it returns the number of the session that a datagram belongs to, of which
+// the low 24 bits count, and who said it. 0 is none: a datagram of UDP belongs
+// to the conversation of its endpoints then, an EAPOL frame to none. lost says
+// that an unfinished session was forgotten for lack of room.
+//
+// It is called for every datagram, in the order of the capture, by one
+// goroutine at a time, so it looks at a few bytes only of what is not its own.
+type Splitter func(*Datagram) (session uint32, d Dir, lost bool)
 
 // Totals is what is known of a connection when it has ended.
 type Totals struct {

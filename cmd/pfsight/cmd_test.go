@@ -38,6 +38,7 @@ func TestUsage(t *testing.T) {
 		{nil, "no capture named"},
 		{[]string{"--nonsense", rsa}, "unknown flag: --nonsense"},
 		{[]string{"--format", "xml", rsa}, "choose one of"},
+		{[]string{"--format", "html", "--connections", rsa}, "of the summary"},
 		{[]string{"-f", "tcp port", rsa}, "-f:"},
 		{[]string{"-f", "host example.com", rsa}, "names are not looked up"},
 		{[]string{"--where", "forward_secrecy == maybe", rsa}, "--where: at column 20"},
@@ -111,6 +112,27 @@ func TestOutputFile(t *testing.T) {
 	}
 }
 
+// TestHTML reads a report as one file: it is well-formed, loads nothing and
+// runs nothing.
+func TestHTML(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "report.html")
+	code, stdout, stderr := pfsight(t, "", "--format", "html", "-o", out, rsa, captures+"/ticket-ecdhe.pcap")
+	b, err := os.ReadFile(out)
+	if code != 0 || stdout != "" || stderr != "" || err != nil {
+		t.Fatalf("exit %d, %q, %q, %v", code, stdout, stderr, err)
+	}
+	for _, want := range []string{"<!DOCTYPE html>", "not forward secret", "rsa_<wbr>key_<wbr>transport", "Content-Security-Policy", "</html>"} {
+		if !strings.Contains(string(b), want) {
+			t.Errorf("it does not say %q", want)
+		}
+	}
+	for _, no := range []string{"<script", "<link", "src=", "http://", "https://", " style=", " onclick", "noscript"} {
+		if strings.Contains(string(b), no) {
+			t.Errorf("it holds %q", no)
+		}
+	}
+}
+
 func TestCountAndFilter(t *testing.T) {
 	for _, c := range []struct {
 		args []string
@@ -148,7 +170,7 @@ type full struct{ io.Writer }
 func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 
 func TestBrokenOutput(t *testing.T) {
-	for _, format := range []string{"table", "jsonl", "json", "csv", "markdown"} {
+	for _, format := range []string{"table", "jsonl", "json", "csv", "markdown", "html"} {
 		var stderr bytes.Buffer
 		if code := run([]string{"--format", format, rsa}, nil, closed{}, &stderr); code != 0 || stderr.Len() > 0 {
 			t.Errorf("%s into a closed pipe: exit %d, %s", format, code, &stderr)

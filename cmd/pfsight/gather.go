@@ -15,7 +15,6 @@ import (
 
 	"pfsight/capture"
 	"pfsight/capture/pcapfile"
-	"pfsight/parse"
 	"pfsight/report"
 	rec "pfsight/report/record"
 	"pfsight/report/where"
@@ -66,15 +65,17 @@ func (a *app) gather(ctx context.Context, o *options, takers []taker) (report.In
 		return report.Input{}, err
 	}
 	defer src.Close()
-	j := &joiner{rows: map[uint64]*report.Connection{}, taker: takers[len(takers)-1], cancel: stop, where: o.where}
+	j := &joiner{rows: map[uint64]*report.Connection{}, taker: takers[len(takers)-1], history: report.NewHistory(), cancel: stop, where: o.where}
 	sinks := make([]capture.Sink, o.workers)
 	for i := range sinks {
 		b := report.NewBuilder()
+		b.For(j.history)
 		b.Fingerprint()
 		sinks[i] = &reader{joiner: j, builder: b}
 		saved.sinks = append(saved.sinks, &takeSink{in: saved, taker: takers[i], where: j.where})
 	}
-	opt := capture.Options{Ask: parse.Ask, Sign: parse.Sign, Memory: o.memory}
+	opt := following()
+	opt.Memory = o.memory
 	if o.filter != "" {
 		opt.Filter = filterOf(o.filter)
 	}

@@ -34,7 +34,7 @@ type options struct {
 	render      render.Options
 }
 
-var formats = []string{"table", "markdown", "json", "jsonl", "csv"}
+var formats = []string{"table", "markdown", "html", "json", "jsonl", "csv"}
 
 // options resolves what was typed. Its errors say what to do instead.
 func (f *readFlags) options(a *app, args []string) (*options, error) {
@@ -57,6 +57,9 @@ func (f *readFlags) options(a *app, args []string) (*options, error) {
 	}
 	if !slices.Contains(formats, o.format) {
 		return nil, usagef("--format %q: choose one of %s", o.format, strings.Join(formats, ", "))
+	}
+	if o.format == "html" && o.connections {
+		return nil, usagef("--format html is of the summary: leave out --connections, or choose table, markdown, json, jsonl or csv")
 	}
 	if o.filter != "" {
 		if err := filter.Validate(o.filter); err != nil {

@@ -41,7 +41,7 @@ func (a *app) read(ctx context.Context, o *options) error {
 	}
 	defer src.Close()
 
-	j := &joiner{rows: map[uint64]*report.Connection{}, report: report.NewReport(), cancel: stop, where: o.where}
+	j := &joiner{rows: map[uint64]*report.Connection{}, report: report.NewReport(), history: report.NewHistory(), cancel: stop, where: o.where}
 	if j.out = rowWriter(o, w); j.out != nil && o.follow {
 		j.flush = w.Flush // whoever reads the rows waits for them
 	}
@@ -53,13 +53,15 @@ func (a *app) read(ctx context.Context, o *options) error {
 	sinks := make([]capture.Sink, o.workers)
 	for i := range sinks {
 		b := report.NewBuilder()
+		b.For(j.history)
 		if j.out != nil || o.where != nil {
 			b.Fingerprint()
 		}
 		sinks[i] = &reader{joiner: j, builder: b}
 	}
 	p := startProgress(a, o, src)
-	opt := capture.Options{Ask: parse.Ask, Sign: parse.Sign, MaxPackets: o.count, Memory: o.memory}
+	opt := following()
+	opt.MaxPackets, opt.Memory = o.count, o.memory
 	if o.filter != "" {
 		opt.Filter = filterOf(o.filter)
 	}
@@ -95,8 +97,11 @@ func (a *app) read(ctx context.Context, o *options) error {
 }
 
 func summarize(w io.Writer, s *report.Summary, o *options) error {
-	if o.format == "markdown" {
+	switch o.format {
+	case "markdown":
 		return render.SummaryMarkdown(w, s, o.render)
+	case "html":
+		return render.SummaryHTML(w, s, o.render)
 	}
 	return render.Summary(w, s, o.render)
 }
@@ -115,6 +120,11 @@ func rowWriter(o *options, w *bufio.Writer) render.Writer {
 		return nil
 	}
 	return render.NewTable(w, o.render, o.format == "markdown")
+}
+
+// following returns the options of a Run that follows all that is read.
+func following() capture.Options {
+	return capture.Options{Ask: parse.Ask, Sign: parse.Sign, SignUDP: parse.SignUDP, Split: parse.NewSplitter()}
 }
 
 // filterOf compiles the expression once for each link type that is met.
@@ -136,19 +146,20 @@ func filterOf(expr string) func(pcapfile.LinkType, []byte, int) (bool, error) {
 // A joiner makes whole rows: the one of an opening, and what was known when
 // its connection ended.
 type joiner struct {
-	mu     sync.Mutex
-	sofar  capture.Stats
-	flush  func() error
-	rows   map[uint64]*report.Connection // handed over, not ended
-	report *report.Report
-	taker  taker  // takes the rows in the place of report and out, if there is one
-	gaps   uint64 // of the rows that taker took
-	out    render.Writer
-	err    error // of out; the first
-	cancel func()
-	where  *where.Filter // nil: all
-	keeps  bool          // out holds rows until its end
-	saved  uint64        // rows of saved records
+	mu      sync.Mutex
+	sofar   capture.Stats
+	flush   func() error
+	rows    map[uint64]*report.Connection // handed over, not ended
+	report  *report.Report
+	history *report.History
+	taker   taker  // takes the rows in the place of report and out, if there is one
+	gaps    uint64 // of the rows that taker took
+	out     render.Writer
+	err     error // of out; the first
+	cancel  func()
+	where   *where.Filter // nil: all
+	keeps   bool          // out holds rows until its end
+	saved   uint64        // rows of saved records
 }
 
 // A reader is the capture.Sink of one worker.
@@ -157,6 +168,7 @@ type reader struct {
 	parser  parse.Parser
 	builder *report.Builder
 	found   []found
+	touch   byte // keeps the early loads alive
 }
 
 // A found is what was made of a capture.Event.
@@ -170,6 +182,7 @@ type found struct {
 func (r *reader) Take(events []capture.Event) {
 	clear(r.found)
 	r.found = r.found[:0]
+	r.touch += touch(events)
 	for i := range events {
 		e := &events[i]
 		if e.Opening == nil {
@@ -180,6 +193,21 @@ func (r *reader) Take(events []capture.Event) {
 	}
 }
 
+// touch reads a byte of each opening, so that those that come later are on
+// their way from memory while the first are parsed.
+func touch(events []capture.Event) (n byte) {
+	for i := range events {
+		if c := events[i].Opening; c != nil {
+			for d := range c.Half {
+				if b := c.Half[d].Data; len(b) > 0 {
+					n += b[0]
+				}
+			}
+		}
+	}
+	return n
+}
+
 // Emit implements capture.Sink.
 func (r *reader) Emit(sofar *capture.Stats) {
 	r.mu.Lock()
@@ -188,6 +216,7 @@ func (r *reader) Emit(sofar *capture.Stats) {
 	for i := range r.found {
 		if f := &r.found[i]; f.row != nil {
 			r.rows[f.row.ID] = f.row
+			r.history.Join(f.row)
 		} else {
 			r.closed(f.id, f.totals)
 		}

@@ -161,8 +161,8 @@ func TestWhere(t *testing.T) {
 			}
 			got[i] = strings.Count(out, "\n")
 		}
-		if got[0] != got[1] || got[0] != want {
-			t.Errorf("%s: %d of captures, %d of records, want %d", expr, got[0], got[1], want)
+		if got[0] != got[1] || got[0] < want {
+			t.Errorf("%s: %d of captures, %d of records, want at least %d", expr, got[0], got[1], want)
 		}
 	}
 	_, out, _ := pfsight(t, "", "--where", "forward_secrecy == no", saved)

@@ -50,6 +50,12 @@ func (k SSLv2Kind) String() string {
 	return "0x" + hexDigits(uint32(k), 6)
 }
 
+// SSLv2Kinds returns every kind that has a name. Do not write.
+func SSLv2Kinds() map[SSLv2Kind]Suite { return sslv2Kinds }
+
+// ID returns k in hex.
+func (k SSLv2Kind) ID() string { return "0x" + hexDigits(uint32(k), 6) }
+
 // paged finds a table's entry by its code point in two loads.
 type paged[T any] [256]*[256]*T
 
@@ -111,6 +117,9 @@ func (s CipherSuite) String() string {
 	return "0x" + hexDigits(uint32(s), 4)
 }
 
+// ID returns s in hex.
+func (s CipherSuite) ID() string { return "0x" + hexDigits(uint32(s), 4) }
+
 // IsGREASE reports whether s is one of the reserved values of RFC 8701.
 func (s CipherSuite) IsGREASE() bool { return isGREASE(uint16(s)) }
 
@@ -142,6 +151,12 @@ func LookupSuite(name string) (CipherSuite, bool) {
 // A Group is a code point of the TLS Supported Groups registry, RFC 8422
 // section 5.1.1 and RFC 8446 section 4.2.7.
 type Group uint16
+
+// Code points that say that a curve is spelled out, RFC 8422 section 5.1.1.
+const (
+	ExplicitPrimeCurve Group = 0xff01
+	ExplicitChar2Curve Group = 0xff02
+)
 
 // A NamedGroup is what is known of a group.
 type NamedGroup struct {

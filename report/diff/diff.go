@@ -3,7 +3,6 @@ package diff
 import (
 	"cmp"
 	"math"
-	"net/netip"
 	"slices"
 
 	"pfsight/report"
@@ -95,7 +94,7 @@ func Compare(before, after *Side) *Diff {
 	d := &Diff{Before: before.input(), After: after.input(), Alpha: Alpha}
 	d.shares(before, after)
 	d.Servers = parties(before.servers, after.servers, Server.String, func(p *Party) *Party { return p })
-	d.Clients = parties(before.clients, after.clients, netip.Addr.String, func(c *client) *Party { return &c.Party })
+	d.Clients = parties(before.clients, after.clients, report.Host.String, func(c *client) *Party { return &c.Party })
 	return d
 }
 

@@ -118,7 +118,7 @@ func TestAlpha(t *testing.T) {
 
 func conn(client, server int, v secrecy.Verdict) *report.Connection {
 	c := &report.Connection{
-		Client: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(client >> 8), byte(client)}), 50000), Server: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(server)}), 443),
+		Client: report.Endpoint{AddrPort: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(client >> 8), byte(client)}), 50000)}, Server: report.Endpoint{AddrPort: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(server)}), 443)},
 		HasServerHello: true, Version: iana.TLS12, CipherSuite: 0x002f, KeyExchange: "RSA", ForwardSecrecy: v, Outcome: report.Established, Offered: &report.Offer{},
 	}
 	if v == secrecy.Yes {
@@ -153,7 +153,7 @@ func sides() (before, after *Side) {
 	before.Add(conn(74, 7, secrecy.Yes))
 	refused := conn(74, 7, secrecy.Unknown)
 	refused.HasServerHello, refused.Outcome = false, report.Rejected
-	refused.Client = netip.MustParseAddrPort("10.9.9.9:1")
+	refused.Client = report.Endpoint{AddrPort: netip.MustParseAddrPort("10.9.9.9:1")}
 	after.Add(refused)
 	named := conn(73, 6, secrecy.Yes)
 	named.ServerName = "new.example"
@@ -228,8 +228,8 @@ func TestLimits(t *testing.T) {
 	s := NewSide()
 	c := conn(1, 1, secrecy.Yes)
 	for i := range maxClients + 100 {
-		c.Client = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 1)
-		c.Server = netip.AddrPortFrom(c.Client.Addr(), 443)
+		c.Client = report.Endpoint{AddrPort: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 1)}
+		c.Server = report.Endpoint{AddrPort: netip.AddrPortFrom(c.Client.Addr(), 443)}
 		c.KeyExchange = string(rune(i%5000 + 0x4e00))
 		s.Add(c)
 	}

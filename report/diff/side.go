@@ -63,7 +63,7 @@ type label struct {
 // sent no name.
 type Server struct {
 	Name string // may hold any byte
-	Addr netip.Addr
+	Addr report.Host
 	Port uint16
 }
 
@@ -71,14 +71,17 @@ func (s Server) String() string {
 	if s.Name != "" {
 		return s.Name + ":" + strconv.Itoa(int(s.Port))
 	}
-	return netip.AddrPortFrom(s.Addr, s.Port).String()
+	if !s.Addr.IsValid() {
+		return s.Addr.String() // a station of a LAN
+	}
+	return netip.AddrPortFrom(s.Addr.Addr, s.Port).String()
 }
 
 func serverOf(c *report.Connection) Server {
 	if c.ServerName != "" {
 		return Server{Name: c.ServerName, Port: c.Server.Port()}
 	}
-	return Server{Addr: c.Server.Addr(), Port: c.Server.Port()}
+	return Server{Addr: c.Server.Host(), Port: c.Server.Port()}
 }
 
 // A Party is a server or a client, and how its connections fared.
@@ -144,7 +147,7 @@ type Side struct {
 	ids     map[label]uint16
 	labels  []label
 	totals  []uint64 // by label
-	clients map[netip.Addr]*client
+	clients map[report.Host]*client
 	servers map[Server]*Party
 	// Lost are connections of clients, servers and labels beyond the limits.
 	lost Lost
@@ -160,7 +163,7 @@ type Lost struct {
 
 // NewSide returns an empty Side.
 func NewSide() *Side {
-	return &Side{ids: map[label]uint16{}, clients: map[netip.Addr]*client{}, servers: map[Server]*Party{}}
+	return &Side{ids: map[label]uint16{}, clients: map[report.Host]*client{}, servers: map[Server]*Party{}}
 }
 
 // id returns the number of a label.
@@ -179,7 +182,7 @@ func (s *Side) id(l label) (uint16, bool) {
 
 // Add counts a connection.
 func (s *Side) Add(c *report.Connection) {
-	addr := c.Client.Addr()
+	addr := c.Client.Host()
 	cl := s.clients[addr]
 	if cl == nil && len(s.clients) < maxClients {
 		cl = new(client)

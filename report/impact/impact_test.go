@@ -55,8 +55,8 @@ var rsaCert = &report.Certificate{Key: "RSA", Bits: 2048}
 // conn is a connection of a client to a server that went as it says.
 func conn(client, server int, o *report.Offer, v iana.Version, s iana.CipherSuite, fs secrecy.Verdict) *report.Connection {
 	c := &report.Connection{
-		Time: int64(client+1) * 1e9, Client: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(client)}), 50000),
-		Server: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(server)}), 443), HasServerHello: v != 0, Version: v, CipherSuite: s, ForwardSecrecy: fs,
+		Time: int64(client+1) * 1e9, Client: report.Endpoint{AddrPort: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(client)}), 50000)},
+		Server: report.Endpoint{AddrPort: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(server)}), 443)}, HasServerHello: v != 0, Version: v, CipherSuite: s, ForwardSecrecy: fs,
 		Offered: o, Source: "a.pcap", ClientHelloPacket: uint64(client + 1), JA4: "t12", TicketLifetime: -1,
 	}
 	c.Totals.Bytes = [2]uint64{100, 900}
@@ -187,7 +187,7 @@ func TestMerge(t *testing.T) {
 	parts := []*Sum{NewSum(), NewSum(), NewSum()}
 	for range 3000 {
 		c := *network()[r.IntN(12)]
-		c.Client = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 1, byte(r.IntN(200))}), 1)
+		c.Client = report.Endpoint{AddrPort: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 1, byte(r.IntN(200))}), 1)}
 		c.Time = r.Int64N(1e15)
 		c.ServerName = string(rune('a' + r.IntN(5)))
 		c.ClientHelloPacket = uint64(c.Time)

@@ -3,7 +3,6 @@ package impact
 import (
 	"cmp"
 	"math/bits"
-	"net/netip"
 	"slices"
 
 	"pfsight/parse/iana"
@@ -100,10 +99,10 @@ type Transition struct {
 
 // A Breaking is a client that a policy would refuse at a server.
 type Breaking struct {
-	Client      netip.Addr
+	Client      report.Host
 	JA4         string
 	ServerName  string // may hold any byte
-	Server      netip.AddrPort
+	Server      report.Endpoint
 	Connections uint64
 	Bytes       uint64
 	First, Last int64 // of the connections' beginnings, nanoseconds since 1970 UTC

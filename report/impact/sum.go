@@ -6,7 +6,6 @@ package impact
 
 import (
 	"encoding/binary"
-	"net/netip"
 
 	"pfsight/parse/iana"
 	"pfsight/report"
@@ -43,7 +42,7 @@ type state struct {
 
 // A serverKey is what a client spoke to.
 type serverKey struct {
-	addr netip.AddrPort
+	addr report.Endpoint
 	name string
 }
 
@@ -85,8 +84,8 @@ type Sum struct {
 	pointers map[*report.Offer]uint32
 	helloIDs map[string]uint32
 	hellos   []*report.Offer
-	clientID map[netip.Addr]uint32
-	clients  []netip.Addr
+	clientID map[report.Host]uint32
+	clients  []report.Host
 	serverID map[serverKey]uint32
 	servers  []server
 	stateID  map[state]uint32
@@ -103,7 +102,7 @@ type Sum struct {
 // NewSum returns an empty Sum.
 func NewSum() *Sum {
 	return &Sum{
-		pointers: map[*report.Offer]uint32{}, helloIDs: map[string]uint32{}, clientID: map[netip.Addr]uint32{}, serverID: map[serverKey]uint32{},
+		pointers: map[*report.Offer]uint32{}, helloIDs: map[string]uint32{}, clientID: map[report.Host]uint32{}, serverID: map[serverKey]uint32{},
 		stateID: map[state]uint32{}, ja4ID: map[string]uint32{"": 0}, ja4s: []string{""}, sourceID: map[string]uint32{"": 0}, sources: []string{""}, parties: map[partyKey]*party{},
 	}
 }
@@ -149,7 +148,7 @@ func (s *Sum) Add(c *report.Connection) {
 	k := partyKey{server: sv}
 	var ok [3]bool
 	k.hello, ok[0] = s.hello(c.Offered)
-	k.client, ok[1] = id(s.clientID, &s.clients, c.Client.Addr(), c.Client.Addr(), maxClients)
+	k.client, ok[1] = id(s.clientID, &s.clients, c.Client.Host(), c.Client.Host(), maxClients)
 	k.state, ok[2] = id(s.stateID, &s.states, st, st, maxStates)
 	if !okServer || !ok[0] || !ok[1] || !ok[2] {
 		s.lost++

@@ -129,17 +129,17 @@ func (p *Policy) choose(h *Hello, by GroupChoice, shares bool, fits func(iana.Gr
 			best, c.group, c.ok = rank, g, true
 		}
 	}
-	if by == GroupByClient && shares {
+	if (by == GroupByClient || by == GroupFirstShare) && shares {
 		for i, g := range h.KeyShares {
 			if h.offersGroup(g) && p.allows(g) {
 				take(g, i)
 			}
 		}
 	}
-	if by == GroupByClient && !shares {
+	if by == GroupByClient || by == GroupFirstShare && !shares {
 		for i, g := range h.Groups {
-			if p.allows(g) {
-				take(g, i)
+			if p.allows(g) && !(shares && slices.Contains(h.KeyShares, g)) {
+				take(g, i+unshared)
 			}
 		}
 	} else {
@@ -156,7 +156,7 @@ func (p *Policy) choose(h *Hello, by GroupChoice, shares bool, fits func(iana.Gr
 			}
 		}
 	}
-	if p.GroupsUnordered && common > 1 && by != GroupByClient {
+	if p.GroupsUnordered && common > 1 && by != GroupByClient && by != GroupFirstShare {
 		c.doubt = true
 	}
 	if p.GroupsOpen {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
@@ -13,7 +14,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
-	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -21,7 +21,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -43,7 +42,7 @@ type stack struct {
 	// where the stack goes by what the client sent; nil for none.
 	adapt func(p *Policy, keys []KeyType, r *realHello) (*Policy, []KeyType)
 	// alerts are those that the stack sends in the place of the standards'.
-	alerts map[Failure]iana.Alert
+	alerts map[Failure][]iana.Alert
 	// serve runs a server until stop; it answers at addr.
 	serve func(t testing.TB, p *Policy, keys []KeyType, args []string) (addr string, stop func())
 }
@@ -55,7 +54,7 @@ func without[T comparable](list []T, drop func(T) bool) []T {
 // A keyFile is a certificate made for the tests.
 type keyFile struct{ cert, key string }
 
-// keyFiles makes a certificate of RSA and one of ECDSA, and a group for DHE.
+// keyFiles makes a certificate of each type of key that all stacks have.
 func keyFiles(t testing.TB) map[KeyType]keyFile {
 	t.Helper()
 	dir := t.TempDir()
@@ -68,7 +67,15 @@ func keyFiles(t testing.TB) map[KeyType]keyFile {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for typ, key := range map[KeyType]crypto.Signer{KeyRSA: r, KeyECDSAP256: e} {
+	e384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, ed, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for typ, key := range map[KeyType]crypto.Signer{KeyRSA: r, KeyECDSAP256: e, KeyECDSAP384: e384, KeyEd25519: ed} {
 		template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: typ.String()}, NotAfter: time.Now().Add(time.Hour),
 			KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment, DNSNames: []string{"server.example"}}
 		der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
@@ -178,13 +185,14 @@ func opensslStack(files map[KeyType]keyFile) stack {
 			if len(q.Suites) == 0 && q.MinVersion() != iana.TLS13 {
 				return nil, nil, errors.New("no suite")
 			}
-			q.Behavior = Behavior{Group13: GroupByClient, Group12: GroupByClient, SHA1: secrecy.True, GroupWithout: secrecy.False, FFDHE: secrecy.False}
+			q.Behavior = Behavior{Group13: GroupFirstShare, Group12: GroupByClient, SHA1: secrecy.True, GroupWithout: secrecy.False, FFDHE: secrecy.False}
 			if q.Order == OrderUnknown {
 				q.Order = ServerOrder
 			}
 			if q.Order == ServerOrder {
 				q.Group12, q.SignatureByServer = GroupByServer, true
 			}
+			q.ChaChaFirst = p.ChaChaFirst
 			q.GroupsOpen, q.GroupsUnordered, q.VersionsOpen = false, false, false
 			q.Signatures = opensslSignatures
 			var names []string
@@ -211,6 +219,9 @@ func opensslStack(files map[KeyType]keyFile) stack {
 			args = append(args, "-min_protocol", opensslVersion(q.MinVersion()), "-max_protocol", opensslVersion(q.MaxVersion()))
 			if q.Order == ServerOrder {
 				args = append(args, "-serverpref")
+			}
+			if q.ChaChaFirst {
+				args = append(args, "-prioritize_chacha")
 			}
 			return &q, args, nil
 		},
@@ -281,7 +292,7 @@ func goStack(files map[KeyType]keyFile) stack {
 			q.Signatures = goSignatures
 			return &q, nil, nil
 		},
-		alerts: map[Failure]iana.Alert{MissingExtension: iana.AlertHandshakeFailure},
+		alerts: map[Failure][]iana.Alert{MissingExtension: {iana.AlertHandshakeFailure}, NoCommonVersion: {iana.AlertProtocolVersion}},
 		adapt: func(p *Policy, keys []KeyType, r *realHello) (*Policy, []KeyType) {
 			if !goPrefersAES(r.hello) {
 				q := *p
@@ -348,14 +359,15 @@ var goGroups = []iana.Group{0x11ec, 0x11eb, 0x11ed, x25519, p256, p384, 0x0019}
 
 var goSignatures = []iana.SignatureScheme{0x0804, 0x0403, 0x0807, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601, 0x0503, 0x0603}
 
-// goPrefersAES reports whether the client's first AEAD that crypto/tls knows
-// is of AES.
+// goPrefersAES reports whether the first suite that crypto/tls knows of the
+// client's is one of ephemeral AES-GCM.
 func goPrefersAES(h *Hello) bool {
 	for _, s := range h.Suites {
 		switch s {
 		case 0xc02f, 0xc02b, 0xc030, 0xc02c, aes128, aes256:
 			return true
-		case 0xcca8, 0xcca9, chacha:
+		}
+		if s == chacha || slices.Contains(goOrder, s) {
 			return false
 		}
 	}
@@ -366,127 +378,4 @@ func goPrefersAES(h *Hello) bool {
 func chachaForward(list []iana.CipherSuite) []iana.CipherSuite {
 	is := func(s iana.CipherSuite) bool { return s == chacha || s == 0xcca8 || s == 0xcca9 }
 	return append(without(list, func(s iana.CipherSuite) bool { return !is(s) }), without(list, is)...)
-}
-
-// gnutlsStack is gnutls-serv of GnuTLS 3.7. Its priority strings name parts
-// and not suites, so the policy in force is what gnutls-cli --list says the
-// string means.
-func gnutlsStack(files map[KeyType]keyFile) stack {
-	return stack{
-		name:   "GnuTLS",
-		settle: gnutlsSettle,
-		alerts: map[Failure]iana.Alert{NoCommonVersion: iana.AlertHandshakeFailure, MissingExtension: iana.AlertHandshakeFailure},
-		serve: func(t testing.TB, p *Policy, keys []KeyType, args []string) (string, func()) {
-			return program(t, "gnutls-serv", func(port string) []string {
-				all := []string{"--port", port, "--priority", args[0], "--quiet", "--noticket", "--http"}
-				if dh := dhParams(t); dh != "" {
-					all = append(all, "--dhparams", dh)
-				}
-				for _, k := range keys {
-					all = append(all, "--x509certfile", files[k].cert, "--x509keyfile", files[k].key)
-				}
-				return all
-			})
-		},
-	}
-}
-
-// dhParams makes a file with a group for DHE; "" without openssl.
-func dhParams(t testing.TB) string {
-	path := filepath.Join(t.TempDir(), "dh.pem")
-	if err := exec.Command("openssl", "genpkey", "-genparam", "-algorithm", "DH", "-pkeyopt", "dh_param:ffdhe2048", "-out", path).Run(); err != nil {
-		return ""
-	}
-	return path
-}
-
-func gnutlsSettle(t testing.TB, p *Policy, keys []KeyType) (*Policy, []string, error) {
-	q := *p
-	parts := []string{"NONE"}
-	add := func(s string) {
-		if s != "" && !slices.Contains(parts, "+"+s) {
-			parts = append(parts, "+"+s)
-		}
-	}
-	q.Versions = without(p.Versions, func(v iana.Version) bool { return v == iana.SSL30 })
-	for _, v := range slices.Backward(q.Versions) {
-		add(map[iana.Version]string{iana.TLS10: "VERS-TLS1.0", iana.TLS11: "VERS-TLS1.1", iana.TLS12: "VERS-TLS1.2", iana.TLS13: "VERS-TLS1.3"}[v])
-	}
-	suites := slices.Clone(p.Suites)
-	if q.MaxVersion() == iana.TLS13 {
-		if len(p.Suites13) == 0 {
-			suites = append([]iana.CipherSuite{aes256, chacha, aes128}, suites...)
-		} else {
-			suites = append(slices.Clone(p.Suites13), suites...)
-		}
-	}
-	for _, s := range suites {
-		i := s.Info()
-		add(map[string]string{"AES_128_GCM": "AES-128-GCM", "AES_256_GCM": "AES-256-GCM", "AES_128_CBC": "AES-128-CBC", "AES_256_CBC": "AES-256-CBC", "AES_128_CCM": "AES-128-CCM", "AES_256_CCM": "AES-256-CCM",
-			"AES_128_CCM_8": "AES-128-CCM-8", "AES_256_CCM_8": "AES-256-CCM-8", "CHACHA20_POLY1305": "CHACHA20-POLY1305", "3DES_EDE_CBC": "3DES-CBC", "RC4_128": "ARCFOUR-128"}[i.Encryption])
-		switch {
-		case !strings.Contains(i.Encryption, "CBC") && !strings.Contains(i.Encryption, "RC4"):
-			add("AEAD")
-		default:
-			add(map[string]string{"SHA": "SHA1", "SHA256": "SHA256", "SHA384": "SHA384", "MD5": "MD5"}[i.MAC])
-		}
-		switch i.KeyExchange {
-		case iana.KexECDHE:
-			add("ECDHE-" + i.Authentication)
-		case iana.KexDHE:
-			add("DHE-" + i.Authentication)
-		case iana.KexRSA:
-			add("RSA")
-		}
-	}
-	for _, g := range p.Groups {
-		add(map[iana.Group]string{x25519: "GROUP-X25519", 0x001e: "GROUP-X448", p256: "GROUP-SECP256R1", p384: "GROUP-SECP384R1", 0x0019: "GROUP-SECP521R1",
-			ff2048: "GROUP-FFDHE2048", ff3072: "GROUP-FFDHE3072", 0x0102: "GROUP-FFDHE4096", 0x0103: "GROUP-FFDHE6144", 0x0104: "GROUP-FFDHE8192"}[g])
-	}
-	parts = append(parts, "+COMP-NULL", "+SIGN-ALL", "+SIGN-RSA-SHA1", "+SIGN-ECDSA-SHA1", "+CTYPE-X509", "%VERIFY_ALLOW_SIGN_WITH_SHA1")
-	if p.Order != ClientOrder {
-		parts = append(parts, "%SERVER_PRECEDENCE")
-	}
-	priority := strings.Join(parts, ":")
-	out, err := exec.Command("gnutls-cli", "--list", "--priority", priority).CombinedOutput()
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %s", priority, out)
-	}
-	q.Suites, q.Suites13, q.SuiteGroups, q.Groups, q.Signatures = nil, nil, nil, nil, nil
-	for line := range strings.Lines(string(out)) {
-		line = strings.TrimSpace(line)
-		if i := strings.Index(line, "0x"); i > 0 && strings.HasPrefix(line, "TLS_") {
-			f := strings.Split(strings.ReplaceAll(line[i:], " ", ""), ",") // 0xc0,0x2fTLS1.2
-			hi, err1 := strconv.ParseUint(f[0], 0, 8)
-			lo, err2 := strconv.ParseUint(strings.SplitN(f[1], "\t", 2)[0], 0, 8)
-			if err1 != nil || err2 != nil {
-				return nil, nil, fmt.Errorf("gnutls-cli says %q", line)
-			}
-			s := iana.CipherSuite(hi<<8 | lo)
-			if s.Info().KeyExchange == iana.KexTLS13 {
-				q.Suites13 = append(q.Suites13, s)
-			} else {
-				q.Suites = append(q.Suites, s)
-			}
-		}
-		if list, ok := strings.CutPrefix(line, "Groups: "); ok {
-			for _, g := range strings.Split(list, ", ") {
-				if id, ok := iana.LookupGroup(strings.ToLower(strings.TrimPrefix(g, "GROUP-"))); ok {
-					q.Groups = append(q.Groups, id)
-				} else {
-					t.Logf("GnuTLS group %q", g)
-				}
-			}
-		}
-	}
-	if len(q.Groups) == 0 {
-		return nil, nil, errors.New("no group")
-	}
-	q.Behavior = Behavior{SHA1: secrecy.True, GroupWithout: secrecy.True, Group13: GroupByClient, Group12: GroupByClient, FFDHE: secrecy.True, AnyCertificateCurve: true}
-	q.Order = ClientOrder
-	if p.Order != ClientOrder {
-		q.Order, q.Group12, q.Group13 = ServerOrder, GroupByServer, GroupByServer
-	}
-	q.GroupsOpen, q.GroupsUnordered, q.VersionsOpen = false, false, false
-	return &q, []string{priority}, nil
 }

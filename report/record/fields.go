@@ -8,11 +8,16 @@ const (
 	fTime
 	fClientIP
 	fClientPort
+	fClientMAC
 	fServerIP
 	fServerPort
+	fServerMAC
 	fTransport
 	fProtocol
+	fQUICVersion
 	fUpgrade
+	fUpgradeChain
+	fTarget
 	fEncapsulation
 	fSource
 	fServerName
@@ -27,13 +32,21 @@ const (
 	fGroupID
 	fDHBits
 	fDHPrime
+	fCurveBits
 	fPSKMode
 	fResumed
 	fResumption
+	fSessionTime
+	fSessionPacket
+	fSessionSource
+	fSessionVerdict
 	fEarlyData
 	fHelloRetryRequest
+	fRetryGroup
 	fECH
 	fExtendedMaster
+	fEncryptThenMAC
+	fRenegotiation
 	fForwardSecrecy
 	fReasons
 	fPostQuantum
@@ -67,11 +80,16 @@ var fieldNames = [numFields]string{
 	fTime:              "time",
 	fClientIP:          "client_ip",
 	fClientPort:        "client_port",
+	fClientMAC:         "client_mac",
+	fServerMAC:         "server_mac",
 	fServerIP:          "server_ip",
 	fServerPort:        "server_port",
 	fTransport:         "transport",
 	fProtocol:          "protocol",
+	fQUICVersion:       "quic_version",
 	fUpgrade:           "upgrade",
+	fUpgradeChain:      "upgrade_chain",
+	fTarget:            "target",
 	fEncapsulation:     "encapsulation",
 	fSource:            "source",
 	fServerName:        "server_name",
@@ -86,13 +104,21 @@ var fieldNames = [numFields]string{
 	fGroupID:           "group_id",
 	fDHBits:            "dh_bits",
 	fDHPrime:           "dh_prime",
+	fCurveBits:         "curve_bits",
 	fPSKMode:           "psk_mode",
 	fResumed:           "resumed",
 	fResumption:        "resumption",
+	fSessionTime:       "session_time",
+	fSessionPacket:     "session_packet",
+	fSessionSource:     "session_source",
+	fSessionVerdict:    "session_forward_secrecy",
 	fEarlyData:         "early_data",
 	fHelloRetryRequest: "hello_retry_request",
+	fRetryGroup:        "hello_retry_group",
 	fECH:               "ech",
 	fExtendedMaster:    "extended_master_secret",
+	fEncryptThenMAC:    "encrypt_then_mac",
+	fRenegotiation:     "secure_renegotiation",
 	fForwardSecrecy:    "forward_secrecy",
 	fReasons:           "reasons",
 	fPostQuantum:       "post_quantum",

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"strconv"
 
 	"pfsight/parse/iana"
@@ -54,7 +55,7 @@ func (p *Parser) readOffer(o *report.Offer) bool {
 		case "versions":
 			o.Versions, ok = codeList[iana.Version](p, p.codes.versions, "offered.versions", o)
 		case "cipher_suites":
-			o.CipherSuites, ok = codeList[iana.CipherSuite](p, p.codes.suites, "offered.cipher_suites", o)
+			ok = p.suites(o)
 		case "groups":
 			o.Groups, ok = codeList[iana.Group](p, p.codes.groups, "offered.groups", o)
 		case "key_shares":
@@ -81,6 +82,40 @@ func (p *Parser) readOffer(o *report.Offer) bool {
 		if !ok {
 			return false
 		}
+	}
+	return !p.bad
+}
+
+// suites reads cipher suites, and the kinds of a hello in SSL 2.0's form.
+func (p *Parser) suites(o *report.Offer) bool {
+	start := p.i
+	end := p.bracket()
+	if end <= start || !bytes.Contains(p.b[start:end], []byte("SSL_CK_")) {
+		var ok bool
+		o.CipherSuites, ok = codeList[iana.CipherSuite](p, p.codes.suites, "offered.cipher_suites", o)
+		return ok
+	}
+	if !p.open('[') {
+		return false
+	}
+	for more := p.more(']'); more; more = p.next(']') {
+		if kind, ok := p.sslv2Kind(); ok {
+			o.SSLv2Kinds = append(o.SSLv2Kinds, kind)
+			continue
+		}
+		raw, escaped := p.raw()
+		if p.bad || escaped {
+			return false
+		}
+		v, known := hexCode(raw)
+		if !known {
+			if v, known = p.codes.suites[string(raw)]; !known {
+				o.Incomplete = true
+				p.tell("offered.cipher_suites: " + clip(raw) + " is not registered")
+				continue
+			}
+		}
+		o.CipherSuites = append(o.CipherSuites, iana.CipherSuite(v))
 	}
 	return !p.bad
 }
@@ -199,10 +234,11 @@ func (p *Parser) readCertificate(c *report.Certificate) bool {
 // lowest has it.
 type codes struct {
 	versions, suites, groups, schemes map[string]uint16
+	kinds                             map[string]iana.SSLv2Kind
 }
 
 func newCodes() *codes {
-	c := &codes{versions: map[string]uint16{}, suites: map[string]uint16{}, groups: map[string]uint16{}, schemes: map[string]uint16{}}
+	c := &codes{versions: map[string]uint16{}, suites: map[string]uint16{}, groups: map[string]uint16{}, schemes: map[string]uint16{}, kinds: map[string]iana.SSLv2Kind{}}
 	put := func(m map[string]uint16, name string, v uint16) {
 		if old, ok := m[name]; !ok || v < old {
 			m[name] = v
@@ -213,6 +249,9 @@ func newCodes() *codes {
 	}
 	for i := range iana.Groups() {
 		put(c.groups, iana.Groups()[i].Name, uint16(iana.Groups()[i].ID))
+	}
+	for k := range iana.SSLv2Kinds() {
+		c.kinds[k.String()] = k
 	}
 	for s := range iana.SignatureSchemes() {
 		put(c.schemes, s.String(), uint16(s))

@@ -4,9 +4,14 @@
 package record
 
 import (
+	"bytes"
+	"encoding/hex"
 	"net/netip"
+	"strconv"
 
+	"pfsight/capture/stream"
 	"pfsight/parse"
+	"pfsight/parse/iana"
 	"pfsight/report"
 	"pfsight/report/secrecy"
 )
@@ -120,7 +125,11 @@ func (p *Parser) Parse(b []byte, c *report.Connection) (n int, note string, err 
 	case !timed || !judged:
 		return 0, "", &Error{What: "not a record of a connection: time and forward_secrecy are missing"}
 	}
-	c.HasServerHello = p.server
+	// A HelloRetryRequest settles a version too.
+	c.HasServerHello = p.server && (c.HelloRetryRequest != secrecy.True || c.ServerHelloPacket > 0)
+	if c.HasSession && c.Session.Source == "" {
+		c.Session.Source = c.Source
+	}
 	return p.i, p.note, nil
 }
 
@@ -128,16 +137,29 @@ func (p *Parser) Parse(b []byte, c *report.Connection) (n int, note string, err 
 func (p *Parser) field(f field, c *report.Connection) (ok bool) {
 	switch f {
 	case fClientIP:
-		return p.address(&c.Client)
+		return p.address(&c.Client.AddrPort)
 	case fServerIP:
-		return p.address(&c.Server)
+		return p.address(&c.Server.AddrPort)
 	case fClientPort:
-		return p.port(&c.Client)
+		return p.port(&c.Client.AddrPort)
 	case fServerPort:
-		return p.port(&c.Server)
+		return p.port(&c.Server.AddrPort)
+	case fClientMAC:
+		return p.mac(&c.Client.MAC)
+	case fServerMAC:
+		return p.mac(&c.Server.MAC)
 	case fTransport:
-		c.UDP = p.is("udp")
-		return c.UDP || p.was("tcp")
+		switch raw, _ := p.raw(); string(raw) {
+		case "tcp":
+			c.Transport = stream.TCP
+		case "udp":
+			c.Transport = stream.UDP
+		case "eapol":
+			c.Transport = stream.EAPOL
+		default:
+			return false
+		}
+		return true
 	case fProtocol:
 		switch raw, _ := p.raw(); string(raw) {
 		case "tls":
@@ -150,6 +172,12 @@ func (p *Parser) field(f field, c *report.Connection) (ok bool) {
 			return false
 		}
 		return true
+	case fQUICVersion:
+		return p.text(&c.QUICVersion)
+	case fUpgradeChain:
+		return p.list(&c.UpgradeChain)
+	case fTarget:
+		return p.text(&c.Target)
 	case fUpgrade:
 		return p.text(&c.Upgrade)
 	case fEncapsulation:
@@ -164,7 +192,14 @@ func (p *Parser) field(f field, c *report.Connection) (ok bool) {
 		ok = p.code(&p.codes.versions, f == fVersionID, "version", (*uint16)(&c.Version))
 		p.server = true
 		return ok
+	case fRetryGroup:
+		c.HasRetryGroup = true
+		return p.code(&p.codes.groups, false, "hello_retry_group", (*uint16)(&c.RetryGroup))
 	case fCipherSuite, fCipherSuiteID:
+		if kind, known := p.sslv2Kind(); known {
+			c.SSLv2Kind = kind
+			return true
+		}
 		return p.code(&p.codes.suites, f == fCipherSuiteID, "cipher_suite", (*uint16)(&c.CipherSuite))
 	case fGroup, fGroupID:
 		c.HasGroup = true
@@ -177,6 +212,8 @@ func (p *Parser) field(f field, c *report.Connection) (ok bool) {
 		return p.small(&c.DHBits)
 	case fDHPrime:
 		return p.text(&c.DHPrime)
+	case fCurveBits:
+		return p.small(&c.CurveBits)
 	case fPSKMode:
 		return p.text(&c.PSKMode)
 	case fResumed:
@@ -214,6 +251,21 @@ func (p *Parser) field(f field, c *report.Connection) (ok bool) {
 // rest reads the fields that field does not.
 func (p *Parser) rest(f field, c *report.Connection) (ok bool) {
 	switch f {
+	case fSessionTime:
+		c.HasSession = true
+		c.Session.Time, ok = p.time()
+		return ok
+	case fSessionPacket:
+		return p.number(&c.Session.Packet)
+	case fSessionSource:
+		return p.text(&c.Session.Source)
+	case fSessionVerdict:
+		c.Session.ForwardSecrecy, ok = p.verdict()
+		return ok
+	case fEncryptThenMAC:
+		return p.tri(&c.EncryptThenMAC)
+	case fRenegotiation:
+		return p.tri(&c.Renegotiation)
 	case fAlert:
 		return p.text(&c.Alert)
 	case fAlertFrom:
@@ -264,6 +316,24 @@ func (p *Parser) rest(f field, c *report.Connection) (ok bool) {
 	return p.skip()
 }
 
+// sslv2Kind reads a cipher kind of SSL 2.0, by its name or its number of six
+// digits, and reports whether it is one. If not, nothing was read.
+func (p *Parser) sslv2Kind() (kind iana.SSLv2Kind, ok bool) {
+	rest := p.b[p.i:]
+	if !bytes.HasPrefix(rest, []byte(`"SSL_CK_`)) && !(bytes.HasPrefix(rest, []byte(`"0x`)) && bytes.IndexByte(rest[3:min(len(rest), 10)], '"') == 6) {
+		return 0, false
+	}
+	raw, _ := p.raw()
+	if kind, ok := p.codes.kinds[string(raw)]; ok {
+		return kind, true
+	}
+	v, err := strconv.ParseUint(string(raw), 0, 24)
+	if err != nil {
+		p.tell("cipher_suite: " + clip(raw) + " is not registered")
+	}
+	return iana.SSLv2Kind(v), true
+}
+
 func (p *Parser) text(to *string) bool {
 	raw, escaped := p.raw()
 	if escaped {
@@ -296,6 +366,22 @@ func (p *Parser) address(to *netip.AddrPort) bool {
 	}
 	*to = netip.AddrPortFrom(a, to.Port())
 	return ok && !p.bad
+}
+
+func (p *Parser) mac(to *stream.MAC) bool {
+	raw, escaped := p.raw()
+	if p.bad || escaped || len(raw) != 6*3-1 {
+		return false
+	}
+	for i := range to {
+		if i > 0 && raw[3*i-1] != ':' {
+			return false
+		}
+		if _, err := hex.Decode(to[i:i+1], raw[3*i:3*i+2]); err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 func (p *Parser) port(to *netip.AddrPort) bool {

@@ -53,7 +53,7 @@ func Detect(head []byte) bool {
 	if !bytes.HasPrefix(b, []byte("{")) {
 		return false
 	}
-	return bytes.Contains(b, []byte(`"client_ip"`)) && bytes.Contains(b, []byte(`"forward_secrecy"`))
+	return (bytes.Contains(b, []byte(`"client_ip"`)) || bytes.Contains(b, []byte(`"transport"`))) && bytes.Contains(b, []byte(`"forward_secrecy"`))
 }
 
 // Read reads in and gives what is in it to the sinks, one worker each. What
@@ -155,6 +155,13 @@ func (p *Parser) chunk(b []byte, rows []report.Connection, faults []Fault) ([]re
 			i++
 			continue
 		}
+		if bytes.HasPrefix(b[i:], []byte(announced)) {
+			// The whole record comes when the connection has ended.
+			if p.scanner = (scanner{b: b[i:]}); p.skip() {
+				i += p.i
+				continue
+			}
+		}
 		if len(rows) == cap(rows) {
 			rows = append(rows, report.Connection{})[:len(rows)]
 		}
@@ -187,6 +194,9 @@ func (p *Parser) chunk(b []byte, rows []report.Connection, faults []Fault) ([]re
 	}
 	return rows, faults, line
 }
+
+// announced is how a record begins that a live capture writes in advance.
+const announced = `{"event":"handshake",`
 
 // A chunk is a run of whole records.
 type chunk struct{ data, buf []byte }

@@ -23,13 +23,15 @@ import (
 // full is a row with a value in every field that a record has.
 func full() *report.Connection {
 	c := &report.Connection{
-		Time: 1700000000123456789, Client: netip.MustParseAddrPort("10.0.0.1:50000"), Server: netip.MustParseAddrPort("[2001:db8::1]:443"), UDP: true,
+		Time: 1700000000123456789, Client: report.Endpoint{AddrPort: netip.MustParseAddrPort("10.0.0.1:50000"), MAC: stream.MAC{2, 0, 0, 0xab, 0xcd, 5}}, Server: report.Endpoint{AddrPort: netip.MustParseAddrPort("[2001:db8::1]:443"), MAC: stream.MAC{2, 0, 0, 0, 0, 10}}, Transport: stream.UDP,
 		Protocol: parse.QUIC, Upgrade: "smtp", Encapsulation: []string{"vlan", "gre"}, Source: "a \"b\"\\.pcap", ServerName: "x\x01\u202e.\ufffdé", ALPN: "h2",
 		HasServerHello: true, Version: iana.TLS12, CipherSuite: 0xc02f, KeyExchange: "ECDHE", Authentication: "RSA", Group: 29, HasGroup: true, DHBits: 2048, DHPrime: "p",
 		PSKMode: "psk_ke", Resumed: secrecy.True, Resumption: "ticket", EarlyData: "sent", HelloRetryRequest: secrecy.False, ECH: secrecy.False, ExtendedMaster: secrecy.True,
 		ForwardSecrecy: secrecy.Conditional, PostQuantum: secrecy.False, Outcome: report.Rejected, Alert: "handshake_failure", AlertFrom: "server", OneWay: "client",
 		Certificate: &report.Certificate{Subject: "CN={a}", Issuer: "CN=]", Key: "RSA", Bits: 2048, NotBefore: -5, NotAfter: 4102444800, SHA256: [32]byte{1}, SPKI: [32]byte{2}},
 		ClientCert:  &report.Certificate{SHA256: [32]byte{3}}, EphemeralKey: report.KeyID{1}, TicketKey: "aa", TicketLifetime: 0, JA3: "a", JA3S: "b", JA4: "c",
+		QUICVersion: "v1", UpgradeChain: []string{"connect", "smtp"}, Target: "mail.example:25", CurveBits: 160, HasRetryGroup: true, RetryGroup: 24,
+		EncryptThenMAC: secrecy.False, Renegotiation: secrecy.True, HasSession: true, Session: report.Session{Time: 1600000000000000000, Packet: 9, Source: "before.pcap", ForwardSecrecy: secrecy.Yes},
 		Gap: true, FirstHelloSplit: true, ClientHelloPacket: 1<<53 - 1, ServerHelloPacket: 2, Totals: stream.Totals{Bytes: [2]uint64{1, 2}, Packets: 3, Last: 1700000001000000000},
 		Offered: &report.Offer{
 			Versions: []iana.Version{0x2a2a, iana.TLS13, 0x7f17, 0x9999}, CipherSuites: []iana.CipherSuite{0x0a0a, 0x1301, 0xc02f, 0x00ff, 0xfffe},
@@ -97,6 +99,20 @@ func TestFull(t *testing.T) {
 	var got report.Connection
 	if _, note, err := p.Parse(indented.Bytes(), &got); err != nil || note != "" || !bytes.Equal(e.Record(&got), line) {
 		t.Errorf("indented: %q, %v", note, err)
+	}
+}
+
+// TestSSLv2 reads cipher kinds of SSL 2.0, named and not.
+func TestSSLv2(t *testing.T) {
+	for _, kind := range []iana.SSLv2Kind{0x010080, 0x0700c0, 0x123456} {
+		want := &report.Connection{TicketLifetime: -1, HasServerHello: true, ServerHelloPacket: 2, Version: iana.SSL20, SSLv2Kind: kind,
+			Offered: &report.Offer{SSLv2Kinds: []iana.SSLv2Kind{kind, 0x050080}, CipherSuites: []iana.CipherSuite{0x0035}}}
+		var e render.Encoder
+		line := bytes.Clone(e.Record(want))
+		var got report.Connection
+		if _, note, err := NewParser().Parse(line, &got); err != nil || note != "" || !reflect.DeepEqual(&got, want) {
+			t.Errorf("%s: %q, %v, %+v, %+v", line, note, err, got, got.Offered)
+		}
 	}
 }
 
@@ -240,7 +256,7 @@ func TestRead(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range 3000 {
 		c := full()
-		c.Client = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), uint16(i))
+		c.Client.AddrPort = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), uint16(i))
 		c.ServerName = strings.Repeat("a", r.IntN(300))
 		want = append(want, string(e.Record(c)))
 	}
@@ -393,7 +409,7 @@ func BenchmarkRead(b *testing.B) {
 	var in bytes.Buffer
 	c := plain()
 	for i := range 5000 {
-		c.Client = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), uint16(i))
+		c.Client.AddrPort = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), uint16(i))
 		c.ServerName = fmt.Sprintf("host%d.example", i%700)
 		in.Write(append(e.Record(c), '\n'))
 	}

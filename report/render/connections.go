@@ -161,16 +161,16 @@ func (t *tableWriter) Close() error {
 	}
 	cols := []col{
 		{"time", 2, func(c *report.Connection) string { return time.Unix(0, c.Time).UTC().Format(clock) }},
-		{"client", 1, func(c *report.Connection) string { return c.Client.Addr().String() }},
+		{"client", 1, func(c *report.Connection) string { return c.Client.Host().String() }},
 		{"server", 0, func(c *report.Connection) string { return c.Server.String() }},
 		{"name", 3, func(c *report.Connection) string { return cut(quote(c.ServerName), 40) }},
 		{"version", 5, func(c *report.Connection) string {
-			if !c.HasServerHello {
+			if c.Version == 0 {
 				return ""
 			}
 			return c.Version.String()
 		}},
-		{"key exchange", 0, func(c *report.Connection) string { return kex(c) }},
+		{"key exchange", 0, func(c *report.Connection) string { return KeyExchange(c) }},
 		{"fs", 0, func(c *report.Connection) string { return c.ForwardSecrecy.String() }},
 		{"why", 0, func(c *report.Connection) string {
 			r := c.Reasons.Strings()
@@ -204,7 +204,8 @@ func (t *tableWriter) Close() error {
 	return g.text(t.w, "")
 }
 
-func kex(c *report.Connection) string {
+// KeyExchange says the key exchange with its group or size.
+func KeyExchange(c *report.Connection) string {
 	switch {
 	case c.HasGroup:
 		return c.KeyExchange + " " + c.Group.String()

@@ -56,7 +56,7 @@ func TestDiffHostile(t *testing.T) {
 		before, after := diff.NewSide(), diff.NewSide()
 		for i := range 10 {
 			c := row(s)
-			c.Client = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), 1)
+			c.Client = report.Endpoint{AddrPort: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), 1)}
 			before.Add(c)
 			c.ForwardSecrecy, c.KeyExchange = secrecy.Yes, s
 			if i > 0 {
@@ -107,7 +107,7 @@ func TestImpactHostile(t *testing.T) {
 			c := row(s)
 			c.Offered = &report.Offer{Versions: []iana.Version{iana.TLS10}, CipherSuites: []iana.CipherSuite{0x000a, 0xfffe}, ALPN: []string{s}}
 			c.JA4 = s
-			c.Client = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), 1)
+			c.Client = report.Endpoint{AddrPort: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), 1)}
 			sum.Add(c)
 		}
 		p := &policy.Policy{Name: s, Title: s, Note: s, Versions: []iana.Version{iana.TLS12, iana.TLS13}, Suites: []iana.CipherSuite{0xc02f}, Suites13: []iana.CipherSuite{0x1301}, Groups: []iana.Group{29}, Target: true}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -292,10 +291,10 @@ type fate struct{ client, ja4, lacks, offers string }
 type group struct {
 	fate
 	n              uint64
-	clients        map[netip.Addr]struct{}
-	servers        map[netip.AddrPort]string // and a name
+	clients        map[report.Host]struct{}
+	servers        map[report.Endpoint]string // and a name
 	first, last    *impact.Breaking
-	oneServer      netip.AddrPort
+	oneServer      report.Endpoint
 	firstAt, until int64
 }
 
@@ -309,7 +308,7 @@ func groupBreaking(list []impact.Breaking, of func(b *impact.Breaking) fate) []*
 		k := of(b)
 		g := at[k]
 		if g == nil {
-			g = &group{fate: k, clients: map[netip.Addr]struct{}{}, servers: map[netip.AddrPort]string{}, first: b, last: b, oneServer: b.Server, firstAt: b.First, until: b.Last}
+			g = &group{fate: k, clients: map[report.Host]struct{}{}, servers: map[report.Endpoint]string{}, first: b, last: b, oneServer: b.Server, firstAt: b.First, until: b.Last}
 			at[k] = g
 			out = append(out, g)
 		}

@@ -32,7 +32,7 @@ func impactAdvice(doc *document, r *ImpactReport, opt Options, format string) {
 		if a.Next.Breaks.Clients == 1 {
 			stand = "stands"
 		}
-		doc.text("%s %s in the way of %s, %s: %s.", clients(a.Next.Breaks.Clients), stand, a.Next.Name, which, a.Next.Policy.Title)
+		doc.text("%s %s in the way of %s, %s: %s.", pluralClients(a.Next.Breaks.Clients), stand, a.Next.Name, which, a.Next.Policy.Title)
 		breakingTables(doc, a.NextBreaking, 0, opt, format)
 	}
 	for i := range a.Openings {
@@ -69,7 +69,7 @@ func impactAdvice(doc *document, r *ImpactReport, opt Options, format string) {
 	doc.note("Ordered by %s. FS: what the policy accepts is all, or in part, forward secret; no FS: connections that it would answer without; alike: policies next to it with the same numbers.", impact.Strictness)
 }
 
-func clients(n uint64) string { return plural(n, "client") }
+func pluralClients(n uint64) string { return plural(n, "client") }
 
 // impactOpening says what would let all observed clients in.
 func impactOpening(doc *document, o *impact.Opening) {
@@ -78,7 +78,7 @@ func impactOpening(doc *document, o *impact.Opening) {
 		if o.Left.Connections == 0 {
 			doc.text("Nothing has to be added.")
 		} else {
-			doc.text("No addition would: %s of %s need what no policy gives, such as another certificate.", plural(o.Left.Connections, "connection"), clients(o.Left.Clients))
+			doc.text("No addition would: %s of %s need what no policy gives, such as another certificate.", plural(o.Left.Connections, "connection"), pluralClients(o.Left.Clients))
 		}
 		return
 	}
@@ -93,12 +93,12 @@ func impactOpening(doc *document, o *impact.Opening) {
 	}
 	doc.text("%s, for %s that %s refuses.", exact, plural(uint64(o.Hellos), "ClientHello"), o.Policy.Name)
 	if o.Price.Connections > 0 {
-		doc.text("The price: %s of %s would then be answered without forward secrecy.", plural(o.Price.Connections, "connection"), clients(o.Price.Clients))
+		doc.text("The price: %s of %s would then be answered without forward secrecy.", plural(o.Price.Connections, "connection"), pluralClients(o.Price.Clients))
 	} else {
 		doc.text("Forward secrecy does not suffer.")
 	}
 	if o.Left.Connections > 0 {
-		doc.text("%s of %s would break all the same.", plural(o.Left.Connections, "connection"), clients(o.Left.Clients))
+		doc.text("%s of %s would break all the same.", plural(o.Left.Connections, "connection"), pluralClients(o.Left.Clients))
 	}
 }
 
@@ -125,7 +125,7 @@ func stepsSVG(steps []impact.Step, all uint64) template.HTML {
 			full = max(full, 1)
 		}
 		light := int(float64(s.Depends.Clients) / float64(most) * height)
-		title := template.HTMLEscapeString(Quote(fmt.Sprintf("%s: %s of %s break, %s cannot be told", s.Name, Number(s.Breaks.Clients), clients(all), Number(s.Depends.Clients))))
+		title := template.HTMLEscapeString(Quote(fmt.Sprintf("%s: %s of %s break, %s cannot be told", s.Name, Number(s.Breaks.Clients), pluralClients(all), Number(s.Depends.Clients))))
 		fmt.Fprintf(&b, `<g><title>%s</title>`, title)
 		if light > 0 {
 			fmt.Fprintf(&b, `<rect x="%d" y="%d" width="%d" height="%d" fill="#a33" fill-opacity=".3"/>`, x, top+height-full-light, bar, light)

@@ -37,7 +37,7 @@ func breakingOf(list []impact.Breaking) []breakingJSON {
 	for i := range list {
 		b := &list[i]
 		j := breakingJSON{
-			Client: b.Client.String(), JA4: b.JA4, ServerName: b.ServerName, ServerIP: b.Server.Addr().String(), ServerPort: b.Server.Port(), Connections: b.Connections, Bytes: b.Bytes,
+			Client: b.Client.String(), JA4: b.JA4, ServerName: b.ServerName, ServerIP: b.Server.Host().String(), ServerPort: b.Server.Port(), Connections: b.Connections, Bytes: b.Bytes,
 			First: string(appendTime(nil, b.First)), Last: string(appendTime(nil, b.Last)), FirstPacket: b.FirstPacket, FirstSource: b.FirstSource, LastPacket: b.LastPacket, LastSource: b.LastSource,
 		}
 		if b.Cause != 0 && b.Failure == 0 {

@@ -19,18 +19,23 @@ type Field struct{ Name, Type, Meaning, Absent string }
 // only where it is known to be false.
 var Fields = []Field{
 	{"time", "RFC 3339, UTC", "time of the first packet of the connection", "never"},
-	{"client_ip", "string", "address of the side that sent the ClientHello", "never"},
-	{"client_port", "number", "its port", "never"},
-	{"server_ip", "string", "address of the other side", "never"},
-	{"server_port", "number", "its port", "never"},
-	{"transport", "tcp, udp", "what carried the handshake", "never"},
+	{"client_ip", "string", "address of the side that sent the ClientHello", "EAPOL, which has no IP"},
+	{"client_port", "number", "its port", "as client_ip"},
+	{"client_mac", "string", "EAPOL: address of the station that is authenticated", "another transport, or not seen"},
+	{"server_ip", "string", "address of the other side", "as client_ip"},
+	{"server_port", "number", "its port", "as client_ip"},
+	{"server_mac", "string", "EAPOL: address of the authenticator", "another transport, or not seen"},
+	{"transport", "tcp, udp, eapol", "what carried the handshake; eapol is IEEE 802.1X", "never"},
 	{"protocol", "tls, dtls, quic", "how it was carried", "never"},
-	{"upgrade", "string", "the protocol that was upgraded to TLS", "TLS came first"},
+	{"quic_version", "string", "version of QUIC", "another protocol"},
+	{"upgrade", "string", "the protocol that was upgraded to TLS, or that carries it: eap-tls, peap, openvpn, …", "TLS came first"},
+	{"upgrade_chain", "list", "all that was spoken before TLS, outermost first", "one protocol or none"},
+	{"target", "string", "host:port to which a proxy was told to connect", "no proxy, or not told"},
 	{"encapsulation", "list", "tunnels around the addresses, outermost first", "none"},
 	{"source", "string", "file or interface of the first packet", "never"},
 	{"server_name", "string", "server_name of the ClientHello, RFC 6066", "not sent or not seen"},
 	{"alpn", "string", "protocol selected by ALPN, RFC 7301", "none, encrypted or not seen"},
-	{"version", "string", "negotiated version", "no ServerHello was seen"},
+	{"version", "string", "negotiated version; without a ServerHello that of the HelloRetryRequest", "neither was seen"},
 	{"version_id", "hex string", "its number", "as version"},
 	{"cipher_suite", "string", "negotiated suite by its IANA name, or its number", "as version"},
 	{"cipher_suite_id", "hex string", "its number", "as version"},
@@ -40,13 +45,21 @@ var Fields = []Field{
 	{"group_id", "hex string", "its number", "as group"},
 	{"dh_bits", "number", "size of the finite-field prime, bits", "another key exchange, or not seen"},
 	{"dh_prime", "string", "name of the prime", "not a known one"},
+	{"curve_bits", "number", "size of the field of a curve that was spelled out and not named, bits", "a named group"},
 	{"psk_mode", "psk_ke, psk_dhe_ke", "TLS 1.3: how the PSK was used", "no PSK was answered"},
 	{"resumed", "boolean", "a session was continued", "it cannot be told"},
 	{"resumption", "ticket, session_id, psk", "by what", "not resumed, or it cannot be told"},
+	{"session_time", "RFC 3339, UTC", "time of the connection that made the session which this one resumes", "not resumed, TLS 1.3, or it was not seen"},
+	{"session_packet", "number", "packet that completed its ServerHello", "as session_time"},
+	{"session_source", "string", "its file or interface", "as session_time, or the same as source"},
+	{"session_forward_secrecy", "yes, no, unknown", "its verdict; a resumed session is conditional at best", "as session_time"},
 	{"early_data", "offered, sent, rejected", "TLS 1.3 early data; whether sent data were taken is encrypted", "not offered"},
 	{"hello_retry_request", "boolean", "the server asked for another ClientHello", "no ServerHello was seen"},
+	{"hello_retry_group", "string", "group that the HelloRetryRequest asked for", "none, or another reason for it"},
 	{"ech", "boolean", "the ClientHello has encrypted_client_hello, real or GREASE", "no ClientHello was seen"},
 	{"extended_master_secret", "boolean", "negotiated, RFC 7627", "TLS 1.3, or not seen"},
+	{"encrypt_then_mac", "boolean", "negotiated, RFC 7366", "as extended_master_secret"},
+	{"secure_renegotiation", "boolean", "renegotiation_info negotiated, RFC 5746", "as extended_master_secret"},
 	{"forward_secrecy", "yes, no, conditional, unknown", "the verdict", "never"},
 	{"reasons", "list", "why; see pfsight explain CODE", "none"},
 	{"post_quantum", "boolean", "the key exchange withstands a quantum computer", "it cannot be told"},
@@ -81,33 +94,61 @@ type Encoder struct{ b []byte }
 // Record returns the JSON object of c, without a newline. It is valid until
 // the next call.
 func (e *Encoder) Record(c *report.Connection) []byte {
+	return e.record(append(e.b[:0], '{'), c, true)
+}
+
+// An Event is what of a connection a live record tells.
+type Event string
+
+// The events.
+const (
+	Handshake Event = "handshake" // its verdict is known; bytes and packets are not
+	End       Event = "end"       // it has ended, or is followed no longer: the whole record
+)
+
+// Event returns the record of c at an event. Where both events of connections
+// are written, named is true and two more fields lead the record: event, and
+// connection, a number that both bear. It is valid until the next call.
+func (e *Encoder) Event(ev Event, named bool, c *report.Connection) []byte {
 	b := append(e.b[:0], '{')
+	if named {
+		b = append(b, `"event":"`...)
+		b = append(b, ev...)
+		b = append(b, `","connection":`...)
+		b = strconv.AppendUint(b, c.ID, 10)
+		b = append(b, ',')
+	}
+	return e.record(b, c, ev == End)
+}
+
+// record writes what follows the opening brace.
+func (e *Encoder) record(b []byte, c *report.Connection, totals bool) []byte {
 	b = append(b, `"time":"`...)
 	b = appendTime(b, c.Time)
-	b = append(b, `","client_ip":"`...)
-	b = c.Client.Addr().AppendTo(b)
-	b = append(b, `","client_port":`...)
-	b = strconv.AppendUint(b, uint64(c.Client.Port()), 10)
-	b = append(b, `,"server_ip":"`...)
-	b = c.Server.Addr().AppendTo(b)
-	b = append(b, `","server_port":`...)
-	b = strconv.AppendUint(b, uint64(c.Server.Port()), 10)
-	transport := "tcp"
-	if c.UDP {
-		transport = "udp"
-	}
-	b = appendText(b, "transport", transport)
+	b = append(b, '"')
+	b = appendEndpoint(b, "client", c.Client)
+	b = appendEndpoint(b, "server", c.Server)
+	b = appendText(b, "transport", c.Transport.String())
 	b = appendText(b, "protocol", c.Protocol.String())
+	b = appendText(b, "quic_version", c.QUICVersion)
 	b = appendText(b, "upgrade", c.Upgrade)
+	b = appendStrings(b, "upgrade_chain", c.UpgradeChain)
+	b = appendText(b, "target", c.Target)
 	b = appendStrings(b, "encapsulation", c.Encapsulation)
 	b = appendText(b, "source", c.Source)
 	b = appendText(b, "server_name", c.ServerName)
 	b = appendText(b, "alpn", c.ALPN)
-	if c.HasServerHello {
+	if c.Version != 0 {
 		b = appendText(b, "version", c.Version.String())
 		b = appendID(b, "version_id", uint16(c.Version))
-		b = appendText(b, "cipher_suite", c.CipherSuite.String())
-		b = appendID(b, "cipher_suite_id", uint16(c.CipherSuite))
+		if c.Version != iana.SSL20 {
+			b = appendText(b, "cipher_suite", c.CipherSuite.String())
+			b = appendID(b, "cipher_suite_id", uint16(c.CipherSuite))
+		} else {
+			name, id := c.Suite()
+			b = appendText(b, "cipher_suite", name)
+			b = appendText(b, "cipher_suite_id", id)
+		}
 	}
 	b = appendText(b, "key_exchange", c.KeyExchange)
 	b = appendText(b, "authentication", c.Authentication)
@@ -119,13 +160,30 @@ func (e *Encoder) Record(c *report.Connection) []byte {
 		b = appendInt(b, "dh_bits", int64(c.DHBits))
 	}
 	b = appendText(b, "dh_prime", c.DHPrime)
+	if c.CurveBits > 0 {
+		b = appendInt(b, "curve_bits", int64(c.CurveBits))
+	}
 	b = appendText(b, "psk_mode", c.PSKMode)
 	b = appendTri(b, "resumed", c.Resumed)
 	b = appendText(b, "resumption", c.Resumption)
+	if c.HasSession {
+		b = append(b, `,"session_time":"`...)
+		b = append(appendTime(b, c.Session.Time), '"')
+		b = appendInt(b, "session_packet", int64(c.Session.Packet))
+		if c.Session.Source != c.Source {
+			b = appendText(b, "session_source", c.Session.Source)
+		}
+		b = appendText(b, "session_forward_secrecy", c.Session.ForwardSecrecy.String())
+	}
 	b = appendText(b, "early_data", c.EarlyData)
 	b = appendTri(b, "hello_retry_request", c.HelloRetryRequest)
+	if c.HasRetryGroup {
+		b = appendText(b, "hello_retry_group", c.RetryGroup.String())
+	}
 	b = appendTri(b, "ech", c.ECH)
 	b = appendTri(b, "extended_master_secret", c.ExtendedMaster)
+	b = appendTri(b, "encrypt_then_mac", c.EncryptThenMAC)
+	b = appendTri(b, "secure_renegotiation", c.Renegotiation)
 	b = appendText(b, "forward_secrecy", c.ForwardSecrecy.String())
 	b = appendReasons(b, c.Reasons)
 	b = appendTri(b, "post_quantum", c.PostQuantum)
@@ -153,12 +211,14 @@ func (e *Encoder) Record(c *report.Connection) []byte {
 	if c.ServerHelloPacket > 0 {
 		b = appendUint(b, "server_hello_packet", c.ServerHelloPacket)
 	}
-	b = appendUint(b, "bytes_to_server", c.Totals.Bytes[0])
-	b = appendUint(b, "bytes_to_client", c.Totals.Bytes[1])
-	b = appendUint(b, "packets", c.Totals.Packets)
-	if c.Totals.Last != 0 {
-		b = appendTime(append(appendKey(b, "last_time"), '"'), c.Totals.Last)
-		b = append(b, '"')
+	if totals {
+		b = appendUint(b, "bytes_to_server", c.Totals.Bytes[0])
+		b = appendUint(b, "bytes_to_client", c.Totals.Bytes[1])
+		b = appendUint(b, "packets", c.Totals.Packets)
+		if c.Totals.Last != 0 {
+			b = appendTime(append(appendKey(b, "last_time"), '"'), c.Totals.Last)
+			b = append(b, '"')
+		}
 	}
 	b = appendTrue(b, "client_hello_split", c.FirstHelloSplit)
 	b = appendTrue(b, "gap", c.Gap)
@@ -242,6 +302,20 @@ func appendStrings(b []byte, name string, list []string) []byte {
 	return append(b, ']')
 }
 
+func appendEndpoint(b []byte, side string, e report.Endpoint) []byte {
+	if e.IsValid() {
+		b = append(append(append(b, ',', '"'), side...), `_ip":"`...)
+		b = e.Addr().AppendTo(b)
+		b = append(append(append(b, `","`...), side...), `_port":`...)
+		b = strconv.AppendUint(b, uint64(e.Port()), 10)
+	}
+	if e.HasMAC() {
+		b = append(append(append(b, ',', '"'), side...), `_mac":"`...)
+		b = append(e.MAC.AppendTo(b), '"')
+	}
+	return b
+}
+
 func appendReasons(b []byte, r secrecy.Reasons) []byte {
 	if r == 0 {
 		return b
@@ -291,7 +365,11 @@ func appendOffer(b []byte, o *report.Offer) []byte {
 	}
 	b = append(appendKey(b, "offered"), '{')
 	b = appendCodes(b, "versions", o.Versions, iana.Version.IsGREASE)
-	b = appendCodes(b, "cipher_suites", o.CipherSuites, iana.CipherSuite.IsGREASE)
+	if len(o.SSLv2Kinds) == 0 {
+		b = appendCodes(b, "cipher_suites", o.CipherSuites, iana.CipherSuite.IsGREASE)
+	} else {
+		b = appendKinds(b, o)
+	}
 	b = appendCodes(b, "groups", o.Groups, iana.Group.IsGREASE)
 	b = appendCodes(b, "key_shares", o.KeyShares, iana.Group.IsGREASE)
 	b = appendCodes(b, "signature_algorithms", o.SignatureAlgorithms, iana.SignatureScheme.IsGREASE)
@@ -321,6 +399,19 @@ func appendOffer(b []byte, o *report.Offer) []byte {
 	b = appendTrue(b, "compressed_points_only", o.CompressedPointsOnly)
 	b = appendTrue(b, "incomplete", o.Incomplete)
 	return append(b, '}')
+}
+
+// appendKinds writes what a hello of SSL 2.0 offers: its own kinds, and the
+// suites of later versions.
+func appendKinds(b []byte, o *report.Offer) []byte {
+	var names []string
+	for _, k := range o.SSLv2Kinds {
+		names = append(names, k.String())
+	}
+	for _, s := range o.CipherSuites {
+		names = append(names, s.String())
+	}
+	return appendStrings(b, "cipher_suites", names)
 }
 
 // code is a code point with a name.

@@ -41,6 +41,9 @@ var verdictLabel = [4]string{
 	secrecy.Conditional: "depends on a ticket or cache", secrecy.Unknown: "cannot be told",
 }
 
+// VerdictLabel says a verdict in words.
+func VerdictLabel(v secrecy.Verdict) string { return verdictLabel[v&3] }
+
 var verdictOrder = []secrecy.Verdict{secrecy.Yes, secrecy.No, secrecy.Conditional, secrecy.Unknown}
 
 type printer struct {
@@ -172,18 +175,28 @@ func (p *printer) sub(n, of uint64, what string) {
 	}
 }
 
-// bar draws a share as a bar of at most width columns.
 func (p *printer) bar(n, of uint64, width int) string {
-	if of == 0 || width <= 0 {
-		return ""
-	}
-	eighths := int(float64(n) / float64(of) * float64(width) * 8)
-	if n > 0 && eighths == 0 {
-		eighths = 1
-	}
 	if p.opt.ASCII {
-		return strings.Repeat("#", (eighths+7)/8)
+		return strings.Repeat("#", (eighths(n, of, width)+7)/8)
 	}
+	return Bar(n, of, width)
+}
+
+// eighths is the length of a share's bar in eighths of a column.
+func eighths(n, of uint64, width int) int {
+	if of == 0 || width <= 0 {
+		return 0
+	}
+	e := int(float64(n) / float64(of) * float64(width) * 8)
+	if n > 0 && e == 0 {
+		return 1
+	}
+	return e
+}
+
+// Bar draws a share as a bar of at most width columns.
+func Bar(n, of uint64, width int) string {
+	eighths := eighths(n, of, width)
 	s := strings.Repeat("█", eighths/8)
 	if r := eighths % 8; r > 0 {
 		s += string([]rune("▏▎▍▌▋▊▉")[r-1])
@@ -275,8 +288,23 @@ func (p *printer) servers(s *report.Summary) {
 	}
 }
 
-// notes says what a single connection cannot.
 func (p *printer) notes(s *report.Summary) {
+	out := notes(s)
+	if len(s.Exposure) > 0 {
+		e := s.Exposure[0]
+		out = append(out, fmt.Sprintf("One key, %s %d of %s (%s), opens %s with %s, recorded over %s.", e.Key, e.Bits, Quote(cut(e.Name, 40)), e.Server, plural(e.N, "connection"), Size(e.Bytes), Span(e.Last-e.First)))
+	}
+	if len(out) == 0 {
+		return
+	}
+	p.title("Also observed")
+	for _, o := range out {
+		p.wrap("  ", o)
+	}
+}
+
+// notes says what a single connection cannot.
+func notes(s *report.Summary) []string {
 	var out []string
 	if s.Resumed > 0 {
 		out = append(out, fmt.Sprintf("%s (%s) continued an earlier session.", Number(s.Resumed), Share(s.Resumed, s.Negotiated)))
@@ -289,17 +317,10 @@ func (p *printer) notes(s *report.Summary) {
 	if s.ReusedKeys > 0 {
 		out = append(out, fmt.Sprintf("Reused: %s of servers served %s, over up to %s.", plural(s.ReusedKeys, "ephemeral value"), plural(s.ReusedKeyConnections, "connection"), Span(s.ReusedKeySpan)))
 	}
-	if len(s.Exposure) > 0 {
-		e := s.Exposure[0]
-		out = append(out, fmt.Sprintf("One key, %s %d of %s (%s), opens %s with %s, recorded over %s.", e.Key, e.Bits, Quote(cut(e.Name, 40)), e.Server, plural(e.N, "connection"), Size(e.Bytes), Span(e.Last-e.First)))
+	if s.KeysLost > 0 {
+		out = append(out, fmt.Sprintf("%s of keys beyond the limit of distinct keys: of their reuse, age and exposure nothing is known.", plural(s.KeysLost, "observation")))
 	}
-	if len(out) == 0 {
-		return
-	}
-	p.title("Also observed")
-	for _, o := range out {
-		p.wrap("  ", o)
-	}
+	return out
 }
 
 func (p *printer) untold(s *report.Summary) {

@@ -46,6 +46,8 @@ func Judge(h *parse.Handshake) Judgement {
 		}
 	case sh.Version().IsTLS13():
 		j.tls13(h)
+	case sh.Version() == iana.SSL20:
+		j.sslv2(h)
 	default:
 		j.tls12(h)
 	}
@@ -189,6 +191,29 @@ func (j *Judgement) tls12(h *parse.Handshake) {
 	}
 }
 
+// sslv2 judges SSL 2.0, which has no other key exchange than RSA.
+func (j *Judgement) sslv2(h *parse.Handshake) {
+	j.KeyExchange, j.Authentication = iana.KexRSA.String(), "RSA"
+	j.Verdict, j.PostQuantum = No, False
+	j.Reasons.Add(RSAKeyTransport)
+	if h.SSLv2 == nil {
+		return
+	}
+	j.Resumed = TriOf(h.SSLv2.SessionID)
+	if h.SSLv2.SessionID {
+		j.Resumption = "session_id"
+		j.Reasons.Add(ResumedNotForwardSecret)
+	}
+	if info, ok := h.SSLv2.Kind.Info(); ok && h.SSLv2.HasKind {
+		if info.NoEncryption {
+			j.Reasons.Add(NullEncryption)
+		}
+		if info.Export {
+			j.Reasons.Add(ExportGrade)
+		}
+	}
+}
+
 // parameters reads the group from the ServerKeyExchange.
 func (j *Judgement) parameters(h *parse.Handshake, info *iana.Suite) {
 	k := h.ServerKeyExchange
@@ -202,6 +227,12 @@ func (j *Judgement) parameters(h *parse.Handshake, info *iana.Suite) {
 			if k.Group.Info().PostQuantum {
 				j.PostQuantum = True
 			}
+		}
+		switch k.CurveType { // RFC 8422 section 5.1.1 keeps their code points
+		case 1:
+			j.Group, j.HasGroup = iana.ExplicitPrimeCurve, true
+		case 2:
+			j.Group, j.HasGroup = iana.ExplicitChar2Curve, true
 		}
 	case len(k.P) > 0:
 		j.DHBits = parse.BitLen(k.P)

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"pfsight/parse/iana"
 	"pfsight/report"
 	"pfsight/report/secrecy"
 )
@@ -99,25 +100,25 @@ func makeFields() []field {
 	add("server_ip", field{kind: address, addr: func(c *conn) netip.Addr { return c.Server.Addr() }})
 	num("client_port", func(c *conn) (int64, bool) { return int64(c.Client.Port()), c.Client.IsValid() })
 	num("server_port", func(c *conn) (int64, bool) { return int64(c.Server.Port()), c.Server.IsValid() })
-	str("transport", func(c *conn) string {
-		if c.UDP {
-			return "udp"
-		}
-		return "tcp"
-	}, "tcp", "udp")
+	str("client_mac", func(c *conn) string { return ifTrue(c.Client.HasMAC(), c.Client.MAC.String) })
+	str("server_mac", func(c *conn) string { return ifTrue(c.Server.HasMAC(), c.Server.MAC.String) })
+	str("transport", func(c *conn) string { return c.Transport.String() }, "tcp", "udp", "eapol")
 	str("protocol", func(c *conn) string { return c.Protocol.String() }, "tls", "dtls", "quic")
+	str("quic_version", func(c *conn) string { return c.QUICVersion })
+	strs("upgrade_chain", func(c *conn) []string { return c.UpgradeChain })
+	str("target", func(c *conn) string { return c.Target })
 	str("upgrade", func(c *conn) string { return c.Upgrade })
 	strs("encapsulation", func(c *conn) []string { return c.Encapsulation })
 	str("source", func(c *conn) string { return c.Source })
 	str("server_name", func(c *conn) string { return c.ServerName })
 	str("alpn", func(c *conn) string { return c.ALPN })
 	for _, n := range []string{"version", "version_id"} {
-		add(n, field{kind: version, what: "version", code: versionCode, num: func(c *conn) (int64, bool) { return int64(c.Version), c.HasServerHello },
-			text: func(c *conn) string { return ifTrue(c.HasServerHello, c.Version.String) }})
+		add(n, field{kind: version, what: "version", code: versionCode, num: func(c *conn) (int64, bool) { return int64(c.Version), c.Version != 0 },
+			text: func(c *conn) string { return ifTrue(c.Version != 0, c.Version.String) }})
 	}
 	for _, n := range []string{"cipher_suite", "cipher_suite_id"} {
-		add(n, field{kind: code, what: "cipher suite", code: suiteCode, num: func(c *conn) (int64, bool) { return int64(c.CipherSuite), c.HasServerHello },
-			text: func(c *conn) string { return ifTrue(c.HasServerHello, c.CipherSuite.String) }})
+		add(n, field{kind: code, what: "cipher suite", code: suiteCode, num: func(c *conn) (int64, bool) { return int64(c.CipherSuite), c.Version != 0 && c.Version != iana.SSL20 },
+			text: func(c *conn) string { name, _ := c.Suite(); return name }})
 	}
 	for _, n := range []string{"group", "group_id"} {
 		add(n, field{kind: code, what: "group", code: groupCode, num: func(c *conn) (int64, bool) { return int64(c.Group), c.HasGroup },
@@ -127,13 +128,22 @@ func makeFields() []field {
 	str("authentication", func(c *conn) string { return c.Authentication })
 	num("dh_bits", func(c *conn) (int64, bool) { return int64(c.DHBits), c.DHBits > 0 })
 	str("dh_prime", func(c *conn) string { return c.DHPrime })
+	num("curve_bits", func(c *conn) (int64, bool) { return int64(c.CurveBits), c.CurveBits > 0 })
 	str("psk_mode", func(c *conn) string { return c.PSKMode }, "psk_ke", "psk_dhe_ke")
 	flag("resumed", func(c *conn) secrecy.Tri { return c.Resumed })
 	str("resumption", func(c *conn) string { return c.Resumption }, "ticket", "session_id", "psk")
+	add("session_time", field{kind: when, num: func(c *conn) (int64, bool) { return c.Session.Time, c.HasSession }})
+	num("session_packet", func(c *conn) (int64, bool) { return int64(c.Session.Packet), c.HasSession })
+	str("session_source", func(c *conn) string { return c.Session.Source })
+	str("session_forward_secrecy", func(c *conn) string { return ifTrue(c.HasSession, c.Session.ForwardSecrecy.String) }, "yes", "no", "conditional", "unknown")
 	str("early_data", func(c *conn) string { return c.EarlyData }, "offered", "sent", "rejected")
 	flag("hello_retry_request", func(c *conn) secrecy.Tri { return c.HelloRetryRequest })
+	add("hello_retry_group", field{kind: code, what: "group", code: groupCode, num: func(c *conn) (int64, bool) { return int64(c.RetryGroup), c.HasRetryGroup },
+		text: func(c *conn) string { return ifTrue(c.HasRetryGroup, c.RetryGroup.String) }})
 	flag("ech", func(c *conn) secrecy.Tri { return c.ECH })
 	flag("extended_master_secret", func(c *conn) secrecy.Tri { return c.ExtendedMaster })
+	flag("encrypt_then_mac", func(c *conn) secrecy.Tri { return c.EncryptThenMAC })
+	flag("secure_renegotiation", func(c *conn) secrecy.Tri { return c.Renegotiation })
 	str("forward_secrecy", func(c *conn) string { return c.ForwardSecrecy.String() }, "yes", "no", "conditional", "unknown")
 	var reasons []string
 	for r := range secrecy.NumReasons {

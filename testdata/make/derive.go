@@ -30,7 +30,7 @@ type variant struct {
 // What cannot be known of a connection without one of its hellos.
 var (
 	fromServer = []string{"version", "version_id", "cipher_suite", "cipher_suite_id", "key_exchange", "authentication", "group", "group_id", "resumed",
-		"hello_retry_request", "extended_master_secret", "forward_secrecy", "reasons", "post_quantum", "certificate", "ephemeral_key_id", "alpn",
+		"hello_retry_request", "extended_master_secret", "encrypt_then_mac", "secure_renegotiation", "forward_secrecy", "reasons", "post_quantum", "certificate", "ephemeral_key_id", "alpn",
 		"ticket_key_id", "ticket_lifetime", "ja3s", "outcome"}
 	fromClient = []string{"server_name", "ech", "offered", "outcome", "ja3", "ja4"}
 )
@@ -66,23 +66,30 @@ func derive(dir string) {
 	expect(map[string]any{"forward_secrecy": "unknown", "cipher_suite": nil, "one_direction": nil, "outcome": []string{"established", "incomplete"}})
 	add("snaplen-90.pcap", snap(frames(segs, ipv4, ether(0x0800)), 90), append(fromServer, fromClient...)...)
 	expect(map[string]any{"forward_secrecy": "unknown", "cipher_suite": nil, "outcome": "incomplete", "alert": nil})
-	afterHello := []string{"group", "group_id", "certificate", "ephemeral_key_id", "ticket_key_id", "ticket_lifetime", "reasons", "post_quantum", "extended_master_secret"}
+	afterHello := []string{"group", "group_id", "certificate", "ephemeral_key_id", "ticket_key_id", "ticket_lifetime", "reasons", "post_quantum", "extended_master_secret", "encrypt_then_mac", "secure_renegotiation", "ja3s"}
 	add("snaplen-100.pcap", snap(frames(segs, ipv4, ether(0x0800)), 100), append(fromClient, afterHello...)...) // up to the suite
 	expect(map[string]any{"group": nil, "certificate": nil, "outcome": "incomplete", "alert": nil})
 	add("snaplen-160.pcap", snap(frames(segs, ipv4, ether(0x0800)), 160), append(fromClient, afterHello...)...) // the whole ServerHello
 	expect(map[string]any{"group": nil, "certificate": nil, "outcome": []string{"established", "incomplete"}, "alert": nil})
 
 	for _, l := range []struct {
-		name string
-		link uint32
-		wrap func(ip []byte) []byte
+		name   string
+		link   uint32
+		wrap   func(ip []byte) []byte
+		layers []string
 	}{
-		{"vlan", 1, ether(0x8100, 0, 5, 8, 0)}, {"qinq", 1, ether(0x88a8, 0, 7, 0x81, 0, 0, 5, 8, 0)}, {"snap", 1, snapLLC},
-		{"sll", 113, head(0, 0, 0, 1, 0, 6, 1, 2, 3, 4, 5, 6, 0, 0, 8, 0)}, {"sll2", 276, head(8, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 6, 1, 2, 3, 4, 5, 6, 0, 0)},
-		{"raw12", 12, head()}, {"raw101", 101, head()}, {"ipv4", 228, head()}, {"null", 0, head(2, 0, 0, 0)}, {"loop", 108, head(0, 0, 0, 2)},
-		{"ppp", 9, head(0xff, 3, 0, 0x21)}, {"pppoe", 1, ether(0x8864, 0x11, 0, 0, 1, 0, 0, 0, 0x21)},
+		{"vlan", 1, ether(0x8100, 0, 5, 8, 0), []string{"802.1q"}}, {"qinq", 1, ether(0x88a8, 0, 7, 0x81, 0, 0, 5, 8, 0), []string{"802.1ad", "802.1q"}},
+		{"snap", 1, snapLLC, nil},
+		{"sll", 113, head(0, 0, 0, 1, 0, 6, 1, 2, 3, 4, 5, 6, 0, 0, 8, 0), nil}, {"sll2", 276, head(8, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 6, 1, 2, 3, 4, 5, 6, 0, 0), nil},
+		{"raw12", 12, head(), nil}, {"raw101", 101, head(), nil}, {"ipv4", 228, head(), nil}, {"null", 0, head(2, 0, 0, 0), nil}, {"loop", 108, head(0, 0, 0, 2), nil},
+		{"ppp", 9, head(0xff, 3, 0, 0x21), nil}, {"pppoe", 1, ether(0x8864, 0x11, 0, 0, 1, 0, 0, 0, 0x21), []string{"pppoe"}},
 	} {
-		add("link-"+l.name+".pcap", pcap(le, micro, l.link, frames(segs, ipv4, l.wrap)))
+		if l.layers == nil {
+			add("link-"+l.name+".pcap", pcap(le, micro, l.link, frames(segs, ipv4, l.wrap)))
+			continue
+		}
+		add("link-"+l.name+".pcap", pcap(le, micro, l.link, frames(segs, ipv4, l.wrap)), "encapsulation")
+		expect(map[string]any{"encapsulation": [][]string{l.layers}})
 	}
 	add("link-ipv6.pcap", pcap(le, micro, 229, frames(segs, ipv6(), head())), "client_ip", "server_ip")
 	add("ipv6-extension-headers.pcap", pcap(le, micro, 1, frames(segs, ipv6(0, 60, 43), ether(0x86dd))), "client_ip", "server_ip")

@@ -135,6 +135,10 @@ func split(r map[string]string) (enc, mac string) {
 	case "grease", "scsv":
 		return "", ""
 	}
+	if r["kind"] == "sslv2" { // SSL_CK_RC4_128_WITH_MD5
+		enc, mac, _ = strings.Cut(strings.TrimPrefix(name, "SSL_CK_"), "_WITH_")
+		return enc, mac
+	}
 	for _, s := range []string{"_DRAFT", "_PRIVATE", "_OLD", "_draft", "_1"} {
 		name = strings.TrimSuffix(name, s)
 	}

@@ -1,0 +1,34 @@
+package live
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"pfsight/capture/pcapfile"
+)
+
+// more adds what only the kernel's files tell.
+func more(f *Interface) {
+	read := func(name string) int {
+		b, err := os.ReadFile(filepath.Join("/sys/class/net", f.Name, name))
+		if err != nil {
+			return 0
+		}
+		n, err := strconv.Atoi(strings.TrimSpace(string(b)))
+		if err != nil {
+			return 0
+		}
+		return n
+	}
+	if _, err := os.Stat(filepath.Join("/sys/class/net", f.Name, "type")); err == nil {
+		switch k := kindOf(uint16(read("type"))); k {
+		case linkOther:
+			f.Link = "other; IP inside is read"
+		default:
+			f.Link = pcapfile.LinkType(k).String()
+		}
+	}
+	f.Speed = max(read("speed"), 0) // -1 says that it is not known
+}

@@ -1,0 +1,51 @@
+//go:build !linux && !pcap
+
+package live
+
+import (
+	"io"
+	"net/netip"
+
+	"pfsight/capture/pcapfile"
+)
+
+// A Source captures from interfaces; here there is none.
+type Source struct{}
+
+// Open returns ErrUnsupported.
+func Open(opt Options) (*Source, error) {
+	if err := opt.Check(); err != nil {
+		return nil, err
+	}
+	return nil, ErrUnsupported
+}
+
+// Stop ends the capture.
+func (s *Source) Stop() {}
+
+// Close gives the rings back.
+func (s *Source) Close() {}
+
+// Lost implements capture.Source.
+func (s *Source) Lost() uint64 { return 0 }
+
+// Claim implements capture.Source.
+func (s *Source) Claim(*pcapfile.Block) {}
+
+// Load implements capture.Source.
+func (s *Source) Load(*pcapfile.Block) {}
+
+// Walk implements capture.Source.
+func (s *Source) Walk(*pcapfile.Block) error { return io.EOF }
+
+// Release implements capture.Source.
+func (s *Source) Release(*pcapfile.Block) {}
+
+// Judged reports whether the kernel judges the filter alone.
+func (s *Source) Judged() bool { return false }
+
+// Bulk is told of a packet of a bulk transfer.
+func (s *Source) Bulk(a, b netip.AddrPort) {}
+
+// Interfaces returns what is known of the interfaces.
+func (s *Source) Interfaces() []InterfaceStats { return nil }

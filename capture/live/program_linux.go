@@ -1,0 +1,173 @@
+//go:build !pcap
+
+package live
+
+import (
+	"errors"
+	"fmt"
+
+	"pfsight/capture/filter"
+	"pfsight/capture/pcapfile"
+)
+
+// Classic BPF as it is needed here; package filter has the rest.
+const (
+	bpfLDW   = 0x20 // A = word at K
+	bpfLDH   = 0x28
+	bpfLDB   = 0x30
+	bpfLDWX  = 0x40 // A = word at X+K
+	bpfLDHX  = 0x48
+	bpfLDBX  = 0x50
+	bpfLDXM  = 0xb1 // X = 4 * (byte at K & 15)
+	bpfLDM   = 0x60 // A = scratch word K
+	bpfST    = 0x02
+	bpfADDX  = 0x0c
+	bpfTAX   = 0x07
+	bpfJA    = 0x05
+	bpfJEQ   = 0x15
+	bpfJGE   = 0x35
+	bpfJSET  = 0x45
+	bpfRET   = 0x06
+	bpfRETA  = 0x16
+	bpfLen   = 0x80 // mode of a load: the length
+	bpfIND   = 0x40 // mode of a load: from X
+	bpfClass = 0x07
+)
+
+// Ancillary loads of Linux, linux/filter.h: SKF_AD_OFF plus what is wanted.
+const (
+	adOff     = 0xfffff000
+	adVLANTag = adOff + 44
+	adVLANHas = adOff + 48
+	adVLANTP  = adOff + 60
+)
+
+// maxProgram is the kernel's limit, BPF_MAXINSNS.
+const maxProgram = 4096
+
+// program returns what the kernel is to run for frames of a link type: it
+// judges expr as it would be judged in a saved file, where the tags of VLANs
+// are in the frames, and passes on snaplen bytes. bulk names transfers of
+// which only headers are wanted. What cannot be judged in the kernel is
+// passed on, and whole reports that nothing of expr was left to the reader.
+func program(expr string, link linkKind, snaplen int, bulk []pair) (code []filter.Instruction, whole bool, err error) {
+	ret := tail(link, snaplen, bulk)
+	if expr == "" {
+		return ret, true, nil
+	}
+	if link < 0 {
+		return ret, false, nil
+	}
+	p, err := filter.Compile(expr, uint32(link))
+	if err != nil {
+		return nil, false, err
+	}
+	plain := p.Instructions()
+	// Layout: is there a tag? -> for tagged frames -> for others -> tail.
+	var tagged []filter.Instruction
+	whole = true
+	if link == linkKind(pcapfile.LinkEthernet) {
+		if tagged, err = behindTag(plain); err != nil {
+			tagged, whole = []filter.Instruction{{Code: bpfRET, K: 1}}, false
+		}
+		code = append(code,
+			filter.Instruction{Code: bpfLDB, K: adVLANHas},
+			filter.Instruction{Code: bpfJEQ, Jt: 1, K: 0},
+			filter.Instruction{Code: bpfJA, K: 1},
+			filter.Instruction{Code: bpfJA, K: uint32(len(tagged))})
+		code = append(code, tagged...)
+	}
+	code = append(code, plain...)
+	n := len(code)
+	// Each "yes" goes on to the tail.
+	for i := range code {
+		switch c := &code[i]; {
+		case c.Code == bpfRETA:
+			return ret, false, nil // never made; not to be judged by the wrong length
+		case c.Code == bpfRET && c.K != 0:
+			*c = filter.Instruction{Code: bpfJA, K: uint32(n - i - 1)}
+		}
+	}
+	if code = append(code, ret...); len(code) > maxProgram {
+		if len(bulk) > 0 {
+			return program(expr, link, snaplen, bulk[:len(bulk)/2])
+		}
+		return nil, false, fmt.Errorf("the filter makes %d instructions; the kernel takes %d", len(code), maxProgram)
+	}
+	return code, whole, nil
+}
+
+// errTagged says that a program cannot be told about the tag.
+var errTagged = errors.New("not in a tagged frame")
+
+// behindTag makes of a program for Ethernet frames in a file one for frames
+// whose outer VLAN tag the kernel took out.
+func behindTag(code []filter.Instruction) ([]filter.Instruction, error) {
+	out := make([]filter.Instruction, len(code))
+	live := make([]bool, len(code)+1) // can be come to
+	aimed := make([]bool, len(code))  // by a jump
+	live[0] = true
+	for i, c := range code {
+		if !live[i] {
+			out[i] = filter.Instruction{Code: bpfRET}
+			continue
+		}
+		switch c.Code {
+		case bpfLDW, bpfLDH, bpfLDB:
+			size := map[uint16]uint32{bpfLDW: 4, bpfLDH: 2, bpfLDB: 1}[c.Code]
+			switch {
+			case c.K+size <= 12:
+			case c.K >= 16:
+				c.K -= vlanLen
+			case c.K == 12 && c.Code == bpfLDH:
+				c.K = adVLANTP
+			case c.K == 14 && c.Code == bpfLDH:
+				c.K = adVLANTag
+			default:
+				return nil, errTagged
+			}
+		case bpfLDXM:
+			if c.K < 16 {
+				return nil, errTagged
+			}
+			c.K -= vlanLen
+		case bpfJEQ:
+			// The EtherType is that of a tag here: what follows another one
+			// is never come to.
+			if i > 0 && !aimed[i] && code[i-1].Code == bpfLDH && code[i-1].K == 12 && !isTag(c.K) {
+				c = filter.Instruction{Code: bpfJA, K: uint32(c.Jf)}
+			}
+		default:
+			if m := c.Code & 0xe0; c.Code&bpfClass <= 1 && (m == bpfLen || m == bpfIND && c.K < 16) {
+				return nil, errTagged
+			} else if c.Code&bpfClass == 0 && m == bpfIND {
+				c.K -= vlanLen
+			}
+		}
+		out[i] = c
+		// Jumps go forward, so everything before was looked at.
+		switch {
+		case c.Code&bpfClass == bpfRET:
+		case c.Code == bpfJA:
+			live[i+1+int(c.K)], aimed[i+1+int(c.K)] = true, true
+		case c.Code&bpfClass == bpfJA:
+			for _, n := range []uint8{c.Jt, c.Jf} {
+				live[i+1+int(n)], aimed[i+1+int(n)] = true, true
+			}
+		default:
+			live[i+1] = true
+		}
+	}
+	return out, nil
+}
+
+// isTag reports whether the kernel takes a tag with this EtherType out.
+func isTag(t uint32) bool { return t == 0x8100 || t == 0x88a8 }
+
+// tail returns what ends a program whose answer is yes.
+func tail(link linkKind, snaplen int, bulk []pair) []filter.Instruction {
+	if link != linkKind(pcapfile.LinkEthernet) || len(bulk) == 0 {
+		return []filter.Instruction{{Code: bpfRET, K: uint32(snaplen)}}
+	}
+	return thinner(snaplen, bulk)
+}

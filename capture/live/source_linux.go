@@ -1,0 +1,300 @@
+//go:build !pcap
+
+package live
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"pfsight/capture/pcapfile"
+)
+
+// maxRecords is how many frames a Block takes at once.
+const maxRecords = 2048
+
+// A Source captures from interfaces. It implements capture.Source. Frames are
+// given in the order of their time stamps as far as the kernel keeps it
+// inside each ring.
+type Source struct {
+	opt   Options
+	names []string // of opt.Interfaces
+	began time.Time
+	wake  int // eventfd
+
+	// Used by Claim, by one worker at a time.
+	ifaces  []*iface
+	rings   []*ring // of all interfaces
+	packets uint64
+	poll    []unix.PollFd
+	ticked  time.Duration
+	watched time.Duration
+	clock   int64 // real time minus time since began, nanoseconds
+	step    int64 // by how much the clock was set, not yet told
+	ended   time.Duration
+	thinned []pair // connections of which the kernel passes on headers only
+
+	stop  atomic.Bool
+	lost  atomic.Uint64
+	whole atomic.Bool
+	mu    sync.Mutex // of what follows
+	stats []InterfaceStats
+
+	bulk sampler
+}
+
+// Open begins to capture.
+func Open(opt Options) (*Source, error) {
+	if err := opt.Check(); err != nil {
+		return nil, err
+	}
+	s := &Source{opt: opt, names: opt.Interfaces, began: time.Now(), bulk: sampler{counts: map[pair]int{}}}
+	s.whole.Store(true)
+	var err error
+	if s.wake, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
+		return nil, fmt.Errorf("eventfd: %w", err)
+	}
+	s.stats = make([]InterfaceStats, len(s.names))
+	for i, name := range s.names {
+		f := &iface{name: name, input: uint16(i)}
+		s.ifaces = append(s.ifaces, f)
+		s.stats[i].Name = name
+		if err := f.open(s); err != nil {
+			s.Close()
+			return nil, fmt.Errorf("capturing on %s: %w", name, err)
+		}
+	}
+	s.collect()
+	s.clock = s.offset()
+	s.watch()
+	return s, nil
+}
+
+// now is the time since the Source began, by a clock that nobody sets.
+func (s *Source) now() time.Duration { return time.Since(s.began) }
+
+// offset returns what the real time is ahead of now.
+func (s *Source) offset() int64 {
+	t := time.Now()
+	return t.UnixNano() - int64(t.Sub(s.began))
+}
+
+// Stop ends the capture: what the kernel has is still read, then Walk returns
+// io.EOF. It may be called beside all else.
+func (s *Source) Stop() {
+	s.stop.Store(true)
+	one := [8]byte{1, 1, 1, 1, 1, 1, 1, 1}
+	_, _ = unix.Write(s.wake, one[:]) // full means awake
+}
+
+// Close gives the rings back. The Run that uses the Source must have ended.
+func (s *Source) Close() {
+	for _, f := range s.ifaces {
+		for _, r := range slices.Concat(f.rings, f.dead) {
+			r.close()
+		}
+		f.rings, f.dead = nil, nil
+	}
+	if s.wake >= 0 {
+		_ = unix.Close(s.wake)
+		s.wake = -1
+	}
+}
+
+// Lost implements capture.Source: what the kernel dropped for lack of room.
+func (s *Source) Lost() uint64 { return s.lost.Load() }
+
+// Judged reports whether the kernel judges the filter alone. Without that
+// capture.Options.Filter has to.
+func (s *Source) Judged() bool { return s.whole.Load() }
+
+// Interfaces returns what is known of the interfaces. It may be called beside
+// all else; drops are as of a second ago.
+func (s *Source) Interfaces() []InterfaceStats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.stats)
+}
+
+// A claim is some frames in the order of time. It holds the blocks of the
+// rings that they lie in until it is released.
+type claim struct {
+	recs      []pcapfile.Record
+	held      []*block
+	first     uint64
+	now, step int64
+	end       bool
+}
+
+// Load implements capture.Source: the frames are in memory.
+func (s *Source) Load(*pcapfile.Block) {}
+
+// Walk implements capture.Source.
+func (s *Source) Walk(b *pcapfile.Block) error {
+	c := b.Kept.(*claim)
+	if c.end {
+		return io.EOF
+	}
+	b.Batch = pcapfile.Batch{Name: s.names[0], Inputs: s.names, First: c.first, Records: c.recs, Now: c.now, Step: c.step}
+	return nil
+}
+
+// Release implements capture.Source: it gives the blocks of the rings back.
+func (s *Source) Release(b *pcapfile.Block) {
+	c := b.Kept.(*claim)
+	for _, h := range c.held {
+		h.release()
+	}
+	c.held = c.held[:0]
+}
+
+// Claim implements capture.Source. It waits for frames, or until it is time
+// to tell the time.
+func (s *Source) Claim(to *pcapfile.Block) {
+	c, ok := to.Kept.(*claim)
+	if !ok {
+		c = &claim{recs: make([]pcapfile.Record, 0, maxRecords)}
+		to.Kept = c
+	}
+	*c = claim{recs: c.recs[:0], held: c.held[:0], first: s.packets + 1}
+	for {
+		now := s.now()
+		s.pace(now)
+		for _, r := range s.rings {
+			r.note(now)
+		}
+		wait := s.take(c, now)
+		if len(c.recs) > 0 {
+			s.packets += uint64(len(c.recs))
+			s.ticked = now
+			c.step, s.step = s.step, 0
+			return
+		}
+		if s.stop.Load() {
+			if s.ended == 0 {
+				s.ended = now
+			}
+			// What the kernel had not handed over comes within this time.
+			if now-s.ended > 2*hold {
+				s.watch()
+				c.end = true
+				return
+			}
+			wait = min(wait, Retire)
+		} else if now-s.ticked >= tickEvery {
+			s.ticked = now
+			// Frames that the kernel has not handed over are older.
+			c.now, c.step, s.step = int64(now-hold)+s.clock, s.step, 0
+			return
+		}
+		s.wait(min(wait, tickEvery-(now-s.ticked)))
+	}
+}
+
+// take moves frames that are due into c, the oldest first. Otherwise it
+// returns how long none will be, if nothing comes.
+func (s *Source) take(c *claim, now time.Duration) time.Duration {
+	for len(c.recs) < maxRecords {
+		// The ring with the oldest frame, and the oldest frame of the others.
+		var r *ring
+		other, empty := int64(0), false
+		for _, q := range s.rings {
+			switch {
+			case !q.ready():
+				empty = empty || !q.dead
+			case r == nil:
+				r = q
+			case q.head < r.head:
+				other, r = r.head, q
+			case other == 0 || q.head < other:
+				other = q.head
+			}
+		}
+		if r == nil {
+			return tickEvery
+		}
+		if empty && !s.stop.Load() {
+			if wait := s.ripe(r, now); wait > 0 {
+				return wait
+			}
+		}
+		cur := r.cur
+		if len(c.held) == 0 || c.held[len(c.held)-1] != cur {
+			cur.refs.Add(1)
+			c.held = append(c.held, cur)
+		}
+		for len(c.recs) < maxRecords && r.cur == cur && (other == 0 || r.head <= other) {
+			c.recs = c.recs[:len(c.recs)+1]
+			if !r.read(&c.recs[len(c.recs)-1]) {
+				c.recs = c.recs[:len(c.recs)-1]
+			}
+		}
+	}
+	return 0
+}
+
+// ripe returns how long the block in hand has to wait for older frames of
+// rings that have none now, 0 if it has waited.
+func (s *Source) ripe(r *ring, now time.Duration) time.Duration {
+	if r.full() {
+		return 0 // order is worth less than frames
+	}
+	last := int64(r.cur.desc.Ts_last_pkt.Sec)*1e9 + int64(r.cur.desc.Ts_last_pkt.Usec)
+	age := max(now-r.cur.seen, min(time.Duration(int64(now)+s.clock-last), hold))
+	return max(hold-age, 0)
+}
+
+// wait sleeps until a ring that has no frames gets some.
+func (s *Source) wait(d time.Duration) {
+	s.poll = append(s.poll[:0], unix.PollFd{Fd: int32(s.wake), Events: unix.POLLIN})
+	if s.stop.Load() {
+		s.poll = s.poll[:0]
+	}
+	for _, r := range s.rings {
+		if r.cur == nil && !r.dead {
+			s.poll = append(s.poll, unix.PollFd{Fd: int32(r.fd), Events: unix.POLLIN})
+		}
+	}
+	ms := int((d + time.Millisecond - 1) / time.Millisecond)
+	if n, err := unix.Poll(s.poll, max(ms, 1)); err != nil || n <= 0 {
+		return
+	}
+	for _, p := range s.poll {
+		if p.Revents&unix.POLLERR != 0 {
+			// The interface went down; asking takes the error away.
+			_, _ = unix.GetsockoptInt(int(p.Fd), unix.SOL_SOCKET, unix.SO_ERROR)
+			s.watched = 0
+		}
+	}
+}
+
+// pace does what is done at times.
+func (s *Source) pace(now time.Duration) {
+	if off := s.offset(); off-s.clock >= int64(clockStep) || s.clock-off >= int64(clockStep) {
+		d := off - s.clock
+		s.step += d
+		s.clock = off
+		s.opt.Log("the clock was set by %+.1f s; times of packets before and after differ by that", float64(d)/1e9)
+	} else {
+		s.clock = off
+	}
+	if s.watched == 0 || now-s.watched >= watchEvery {
+		s.watch()
+	}
+}
+
+// collect gathers the rings of all interfaces.
+func (s *Source) collect() {
+	s.rings = s.rings[:0]
+	whole := true
+	for _, f := range s.ifaces {
+		s.rings = append(append(s.rings, f.rings...), f.dead...)
+		whole = whole && f.whole
+	}
+	s.whole.Store(whole)
+}

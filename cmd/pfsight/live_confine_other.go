@@ -1,0 +1,16 @@
+//go:build !linux
+
+package main
+
+import "errors"
+
+// giveUp knows no way here.
+func giveUp(who *identity) ([]string, error) {
+	if who != nil {
+		return nil, errors.New("--user: this system is not known well enough; start pfsight as that user, with the right to capture")
+	}
+	return nil, nil
+}
+
+// sandbox knows no way here.
+func sandbox(reach) ([]string, error) { return nil, nil }

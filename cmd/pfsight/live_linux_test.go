@@ -1,0 +1,665 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	cryptorsa "crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"pfsight/capture/live/livetest"
+	"pfsight/capture/pcapfile"
+)
+
+// asProgram in the environment makes the test's binary be pfsight.
+const asProgram = "PFSIGHT_TEST_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	}
+	os.Exit(m.Run())
+}
+
+// A program is pfsight running beside the test.
+type program struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	stderr syncBuffer
+	stdout syncBuffer
+}
+
+// start starts it and waits until it captures.
+func start(t *testing.T, args ...string) *program {
+	t.Helper()
+	p := &program{t: t, cmd: exec.Command(os.Args[0], append([]string{"live"}, args...)...)}
+	p.cmd.Env = append(os.Environ(), asProgram+"=1")
+	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
+	eventually(t, "the capture", func() bool {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+		return err != nil || bytes.Contains(b, []byte("NoNewPrivs:\t1")) // the last thing done before
+	})
+	time.Sleep(50 * time.Millisecond)
+	return p
+}
+
+func (p *program) signal(s os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// end ends it and returns the exit code.
+func (p *program) end() int {
+	p.t.Helper()
+	time.Sleep(100 * time.Millisecond)
+	p.signal(syscall.SIGTERM)
+	start := time.Now()
+	err := p.cmd.Wait()
+	if d := time.Since(start); d > 8*time.Second {
+		p.t.Errorf("the end took %v", d)
+	}
+	if _, ok := err.(*exec.ExitError); err != nil && !ok {
+		p.t.Fatal(err)
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// lines reads records from a file.
+func lines(t *testing.T, path string) []record {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []record
+	for line := range bytes.Lines(b) {
+		var r record
+		if err := json.Unmarshal(line, &r); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// essence is what of records must be the same live and from the file: all but
+// times, where it was captured, and the numbers of packets.
+func essence(t *testing.T, list []record) map[string]int {
+	t.Helper()
+	out := map[string]int{}
+	for _, r := range list {
+		r = maps.Clone(r)
+		for _, k := range []string{"event", "connection", "time", "last_time", "source", "client_hello_packet", "server_hello_packet", "session_time", "session_packet", "session_source"} {
+			delete(r, k)
+		}
+		b, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[string(b)]++
+	}
+	return out
+}
+
+func compare(t *testing.T, got, want []record) {
+	t.Helper()
+	a, b := essence(t, got), essence(t, want)
+	shown := 0
+	for k, n := range b {
+		if a[k] != n && shown < 3 {
+			t.Errorf("%d of %d came live: %s", a[k], n, k)
+			shown++
+		}
+	}
+	for k, n := range a {
+		if b[k] != n && shown < 6 {
+			t.Errorf("%d live, %d in the file: %s", n, b[k], k)
+			shown++
+		}
+	}
+}
+
+// replay sends the frames of a capture as fast as they go, and returns how
+// many. Captures of other links than Ethernet, and with frames that were cut,
+// are none of its.
+func replay(t *testing.T, send *livetest.Sender, path string) int {
+	t.Helper()
+	src, err := pcapfile.Open([]string{path}, pcapfile.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	var b pcapfile.Batch
+	n := 0
+	for src.Next(&b) == nil {
+		for _, r := range b.Records {
+			send.Send(r.Data)
+			n++
+		}
+	}
+	return n
+}
+
+// replayable returns captures that can be sent over an interface, without
+// those that need their own time.
+func replayable(t *testing.T) []string {
+	t.Helper()
+	all, err := filepath.Glob(captures + "/*.pcap*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, path := range all {
+		src, err := pcapfile.Open([]string{path}, pcapfile.Options{})
+		if err != nil {
+			continue
+		}
+		var b pcapfile.Batch
+		ok := true
+		var first, last int64
+		for src.Next(&b) == nil {
+			for _, r := range b.Records {
+				if first == 0 {
+					first = r.Time
+				}
+				last = r.Time
+				ok = ok && r.Link == pcapfile.LinkEthernet && r.WireLen == len(r.Data) && len(r.Data) >= 60 && len(r.Data) < 9000
+			}
+		}
+		src.Close()
+		if ok && first > 0 && last-first < 30e9 {
+			out = append(out, path)
+		}
+	}
+	return out
+}
+
+// TestLiveReplay sends captures over an interface, and holds what came of
+// them against what reading the file gives.
+func TestLiveReplay(t *testing.T) {
+	if !livetest.Isolate(t) {
+		return
+	}
+	livetest.Veth(t, "va", "vb")
+	send := livetest.NewSender(t, "va")
+	list := replayable(t)
+	if len(list) < 5 {
+		t.Fatalf("only %d captures can be sent: %q", len(list), list)
+	}
+	for i := 0; i < len(list); i += max(len(list)/12, 1) {
+		path := list[i]
+		events := filepath.Join(t.TempDir(), "events.jsonl")
+		p := start(t, "-i", "vb", "-o", events, "--events", "end", "--rings", strconv.Itoa(1+i%3), "-j", strconv.Itoa(1+i%2))
+		n := replay(t, send, path)
+		if code := p.end(); code != 0 {
+			t.Errorf("%s: exit %d: %s", path, code, &p.stderr)
+		}
+		if want := fmt.Sprintf("vb: %d packets, 0 dropped", n); !strings.Contains(strings.ReplaceAll(p.stderr.String(), ",", ""), strings.ReplaceAll(want, ",", "")) {
+			t.Errorf("%s: %q is not said: %s", path, want, &p.stderr)
+		}
+		compare(t, lines(t, events), records(t, path))
+	}
+}
+
+// TestLiveReplayLarge does the same with the capture that
+// PFSIGHT_BENCH_CAPTURE names, by tcpreplay at top speed where that is
+// installed. What the kernel dropped is counted, and only without drops are
+// the records the same.
+func TestLiveReplayLarge(t *testing.T) {
+	path := os.Getenv("PFSIGHT_BENCH_CAPTURE")
+	if path == "" {
+		t.Skip("PFSIGHT_BENCH_CAPTURE names no capture")
+	}
+	if !livetest.Isolate(t) {
+		return
+	}
+	livetest.Veth(t, "va", "vb")
+	events := filepath.Join(t.TempDir(), "events.jsonl")
+	p := start(t, "-i", "vb", "-o", events, "--events", "end")
+	before := sent(t, "va")
+	began := time.Now()
+	if _, err := exec.LookPath("tcpreplay"); err == nil {
+		_ = exec.Command("tcpreplay", "-q", "-i", "va", "--topspeed", path).Run() // frames above the MTU are an error
+	} else {
+		replay(t, livetest.NewSender(t, "va"), path)
+	}
+	took := time.Since(began)
+	n := sent(t, "va") - before
+	code := p.end()
+	var packets, drops int
+	for line := range strings.Lines(strings.ReplaceAll(p.stderr.String(), ",", "")) {
+		_, _ = fmt.Sscanf(line, "pfsight: vb: %d packets %d dropped", &packets, &drops)
+	}
+	use := p.cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	cpu := time.Duration(use.Utime.Nano() + use.Stime.Nano())
+	t.Logf("%d packets in %v, %d dropped, %v of CPU", n, took, drops, cpu)
+	if packets != n {
+		t.Errorf("%d packets sent, %d counted", n, packets)
+	}
+	if drops > 0 {
+		if code != exitIncomplete {
+			t.Errorf("exit %d with drops", code)
+		}
+		return
+	}
+	if code != 0 {
+		t.Errorf("exit %d: %s", code, &p.stderr)
+	}
+	if !strings.Contains(filepath.Base(path), "bulk") { // others need no more than the order of packets
+		compare(t, lines(t, events), records(t, path))
+	}
+}
+
+// sent returns how many packets an interface sent.
+func sent(t *testing.T, name string) int {
+	t.Helper()
+	out, err := exec.Command("ip", "-j", "-s", "link", "show", name).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []struct {
+		Stats64 struct{ TX struct{ Packets int } }
+	}
+	if err := json.Unmarshal(out, &list); err != nil || len(list) != 1 {
+		t.Fatal(err, len(list))
+	}
+	return list[0].Stats64.TX.Packets
+}
+
+// link makes a network of two: this namespace has 10.0.0.1 on va, the other
+// one 10.0.0.2 on vb.
+func link(t *testing.T) *livetest.Peer {
+	t.Helper()
+	peer := livetest.NewPeer(t)
+	livetest.IP(t, "link", "add", "va", "type", "veth", "peer", "name", "vb", "netns", peer.Path)
+	livetest.IP(t, "addr", "add", "10.0.0.1/24", "dev", "va")
+	livetest.IP(t, "link", "set", "va", "up")
+	peer.Run(func() {
+		livetest.IP(t, "addr", "add", "10.0.0.2/24", "dev", "vb")
+		livetest.IP(t, "link", "set", "vb", "up")
+		livetest.IP(t, "link", "set", "lo", "up")
+	})
+	livetest.Ready(t, "va")
+	return peer
+}
+
+func certificate(t *testing.T) tls.Certificate {
+	t.Helper()
+	key, err := cryptorsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"live.test"}}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// TestLiveTLS makes real connections: their verdicts come while they live,
+// their bytes when they have ended.
+func TestLiveTLS(t *testing.T) {
+	if !livetest.Isolate(t) {
+		return
+	}
+	peer := link(t)
+	var l net.Listener
+	config := &tls.Config{
+		Certificates: []tls.Certificate{certificate(t)}, MinVersion: tls.VersionTLS12,
+		CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256},
+	}
+	peer.Run(func() {
+		var err error
+		if l, err = tls.Listen("tcp", "10.0.0.2:443", config); err != nil {
+			t.Error(err)
+		}
+	})
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() { _, _ = io.Copy(c, c) }()
+		}
+	}()
+	dir := t.TempDir()
+	events := filepath.Join(dir, "events.jsonl")
+	all := filepath.Join(dir, "all")
+	p := start(t, "-i", "va", "-o", events, "-o", all, "-o", "-", "-f", "tcp port 443")
+	const payload = 100000
+	var open []*tls.Conn
+	for _, c := range []*tls.Config{
+		{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256}},
+		{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}},
+		{MinVersion: tls.VersionTLS13},
+	} {
+		c.InsecureSkipVerify, c.ServerName = true, "live.test"
+		conn, err := tls.Dial("tcp", "10.0.0.2:443", c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() { _, _ = conn.Write(make([]byte, payload)) }()
+		if _, err := io.ReadFull(conn, make([]byte, payload)); err != nil {
+			t.Fatal(err)
+		}
+		open = append(open, conn)
+	}
+	began := time.Now()
+	eventually(t, "three handshakes", func() bool { b, _ := os.ReadFile(events); return bytes.Count(b, []byte("\n")) >= 3 })
+	if d := time.Since(began); d > 2*time.Second {
+		t.Errorf("the verdicts took %v", d)
+	}
+	for i, r := range lines(t, events) {
+		if want := []string{"no", "yes", "yes"}[i]; r["event"] != "handshake" || r["forward_secrecy"] != want || r["server_name"] != "live.test" || r["source"] != "va" || r["bytes_to_client"] != nil {
+			t.Errorf("connection %d: %v", i, r)
+		}
+	}
+	// openssl, where there is one.
+	n := 3
+	if _, err := exec.LookPath("openssl"); err == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		c := exec.CommandContext(ctx, "openssl", "s_client", "-connect", "10.0.0.2:443", "-tls1_2", "-cipher", "AES128-GCM-SHA256", "-servername", "openssl.test")
+		c.Stdin = strings.NewReader("Q\n")
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Logf("openssl: %v: %s", err, out)
+		} else {
+			n++
+		}
+	}
+	for _, c := range open {
+		c.Close()
+	}
+	if code := p.end(); code != 0 {
+		t.Errorf("exit %d: %s", code, &p.stderr)
+	}
+	ended := 0
+	for _, r := range lines(t, events) {
+		if r["event"] != "end" {
+			continue
+		}
+		ended++
+		if r["server_name"] == "openssl.test" {
+			if r["forward_secrecy"] != "no" {
+				t.Errorf("openssl: %v", r)
+			}
+			continue
+		}
+		for _, k := range []string{"bytes_to_client", "bytes_to_server"} {
+			if b, _ := r[k].(float64); b < payload || b > payload+20000 {
+				t.Errorf("%s is %v", k, r[k])
+			}
+		}
+	}
+	if ended != n {
+		t.Errorf("%d of %d ends came", ended, n)
+	}
+	a, _ := os.ReadFile(events)
+	b, _ := os.ReadFile(all)
+	if len(a) == 0 || !bytes.Equal(a, b) || p.stdout.String() != string(a) {
+		t.Errorf("the outputs differ: %d, %d and %d bytes", len(a), len(b), len(p.stdout.String()))
+	}
+	if !strings.Contains(p.stderr.String(), "not forward secret") {
+		t.Errorf("no summary: %s", &p.stderr)
+	}
+}
+
+// TestLiveSignals sends each signal that means something.
+func TestLiveSignals(t *testing.T) {
+	if !livetest.Isolate(t) {
+		return
+	}
+	livetest.Veth(t, "va", "vb")
+	send := livetest.NewSender(t, "va")
+	path := replayable(t)[0]
+	want := len(records(t, path))
+	events := filepath.Join(t.TempDir(), "events.jsonl")
+	p := start(t, "-i", "vb", "-o", events, "--events", "handshake", "--interval", "1s")
+	replay(t, send, path)
+	eventually(t, "the events", func() bool { b, _ := os.ReadFile(events); return bytes.Count(b, []byte("\n")) == want })
+	if err := os.Rename(events, events+".1"); err != nil {
+		t.Fatal(err)
+	}
+	p.signal(syscall.SIGHUP)
+	eventually(t, "the new file", func() bool { _, err := os.Stat(events); return err == nil })
+	p.signal(syscall.SIGUSR1)
+	eventually(t, "a summary", func() bool { return strings.Contains(p.stdout.String(), "Forward secrecy") })
+	had := strings.Count(p.stdout.String(), "Forward secrecy")
+	eventually(t, "another, by --interval", func() bool { return strings.Count(p.stdout.String(), "Forward secrecy") > had })
+	if code := p.end(); code != 0 {
+		t.Errorf("exit %d: %s", code, &p.stderr)
+	}
+	if b, _ := os.ReadFile(events); len(b) > 0 {
+		t.Errorf("records of no connection: %s", b)
+	}
+}
+
+// TestLiveLoss gives the program rings that are too small and stops it for a
+// while: what was lost is said.
+func TestLiveLoss(t *testing.T) {
+	if !livetest.Isolate(t) {
+		return
+	}
+	livetest.Veth(t, "va", "vb")
+	send := livetest.NewSender(t, "va")
+	p := start(t, "-i", "vb", "--block-size", "64K", "--blocks", "4", "--rings", "1", "-o", "/dev/null")
+	p.signal(syscall.SIGSTOP)
+	const n = 3000
+	for range n {
+		send.Send(make([]byte, 1400))
+	}
+	p.signal(syscall.SIGCONT)
+	code := p.end()
+	var packets, drops int
+	for line := range strings.Lines(strings.ReplaceAll(p.stderr.String(), ",", "")) {
+		_, _ = fmt.Sscanf(line, "pfsight: vb: %d packets %d dropped", &packets, &drops)
+	}
+	if code != exitIncomplete || packets != n || drops == 0 || !strings.Contains(p.stdout.String(), "dropped before the capture") {
+		t.Errorf("exit %d, %d packets, %d dropped: %s%s", code, packets, drops, &p.stdout, &p.stderr)
+	}
+}
+
+// TestLiveConfined looks at the rights of the process, and takes its interface
+// away and back: the right to capture is still there.
+func TestLiveConfined(t *testing.T) {
+	if !livetest.Isolate(t) {
+		return
+	}
+	livetest.Veth(t, "va", "vb")
+	dir := t.TempDir()
+	for d := dir; d != "/" && d != os.TempDir(); d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := start(t, "-i", "vb", "-o", filepath.Join(dir, "events.jsonl"), "--user", "nobody", "--rotate-every", "1h")
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	status := map[string]string{}
+	for line := range strings.Lines(string(b)) {
+		k, v, _ := strings.Cut(line, ":")
+		status[k] = strings.TrimSpace(v)
+	}
+	for k, want := range map[string]string{"CapPrm": "0000000000002000", "CapEff": "0000000000002000", "CapBnd": "0000000000002000", "CapAmb": "0000000000000000", "CapInh": "0000000000000000", "NoNewPrivs": "1"} {
+		if status[k] != want {
+			t.Errorf("%s is %s, want %s", k, status[k], want)
+		}
+	}
+	if strings.HasPrefix(status["Uid"], "0\t") || status["Uid"] == "" {
+		t.Errorf("Uid is %s", status["Uid"])
+	}
+	livetest.IP(t, "link", "del", "vb")
+	eventually(t, "the loss of the interface", func() bool { return strings.Contains(p.stderr.String(), "vb: the interface is gone") })
+	livetest.Veth(t, "va", "vb")
+	eventually(t, "the interface", func() bool { return strings.Contains(p.stderr.String(), "vb: the interface is back") })
+	path := replayable(t)[0]
+	replay(t, livetest.NewSender(t, "va"), path)
+	time.Sleep(200 * time.Millisecond)
+	if code := p.end(); code != 0 {
+		t.Errorf("exit %d: %s", code, &p.stderr)
+	}
+	files, _ := filepath.Glob(filepath.Join(dir, "events-*.jsonl"))
+	if len(files) != 1 || len(lines(t, files[0])) != 2*len(records(t, path)) {
+		t.Errorf("%q: %s", files, &p.stderr)
+	}
+}
+
+// TestLiveSoak sends the same captures again and again, and looks at the
+// memory that the program takes: for a few seconds, or for as long as
+// PFSIGHT_SOAK says, such as 10m. After a fifth of the time it grows no more.
+func TestLiveSoak(t *testing.T) {
+	long := 10 * time.Second
+	if s := os.Getenv("PFSIGHT_SOAK"); s != "" {
+		var err error
+		if long, err = time.ParseDuration(s); err != nil {
+			t.Fatal(err)
+		}
+	} else if testing.Short() {
+		t.Skip("short")
+	}
+	if !livetest.Isolate(t) {
+		return
+	}
+	livetest.Veth(t, "va", "vb")
+	send := livetest.NewSender(t, "va")
+	var frames [][]byte
+	for _, path := range replayable(t) {
+		src, err := pcapfile.Open([]string{path}, pcapfile.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b pcapfile.Batch
+		for src.Next(&b) == nil {
+			for _, r := range b.Records {
+				frames = append(frames, slices.Clone(r.Data))
+			}
+		}
+		src.Close()
+	}
+	dir := t.TempDir()
+	p := start(t, "-i", "vb", "-o", filepath.Join(dir, "events.jsonl"), "--rotate-size", "1M", "--memory", "64M", "--listen", "127.0.0.1:0", "-q")
+	began, round := time.Now(), 0
+	var early, peak int
+	n := 0
+	for time.Since(began) < long {
+		// Other ports each round, so that each is of new connections.
+		for _, f := range frames {
+			if len(f) > 38 && f[12] == 8 && f[13] == 0 && f[14] == 0x45 {
+				f[34] ^= byte(round) // the source's, and what it is does not matter
+				f[36] ^= byte(round)
+			}
+			send.Send(f)
+			n++
+		}
+		round++
+		if files, _ := filepath.Glob(filepath.Join(dir, "events-*")); len(files) > 20 {
+			for _, f := range files[:10] {
+				os.Remove(f)
+			}
+		}
+		time.Sleep(20 * time.Millisecond)
+		kb := resident(t, p.cmd.Process.Pid)
+		switch d := time.Since(began); {
+		case d < long/5:
+			early = max(early, kb)
+		default:
+			peak = max(peak, kb)
+		}
+	}
+	code := p.end()
+	t.Logf("%d packets in %d rounds, %v: at most %d KB in the first fifth, %d KB later", n, round, long, early, peak)
+	if code != 0 && code != exitIncomplete {
+		t.Errorf("exit %d: %s", code, &p.stderr)
+	}
+	if limit := early + early/4 + 64<<10; peak > limit {
+		t.Errorf("%d KB are taken in the end, %d KB in the beginning", peak, early)
+	}
+}
+
+// resident returns the resident memory of a process, KB, without what it
+// shares with the kernel: the rings.
+func resident(t *testing.T, pid int) int {
+	t.Helper()
+	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	in := bufio.NewScanner(f)
+	for in.Scan() {
+		if v, ok := strings.CutPrefix(in.Text(), "RssAnon:"); ok {
+			n, _ := strconv.Atoi(strings.Fields(v)[0])
+			return n
+		}
+	}
+	t.Fatal("no RssAnon")
+	return 0
+}
+
+func TestLiveUsage(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "pfsight interfaces"},
+		{[]string{"eth0"}, "use -i eth0"},
+		{[]string{"-i", "lo", "-f", "tcp port"}, "-f:"},
+		{[]string{"-i", "lo", "--where", "nonsense ="}, "--where:"},
+		{[]string{"-i", "lo", "--events", "some"}, "choose handshake"},
+		{[]string{"-i", "lo", "--interval", "1ms"}, "1s"},
+		{[]string{"-i", "lo", "--rotate-size", "x"}, "512M"},
+		{[]string{"-i", "lo", "--web-config", "x"}, "--listen"},
+		{[]string{"-i", "lo", "--block-size", "100K"}, "power of two"},
+		{[]string{"-i", "lo", "--user", "no-such-user-"}, "--user"},
+		{[]string{"-i", "lo", "--plain", "-o", "-"}, "both want"},
+		{[]string{"-i", "no-such-one", "-o", "-"}, "no-such-one"},
+	} {
+		if slices.Contains(c.args, "no-such-one") && os.Geteuid() != 0 {
+			continue
+		}
+		code, out, stderr := pfsight(t, "", append([]string{"live"}, c.args...)...)
+		if code != 2 || out != "" || !strings.Contains(stderr, c.want) {
+			t.Errorf("%v: exit %d\n%s\n%s", c.args, code, out, stderr)
+		}
+	}
+}
+
+func TestInterfaces(t *testing.T) {
+	code, out, stderr := pfsight(t, "", "interfaces")
+	if code != 0 || stderr != "" || !strings.Contains(out, "any ") || !strings.Contains(out, "lo ") || !strings.Contains(out, "Ethernet") {
+		t.Errorf("exit %d: %s%s", code, out, stderr)
+	}
+	code, out, _ = pfsight(t, "", "interfaces", "--format", "json")
+	var list []record
+	if err := json.Unmarshal([]byte(out), &list); err != nil || code != 0 || len(list) == 0 {
+		t.Errorf("exit %d, %v: %s", code, err, out)
+	}
+}

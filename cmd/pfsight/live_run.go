@@ -1,0 +1,372 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"pfsight/capture"
+	"pfsight/capture/live"
+	"pfsight/capture/pcapfile"
+	"pfsight/report"
+	"pfsight/report/render"
+)
+
+// lookEvery is how often the state learns how the capture stands.
+const lookEvery = time.Second
+
+// A liveRun is one run of live.
+type liveRun struct {
+	*app
+	opt    *liveOptions
+	state  *liveState
+	src    *live.Source
+	sensor *sensor
+	sinks  []*sink // all
+	undone atomic.Uint64
+	notes  *held
+	results,
+	messages io.Writer
+	printing sync.Mutex
+}
+
+// live watches interfaces until it is told to end.
+func (a *app) live(ctx context.Context, o *liveOptions) error {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	r := &liveRun{app: a, opt: o, state: newLiveState(), messages: a.stderr, results: a.stdout}
+	if o.screen {
+		r.notes = &held{}
+		r.messages = r.notes
+	}
+	if slices.Contains(o.outputs, "-") || o.lines {
+		r.results = r.messages
+	}
+	return r.run(ctx)
+}
+
+// tell is a message for the operator.
+func (r *liveRun) tell(format string, args ...any) {
+	if r.opt.quiet {
+		return
+	}
+	r.printing.Lock()
+	defer r.printing.Unlock()
+	(&app{stderr: r.messages}).warn(format, args...)
+}
+
+func (r *liveRun) run(ctx context.Context) (err error) {
+	o := r.opt
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+
+	// All that needs rights is opened first.
+	r.sensor = &sensor{opt: o, state: r.state, history: report.NewHistory(), rows: map[uint64]*report.Connection{}}
+	defer func() {
+		for _, k := range r.sinks {
+			k.end()
+		}
+	}()
+	if err := r.openSinks(); err != nil {
+		return err
+	}
+	opt := o.capture
+	opt.Log = r.tell
+	if r.src, err = live.Open(opt); err != nil {
+		return err
+	}
+	defer r.src.Close()
+	if o.listen != "" {
+		log := slog.New(slog.NewTextHandler(messageWriter{r}, &slog.HandlerOptions{Level: slog.LevelInfo}))
+		stop, err := startWeb(ctx, r.state, o.listen, o.webConfig, log)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = stop() }() // it has told what was wrong
+	}
+	if err := r.confine(); err != nil {
+		return err
+	}
+	for _, k := range r.sinks {
+		k.start()
+	}
+	st, interrupted, err := r.capture(ctx, cancel)
+	if r.notes != nil {
+		// The screen is gone: what was held back comes now.
+		_, _ = r.stderr.Write(r.notes.take())
+		r.messages = r.stderr
+	}
+	if err != nil {
+		return err
+	}
+	for _, k := range r.sinks {
+		k.end()
+	}
+	r.sinks = nil
+	if !o.quiet || o.interval > 0 {
+		if err := r.summarize(&st); err != nil {
+			return err
+		}
+	}
+	for _, f := range r.src.Interfaces() {
+		r.tell("%s: %s packets, %s dropped by the kernel", f.Name, render.Number(f.Packets), render.Number(f.Drops))
+	}
+	if st.Drops[capture.KernelDrops] > 0 || r.undone.Load() > 0 || interrupted {
+		r.code = exitIncomplete
+	}
+	return nil
+}
+
+// capture runs until the end. interrupted says that what the kernel held was
+// not read.
+func (r *liveRun) capture(ctx context.Context, cancel func()) (st capture.Stats, interrupted bool, err error) {
+	o := r.opt
+	copt := following()
+	copt.MaxPackets, copt.Memory = o.count, o.memory
+	if o.capture.Filter != "" {
+		match := filterOf(o.capture.Filter)
+		copt.Filter = func(link pcapfile.LinkType, data []byte, wireLen int) (bool, error) {
+			if r.src.Judged() {
+				return true, nil
+			}
+			return match(link, data, wireLen)
+		}
+	}
+	if !o.capture.WholeBulk {
+		copt.Bulk = r.src.Bulk
+	}
+	workers := make([]capture.Sink, o.workers)
+	for i := range workers {
+		b := report.NewBuilder()
+		b.For(r.sensor.history)
+		if len(r.sensor.sinks) > 0 || o.where != nil {
+			b.Fingerprint()
+		}
+		workers[i] = &sensorWorker{sensor: r.sensor, builder: b}
+	}
+	running, done := context.WithCancel(ctx)
+	var around sync.WaitGroup
+	around.Go(func() { r.attend(running, cancel) })
+	if o.screen {
+		around.Go(func() {
+			if err := runTUI(running, r.state, r.stdin, r.stdout); err != nil {
+				r.tell("%v", err)
+			}
+			r.src.Stop()
+		})
+	}
+	st, err = capture.Run(ctx, r.src, copt, workers...)
+	interrupted = ctx.Err() != nil
+	done()
+	around.Wait()
+	r.look(&st)
+	return st, interrupted, err
+}
+
+// attend looks after signals and times while the capture runs.
+func (r *liveRun) attend(ctx context.Context, cancel func()) {
+	end := make(chan os.Signal, 2)
+	signal.Notify(end, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(end)
+	hup, usr1 := make(chan os.Signal, 1), make(chan os.Signal, 1)
+	defer notifyLive(hup, usr1)()
+	var over, summary <-chan time.Time
+	if r.opt.duration > 0 {
+		over = time.After(r.opt.duration)
+	}
+	if r.opt.interval > 0 {
+		t := time.NewTicker(r.opt.interval)
+		defer t.Stop()
+		summary = t.C
+	}
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	ending := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-end:
+			if ending {
+				cancel()
+			}
+			ending = true
+			r.src.Stop()
+		case <-over:
+			r.src.Stop()
+		case <-hup:
+			for _, k := range r.sinks {
+				k.reopen()
+			}
+			r.tell("the outputs are opened anew")
+		case <-summary:
+			r.printSummary()
+		case <-usr1:
+			r.printSummary()
+		case <-look.C:
+			r.look(nil)
+		}
+	}
+}
+
+// look tells the state how the capture stands; st nil means as of the last
+// packets.
+func (r *liveRun) look(st *capture.Stats) {
+	var now capture.Stats
+	if st != nil {
+		now = *st
+	} else {
+		r.sensor.mu.Lock()
+		now = r.sensor.sofar
+		r.sensor.mu.Unlock()
+	}
+	now.Drops[capture.KernelDrops] = r.src.Lost()
+	var list []InterfaceStats
+	for _, f := range r.src.Interfaces() {
+		list = append(list, InterfaceStats{Name: f.Name, Packets: f.Packets, Drops: f.Drops, Freezes: f.Freezes, Up: f.Up})
+	}
+	r.state.SetCapture(list, now)
+}
+
+func (r *liveRun) printSummary() {
+	r.look(nil)
+	if err := r.summarize(nil); err != nil {
+		r.tell("the summary: %v", err)
+	}
+	if n := r.undone.Load(); n > 0 {
+		r.tell("%s events were not delivered", render.Number(n))
+	}
+}
+
+// summarize prints the summary; st is given at the end.
+func (r *liveRun) summarize(st *capture.Stats) error {
+	if st != nil {
+		r.state.fresh() // what came since counts too
+	}
+	summary, _ := r.state.look()
+	var b bytes.Buffer
+	if err := render.Summary(&b, summary, r.opt.render); err != nil {
+		return err
+	}
+	if st == nil {
+		b.WriteByte('\n')
+	}
+	w := r.results
+	switch {
+	case r.notes != nil && st == nil:
+		w = r.notes // beside the screen there is no room
+	case w == io.Writer(r.notes):
+		w = r.stderr
+	}
+	r.printing.Lock()
+	defer r.printing.Unlock()
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// openSinks opens the outputs.
+func (r *liveRun) openSinks() error {
+	add := func(name string, out outlet) *sink {
+		k := &sink{name: name, out: out, warn: r.tell}
+		k.lost = func(n uint64) {
+			r.undone.Add(n)
+			r.state.Lost(name, n)
+		}
+		r.sinks = append(r.sinks, k)
+		return k
+	}
+	alone := len(r.opt.outputs) <= 1 && r.opt.listen == ""
+	stdout := func(k *sink) {
+		if !alone {
+			return
+		}
+		// Nobody listens any more: whoever read has what was wanted.
+		var gone atomic.Bool
+		k.gone = func() {
+			gone.Store(true)
+			r.src.Stop()
+		}
+		k.warn = func(format string, args ...any) {
+			for _, v := range args {
+				if err, ok := v.(error); ok && (errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe)) {
+					return
+				}
+			}
+			r.tell(format, args...)
+		}
+		k.lost = func(n uint64) {
+			if !gone.Load() {
+				r.undone.Add(n)
+			}
+			r.state.Lost(k.name, n)
+		}
+	}
+	for _, dest := range r.opt.outputs {
+		out, err := newOutlet(r.app, dest, r.opt)
+		if err != nil {
+			return err
+		}
+		name := dest
+		if dest == "-" {
+			name = "standard output"
+		}
+		k := add(name, out)
+		if dest == "-" {
+			stdout(k)
+		}
+		r.sensor.sinks = append(r.sensor.sinks, k)
+	}
+	if r.opt.lines {
+		k := add("standard output", streamOutlet{r.stdout})
+		alone = alone && len(r.opt.outputs) == 0
+		stdout(k)
+		r.sensor.plain = k
+	}
+	return nil
+}
+
+// A messageWriter writes what a logger says as messages.
+type messageWriter struct{ r *liveRun }
+
+func (w messageWriter) Write(p []byte) (int, error) {
+	w.r.tell("%s", bytes.TrimRight(p, "\n"))
+	return len(p), nil
+}
+
+// maxHeld is how many bytes of messages are held back while a screen is
+// shown; beyond it the oldest are forgotten.
+const maxHeld = 64 << 10
+
+// held holds messages back.
+type held struct {
+	mu sync.Mutex
+	b  []byte
+}
+
+func (h *held) Write(p []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.b = append(h.b, p...)
+	if n := len(h.b) - maxHeld; n > 0 {
+		h.b = append(h.b[:0], h.b[n:]...)
+	}
+	return len(p), nil
+}
+
+func (h *held) take() []byte {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	b := h.b
+	h.b = nil
+	return b
+}

@@ -1,0 +1,350 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// tested is a sink and what it said.
+type tested struct {
+	*sink
+	gaveUp atomic.Uint64
+	mu     sync.Mutex
+	said   []string
+}
+
+func newTested(out outlet) *tested {
+	k := &tested{}
+	k.sink = &sink{name: "test", out: out, lost: func(n uint64) { k.gaveUp.Add(n) }, warn: func(format string, args ...any) {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.said = append(k.said, fmt.Sprintf(format, args...))
+	}}
+	k.start()
+	return k
+}
+
+func numbered(from, to int) []byte {
+	var b []byte
+	for i := from; i < to; i++ {
+		b = fmt.Appendf(b, "{\"n\":%d}\n", i)
+	}
+	return b
+}
+
+// eventually waits for what other goroutines do.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for range 1000 {
+		if ok() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("it did not come: %s", what)
+}
+
+// folder returns the names in a folder, without the part that changes, and
+// all their lines in order.
+func folder(t *testing.T, dir string) (names []string, lines []byte) {
+	t.Helper()
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range list {
+		names = append(names, e.Name())
+		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, b...)
+	}
+	return names, lines
+}
+
+func TestFileSink(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "events.jsonl")
+	if err := os.WriteFile(path, []byte("{\"n\":-1}\n{\"n\":"), 0o600); err != nil { // a line that a crash cut
+		t.Fatal(err)
+	}
+	f := &fileOutlet{path: path, now: time.Now}
+	if err := f.open(); err != nil {
+		t.Fatal(err)
+	}
+	k := newTested(f)
+	k.put(numbered(0, 10), 10)
+	eventually(t, "ten lines", func() bool { b, _ := os.ReadFile(path); return bytes.HasSuffix(b, numbered(9, 10)) })
+	// As logrotate does it.
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	k.put(numbered(10, 11), 1)
+	k.reopen()
+	eventually(t, "the new file", func() bool { _, err := os.Stat(path); return err == nil })
+	k.put(numbered(11, 20), 9)
+	k.end()
+	_, lines := folder(t, filepath.Dir(path))
+	a, _ := os.ReadFile(path + ".1")
+	b, _ := os.ReadFile(path)
+	if got, want := string(a)+string(b), string(numbered(-1, 20)); got != want || len(lines) != len(want) || len(b) == 0 || k.gaveUp.Load() != 0 || len(k.said) > 0 {
+		t.Errorf("%q, said %q", got, k.said)
+	}
+}
+
+func TestRotationBySize(t *testing.T) {
+	dir := t.TempDir()
+	f := &fileOutlet{path: filepath.Join(dir, "events.jsonl"), maxSize: 100, now: func() time.Time { return time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC) }}
+	// A part that an earlier run left is made whole.
+	if err := os.WriteFile(f.path+partial, append(numbered(0, 5), "{\"n\""...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.open(); err != nil {
+		t.Fatal(err)
+	}
+	k := newTested(f)
+	k.put(numbered(5, 100), 95)
+	k.put([]byte(strings.Repeat("x", 150)+"\n"), 1) // longer than a file may be: alone in one
+	k.put(numbered(100, 103), 3)
+	eventually(t, "all lines", func() bool { _, b := folder(t, dir); return bytes.Contains(b, numbered(102, 103)) })
+	if _, err := os.Stat(f.path + partial); err != nil {
+		t.Errorf("the last file: %v", err)
+	}
+	k.end()
+	names, _ := folder(t, dir)
+	total := 0
+	for _, name := range names {
+		b, _ := os.ReadFile(filepath.Join(dir, name))
+		if len(b) == 0 || len(b) > 100 && b[0] != 'x' || b[len(b)-1] != '\n' || strings.HasSuffix(name, partial) {
+			t.Errorf("%s: %d bytes %q", name, len(b), b)
+		}
+		total += bytes.Count(b, []byte("\n"))
+	}
+	if total != 104 || !slices.ContainsFunc(names, func(s string) bool { return s == "events-20260102T150405Z.jsonl" }) || k.gaveUp.Load() != 0 {
+		t.Errorf("%d lines in %q, said %q", total, names, k.said)
+	}
+}
+
+func TestRotationByAge(t *testing.T) {
+	dir := t.TempDir()
+	var now atomic.Int64
+	now.Store(time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC).UnixNano())
+	f := &fileOutlet{path: filepath.Join(dir, "events"), maxAge: time.Hour, now: func() time.Time { return time.Unix(0, now.Load()) }}
+	if err := f.open(); err != nil {
+		t.Fatal(err)
+	}
+	k := newTested(f)
+	k.put(numbered(0, 3), 3)
+	eventually(t, "the lines", func() bool { _, b := folder(t, dir); return len(b) == len(numbered(0, 3)) })
+	now.Add(int64(61 * time.Minute))
+	eventually(t, "a whole file, without another line", func() bool { n, _ := folder(t, dir); return len(n) == 2 })
+	now.Add(int64(61 * time.Minute))
+	time.Sleep(1200 * time.Millisecond)
+	k.put(numbered(3, 4), 1)
+	k.reopen() // with rotation HUP begins another file
+	k.end()
+	names, lines := folder(t, dir)
+	if string(lines) != string(numbered(0, 4)) || len(names) != 2 || names[0] != "events-20260102T150405Z" {
+		t.Errorf("%q %q said %q", names, lines, k.said)
+	}
+}
+
+// TestFullDisk writes to a device that is always full.
+func TestFullDisk(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("no /dev/full")
+	}
+	f := &fileOutlet{path: "/dev/full", now: time.Now}
+	if err := f.open(); err != nil {
+		t.Fatal(err)
+	}
+	k := newTested(f)
+	line := bytes.Repeat([]byte("x"), 1<<20-1)
+	line = append(line, '\n')
+	const n = 40
+	for range n {
+		k.put(line, 1) // more than the queue holds, and it returns at once
+	}
+	eventually(t, "a complaint", func() bool { k.mu.Lock(); defer k.mu.Unlock(); return len(k.said) > 0 })
+	if lost := k.gaveUp.Load(); lost < n-2*sinkQueue>>20-1 || lost == n {
+		t.Errorf("%d lines are lost already", lost)
+	}
+	k.end()
+	if k.gaveUp.Load() != n || len(k.said) != 1 || !strings.Contains(k.said[0], "no space left") {
+		t.Errorf("%d of %d lines are lost, said %q", k.gaveUp.Load(), n, k.said)
+	}
+}
+
+// shortOutlet takes a few bytes at a time and fails now and then.
+type shortOutlet struct {
+	got  []byte
+	next int
+}
+
+func (s *shortOutlet) write(lines []byte) (int, bool, error) {
+	s.next++
+	n := wholeLines(lines, s.next*7%60)
+	s.got = append(s.got, lines[:n]...)
+	if n < len(lines) && s.next%2 == 0 {
+		return n, true, io.ErrShortWrite
+	}
+	return n, true, nil
+}
+func (s *shortOutlet) reopen() error { return nil }
+func (s *shortOutlet) close() error  { return nil }
+
+func TestShortWrites(t *testing.T) {
+	out := &shortOutlet{}
+	k := newTested(out)
+	for i := range 100 {
+		k.put(numbered(i*3, i*3+3), 3)
+	}
+	eventually(t, "all lines", func() bool { k.mu.Lock(); defer k.mu.Unlock(); return k.sink.queue == nil || len(k.sink.queue) == 0 })
+	k.end()
+	if want := numbered(0, 300); !bytes.Equal(out.got, want) && k.gaveUp.Load() == 0 {
+		t.Errorf("%d bytes came of %d", len(out.got), len(want))
+	}
+}
+
+// TestSocketSink has a reader that comes late, goes and comes back.
+func TestSocketSink(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	k := newTested(&socketOutlet{network: "unix", address: path})
+	k.put(numbered(0, 5), 5)
+	eventually(t, "a complaint", func() bool { k.mu.Lock(); defer k.mu.Unlock(); return len(k.said) > 0 })
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func(n int) (got []string) {
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		in := bufio.NewScanner(c)
+		for len(got) < n && in.Scan() {
+			got = append(got, in.Text())
+		}
+		return got
+	}
+	if got := read(5); len(got) != 5 || got[4] != `{"n":4}` {
+		t.Errorf("at first: %q", got)
+	}
+	// The reader is gone. What the system took over is lost with it; later
+	// lines come, each of them whole.
+	for i := 5; i < 30; i++ {
+		k.put(numbered(i, i+1), 1)
+		time.Sleep(20 * time.Millisecond)
+	}
+	got := read(1)
+	if len(got) != 1 || !strings.HasPrefix(got[0], `{"n":`) || !strings.HasSuffix(got[0], "}") {
+		t.Errorf("the second reader: %q", got)
+	}
+	l.Close()
+	k.end()
+}
+
+// TestHangingReader has one that takes the connection and never reads.
+func TestHangingReader(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer c.Close()
+		}
+	}()
+	k := newTested(&socketOutlet{network: "tcp", address: l.Addr().String()})
+	block := numbered(0, 10000)
+	start := time.Now()
+	const blocks = 1000
+	for range blocks {
+		k.put(block, 10000)
+	}
+	if d := time.Since(start); d > 5*time.Second {
+		t.Errorf("the capture waited %v", d)
+	}
+	if k.gaveUp.Load() == 0 {
+		t.Error("nothing is said to be lost")
+	}
+	start = time.Now()
+	k.end()
+	if d := time.Since(start); d > sinkClose+2*time.Second {
+		t.Errorf("the end took %v", d)
+	}
+	k.put(block, 10000)
+	if k.gaveUp.Load() < 10000 {
+		t.Error("a line after the end is lost and not counted")
+	}
+}
+
+// TestStdoutGone ends a capture whose only reader has left.
+func TestStdoutGone(t *testing.T) {
+	r, w := io.Pipe()
+	r.Close()
+	gone := make(chan struct{})
+	k := &sink{name: "standard output", out: streamOutlet{w}, lost: func(uint64) {}, warn: func(string, ...any) {}, gone: sync.OnceFunc(func() { close(gone) })}
+	k.start()
+	k.put(numbered(0, 1), 1)
+	select {
+	case <-gone:
+	case <-time.After(5 * time.Second):
+		t.Error("nobody was told")
+	}
+	k.end()
+}
+
+func TestOutlets(t *testing.T) {
+	a := &app{stdout: io.Discard}
+	for _, dest := range []string{"", "/no/such/folder/x"} {
+		if _, err := newOutlet(a, dest, &liveOptions{}); err == nil {
+			t.Errorf("%q: no error", dest)
+		}
+	}
+	if _, err := newOutlet(a, "", &liveOptions{}); !errors.As(err, &usageError{}) {
+		t.Errorf("%v", err)
+	}
+	for dest, want := range map[string]string{"unix:/run/x": "unix /run/x", "tcp:127.0.0.1:5140": "tcp 127.0.0.1:5140", "tcp:[::1]:5140": "tcp [::1]:5140"} {
+		out, err := newOutlet(a, dest, &liveOptions{})
+		if s, ok := out.(*socketOutlet); err != nil || !ok || s.network+" "+s.address != want {
+			t.Errorf("%q: %v, %v", dest, out, err)
+		}
+	}
+}
+
+// A syncBuffer is a buffer that several goroutines use.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}

@@ -1,0 +1,153 @@
+package dtls
+
+import "pfsight/capture/stream"
+
+// Bits of stream.Note.State. Note.Offset is how far the datagrams of the half
+// were looked at.
+const (
+	askSeen      = 1 << iota // a record of DTLS
+	askClient                // a ClientHello
+	askServer                // a ServerHello or HelloVerifyRequest
+	askProtected             // what follows the hellos under new keys
+	askOver                  // an alert ended it
+	askShift     = 8         // from here on: how many datagrams
+)
+
+// Parts of stream.Note.Aux: how many protected records there were, how many
+// of epoch 0, and the highest sequence number of those with one more. Each
+// part stops at its largest value.
+const (
+	auxPlain   = 1 << 8
+	auxHighest = 1 << 20
+	auxMax     = 1<<12 - 1
+)
+
+const (
+	// maxStrange is how many datagrams of a half may be none of DTLS before a
+	// conversation without any record of it is refused.
+	maxStrange = 8
+	// maxSilent is how many datagrams of a half may go by without a hello on
+	// either.
+	maxSilent = 48
+	// maxData is how many protected records of a half are waited for a record
+	// of epoch 0 that is on its way or lost, and stand for a Finished that was
+	// not seen: the first application data may overtake it.
+	maxData = 8
+	// minFinished is the length of a protected record from which on the client
+	// has more to say in epoch 2 than an alert or an ACK of a record or two: the
+	// message header, 32 bytes, the content type, and the shortest tag.
+	minFinished = messageHeader + 32 + 1 + 8
+)
+
+// Ask is the stream.Asker of DTLS. It looks at the records of each datagram
+// once. A handshake is over when both sides were seen to use new keys: in
+// DTLS <= 1.2 the encrypted Finished, in DTLS 1.3 the first records under a
+// unified header, early data and the client's ACKs aside. The side that is
+// the second to send its Finished has all of the other's messages by then. A
+// hole in the sequence numbers of epoch 0 tells that some of its own were
+// overtaken; for these it is worth to wait a little.
+func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
+	h, other := &c.Half[d], &c.Half[d.Opposite()]
+	n := &h.Note
+	for !h.Done && n.Offset < len(h.Data) {
+		i, end := int(n.State>>askShift), len(h.Data)
+		if i < len(h.Marks) && int(h.Marks[i].From) == n.Offset && int(h.Marks[i].To) > n.Offset {
+			end = min(end, int(h.Marks[i].To))
+		}
+		askDatagram(n, h.Data[n.Offset:end])
+		n.Offset = end
+		n.State += 1 << askShift
+		if n.Aux%auxPlain >= maxRecords {
+			h.Done = true
+		}
+	}
+	h.Want = len(h.Data) + 1
+	both := n.State & other.Note.State
+	either := n.State | other.Note.State
+	switch seen := int(n.State >> askShift); {
+	case either&askOver != 0, both&askProtected != 0 && gapless(n) && gapless(&other.Note):
+		h.Done, other.Done = true, true
+	case either&askSeen == 0 && seen >= maxStrange, either&(askClient|askServer) == 0 && seen >= maxSilent:
+		return stream.Refuse
+	}
+	if h.Done && other.Done {
+		return stream.Enough
+	}
+	return stream.More
+}
+
+// gapless reports whether there is nothing of epoch 0 to wait for.
+func gapless(n *stream.Note) bool {
+	return n.Aux/auxPlain%(auxMax+1) >= n.Aux/auxHighest || n.Aux%auxPlain >= maxData
+}
+
+// askDatagram looks at the records of one datagram.
+func askDatagram(n *stream.Note, b []byte) {
+	off := 0
+	if isCapwap(b) {
+		off = capwapHeader
+	}
+	for off < len(b) {
+		r, s := nextRecord(b, off, -1)
+		if s != have {
+			return
+		}
+		n.State |= askSeen
+		if r.hasCID {
+			askProtectedRecord(n, r, len(b)-off)
+			return // where it ends is not known here
+		}
+		if r.epoch != 0 || r.typ == RecordUnified {
+			askProtectedRecord(n, r, r.to-r.from)
+		} else {
+			count := min(n.Aux/auxPlain%(auxMax+1)+1, auxMax)
+			highest := max(n.Aux/auxHighest, min(r.seq, auxMax-1)+1)
+			n.Aux = n.Aux%auxPlain + count*auxPlain + highest*auxHighest
+			askPlain(n, r.typ, b[min(r.from, len(b)):min(r.to, len(b))])
+		}
+		off = r.to
+	}
+}
+
+// askProtectedRecord takes a record of a later epoch with so many bytes.
+func askProtectedRecord(n *stream.Note, r record, length int) {
+	if n.Aux%auxPlain < auxPlain-1 {
+		n.Aux++
+	}
+	if r.typ == RecordUnified && n.State&askServer == 0 {
+		if r.epoch == 1 || r.epoch == 2 && length < minFinished {
+			return // early data, an ACK, or an alert, which ends it for the other side to show
+		}
+	}
+	switch {
+	case r.typ == RecordAlert:
+		n.State |= askOver
+	case r.typ == RecordApplicationData && n.Aux%auxPlain < maxData:
+		return
+	}
+	n.State |= askProtected
+}
+
+func askPlain(n *stream.Note, typ uint8, b []byte) {
+	switch typ {
+	case RecordAlert:
+		// Fatal, or close_notify. Other warnings go by.
+		if len(b) == 2 && (b[0] == 2 || b[1] == 0) {
+			n.State |= askOver
+		}
+	case RecordHandshake:
+		for len(b) >= messageHeader {
+			f, ok := readFragment(b)
+			if !ok {
+				return
+			}
+			switch f.typ {
+			case TypeClientHello:
+				n.State |= askClient
+			case TypeServerHello, TypeHelloVerifyRequest:
+				n.State |= askServer
+			}
+			b = b[min(messageHeader+f.len, len(b)):]
+		}
+	}
+}

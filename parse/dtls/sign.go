@@ -1,0 +1,143 @@
+package dtls
+
+import (
+	"encoding/binary"
+
+	"pfsight/capture/stream"
+)
+
+// Bounds of what a hello may say of itself for Sign to believe it.
+const (
+	minClientHello = 2 + 32 + 1 + 1 + 2 + 2 + 1 + 1 // one suite, one compression method
+	minServerHello = 2 + 32 + 1 + 2 + 1
+	maxHello       = 1 << 16
+	maxHelloSeq    = 8 // message_seq: each cookie or HelloRetryRequest costs one
+)
+
+// Sign tells from the first bytes of a datagram whether a DTLS handshake may
+// begin or go on there; it is the stream.Signer of DTLS. A hello counts by
+// any of its fragments, since they come in any order. It is asked for every
+// datagram of a conversation that is not followed.
+func Sign(b []byte) stream.Sign {
+	if len(b) < recordHeader {
+		return stream.NoSign
+	}
+	if b[0] == 1 {
+		if !isCapwap(b) || len(b) < capwapHeader+recordHeader {
+			return stream.NoSign
+		}
+		b = b[capwapHeader:]
+	}
+	// RFC 7983 gives 20 to 63 to DTLS; 27 to 31 are no record of it. The header
+	// is read here once more, since copying a record takes longer than all this.
+	typ := b[0]
+	if typ < RecordChangeCipherSpec || typ > 63 {
+		return stream.NoSign
+	}
+	if typ >= RecordUnified {
+		return signUnified(b)
+	}
+	version, epoch := binary.BigEndian.Uint16(b[1:]), binary.BigEndian.Uint16(b[3:])
+	// The sequence number begins at 0 in each epoch, and epochs at 0.
+	if typ > RecordACK || !knownVersion(version) || epoch > 0xff || b[5] != 0 {
+		return stream.NoSign
+	}
+	if typ == RecordCID {
+		if version != version12 || epoch == 0 {
+			return stream.NoSign
+		}
+		return stream.MaybeSign // a connection ID stands before the length
+	}
+	n := int(binary.BigEndian.Uint16(b[11:]))
+	end := recordHeader + n
+	if n == 0 || n > maxRecord || end < len(b) && !mayFollow(b[end]) {
+		return stream.NoSign
+	}
+	if epoch == 0 && typ == RecordHandshake {
+		return signHello(b, n)
+	}
+	if end > len(b) || epoch == 0 && !plainFits(typ, n) {
+		return stream.NoSign
+	}
+	return stream.MaybeSign
+}
+
+// mayFollow reports whether a record, or the CAPWAP DTLS header before one, may
+// begin with this byte.
+func mayFollow(b byte) bool {
+	return b >= RecordChangeCipherSpec && b <= 63 || b == 1
+}
+
+// plainFits reports whether a record of epoch 0 may be that long.
+func plainFits(typ uint8, n int) bool {
+	switch typ {
+	case RecordChangeCipherSpec:
+		return n == 1 || n == 3 // the latter in version 0x0100
+	case RecordAlert:
+		return n == 2
+	case RecordApplicationData:
+		return false
+	}
+	return true
+}
+
+// signUnified looks at a unified header, RFC 9147 section 4, which shows
+// neither the content type nor, perhaps, the length.
+func signUnified(b []byte) stream.Sign {
+	n := 2
+	if b[0]&8 != 0 {
+		n++
+	}
+	length := len(b) - n
+	if b[0]&0x10 != 0 { // a connection ID
+		length--
+	} else if b[0]&4 != 0 {
+		length = int(binary.BigEndian.Uint16(b[n:]))
+		n += 2
+	}
+	if length < minUnified || length > maxRecord || n+length > len(b) {
+		return stream.NoSign
+	}
+	return stream.MaybeSign
+}
+
+// signHello looks at a handshake record of epoch 0 with n bytes.
+func signHello(b []byte, n int) stream.Sign {
+	if n < messageHeader || len(b) < recordHeader+messageHeader || b[6] != 0 {
+		return stream.NoSign
+	}
+	f, ok := readFragment(b[recordHeader:])
+	end := recordHeader + n
+	body := b[recordHeader+messageHeader : min(end, len(b))]
+	if !ok || messageHeader+f.len > n {
+		return stream.NoSign
+	}
+	if end > len(b) && (f.off != 0 || len(body) < 2) {
+		return stream.NoSign // a capture with a snaplen shows the version at least
+	}
+	if f.typ != TypeClientHello && f.typ != TypeServerHello && f.typ != TypeHelloVerifyRequest {
+		return stream.MaybeSign
+	}
+	if f.seq > maxHelloSeq || f.length > maxHello {
+		return stream.NoSign
+	}
+	if f.off == 0 && len(body) >= 2 && !knownVersion(binary.BigEndian.Uint16(body)) {
+		return stream.NoSign
+	}
+	session := f.off == 0 && len(body) > 34 && body[34] > 32
+	switch f.typ {
+	case TypeClientHello:
+		if f.length >= minClientHello && !session {
+			return stream.ClientSign
+		}
+	case TypeServerHello:
+		if f.length >= minServerHello && !session {
+			return stream.ServerSign
+		}
+	case TypeHelloVerifyRequest:
+		if f.length >= 3 && f.length <= 3+255 && (f.off != 0 || len(body) < 3 || int(body[2]) == f.length-3) {
+			return stream.ServerSign
+		}
+	}
+	return stream.NoSign
+}

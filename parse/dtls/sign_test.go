@@ -1,0 +1,140 @@
+package dtls
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"pfsight/capture/stream"
+)
+
+func TestSign(t *testing.T) {
+	hello := messageOf(1, 0, hello1)
+	for _, c := range []struct {
+		name, datagram string
+		want           stream.Sign
+	}{
+		{"ClientHello", plain(hello), stream.ClientSign},
+		{"ClientHello of 1.0", recordOf(22, version10, 0, 0, hello), stream.ClientSign},
+		{"ClientHello before the standard", recordOf(22, version01, 0, 0, hello), stream.ClientSign},
+		{"ClientHello in CAPWAP", "01000000" + plain(hello), stream.ClientSign},
+		{"two records in CAPWAP", "01000000" + plain(hello) + "01000000" + plain(hello), stream.ClientSign},
+		{"a first fragment", plain(fragmentOf(1, 0, hello1, 0, 20)), stream.ClientSign},
+		{"a later fragment", plain(fragmentOf(1, 0, hello1, 20, 42)), stream.ClientSign},
+		{"cut by a snaplen", head(plain(hello), 54), stream.ClientSign},
+		{"ServerHello", plain(messageOf(2, 0, serverHello1)), stream.ServerSign},
+		{"HelloVerifyRequest", plain(messageOf(3, 0, verify)), stream.ServerSign},
+		{"Certificate", plain(messageOf(11, 1, certificate)), stream.MaybeSign},
+		{"Finished", finished, stream.MaybeSign},
+		{"data", data, stream.MaybeSign},
+		{"ChangeCipherSpec", ccs, stream.MaybeSign},
+		{"alert", recordOf(21, version12, 0, 0, "02 28"), stream.MaybeSign},
+		{"ACK", recordOf(26, version12, 0, 0, "0010 00000000000000000000000000000000"), stream.MaybeSign},
+		{"connection ID", "19 fefd 0001 000000000000 c2 0010" + strings.Repeat("00", 16), stream.MaybeSign},
+		{"unified", unified("2e", "0000", 40), stream.MaybeSign},
+		{"unified with a connection ID", "32 c2 00" + strings.Repeat("ee", 40), stream.MaybeSign},
+
+		{"nothing", "", stream.NoSign},
+		{"epoch 0 data", recordOf(23, version12, 0, 0, "00 00 00 00"), stream.NoSign},
+		{"epoch 0 connection ID", "19 fefd 0000 000000000000 c2 0010" + strings.Repeat("00", 16), stream.NoSign},
+		{"unknown record version", recordOf(22, 0x0303, 0, 0, hello), stream.NoSign},
+		{"unknown hello version", plain(messageOf(1, 0, strings.Replace(hello1, "fe fd", "03 03", 1))), stream.NoSign},
+		{"a hello too short", plain(messageOf(1, 0, "fefd"+random1)), stream.NoSign},
+		{"a long session_id", plain(messageOf(1, 0, strings.Replace(hello1, "00             // session_id", "21", 1))), stream.NoSign},
+		{"a cookie that does not fit", plain(messageOf(3, 0, "feff 03 aabb")), stream.NoSign},
+		{"a fragment longer than its record", "16 fefd 0000 000000000000 0030" + head(hello, 0x30), stream.NoSign},
+		{"a large sequence number", "16 fefd 0000 000100000000 0036" + hello, stream.NoSign},
+		{"something behind the record", plain(hello) + "ff", stream.NoSign},
+		{"STUN request", stun, stream.NoSign},
+		{"STUN response", "0101 0000 2112a442 000000000000000000000000", stream.NoSign},
+		{"TURN channel", "4000 0004 00000000 00000000 00000000", stream.NoSign},
+		{"ZRTP", "1000 0001 5a525450 00000001 505a0000", stream.NoSign},
+		{"RTP", rtp, stream.NoSign},
+		{"RTCP", "80c8 0006 00000001 00000000 00000000", stream.NoSign},
+		{"DNS", "1234 0100 0001 0000 0000 0000 03777777 076578616d706c65 03636f6d 00 0001 0001", stream.NoSign},
+		{"QUIC", "c0 00000001 08 0000000000000000 00 00 41 00 00000000", stream.NoSign},
+		{"CAPWAP discovery", "00 10 02 00 00 00 00 00 00 00 00 01 00 00 00 00 00 00", stream.NoSign},
+		{"TLS", "16 0301 0200 0100 01fc 0303 0000 0000 0000 0000", stream.NoSign},
+	} {
+		if got := Sign(unhex(c.datagram)); got != c.want {
+			t.Errorf("%s: %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+// TestSignRandom looks at random bytes: no hello may be seen in them. One in
+// thirty looks like a unified header, which tells very little.
+func TestSignRandom(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	const n = 1 << 20
+	maybe := 0
+	b := make([]byte, 64)
+	for range n {
+		for i := 0; i < len(b); i += 8 {
+			v := rnd.Uint64()
+			for k := range 8 {
+				b[i+k] = byte(v >> (8 * k))
+			}
+		}
+		switch Sign(b) {
+		case stream.MaybeSign:
+			maybe++
+		case stream.ClientSign, stream.ServerSign:
+			t.Fatalf("a hello in %x", b)
+		}
+	}
+	if maybe > n/8 {
+		t.Errorf("%d of %d random datagrams may be DTLS", maybe, n)
+	}
+	t.Logf("%d of %d may be DTLS", maybe, n)
+}
+
+func BenchmarkSign(b *testing.B) {
+	for _, c := range []struct{ name, datagram string }{
+		{"ClientHello", plain(messageOf(1, 0, hello1))},
+		{"data", data},
+		{"unified", unified("2e", "0000", 40)},
+		{"STUN", stun},
+		{"RTP", rtp},
+		{"QUIC", "40 0102030405060708 00000000 00000000 00000000"},
+	} {
+		d := unhex(c.datagram)
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				Sign(d)
+			}
+		})
+	}
+}
+
+func BenchmarkAsk(b *testing.B) {
+	in := scenes()[0].in
+	c := conversation(in)
+	b.ReportAllocs()
+	b.SetBytes(int64(len(c.Half[0].Data) + len(c.Half[1].Data)))
+	for b.Loop() {
+		for d := range c.Half {
+			c.Half[d].Note, c.Half[d].Done = stream.Note{}, false
+		}
+		Ask(c, 0)
+		Ask(c, 1)
+	}
+}
+
+func BenchmarkRead(b *testing.B) {
+	var r Reader
+	for _, s := range scenes() {
+		switch s.name {
+		case "cookie", "overlapping fragments", "1.3":
+			c := conversation(s.in)
+			b.Run(strings.ReplaceAll(s.name, " ", "-"), func(b *testing.B) {
+				b.ReportAllocs()
+				b.SetBytes(int64(len(c.Half[0].Data) + len(c.Half[1].Data)))
+				for b.Loop() {
+					r.Read(c)
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,141 @@
+package eap
+
+import (
+	"encoding/binary"
+
+	"pfsight/capture/stream"
+)
+
+// Codes of RADIUS, RFC 2865 section 3.
+const (
+	accessRequest   = 1
+	accessAccept    = 2
+	accessReject    = 3
+	accessChallenge = 11
+)
+
+// Attributes of RADIUS, RFC 2865 section 5, RFC 3579 section 3.1.
+const (
+	attrUserName         = 1
+	attrState            = 24
+	attrCallingStationID = 31
+	attrEAPMessage       = 79
+)
+
+// radiusHeader is the length of the header, RFC 2865 section 3: code(1)
+// identifier(1) length(2) authenticator(16).
+const radiusHeader = 20
+
+// maxRADIUS is the longest packet, RFC 2865 section 3.
+const maxRADIUS = 4096
+
+// isRADIUS reports whether b begins like a packet of the authentication that
+// has this length and at least one attribute.
+func isRADIUS(b []byte) bool {
+	if len(b) < radiusHeader+2 {
+		return false
+	}
+	switch b[0] {
+	case accessRequest, accessAccept, accessReject, accessChallenge:
+	default:
+		return false
+	}
+	n := int(binary.BigEndian.Uint16(b[2:]))
+	return n > radiusHeader && n <= maxRADIUS && b[radiusHeader] != 0 && b[radiusHeader+1] >= 2
+}
+
+// attributes walks the attributes of a packet: next returns false at the end.
+// cut says that one of them goes beyond what there is.
+type attributes struct {
+	b         []byte
+	typ       uint8
+	value     []byte
+	malformed bool
+	cut       bool
+}
+
+// radiusAttributes begins a walk. b is a datagram for which isRADIUS holds.
+func radiusAttributes(b []byte) attributes {
+	return attributes{b: b[radiusHeader:min(len(b), int(binary.BigEndian.Uint16(b[2:])))]}
+}
+
+func (a *attributes) next() bool {
+	if len(a.b) == 0 {
+		return false
+	}
+	if len(a.b) < 2 {
+		a.cut = true
+		return false
+	}
+	n := int(a.b[1])
+	if n < 2 {
+		a.malformed = true
+		return false
+	}
+	a.typ = a.b[0]
+	if n > len(a.b) {
+		a.cut = true
+		n = len(a.b)
+	}
+	a.value, a.b = a.b[2:n], a.b[n:]
+	return true
+}
+
+// joinEAP appends the EAP packet in a RADIUS packet to out: its EAP-Message
+// attributes in their order, RFC 3579 section 3.1. found is false where there
+// is none.
+func joinEAP(out, b []byte) (joined []byte, found bool) {
+	if !isRADIUS(b) {
+		return out, false
+	}
+	for a := radiusAttributes(b); a.next(); {
+		if a.typ == attrEAPMessage {
+			out, found = append(out, a.value...), true
+			if a.cut {
+				break
+			}
+		}
+	}
+	return out, found
+}
+
+// firstEAP returns the first EAP-Message of a RADIUS packet: the header of
+// the EAP packet and its type are in it.
+func firstEAP(b []byte) (value []byte, found bool) {
+	for a := radiusAttributes(b); a.next(); {
+		if a.typ == attrEAPMessage {
+			return a.value, true
+		}
+	}
+	return nil, false
+}
+
+// Sign is a stream.Signer: it knows a RADIUS packet of the authentication
+// that is whole, all attributes of which fit, and that carries EAP. A
+// Request comes from the client of RADIUS; Accept and Reject end a session
+// and begin none. (A frame of EAPOL is known by its EtherType.)
+func Sign(b []byte) stream.Sign {
+	if !isRADIUS(b) || int(binary.BigEndian.Uint16(b[2:])) != len(b) {
+		return stream.NoSign
+	}
+	found := false
+	a := radiusAttributes(b)
+	for a.next() {
+		if a.typ == attrEAPMessage && !found {
+			// RFC 3579 section 2.1: an empty one is EAP-Start.
+			if n := len(a.value); n > 0 && (n < 4 || a.value[0] < codeRequest || a.value[0] > Failure) {
+				return stream.NoSign
+			}
+			found = true
+		}
+	}
+	switch {
+	case !found || a.cut || a.malformed:
+		return stream.NoSign
+	case b[0] == accessRequest:
+		return stream.ClientSign
+	case b[0] == accessChallenge:
+		return stream.ServerSign
+	}
+	return stream.MaybeSign
+}

@@ -1,0 +1,312 @@
+package eap
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+
+	"pfsight/capture/stream"
+)
+
+// Limits of a Sessions.
+const (
+	// maxTraces is how many traces of sessions are remembered; a session needs
+	// each of its own for one round trip, and leaves about six.
+	maxTraces = 1 << 16
+	// traceTime is how long a trace is good that can mean another session
+	// later, nanoseconds: what is retransmitted for longer is given up.
+	traceTime = 30 * 1e9
+)
+
+// A Sessions tells apart the EAP sessions that one NAS carries to one RADIUS
+// server from one port, beside each other and one after the other, and those
+// of the stations of a LAN. Its method Split is a stream.Splitter. It keeps
+// 64 bits of what it remembers of a session, of at most 65536 traces, and
+// nothing of what was said. NewSessions makes one.
+//
+// In RADIUS the reply has the identifier of the request, and the next request
+// returns the State of the challenge (RFC 2865 sections 3 and 5.24). Where a
+// packet is missing, the identifiers of EAP go on: RFC 3748 section 4.1 has
+// each new Request change it, and in practice it counts.
+//
+// In a LAN the session is that of the station which is to be authenticated.
+// Its frames may go to the group address, as may those to it; then a Response
+// belongs to the Request with its identifier.
+type Sessions struct {
+	seed   maphash.Seed
+	traces map[trace]value
+	ring   []trace // in the order in which they were left
+	oldest int
+	last   uint32
+	over   map[uint32]state // of sessions of a LAN
+	order  []uint32         // of over
+	first  int
+}
+
+// A trace is what a packet shows of the session to which another belongs.
+type trace struct {
+	flow uint64
+	what uint64
+	kind uint8
+	id   uint8
+}
+
+// The kinds of traces.
+const (
+	byRequest = iota // of RADIUS: id is its identifier; value.what names the authenticator
+	byState          // what names the State
+	byPeer           // id is the identifier that the next EAP Response is to have; what names the user
+	byServer         // id is the identifier that the next EAP Request is to have
+	byStation        // what is the MAC address of the station to be authenticated
+	byAuth           // what is the MAC address of an authenticator that speaks to the group
+	byGroup          // id is the identifier of a Request to the group
+	numKinds
+)
+
+type value struct {
+	session uint32
+	slot    uint32 // in the ring
+	what    uint64
+	time    int64
+}
+
+// A state is how far a session of a LAN came.
+type state struct{ tls, over bool }
+
+// NewSessions returns a Sessions that has seen nothing.
+func NewSessions() *Sessions {
+	return &Sessions{seed: maphash.MakeSeed(), traces: map[trace]value{}, over: map[uint32]state{}}
+}
+
+// maxSession keeps sessions in the 24 bits that count.
+const maxSession = 1<<24 - 1
+
+func (s *Sessions) begin() uint32 {
+	s.last = s.last%maxSession + 1
+	return s.last
+}
+
+// Split is a stream.Splitter.
+func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lost bool) {
+	if d.Transport == stream.EAPOL {
+		return s.frame(d)
+	}
+	if !isRADIUS(d.Data) || int(binary.BigEndian.Uint16(d.Data[2:])) < len(d.Data) {
+		return 0, 0, false
+	}
+	return s.radius(d)
+}
+
+// radius takes a packet of RADIUS.
+func (s *Sessions) radius(d *stream.Datagram) (session uint32, dir stream.Dir, lost bool) {
+	var msg, state []byte
+	var who maphash.Hash
+	hasEAP, hasWho := false, false
+	a := radiusAttributes(d.Data)
+	for a.next() {
+		switch a.typ {
+		case attrEAPMessage:
+			if !hasEAP {
+				msg, hasEAP = a.value, true
+			}
+		case attrState:
+			state = a.value
+		case attrUserName, attrCallingStationID:
+			if d.Data[0] == accessRequest {
+				if !hasWho {
+					who.SetSeed(s.seed)
+					hasWho = true
+				}
+				_ = who.WriteByte(a.typ)
+				_, _ = who.Write(a.value)
+			}
+		}
+	}
+	if a.malformed {
+		return 0, 0, false // something else
+	}
+	id := d.Data[1]
+	pending := trace{flow: d.Flow, kind: byRequest, id: id}
+	eapID, coded := uint8(0), len(msg) >= 4
+	if coded {
+		eapID = msg[1]
+	}
+	if d.Data[0] != accessRequest {
+		v, known := s.traces[pending]
+		final := d.Data[0] != accessChallenge
+		if !hasEAP && !final {
+			return 0, stream.ToClient, false
+		}
+		if !known && coded {
+			session = s.counted(d, byServer, 0, eapID, final)
+			if session == 0 && !final {
+				session = s.begin()
+			}
+		} else {
+			session = v.session
+		}
+		if session == 0 {
+			return 0, stream.ToClient, false // an Accept to what was no EAP
+		}
+		if len(state) > 0 && !final {
+			lost = s.leave(trace{flow: d.Flow, kind: byState, what: maphash.Bytes(s.seed, state)}, session, 0, d.Time) || lost
+		}
+		if coded {
+			lost = s.count(d, byServer, 0, eapID, session, final) || lost
+		}
+		return session, stream.ToClient, lost
+	}
+
+	if !hasEAP {
+		delete(s.traces, pending) // the identifier is used for something else now
+		return 0, stream.ToServer, false
+	}
+	auth := binary.BigEndian.Uint64(d.Data[4:]) ^ binary.BigEndian.Uint64(d.Data[12:])*0x9e3779b97f4a7c15
+	user := uint64(0)
+	if hasWho {
+		user = who.Sum64()
+	}
+	if v, ok := s.traces[pending]; ok && v.what == auth {
+		return v.session, stream.ToServer, false // a retransmission
+	}
+	if len(state) > 0 {
+		session = s.traces[trace{flow: d.Flow, kind: byState, what: maphash.Bytes(s.seed, state)}].session
+	}
+	if begins := len(msg) < 5 || msg[0] == codeResponse && msg[4] == typeIdentity; session == 0 && !begins {
+		for back := range uint8(3) { // packets that were not seen
+			if session = s.counted(d, byPeer, user, eapID-back, false); session != 0 {
+				break
+			}
+		}
+	}
+	if session == 0 {
+		session = s.begin()
+	}
+	lost = s.leave(pending, session, auth, d.Time)
+	if coded {
+		lost = s.count(d, byPeer, user, eapID, session, false) || lost
+	}
+	return session, stream.ToServer, lost
+}
+
+// ambiguous is the session of a trace that two sessions left.
+const ambiguous = ^uint32(0)
+
+// counted finds the session whose next identifier of EAP this is, 0 for none.
+// A final packet has the identifier of the Response before it, or the next.
+func (s *Sessions) counted(d *stream.Datagram, kind uint8, what uint64, id uint8, final bool) uint32 {
+	if final {
+		if n := s.counted(d, kind, what, id+1, false); n != 0 {
+			return n
+		}
+	}
+	v, ok := s.traces[trace{d.Flow, what, kind, id}]
+	if age := d.Time - v.time; !ok || v.session == ambiguous || age > traceTime || age < -traceTime {
+		return 0
+	}
+	return v.session
+}
+
+// count leaves the trace by which the next packet would be counted.
+func (s *Sessions) count(d *stream.Datagram, kind uint8, what uint64, id uint8, session uint32, final bool) (lost bool) {
+	if t := (trace{d.Flow, what, kind, id}); s.traces[t].session == session {
+		s.forget(t)
+	}
+	if final {
+		return false
+	}
+	next := trace{d.Flow, what, kind, id + 1}
+	if v, ok := s.traces[next]; ok && v.session != session && d.Time-v.time < traceTime {
+		session = ambiguous
+	}
+	return s.leave(next, session, 0, d.Time)
+}
+
+// frame takes a frame of EAPOL.
+func (s *Sessions) frame(d *stream.Datagram) (session uint32, dir stream.Dir, lost bool) {
+	p, ok := readPacket(eapol(d.Data))
+	if !ok {
+		return 0, 0, false
+	}
+	station, auth := d.Dst, d.Src
+	dir = stream.ToClient
+	if p.code == codeResponse {
+		station, auth = auth, station
+		dir = stream.ToServer
+	}
+	var zero stream.MAC
+	toGroup := d.Dst == zero || d.Dst.IsGroup()
+	known := station != zero && !station.IsGroup()
+	if known {
+		session = s.traces[trace{kind: byStation, what: mac(station)}].session
+	} else {
+		session = s.traces[trace{kind: byAuth, what: mac(auth)}].session
+	}
+	if p.code == codeResponse && (session == 0 || s.over[session].over) {
+		if v, ok := s.traces[trace{kind: byGroup, id: p.id}]; ok && d.Time-v.time < traceTime && !s.over[v.session].over {
+			session = v.session
+		}
+	}
+	st, ok := s.over[session]
+	if again := st.over && p.code <= codeResponse || st.tls && p.code == codeRequest && p.method == typeIdentity; !ok || again {
+		if p.code > codeResponse {
+			return 0, dir, false
+		}
+		session, st = s.begin(), state{}
+	}
+	st.tls = st.tls || p.tls
+	st.over = st.over || p.code > codeResponse
+	s.note(session, st)
+	if known {
+		lost = s.leave(trace{kind: byStation, what: mac(station)}, session, 0, d.Time)
+	} else if p.code == codeRequest && toGroup {
+		lost = s.leave(trace{kind: byAuth, what: mac(auth)}, session, 0, d.Time)
+		lost = s.leave(trace{kind: byGroup, id: p.id}, session, 0, d.Time) || lost
+	}
+	return session, dir, lost
+}
+
+func mac(m stream.MAC) uint64 {
+	return uint64(binary.BigEndian.Uint16(m[:]))<<32 | uint64(binary.BigEndian.Uint32(m[2:]))
+}
+
+// note remembers how far a session of a LAN came. Each leaves at least one
+// trace, so there are no more of them.
+func (s *Sessions) note(session uint32, st state) {
+	if _, ok := s.over[session]; !ok {
+		if len(s.order) < maxTraces {
+			s.order = append(s.order, session)
+		} else {
+			delete(s.over, s.order[s.first])
+			s.order[s.first] = session
+			s.first = (s.first + 1) % maxTraces
+		}
+	}
+	s.over[session] = st
+}
+
+// leave remembers a trace, and reports whether one had to be forgotten that
+// may still have been wanted.
+func (s *Sessions) leave(t trace, session uint32, what uint64, now int64) (lost bool) {
+	if v, ok := s.traces[t]; ok {
+		v.session, v.what, v.time = session, what, now
+		s.traces[t] = v
+		return false
+	}
+	slot := s.oldest
+	if len(s.ring) < maxTraces {
+		slot = len(s.ring)
+		s.ring = append(s.ring, t)
+	} else {
+		s.oldest = (slot + 1) % maxTraces
+		old := s.ring[slot]
+		if v, ok := s.traces[old]; ok && v.slot == uint32(slot) {
+			lost = now-v.time < traceTime && old.kind != byPeer && old.kind != byServer
+			delete(s.traces, old)
+		}
+		s.ring[slot] = t
+	}
+	s.traces[t] = value{session: session, slot: uint32(slot), what: what, time: now}
+	return lost
+}
+
+func (s *Sessions) forget(t trace) { delete(s.traces, t) }

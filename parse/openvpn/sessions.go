@@ -1,0 +1,100 @@
+package openvpn
+
+import "pfsight/capture/stream"
+
+// Limits of a Sessions.
+const (
+	// maxTunnels is how many tunnels are remembered.
+	maxTunnels = 1 << 14
+	// renewed is for how long packets that begin an exchange of keys are
+	// retransmissions of the first one, nanoseconds. OpenVPN gives an
+	// exchange up after 60 s (--hand-window), and renews keys each hour.
+	renewed = 60 * 1e9
+)
+
+// A Sessions tells apart the exchanges of keys that one tunnel over UDP
+// carries one after the other: renewed keys, and those of a client that begins
+// again from the same port. The data under a key belong to its exchange. Its
+// method Split is a stream.Splitter. It remembers at most 16384 tunnels.
+// NewSessions makes one.
+type Sessions struct {
+	tunnels map[uint64]*tunnel
+	order   []uint64 // of tunnels
+	first   int
+	last    uint32
+}
+
+// A tunnel is what is known of one pair of endpoints.
+type tunnel struct {
+	client uint64    // session id in the last hard reset of the client
+	keys   [8]uint32 // the session of each key id; 0 none
+	began  [8]int64
+}
+
+// NewSessions returns a Sessions that has seen nothing.
+func NewSessions() *Sessions { return &Sessions{tunnels: map[uint64]*tunnel{}} }
+
+const maxSession = 1<<24 - 1
+
+// Split is a stream.Splitter.
+func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lost bool) {
+	b := d.Data
+	if d.Transport != stream.UDP || len(b) < 10 {
+		return 0, 0, false
+	}
+	op, key := b[0]>>3, b[0]&7
+	switch op {
+	case hardResetClientV1, hardResetClientV2, softResetV1:
+		_, p, ok := digestOf(b)
+		if !ok || !p.isReset() {
+			return 0, 0, false
+		}
+		t := s.tunnels[d.Flow]
+		if t == nil {
+			t = new(tunnel)
+			lost = s.add(d.Flow, t)
+		}
+		if op != softResetV1 {
+			if t.keys[0] != 0 && t.client == p.session {
+				return t.keys[0], stream.ToServer, lost // a retransmission
+			}
+			*t = tunnel{client: p.session}
+		} else if t.keys[key] != 0 && d.Time-t.began[key] < renewed {
+			return t.keys[key], stream.ToServer, lost
+		}
+		s.last = s.last%maxSession + 1
+		t.keys[key], t.began[key] = s.last, d.Time
+		return s.last, stream.ToServer, lost
+	case hardResetServerV1, hardResetServerV2, controlV1, ackV1, dataV1, dataV2:
+		t := s.tunnels[d.Flow]
+		if t == nil {
+			if op != controlV1 {
+				return 0, 0, false
+			}
+			if _, p, ok := digestOf(b); !ok || p.hello() == 0 {
+				return 0, 0, false
+			}
+			// The capture began after the reset.
+			t = new(tunnel)
+			lost = s.add(d.Flow, t)
+			s.last = s.last%maxSession + 1
+			t.keys[key], t.began[key] = s.last, d.Time
+		}
+		return t.keys[key], stream.ToServer, lost
+	}
+	return 0, 0, false
+}
+
+// add remembers a tunnel, and reports whether another was forgotten.
+func (s *Sessions) add(flow uint64, t *tunnel) (lost bool) {
+	if len(s.order) < maxTunnels {
+		s.order = append(s.order, flow)
+	} else {
+		delete(s.tunnels, s.order[s.first])
+		s.order[s.first] = flow
+		s.first = (s.first + 1) % maxTunnels
+		lost = true
+	}
+	s.tunnels[flow] = t
+	return lost
+}

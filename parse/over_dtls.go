@@ -1,0 +1,98 @@
+package parse
+
+import (
+	"pfsight/capture/stream"
+	"pfsight/parse/dtls"
+	"pfsight/parse/iana"
+)
+
+// overDTLS reads a handshake of DTLS.
+func (p *Parser) overDTLS(c *stream.Conversation) *Handshake {
+	o := p.dtls.Read(c)
+	if o == nil {
+		return nil
+	}
+	p.hs.Protocol, p.hs.Swapped = DTLS, o.Swapped
+	if o.Capwap {
+		p.hs.Carrier = "capwap"
+	}
+	for _, d := range [2]stream.Dir{stream.ToClient, stream.ToServer} {
+		side := &o.Said[d]
+		p.role, p.half = d, &c.Half[side.Dir]
+		for i := range side.Messages {
+			p.dtlsMessage(&side.Messages[i])
+		}
+		for _, a := range side.Alerts {
+			p.alert(Alert{From: d, Fatal: a.Level == 2, Code: iana.Alert(a.Code), Packet: a.Mark.Packet})
+		}
+	}
+	for _, x := range o.Problems {
+		p.role = x.From
+		p.problem(x.Offset, x.Field, x.What)
+	}
+	if !p.hs.ClientSeen && !p.hs.ServerSeen {
+		return nil
+	}
+	p.settleHellos()
+	p.settleDTLS(o)
+	return &p.hs
+}
+
+func (p *Parser) dtlsMessage(x *dtls.Message) {
+	m := message{typ: x.Type, body: x.Body, length: x.Length, off: x.Offset, end: x.Offset + x.Length, placed: true, mark: x.Mark, split: x.Split}
+	switch {
+	case x.Type == dtls.TypeHelloVerifyRequest:
+		p.hs.ServerSeen = true
+	case x.Missing:
+		p.lost(m)
+	default:
+		p.message(m)
+	}
+}
+
+// settleDTLS tells from the protected records how far the handshake came.
+func (p *Parser) settleDTLS(o *dtls.Opening) {
+	hs := &p.hs
+	client, server := &o.Said[stream.ToServer], &o.Said[stream.ToClient]
+	hs.ClientCCS, hs.ServerCCS = client.CCS.Count > 0, server.CCS.Count > 0
+	hs.EarlyDataSent = client.Early.Count > 0
+	if hs.ServerHello == nil {
+		return
+	}
+	if !hs.ServerHello.Version().IsTLS13() {
+		hs.ClientFinished = client.Handshake.Count+client.CID.Count > 0
+		hs.ServerFinished = server.Handshake.Count+server.CID.Count > 0
+		hs.ApplicationData = client.Data.Count+server.Data.Count > 0
+		for d, s := range [2]*dtls.Side{client, server} {
+			if s.Alert.Count > 0 {
+				p.alert(Alert{From: stream.Dir(d), Encrypted: true, Packet: s.Alert.First.Packet})
+			}
+		}
+		return
+	}
+	for d, s := range [2]*dtls.Side{client, server} {
+		for i := range s.Records {
+			r := &s.Records[i]
+			if r.Type != dtls.RecordUnified || r.Epoch == 1 || r.Length < 0 {
+				continue
+			}
+			if p.alertLike(record{to: r.Length}) {
+				p.alert(Alert{From: stream.Dir(d), Fatal: true, Encrypted: true, Packet: r.Mark.Packet})
+				break
+			}
+			if d == int(stream.ToClient) {
+				hs.ServerFinished = true
+			} else if r.Length >= minFinished13 {
+				hs.ClientFinished = true
+			} else {
+				continue // an ACK
+			}
+			break
+		}
+	}
+}
+
+// minFinished13 is the least length of a protected record of DTLS 1.3 that
+// holds a Finished: the message header of 12 bytes, a hash of 32, the content
+// type, and the shortest tag.
+const minFinished13 = 12 + 32 + 1 + 8

@@ -1,0 +1,28 @@
+package report
+
+// Ended adds what became known at the end of a connection that Add counted
+// when its handshake was read: its bytes, and how long it went on. It is for
+// a Report that is looked at while connections live; elsewhere Add is given
+// whole rows and Ended is not called. c must have been added with zero Totals.
+func (r *Report) Ended(c *Connection) {
+	if !c.HasServerHello {
+		return
+	}
+	n, end := c.Totals.Bytes[0]+c.Totals.Bytes[1], max(c.Time, c.Totals.Last)
+	if v := r.servers[serverKey{c.Server, c.ServerName}]; v != nil {
+		v.bytes += n
+	}
+	if u := r.keys[c.EphemeralKey]; u != nil {
+		u.last = max(u.last, end)
+	}
+	if u := r.ticketKeys[c.TicketKey]; u != nil {
+		u.last = max(u.last, end)
+	}
+	if !c.exposes() {
+		return
+	}
+	if e := r.exposed[c.Certificate.SPKI]; e != nil {
+		e.bytes += n
+		e.last = max(e.last, end)
+	}
+}

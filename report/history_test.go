@@ -1,0 +1,68 @@
+package report
+
+import (
+	"testing"
+
+	"pfsight/report/secrecy"
+)
+
+func TestHistorySessions(t *testing.T) {
+	h := NewHistory()
+	made := &Connection{Time: 1, ServerHelloPacket: 6, ForwardSecrecy: secrecy.Yes, session: sessionNames{id: 11, ticket: 12}}
+	renewed := &Connection{Time: 2, ForwardSecrecy: secrecy.Conditional, session: sessionNames{resumed: 12, ticket: 13}}
+	again := &Connection{Time: 3, ForwardSecrecy: secrecy.Conditional, session: sessionNames{resumed: 13}}
+	stranger := &Connection{Time: 4, session: sessionNames{resumed: 99}}
+	for _, r := range []*Connection{made, renewed, again, stranger} {
+		h.Join(r)
+	}
+	if made.HasSession || stranger.HasSession {
+		t.Error("joined to a session that was not seen")
+	}
+	for _, r := range []*Connection{renewed, again} {
+		if !r.HasSession || r.Session.Time != 1 || r.Session.Packet != 6 || r.Session.ForwardSecrecy != secrecy.Yes {
+			t.Errorf("resumption at %d: %+v", r.Time, r.Session)
+		}
+	}
+}
+
+func TestHistoryKeys(t *testing.T) {
+	h := NewHistory()
+	row := func(time int64, key byte, random uint64, ticket string) *Connection {
+		r := &Connection{Time: time, EphemeralKey: KeyID{key}, random: random, TicketKey: ticket}
+		h.Join(r)
+		return r
+	}
+	const day = 24 * 3600 * 1e9
+	first := row(0, 1, 100, "key")
+	copied := row(1, 1, 100, "key") // the other side of a NAT
+	second := row(2, 1, 101, "other")
+	old := row(day+1, 2, 102, "key")
+	for _, x := range []struct {
+		name         string
+		r            *Connection
+		reused, aged bool
+	}{{"first", first, false, false}, {"the same handshake", copied, false, false}, {"second use", second, true, false}, {"a day later", old, false, true}} {
+		if got := x.r.Reasons.Has(secrecy.ReusedEphemeralKey); got != x.reused {
+			t.Errorf("%s: reused is %v", x.name, got)
+		}
+		if got := x.r.Reasons.Has(secrecy.TicketKeyUnrotated); got != x.aged {
+			t.Errorf("%s: unrotated is %v", x.name, got)
+		}
+	}
+}
+
+func TestRecent(t *testing.T) {
+	m := newRecent[int, int](4)
+	for i := range 100 {
+		m.put(i, i)
+		m.put(i, i+1) // the same key again takes no room
+	}
+	if len(m.values) != 4 || len(m.ring) != 4 {
+		t.Fatalf("%d values, %d in the ring", len(m.values), len(m.ring))
+	}
+	for i := 96; i < 100; i++ {
+		if v, ok := m.get(i); !ok || v != i+1 {
+			t.Errorf("%d: %d, %v", i, v, ok)
+		}
+	}
+}
