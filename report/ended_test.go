@@ -21,6 +21,9 @@ func TestEnded(t *testing.T) {
 			Certificate: cert, TicketKey: "aa", EphemeralKey: KeyID{byte(1 + i/3)}, Outcome: Established,
 		}
 		c.Reasons.Add(secrecy.RSAKeyTransport)
+		if i%3 != 0 {
+			c.Reasons.Add(secrecy.ReusedEphemeralKey)
+		}
 		if i == 5 {
 			c = Connection{ID: 5, Time: 7, Outcome: Rejected} // without a ServerHello
 		}
