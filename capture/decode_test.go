@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"pfsight/capture/pcapfile"
@@ -70,6 +71,16 @@ func FuzzDecode(f *testing.F) {
 			if l == rec.Link {
 				f.Add(uint8(i), rec.Data, uint16(0), rec.Data)
 			}
+		}
+	}
+	for i, l := range linkTypes {
+		switch l {
+		case pcapfile.LinkEthernet:
+			eapol := slices.Concat(eapolGroup, eapolStation, []byte{0x88, 0x8e}, eapolFrame)
+			f.Add(uint8(i), eapol, uint16(0), eapol)
+		case pcapfile.LinkIEEE80211:
+			eapol := slices.Concat([]byte{8, 1, 0, 0}, eapolSwitch, eapolStation, eapolGroup, []byte{0x10, 0, 0xaa, 0xaa, 3, 0, 0, 0, 0x88, 0x8e}, eapolFrame)
+			f.Add(uint8(i), eapol, uint16(0), eapol)
 		}
 	}
 	f.Fuzz(func(t *testing.T, link uint8, a []byte, more uint16, b []byte) {

@@ -5,6 +5,7 @@ import (
 
 	"pfsight/capture/stream"
 	"pfsight/parse/iana"
+	"pfsight/parse/openvpn"
 	"pfsight/parse/starttls"
 )
 
@@ -19,7 +20,8 @@ const (
 	askUpgraded                // something was said before TLS
 	askSSLv2Answer             // the SERVER-HELLO of SSL 2.0
 	askSSLv2Key                // the CLIENT-MASTER-KEY of SSL 2.0
-	askShift       = 10        // from here on: how many records of encrypted data
+	askAuth                    // a TLS 1.3 client that sends more than its Finished
+	askShift       = 11        // from here on: how many records of encrypted data
 )
 
 const (
@@ -40,10 +42,14 @@ const (
 // in TLS <= 1.2 the encrypted Finished after the ChangeCipherSpec, in TLS 1.3
 // the first encrypted record of the server after its hello and of the client
 // after that. Where the client's is no Finished by its length, it sends a
-// certificate, and what the server answers says whether it was taken.
+// certificate, and whoever speaks next says whether it was taken: an alert of
+// the server means no, unless the client had closed before it.
 func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
-	if c.Transport == stream.UDP {
+	if c.Transport != stream.TCP {
 		return askUDP(c, d)
+	}
+	if isOpenVPN(c) {
+		return openvpn.Ask(c, d)
 	}
 	h, other := &c.Half[d], &c.Half[d.Opposite()]
 	b := h.Data[:h.Contiguous()]
@@ -177,12 +183,20 @@ func look(h, other *stream.Half, r record, body []byte) bool {
 		n := *st >> askShift
 		switch {
 		case *st&askServer != 0:
+			if other.Note.State&askAuth != 0 {
+				other.Done = true // this is the answer
+			}
 			return other.Done || n >= maxFlight
 		case other.Note.State&askServer != 0:
-			if n := r.to - r.from; finishedLike(n) || alertLike(n, false) {
+			size := r.to - r.from
+			switch {
+			case *st&askAuth == 0 && finishedLike(size), alertLike(size, false):
 				other.Done = other.Done || other.Note.State>>askShift > 0
+				return true
+			case *st&askAuth == 0:
+				*st = *st&(1<<askShift-1) | askAuth | 1<<askShift
 			}
-			return true
+			return *st>>askShift >= maxFlight
 		}
 		return *st&askEarly == 0 || n >= maxEarly
 	case recHeartbeat:

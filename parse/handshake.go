@@ -41,6 +41,11 @@ type Handshake struct {
 	// client's.
 	Swapped bool
 
+	// Carried are the records of the client and of the server where another
+	// protocol over UDP or EAPOL carried them, by stream.Dir: their gaps and
+	// their ends are not those of the conversation. Nil where nothing did.
+	Carried *[2]stream.Half
+
 	// Upgrade is what was spoken last before TLS, UpgradeChain all of it,
 	// outermost first, if it is more than that, and Target where a proxy was
 	// told to connect; see starttls.Upgrade. Target may hold any byte.
@@ -50,6 +55,9 @@ type Handshake struct {
 
 	// QUICVersion names the version of QUIC, such as "v1"; "" without QUIC.
 	QUICVersion string
+	// CarrierFailed says that what carried the handshake said that it failed, as
+	// EAP does.
+	CarrierFailed bool
 	// Carrier names what the handshake's packets were wrapped in below its own
 	// protocol, such as "capwap"; "" for nothing.
 	Carrier string

@@ -5,7 +5,6 @@ import (
 
 	"pfsight/capture/stream"
 	"pfsight/parse/iana"
-	"pfsight/parse/quic"
 )
 
 // overQUIC reads the handshake in the Initial packets of QUIC. The rest of it
@@ -37,13 +36,8 @@ func (p *Parser) overQUIC(c *stream.Conversation) *Handshake {
 	p.settleHellos()
 	hs.EarlyDataSent = o.ZeroRTT[stream.ToServer].N > 0
 	hs.ServerFinished = o.Handshake[stream.ToClient].N > 0
-	hs.ClientFinished = !o.Close.Seen && p.quicFinished(o)
+	// The client sends 1-RTT packets when it is done; they may be late, and
+	// can be told only by their connection ID.
+	hs.ClientFinished = hs.ServerHello != nil && !o.Close.Seen && o.OneRTT[stream.ToServer].N+o.Finished[stream.ToServer].N > 0
 	return hs
-}
-
-// quicFinished reports whether the client is done: it sends 1-RTT packets,
-// which can be told only where the packet before them tells its connection
-// ID, or more Handshake packets than acknowledgments need.
-func (p *Parser) quicFinished(o *quic.Opening) bool {
-	return p.hs.ServerHello != nil && (o.OneRTT[stream.ToServer].N > 0 || o.Handshake[stream.ToServer].N > 0 && o.OneRTT[stream.ToClient].N > 0 || o.Handshake[stream.ToServer].N > 1)
 }

@@ -3,8 +3,11 @@ package parse
 import (
 	"pfsight/capture/stream"
 	"pfsight/parse/dtls"
+	"pfsight/parse/eap"
 	"pfsight/parse/iana"
+	"pfsight/parse/openvpn"
 	"pfsight/parse/quic"
+	"pfsight/parse/rdpudp"
 	"pfsight/parse/starttls"
 )
 
@@ -37,17 +40,20 @@ const (
 // A Parser turns conversations into handshakes. It keeps its memory between
 // calls. The zero value is ready; one goroutine uses it.
 type Parser struct {
-	hs     Handshake
-	hellos [maxHellos]ClientHello
-	server [2]ServerHello // the HelloRetryRequest and the ServerHello
-	ske    ServerKeyExchange
-	cke    ClientKeyExchange
-	ticket NewSessionTicket
-	dtls   dtls.Reader
-	quic   quic.Reader
-	v2     SSLv2
-	join   []byte         // messages that span records
-	bare   [2]stream.Half // by stream.Dir: TLS records without what carried them
+	hs      Handshake
+	hellos  [maxHellos]ClientHello
+	server  [2]ServerHello // the HelloRetryRequest and the ServerHello
+	ske     ServerKeyExchange
+	cke     ClientKeyExchange
+	ticket  NewSessionTicket
+	dtls    dtls.Reader
+	quic    quic.Reader
+	eap     eap.Reader
+	openvpn openvpn.Reader
+	rdp     rdpudp.Reader
+	v2      SSLv2
+	join    []byte         // messages that span records
+	bare    [2]stream.Half // by stream.Dir: TLS records without what carried them
 
 	role   stream.Dir // of the half being read: ToServer is the client's
 	half   *stream.Half
@@ -71,8 +77,11 @@ func (p *Parser) Parse(c *stream.Conversation) *Handshake {
 	for i := range p.enc {
 		p.enc[i], p.data[i] = p.enc[i][:0], p.data[i][:0]
 	}
-	if c.Transport == stream.UDP {
+	if c.Transport != stream.TCP {
 		return p.overUDP(c)
+	}
+	if isOpenVPN(c) {
+		return p.overOpenVPN(c)
 	}
 	client, server := records{half: &c.Half[stream.ToServer]}, records{half: &c.Half[stream.ToClient]}
 	if !beginsTLS(client.half.Data) || !beginsTLS(server.half.Data) {
@@ -82,7 +91,15 @@ func (p *Parser) Parse(c *stream.Conversation) *Handshake {
 		p.hs.Swapped = true
 		client, server = server, client
 	}
-	p.readBoth(client, server)
+	return p.overRecords(client, server)
+}
+
+// overRecords reads a handshake in the records of TLS.
+func (p *Parser) overRecords(client, server records) *Handshake {
+	// The server's half first: the suite says how the client's key exchange is
+	// to be read.
+	p.read(server, stream.ToClient)
+	p.read(client, stream.ToServer)
 	if !p.hs.ClientSeen && !p.hs.ServerSeen {
 		return nil
 	}
@@ -98,13 +115,6 @@ func (p *Parser) Parse(c *stream.Conversation) *Handshake {
 type records struct {
 	half *stream.Half
 	from int // where they begin
-}
-
-// readBoth reads the server's half first: the suite says how the client's key
-// exchange is to be read.
-func (p *Parser) readBoth(client, server records) {
-	p.read(server, stream.ToClient)
-	p.read(client, stream.ToServer)
 }
 
 // upgrade finds what was said before TLS, and where TLS begins behind it.
@@ -255,7 +265,7 @@ func (p *Parser) settleEnd(client, server *stream.Half) {
 	early := hs.ClientHello != nil && hs.ClientHello.EarlyData || hs.FirstHello != nil && hs.FirstHello.EarlyData
 	for _, r := range p.data[stream.ToServer] {
 		m := client.Completed(r.off, r.to)
-		after := hs.ServerHello != nil && (m.Time > hs.ServerHello.Mark.Time || m.Time == hs.ServerHello.Mark.Time && m.Packet > hs.ServerHello.Mark.Packet)
+		after := hs.ServerHello != nil && follows(m, hs.ServerHello.Mark)
 		switch {
 		case early && !after:
 			hs.EarlyDataSent = true
@@ -269,7 +279,7 @@ func (p *Parser) settleEnd(client, server *stream.Half) {
 		default:
 			hs.ClientFinished = true
 			if !finishedLike(r.to - r.from) {
-				p.settleRefusal(server, m)
+				p.settleRefusal(client, server, m)
 			}
 			return
 		}
@@ -277,20 +287,41 @@ func (p *Parser) settleEnd(client, server *stream.Half) {
 }
 
 // settleRefusal tells whether a TLS 1.3 server that asked for a certificate
-// took what the client sent, in the packet of mark m: what it says next is no
-// alert then.
-func (p *Parser) settleRefusal(server *stream.Half, m stream.Mark) {
-	for _, r := range p.data[stream.ToClient] {
-		at := server.Completed(r.off, r.to)
-		if at.Time < m.Time || at.Time == m.Time && at.Packet <= m.Packet {
-			continue
-		}
-		if p.alertLike(r) {
-			p.hs.ClientRefused = true
-			p.alert(Alert{From: stream.ToClient, Fatal: true, Encrypted: true, Packet: at.Packet})
-		}
+// took what the client sent, in the packet of mark m: if not, it says an alert
+// next. Where the client had closed before, by an alert or a FIN, the server's
+// alert only answers that.
+func (p *Parser) settleRefusal(client, server *stream.Half, m stream.Mark) {
+	if client.FIN {
 		return
 	}
+	for _, r := range p.data[stream.ToClient] {
+		at := server.Completed(r.off, r.to)
+		if !follows(at, m) {
+			continue
+		}
+		if !p.alertLike(r) || p.closedBefore(client, at) {
+			return
+		}
+		p.hs.ClientRefused = true
+		p.alert(Alert{From: stream.ToClient, Fatal: true, Encrypted: true, Packet: at.Packet})
+		return
+	}
+}
+
+// follows reports whether the packet of mark a came after that of b.
+func follows(a, b stream.Mark) bool {
+	return a.Time > b.Time || a.Time == b.Time && a.Packet > b.Packet
+}
+
+// closedBefore reports whether the client said what is as long as an alert
+// before the packet of mark at.
+func (p *Parser) closedBefore(client *stream.Half, at stream.Mark) bool {
+	for _, r := range p.data[stream.ToServer] {
+		if p.alertLike(r) && !follows(client.Completed(r.off, r.to), at) {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *Parser) alertLike(r record) bool {

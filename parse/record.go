@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"pfsight/capture/stream"
+	"pfsight/parse/openvpn"
 	"pfsight/parse/starttls"
 )
 
@@ -71,6 +72,11 @@ func recordVersion(major, minor byte) bool {
 func Sign(b []byte) stream.Sign {
 	if s := signTLS(b); s != stream.NoSign || len(b) == 0 {
 		return s
+	}
+	if b[0] < recCCS {
+		if s := openvpn.Sign(b); s != stream.NoSign {
+			return s
+		}
 	}
 	return starttls.Sign(b)
 }

@@ -3,17 +3,32 @@ package parse
 import (
 	"pfsight/capture/stream"
 	"pfsight/parse/dtls"
+	"pfsight/parse/eap"
+	"pfsight/parse/openvpn"
 	"pfsight/parse/quic"
+	"pfsight/parse/rdpudp"
 )
 
-// A carrier is a way in which a handshake is carried over UDP.
-type carrier uint8
+// A carrier is a way in which a handshake is carried over UDP, or over
+// nothing of IP.
+type carrier struct {
+	sign stream.Signer
+	ask  stream.Asker
+	read func(*Parser, *stream.Conversation) *Handshake
+}
 
-const (
-	noCarrier carrier = iota
-	byDTLS
-	byQUIC
-)
+// carriers are in the order in which they are asked: those that most
+// datagrams are told from by their first byte come first.
+var carriers = [...]carrier{
+	{dtls.Sign, dtls.Ask, (*Parser).overDTLS},
+	{quic.Sign, quic.Ask, (*Parser).overQUIC},
+	{openvpn.Sign, openvpn.Ask, (*Parser).overOpenVPN},
+	{eap.Sign, eap.Ask, (*Parser).overEAP},
+	{rdpudp.Sign, rdpudp.Ask, (*Parser).overRDPUDP},
+}
+
+// byEAP is the one of carriers that EAPOL has too.
+const byEAP = 3
 
 // SignUDP is the stream.Signer of what is followed over UDP.
 func SignUDP(b []byte) stream.Sign {
@@ -21,20 +36,25 @@ func SignUDP(b []byte) stream.Sign {
 	return s
 }
 
-func signUDP(b []byte) (stream.Sign, carrier) {
-	best, by := stream.NoSign, noCarrier
-	if s := dtls.Sign(b); s > best {
-		best, by = s, byDTLS
-	}
-	if s := quic.Sign(b); s > best {
-		best, by = s, byQUIC
+// signUDP asks all carriers, and returns the first of those that say most.
+func signUDP(b []byte) (best stream.Sign, by *carrier) {
+	for i := range carriers {
+		if s := carriers[i].sign(b); s > best {
+			best, by = s, &carriers[i]
+			if s >= stream.ClientSign {
+				break
+			}
+		}
 	}
 	return best, by
 }
 
-// carrierOf tells what a conversation over UDP is by its first datagram,
-// without which it would not be followed.
-func carrierOf(c *stream.Conversation) carrier {
+// carrierOf tells what a conversation is by its first datagram, without which
+// it would not be followed.
+func carrierOf(c *stream.Conversation) *carrier {
+	if c.Transport == stream.EAPOL {
+		return &carriers[byEAP]
+	}
 	first := -1
 	for d := range c.Half {
 		if m := c.Half[d].Marks; len(m) > 0 && (first < 0 || m[0].Time < c.Half[first].Marks[0].Time) {
@@ -42,7 +62,7 @@ func carrierOf(c *stream.Conversation) carrier {
 		}
 	}
 	if first < 0 {
-		return noCarrier
+		return nil
 	}
 	h := &c.Half[first]
 	_, by := signUDP(h.Data[h.Marks[0].From:h.Marks[0].To])
@@ -50,21 +70,15 @@ func carrierOf(c *stream.Conversation) carrier {
 }
 
 func askUDP(c *stream.Conversation, d stream.Dir) stream.Verdict {
-	switch carrierOf(c) {
-	case byDTLS:
-		return dtls.Ask(c, d)
-	case byQUIC:
-		return quic.Ask(c, d)
+	if by := carrierOf(c); by != nil {
+		return by.ask(c, d)
 	}
 	return stream.Refuse
 }
 
 func (p *Parser) overUDP(c *stream.Conversation) *Handshake {
-	switch carrierOf(c) {
-	case byDTLS:
-		return p.overDTLS(c)
-	case byQUIC:
-		return p.overQUIC(c)
+	if by := carrierOf(c); by != nil {
+		return by.read(p, c)
 	}
 	return nil
 }

@@ -88,13 +88,13 @@ func TestReportBounded(t *testing.T) {
 	for i := range n {
 		a := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
 		c := Connection{
-			ID: uint64(i), Time: int64(i), Client: netip.AddrPortFrom(a, 1), Server: netip.AddrPortFrom(a, 443), ServerName: fmt.Sprint(i),
+			ID: uint64(i), Time: int64(i), Client: Endpoint{AddrPort: netip.AddrPortFrom(a, 1)}, Server: Endpoint{AddrPort: netip.AddrPortFrom(a, 443)}, ServerName: fmt.Sprint(i),
 			HasServerHello: true, Version: 0x303, CipherSuite: 0x9c, ForwardSecrecy: secrecy.No, EphemeralKey: KeyID{byte(i), byte(i >> 8), byte(i >> 16), 1},
 			TicketKey: fmt.Sprint(i), Certificate: &Certificate{SPKI: [32]byte{byte(i), byte(i >> 8), byte(i >> 16)}}, Group: iana.Group(i), HasGroup: true,
 		}
 		c.Reasons.Add(secrecy.RSAKeyTransport)
 		if i%4 == 0 {
-			c.Server, c.ServerName = netip.MustParseAddrPort("192.0.2.1:443"), "often"
+			c.Server, c.ServerName = Endpoint{AddrPort: netip.MustParseAddrPort("192.0.2.1:443")}, "often"
 		}
 		r.Add(&c)
 	}
@@ -132,7 +132,7 @@ func TestReportSame(t *testing.T) {
 		r := NewReport()
 		for j := range maxServers + 5000 {
 			a := netip.AddrFrom4([4]byte{10, byte(j >> 16), byte(j >> 8), byte(j)})
-			r.Add(&Connection{Client: netip.AddrPortFrom(a, 1), Server: netip.AddrPortFrom(a, 443), HasServerHello: true})
+			r.Add(&Connection{Client: Endpoint{AddrPort: netip.AddrPortFrom(a, 1)}, Server: Endpoint{AddrPort: netip.AddrPortFrom(a, 443)}, HasServerHello: true})
 		}
 		sums[i] = r.Summary()
 	}

@@ -49,7 +49,7 @@ func (b *Builder) For(h *History) { b.history = h }
 func (b *Builder) Connection(h *parse.Handshake, c *stream.Conversation) *Connection {
 	j := secrecy.Judge(h)
 	r := &Connection{
-		ID: c.ID, Time: c.Start, Client: c.Client, Server: c.Server, UDP: c.Transport == stream.UDP, Protocol: h.Protocol,
+		ID: c.ID, Time: c.Start, Client: Endpoint{c.Client, c.ClientMAC}, Server: Endpoint{c.Server, c.ServerMAC}, Transport: c.Transport, Protocol: h.Protocol,
 		Encapsulation: c.Encapsulation, Source: c.Source, Swapped: h.Swapped,
 		KeyExchange: j.KeyExchange, Authentication: j.Authentication, Group: j.Group, HasGroup: j.HasGroup,
 		DHBits: j.DHBits, DHPrime: j.DHPrime, PSKMode: j.PSKMode, Resumed: j.Resumed, Resumption: j.Resumption,
@@ -63,6 +63,9 @@ func (b *Builder) Connection(h *parse.Handshake, c *stream.Conversation) *Connec
 	if h.Swapped {
 		r.Client, r.Server = r.Server, r.Client
 		client, server = server, client
+	}
+	if h.Carried != nil {
+		client, server = &h.Carried[stream.ToServer], &h.Carried[stream.ToClient]
 	}
 	switch {
 	case !server.Seen():

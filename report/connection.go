@@ -3,8 +3,6 @@
 package report
 
 import (
-	"net/netip"
-
 	"pfsight/capture/stream"
 	"pfsight/parse"
 	"pfsight/parse/iana"
@@ -17,9 +15,9 @@ import (
 type Connection struct {
 	ID          uint64
 	Time        int64 // of the first packet, nanoseconds since 1970 UTC
-	Client      netip.AddrPort
-	Server      netip.AddrPort
-	UDP         bool
+	Client      Endpoint
+	Server      Endpoint
+	Transport   stream.Transport
 	Protocol    parse.Protocol
 	QUICVersion string // "" without QUIC
 	Upgrade     string // the protocol that was upgraded, such as "smtp"; "" for none

@@ -16,12 +16,12 @@ func TestEnded(t *testing.T) {
 	whole, steps := NewReport(), NewReport()
 	for i := range 6 {
 		c := Connection{
-			ID: uint64(i), Time: int64(1000 * (i + 1)), Client: netip.MustParseAddrPort("10.0.0.1:5000"), Server: netip.MustParseAddrPort("10.0.0.2:443"),
+			ID: uint64(i), Time: int64(1000 * (i + 1)), Client: Endpoint{AddrPort: netip.MustParseAddrPort("10.0.0.1:5000")}, Server: Endpoint{AddrPort: netip.MustParseAddrPort("10.0.0.2:443")},
 			ServerName: "a.example", HasServerHello: true, Version: 0x303, CipherSuite: 0x9c, KeyExchange: "RSA", ForwardSecrecy: secrecy.No,
 			Certificate: cert, TicketKey: "aa", EphemeralKey: KeyID{byte(1 + i/3)}, Outcome: Established,
 		}
 		c.Reasons.Add(secrecy.RSAKeyTransport)
-		if i%3 != 0 {
+		if i%3 > 0 {
 			c.Reasons.Add(secrecy.ReusedEphemeralKey)
 		}
 		if i == 5 {

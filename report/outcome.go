@@ -45,6 +45,8 @@ func (r *Connection) outcome(h *parse.Handshake, client, server *stream.Half) {
 	switch {
 	case finished:
 		r.Outcome = Established
+	case h.CarrierFailed:
+		r.Outcome = Rejected
 	case !h.ServerSeen && h.ClientHello != nil && !h.ClientHello.Incomplete && (server.FIN || server.RST) && !damaged(server):
 		r.Outcome = Rejected // closed instead of an answer
 	}

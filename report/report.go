@@ -2,7 +2,6 @@ package report
 
 import (
 	"cmp"
-	"net/netip"
 	"slices"
 	"strconv"
 
@@ -15,7 +14,6 @@ import (
 // stays (see heavy), and what is new always finds room.
 const (
 	maxServers = 1 << 16 // distinct servers (address, port and name)
-	maxClients = 1 << 10 // distinct clients counted of one server
 	maxKeys    = 1 << 17 // ephemeral values remembered
 	maxExposed = 1 << 14 // server keys with connections that are not forward secret
 	// maxAllClients is how many clients are kept of all servers together; one
@@ -49,7 +47,7 @@ type kexLabel struct {
 }
 
 type serverKey struct {
-	addr netip.AddrPort
+	addr Endpoint
 	name string
 }
 
@@ -66,7 +64,7 @@ type exposure struct {
 	first, last int64
 	clients     clients
 	cert        *Certificate
-	addr        netip.AddrPort
+	addr        Endpoint
 	name        string
 }
 
@@ -171,7 +169,7 @@ func (r *Report) addServer(c *Connection) {
 	v.n++
 	v.verdicts[c.ForwardSecrecy]++
 	v.bytes += c.Totals.Bytes[0] + c.Totals.Bytes[1]
-	r.addClient(v.clients, c.Client.Addr())
+	r.addClient(v.clients, c.Client.Host())
 	if insecure {
 		if why, ok := c.Reasons.First(); ok {
 			v.why[why]++
@@ -180,11 +178,11 @@ func (r *Report) addServer(c *Connection) {
 }
 
 // A clients is a set of addresses.
-type clients map[netip.Addr]struct{}
+type clients map[Host]struct{}
 
 // addClient keeps a client as long as there is room.
-func (r *Report) addClient(set clients, a netip.Addr) {
-	if _, ok := set[a]; ok || len(set) >= maxClients || r.clients >= maxAllClients && len(set) >= leastClients {
+func (r *Report) addClient(set clients, a Host) {
+	if _, ok := set[a]; ok || len(set) >= MaxClients || r.clients >= maxAllClients && len(set) >= leastClients {
 		return
 	}
 	set[a] = struct{}{}
@@ -215,7 +213,7 @@ func (r *Report) addKeys(c *Connection) {
 	e.n++
 	e.bytes += c.Totals.Bytes[0] + c.Totals.Bytes[1]
 	e.first, e.last = min(e.first, c.Time), max(e.last, end)
-	r.addClient(e.clients, c.Client.Addr())
+	r.addClient(e.clients, c.Client.Host())
 }
 
 // exposes reports whether the holder of the server's long-term key can read

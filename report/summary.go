@@ -1,7 +1,5 @@
 package report
 
-import "net/netip"
-
 // A Summary answers "what was seen" over many connections. Every share is a
 // Count of Negotiated unless a field says otherwise.
 type Summary struct {
@@ -79,9 +77,13 @@ type Count struct {
 	N     uint64
 }
 
+// MaxClients is how many distinct clients are counted of a server or a key:
+// where there are so many, there may be more.
+const MaxClients = 1 << 10
+
 // A Server is an address, port and name, and how its connections fared.
 type Server struct {
-	Addr     netip.AddrPort
+	Addr     Endpoint
 	Name     string // server_name; may hold any byte
 	N        uint64 // connections negotiated
 	Verdicts [4]uint64
@@ -96,9 +98,9 @@ type Exposure struct {
 	Subject     string   // of a certificate with it; may hold any byte
 	Key         string
 	Bits        int
-	Server      netip.AddrPort // one that used it
-	Name        string         // may hold any byte
-	N           uint64         // connections
+	Server      Endpoint // one that used it
+	Name        string   // may hold any byte
+	N           uint64   // connections
 	Bytes       uint64
 	Clients     uint64 // distinct, as far as they were kept
 	First, Last int64  // nanoseconds since 1970 UTC

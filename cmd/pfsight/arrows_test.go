@@ -26,8 +26,8 @@ var arrows = map[string][]string{
 	"report/policy/gen":     {"report/policy"},
 	"report/secrecy":        {"capture/stream", "parse", "parse/iana"},
 	"report/metrics":        {"parse/iana", "report", "report/secrecy"},
-	"report/render":         {"capture/stream", "parse", "parse/iana", "report", "report/secrecy"},
-	"report/record":         {"parse", "parse/iana", "report", "report/secrecy"},
+	"report/render":         {"capture/stream", "parse", "parse/iana", "report", "report/secrecy", "report/diff", "report/impact", "report/policy"},
+	"report/record":         {"capture/stream", "parse", "parse/iana", "report", "report/secrecy"},
 	"report/where":          {"parse", "parse/iana", "report", "report/secrecy"},
 	"parse/iana":            {},
 	"parse/iana/gen":        {},
@@ -39,6 +39,8 @@ var arrows = map[string][]string{
 	"parse/fingerprint":     {},
 	"parse/starttls":        {"capture/stream"},
 	"cmd/pfsight":           {"capture", "capture/", "parse", "parse/", "report", "report/"},
+	"report/diff":           {"parse/iana", "report", "report/secrecy"},
+	"report/impact":         {"parse/iana", "report", "report/policy", "report/secrecy"},
 }
 
 // rooms says where a library of others may be used: one library, one room.
@@ -49,11 +51,10 @@ var rooms = map[string][]string{
 	"golang.org/x/crypto/cryptobyte":          {"parse", "parse/dtls", "parse/quic", "parse/starttls"},
 	"github.com/olekukonko/tablewriter":       {"report/render"},
 	"github.com/spf13/":                       {"cmd/pfsight"},
-	"go.yaml.in/yaml/v3":                      {"report/policy"},
 	"golang.org/x/term":                       {"cmd/pfsight"},
 	"github.com/prometheus/client_golang/":    {"report/metrics"},
 	"github.com/prometheus/exporter-toolkit/": {"cmd/pfsight"},
-	"go.yaml.in/yaml/v2":                      {"cmd/pfsight"},
+	"go.yaml.in/yaml/v3":                      {"report/policy", "cmd/pfsight"},
 	"github.com/google/gopacket":              {"capture/live"},
 	"github.com/landlock-lsm/go-landlock":     {"cmd/pfsight"},
 	"kernel.org/pub/linux/libs/security/":     {"cmd/pfsight"},

@@ -17,7 +17,7 @@ const rsa = captures + "/rsa.pcap"
 
 // TestHelpFits holds every help text to 80 columns.
 func TestHelpFits(t *testing.T) {
-	for _, args := range [][]string{{"--help"}, {"read", "--help"}, {"explain", "--help"}, {"completion", "--help"}, {"explain", "filter"}, {"explain", "where"}, {"explain", "reasons"}, {"help", "read"}} {
+	for _, args := range [][]string{{"--help"}, {"read", "--help"}, {"explain", "--help"}, {"completion", "--help"}, {"explain", "filter"}, {"explain", "where"}, {"explain", "reasons"}, {"help", "read"}, {"diff", "--help"}, {"impact", "--help"}} {
 		code, out, stderr := pfsight(t, "", args...)
 		if code != 0 || stderr != "" {
 			t.Errorf("%v: exit %d, %s", args, code, stderr)
@@ -121,7 +121,7 @@ func TestHTML(t *testing.T) {
 	if code != 0 || stdout != "" || stderr != "" || err != nil {
 		t.Fatalf("exit %d, %q, %q, %v", code, stdout, stderr, err)
 	}
-	for _, want := range []string{"<!DOCTYPE html>", "not forward secret", "rsa_key_transport", "Content-Security-Policy", "</html>"} {
+	for _, want := range []string{"<!DOCTYPE html>", "not forward secret", "rsa_<wbr>key_<wbr>transport", "Content-Security-Policy", "</html>"} {
 		if !strings.Contains(string(b), want) {
 			t.Errorf("it does not say %q", want)
 		}

@@ -1,6 +1,7 @@
 package main
 
-// datagramVerdicts are the verdicts of the captures of QUIC and DTLS.
+// datagramVerdicts are the verdicts of the captures of QUIC, DTLS, and of what
+// carries TLS in packets of its own: EAP and OpenVPN.
 var datagramVerdicts = map[string][]string{
 	"dtls-no-answer":              {"unknown no_server_hello"},
 	"dtls10-capwap":               {"no rsa_key_transport"},
@@ -33,6 +34,30 @@ var datagramVerdicts = map[string][]string{
 	"dtls12-session-id":           {"no rsa_key_transport deprecated_key_exchange", "no rsa_key_transport resumed_not_forward_secret deprecated_key_exchange"},
 	"dtls12-ticket":               {"yes ephemeral_key_exchange ticket_issued", "conditional ticket_resumption"},
 	"dtls13-webrtc":               {"yes tls13_key_share"},
+	"eap-fast":                    {"no rsa_key_transport deprecated_key_exchange"},
+	"eap-peap-resumed":            {"yes ephemeral_key_exchange", "conditional session_id_resumption"},
+	"eap-peap":                    {"yes ephemeral_key_exchange"},
+	"eap-several":                 {"yes ephemeral_key_exchange", "yes ephemeral_key_exchange", "yes ephemeral_key_exchange"},
+	"eap-tls-fragments":           {"yes ephemeral_key_exchange"},
+	"eap-tls-no-suite":            {"unknown no_server_hello"},
+	"eap-tls-rsa":                 {"no rsa_key_transport deprecated_key_exchange"},
+	"eap-tls-unknown-ca":          {"yes ephemeral_key_exchange"},
+	"eap-tls":                     {"yes ephemeral_key_exchange"},
+	"eap-tls13":                   {"yes tls13_key_share"},
+	"eap-ttls-dhe":                {"yes ephemeral_key_exchange deprecated_key_exchange"},
+	"eap-ttls":                    {"yes ephemeral_key_exchange"},
+	"eap-wired-group":             {"yes ephemeral_key_exchange"},
+	"eap-wired-several":           {"yes ephemeral_key_exchange", "yes ephemeral_key_exchange", "yes ephemeral_key_exchange"},
+	"eap-wired":                   {"yes ephemeral_key_exchange"},
+	"openvpn-tcp-tls-auth-sha256": {"yes ephemeral_key_exchange"},
+	"openvpn-tcp":                 {"yes tls13_key_share"},
+	"openvpn-udp-dhe":             {"yes ephemeral_key_exchange deprecated_key_exchange"},
+	"openvpn-udp-rsa":             {"no rsa_key_transport deprecated_key_exchange"},
+	"openvpn-udp-same-port":       {"yes tls13_key_share", "yes ephemeral_key_exchange"},
+	"openvpn-udp-tls-auth-md5":    {"yes ephemeral_key_exchange"},
+	"openvpn-udp-tls-auth-sha512": {"yes ephemeral_key_exchange"},
+	"openvpn-udp-tls-auth":        {"yes tls13_key_share"},
+	"openvpn-udp":                 {"yes tls13_key_share"},
 	"quic-bad-certificate":        {"yes tls13_key_share"},
 	"quic-chacha20":               {"yes tls13_key_share"},
 	"quic-chromium-hrr":           {"yes tls13_key_share"},

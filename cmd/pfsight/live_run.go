@@ -17,7 +17,6 @@ import (
 	"pfsight/capture"
 	"pfsight/capture/live"
 	"pfsight/capture/pcapfile"
-	"pfsight/parse"
 	"pfsight/report"
 	"pfsight/report/render"
 )
@@ -132,7 +131,8 @@ func (r *liveRun) run(ctx context.Context) (err error) {
 // not read.
 func (r *liveRun) capture(ctx context.Context, cancel func()) (st capture.Stats, interrupted bool, err error) {
 	o := r.opt
-	copt := capture.Options{Ask: parse.Ask, Sign: parse.Sign, SignUDP: parse.SignUDP, MaxPackets: o.count, Memory: o.memory}
+	copt := following()
+	copt.MaxPackets, copt.Memory = o.count, o.memory
 	if o.capture.Filter != "" {
 		match := filterOf(o.capture.Filter)
 		copt.Filter = func(link pcapfile.LinkType, data []byte, wireLen int) (bool, error) {

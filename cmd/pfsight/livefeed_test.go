@@ -23,9 +23,7 @@ type feeder struct {
 	parser  parse.Parser
 	builder *report.Builder
 	rows    map[uint64]*report.Connection
-	first   uint64 // added to every ID
 	found   []func()
-	last    capture.Stats
 }
 
 func (f *feeder) Take(events []capture.Event) {
@@ -49,11 +47,10 @@ func (f *feeder) end(id uint64, t stream.Totals) {
 	}
 }
 
-func (f *feeder) Emit(sofar *capture.Stats) {
+func (f *feeder) Emit(*capture.Stats) {
 	for _, do := range f.found {
 		do()
 	}
-	f.last = *sofar
 }
 
 // handshakeFiles are the captures of this project with handshakes in them.
@@ -75,7 +72,7 @@ func feed(t testing.TB, st *liveState, files ...string) capture.Stats {
 	}
 	defer src.Close()
 	f := &feeder{st: st, builder: report.NewBuilder(), rows: map[uint64]*report.Connection{}}
-	got, err := capture.Run(context.Background(), src, capture.Options{Ask: parse.Ask, Sign: parse.Sign}, f)
+	got, err := capture.Run(context.Background(), src, following(), f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +88,7 @@ func connections(t testing.TB, files ...string) []*report.Connection {
 	}
 	defer src.Close()
 	c := &collector{builder: report.NewBuilder(), rows: map[uint64]*report.Connection{}}
-	if _, err = capture.Run(context.Background(), src, capture.Options{Ask: parse.Ask, Sign: parse.Sign}, c); err != nil {
+	if _, err = capture.Run(context.Background(), src, following(), c); err != nil {
 		t.Fatal(err)
 	}
 	return c.ended

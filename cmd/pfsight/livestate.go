@@ -71,7 +71,7 @@ type liveState struct {
 	ended  uint64
 	recent [minute]second
 	rings  [4]ring
-	where  map[uint64]place // of the rows in rings that have not ended
+	places map[uint64]place // of the rows in rings that have not ended
 
 	looking   sync.Mutex // one look at a time; taken before sums
 	summary   *report.Summary
@@ -100,7 +100,7 @@ type sample struct {
 }
 
 func newLiveState() *liveState {
-	s := &liveState{now: time.Now, report: report.NewReport(), lost: map[string]uint64{}, where: map[uint64]place{}}
+	s := &liveState{now: time.Now, report: report.NewReport(), lost: map[string]uint64{}, places: map[uint64]place{}}
 	s.started = s.now()
 	s.samples = []sample{{at: s.started}}
 	s.metrics = metrics.New(version(), s.captureMetrics)
@@ -195,11 +195,11 @@ func (s *liveState) end(r *report.Connection) {
 	s.ended++
 	s.report.Ended(r)
 	s.metrics.End(r)
-	p, ok := s.where[r.ID]
+	p, ok := s.places[r.ID]
 	if !ok {
 		return
 	}
-	delete(s.where, r.ID)
+	delete(s.places, r.ID)
 	if k := s.rings[p.verdict].at(p.seq); k != nil && k.ID == r.ID {
 		k.Totals = r.Totals
 	}
@@ -210,12 +210,12 @@ func (s *liveState) keep(r *report.Connection) {
 	g := &s.rings[r.ForwardSecrecy]
 	seq := g.n
 	if old := g.at(seq - keptRows); seq >= keptRows && old != nil {
-		if p, ok := s.where[old.ID]; ok && p == (place{r.ForwardSecrecy, seq - keptRows}) {
-			delete(s.where, old.ID)
+		if p, ok := s.places[old.ID]; ok && p == (place{r.ForwardSecrecy, seq - keptRows}) {
+			delete(s.places, old.ID)
 		}
 	}
 	g.put(s.begun, r)
-	s.where[r.ID] = place{r.ForwardSecrecy, seq}
+	s.places[r.ID] = place{r.ForwardSecrecy, seq}
 }
 
 // A place is where a row is kept.

@@ -43,7 +43,7 @@ func stateAt(c *clock) *liveState {
 // madeRow is a connection of which only what the state looks at is set.
 func madeRow(id uint64, v secrecy.Verdict) *report.Connection {
 	c := &report.Connection{
-		ID: id, Time: int64(id), Client: netip.MustParseAddrPort("10.0.0.1:50000"), Server: netip.AddrPortFrom(netip.MustParseAddr("10.0.0.2"), uint16(id%50000)),
+		ID: id, Time: int64(id), Client: report.Endpoint{AddrPort: netip.MustParseAddrPort("10.0.0.1:50000")}, Server: report.Endpoint{AddrPort: netip.AddrPortFrom(netip.MustParseAddr("10.0.0.2"), uint16(id%50000))},
 		HasServerHello: true, Version: 0x303, CipherSuite: 0x9c, KeyExchange: "RSA", ForwardSecrecy: v, Outcome: report.Established,
 	}
 	c.Reasons.Add(secrecy.RSAKeyTransport)
@@ -66,8 +66,8 @@ func TestKept(t *testing.T) {
 	if rows[0].ID != many+2 || rows[1].ID != many+1 || rows[len(rows)-1].ID != 1 {
 		t.Errorf("first %d, %d; last %d", rows[0].ID, rows[1].ID, rows[len(rows)-1].ID)
 	}
-	if len(st.where) != keptRows+2 {
-		t.Errorf("%d places are remembered", len(st.where))
+	if len(st.places) != keptRows+2 {
+		t.Errorf("%d places are remembered", len(st.places))
 	}
 	no, _ := st.newest(10, func(c *report.Connection) bool { return c.ForwardSecrecy == secrecy.No })
 	if len(no) != 1 || no[0].ID != 1 {
@@ -254,6 +254,13 @@ func TestTUI(t *testing.T) {
 	for _, want := range []string{"pfsight live", "eth0", "The kernel dropped", "3 rows lost to kafka", "not forward secret", "rsa_key_transport", "q quit", `\x1b]0;x`} {
 		if !strings.Contains(screen, want) {
 			t.Errorf("it does not say %q:\n%s", want, screen)
+		}
+	}
+	m.ascii, m.width = true, 130
+	m.key("1")
+	for _, r := range m.View().Content {
+		if r > 0x7e && !strings.ContainsRune("日本語の名前", r) {
+			t.Errorf("%q on a terminal of ASCII", r)
 		}
 	}
 	if m.key("q") == nil || m.key("ctrl+c") == nil {

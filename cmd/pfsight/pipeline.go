@@ -60,7 +60,8 @@ func (a *app) read(ctx context.Context, o *options) error {
 		sinks[i] = &reader{joiner: j, builder: b}
 	}
 	p := startProgress(a, o, src)
-	opt := capture.Options{Ask: parse.Ask, Sign: parse.Sign, SignUDP: parse.SignUDP, MaxPackets: o.count, Memory: o.memory}
+	opt := following()
+	opt.MaxPackets, opt.Memory = o.count, o.memory
 	if o.filter != "" {
 		opt.Filter = filterOf(o.filter)
 	}
@@ -121,6 +122,11 @@ func rowWriter(o *options, w *bufio.Writer) render.Writer {
 	return render.NewTable(w, o.render, o.format == "markdown")
 }
 
+// following returns the options of a Run that follows all that is read.
+func following() capture.Options {
+	return capture.Options{Ask: parse.Ask, Sign: parse.Sign, SignUDP: parse.SignUDP, Split: parse.NewSplitter()}
+}
+
 // filterOf compiles the expression once for each link type that is met.
 func filterOf(expr string) func(pcapfile.LinkType, []byte, int) (bool, error) {
 	var programs sync.Map // by pcapfile.LinkType
@@ -146,6 +152,8 @@ type joiner struct {
 	rows    map[uint64]*report.Connection // handed over, not ended
 	report  *report.Report
 	history *report.History
+	taker   taker  // takes the rows in the place of report and out, if there is one
+	gaps    uint64 // of the rows that taker took
 	out     render.Writer
 	err     error // of out; the first
 	cancel  func()
@@ -235,6 +243,13 @@ func (j *joiner) closed(id uint64, t stream.Totals) {
 
 // add takes a whole row.
 func (j *joiner) add(r *report.Connection) {
+	if j.taker != nil {
+		if r.Gap {
+			j.gaps++
+		}
+		j.taker.Add(r)
+		return
+	}
 	j.report.Add(r)
 	if j.out != nil && j.err == nil {
 		if j.err = j.out.Write(r); j.err != nil {

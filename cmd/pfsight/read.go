@@ -16,6 +16,7 @@ type readFlags struct {
 	where       string
 	connections bool
 	format      string
+	asked       string // the format of commands that are not read
 	output      string
 	color       string
 	width       int

@@ -23,7 +23,7 @@ const tuiRows = 200
 // an error. in and out are the terminal. Signals are left to the caller, but
 // the terminal sends none of the keys': ^C quits like q.
 func runTUI(ctx context.Context, st *liveState, in io.Reader, out io.Writer) error {
-	m := &tuiModel{st: st, width: 80, height: 24}
+	m := &tuiModel{st: st, width: 80, height: 24, ascii: !utf8Locale()}
 	m.look()
 	_, err := tea.NewProgram(m, tea.WithContext(ctx), tea.WithInput(in), tea.WithOutput(out), tea.WithoutSignalHandler(), tea.WithFPS(20)).Run()
 	if errors.Is(err, tea.ErrProgramKilled) && ctx.Err() != nil {
@@ -49,6 +49,7 @@ type tuiModel struct {
 	st            *liveState
 	width, height int
 	paused, help  bool
+	ascii         bool // the terminal shows no more
 	list          tuiList
 	top           [numLists]int // first row shown
 

@@ -58,8 +58,16 @@ func (m *tuiModel) View() tea.View {
 		lines = append(lines, "")
 	}
 	v.Content = strings.Join(append(lines, m.foot()), "\n")
+	if m.ascii {
+		v.Content = tuiASCII.Replace(v.Content)
+	}
 	return v
 }
+
+// tuiASCII replaces what the view itself draws beyond ASCII, column by
+// column.
+var tuiASCII = strings.NewReplacer("█", "#", "▉", "#", "▊", "#", "▋", "#", "▌", "#", "▍", "#", "▎", "#", "▏", "#",
+	"…", "~", "–", "-", "↑", "^", "↓", "v", "←", "<", "→", ">")
 
 func (m *tuiModel) foot() string {
 	keys := clip("q quit  p pause  tab next list  ↑↓ scroll  ? help", m.width-len(" paused  "))
@@ -229,7 +237,7 @@ func (m *tuiModel) rowTable(list []*report.Connection, verdict bool) ([][]string
 		if verdict {
 			why, color = c.ForwardSecrecy.String(), tuiVerdict[c.ForwardSecrecy]
 		}
-		table = append(table, []string{time.Unix(0, c.Time).UTC().Format(time.TimeOnly), c.Client.Addr().String(), c.Server.String(),
+		table = append(table, []string{time.Unix(0, c.Time).UTC().Format(time.TimeOnly), c.Client.Host().String(), c.Server.String(),
 			render.Quote(c.ServerName), version, render.KeyExchange(c), why})
 		colors = append(colors, color)
 	}

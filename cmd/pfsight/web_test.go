@@ -73,15 +73,19 @@ func get(t testing.TB, method, url, host string) (*http.Response, string) {
 }
 
 func TestWeb(t *testing.T) {
-	url := serve(t, fedState(t))
+	base := serve(t, fedState(t))
 	for _, c := range []struct {
 		method, path, host string
 		status             int
 		kind, want         string
 	}{
-		{"GET", "/", "", 200, "text/html; charset=utf-8", "rsa_key_transport"},
+		{"GET", "/", "", 200, "text/html; charset=utf-8", "rsa_<wbr>key_<wbr>transport"},
 		{"GET", "/?verdict=no&server=.", "", 200, "text/html; charset=utf-8", "no: not forward secret"},
 		{"GET", "/?verdict=never", "", 200, "text/html; charset=utf-8", "use yes, no, conditional or unknown"},
+		{"GET", "/?where=" + url.QueryEscape("version < \"TLS 1.2\""), "", 200, "text/html; charset=utf-8", "version &lt; &#34;TLS 1.2&#34;"},
+		{"GET", "/?where=nonsense", "", 200, "text/html; charset=utf-8", `role="alert">where: at column 1`},
+		{"GET", "/api/connections?where=nonsense", "", 400, "application/json", "where: at column 1"},
+		{"GET", "/api/connections?where=" + strings.Repeat("(", 5000), "", 400, "application/json", "at most"},
 		{"GET", "/page.js", "", 200, "text/javascript; charset=utf-8", "use strict"},
 		{"GET", "/icon.svg", "", 200, "image/svg+xml", "<svg"},
 		{"GET", "/healthz", "", 200, "text/plain; charset=utf-8", "ok"},
@@ -106,7 +110,7 @@ func TestWeb(t *testing.T) {
 		{"GET", "/", "127.0.0.1.example", 421, "text/plain; charset=utf-8", "localhost"},
 		{"GET", "/", "192.0.2.1", 421, "text/plain; charset=utf-8", "localhost"},
 	} {
-		a, body := get(t, c.method, url+c.path, c.host)
+		a, body := get(t, c.method, base+c.path, c.host)
 		if a.StatusCode != c.status || a.Header.Get("Content-Type") != c.kind || !strings.Contains(body, c.want) {
 			t.Errorf("%s %s at %q: %d, %q, not with %q: %.200s", c.method, c.path, c.host, a.StatusCode, a.Header.Get("Content-Type"), c.want, body)
 		}
@@ -129,8 +133,8 @@ func TestWeb(t *testing.T) {
 
 // TestAPI holds the API to the report of the same captures.
 func TestAPI(t *testing.T) {
-	url := serve(t, fedState(t))
-	_, body := get(t, "GET", url+"/api/summary", "")
+	base := serve(t, fedState(t))
+	_, body := get(t, "GET", base+"/api/summary", "")
 	var sum struct {
 		Connections, Negotiated uint64
 		Verdicts                map[string]uint64 `json:"forward_secrecy"`
@@ -177,9 +181,16 @@ func TestAPI(t *testing.T) {
 		"verdict=no&limit=20":         func(r map[string]any) bool { return r["forward_secrecy"] == "no" },
 		"verdict=conditional&limit=2": func(r map[string]any) bool { return r["forward_secrecy"] == "conditional" },
 		"server=127.0.0.1":            func(r map[string]any) bool { return strings.HasPrefix(r["server_ip"].(string), "127.0.0.1") },
-		"limit=3":                     func(map[string]any) bool { return true },
+		"where=" + url.QueryEscape("version is known and version < 'TLS 1.2'"): func(r map[string]any) bool {
+			v := r["version"].(string)
+			return v != "TLS 1.2" && v != "TLS 1.3"
+		},
+		"verdict=yes&where=" + url.QueryEscape("server_port == 4435"): func(r map[string]any) bool {
+			return r["forward_secrecy"] == "yes" && r["server_port"] == 4435.0
+		},
+		"limit=3": func(map[string]any) bool { return true },
 	} {
-		_, body := get(t, "GET", url+"/api/connections?"+query, "")
+		_, body := get(t, "GET", base+"/api/connections?"+query, "")
 		var got struct {
 			Kept        int
 			Connections []map[string]any
@@ -213,9 +224,9 @@ func TestPageHostile(t *testing.T) {
 		st.End(r)
 	}
 	st.SetCapture([]InterfaceStats{{Name: evil}}, st.capture)
-	url := serve(t, st)
-	_, body := get(t, "GET", url+"/?server="+"%22%3E%3Cscript%3Ealert(2)%3C/script%3E%1b", "")
-	_, all := get(t, "GET", url+"/", "")
+	base := serve(t, st)
+	_, body := get(t, "GET", base+"/?server="+"%22%3E%3Cscript%3Ealert(2)%3C/script%3E%1b", "")
+	_, all := get(t, "GET", base+"/", "")
 	for _, b := range []string{body, all} {
 		if strings.Contains(b, "<script>") || strings.Contains(b, "\x1b") || strings.Contains(b, "\u202e") || strings.Count(b, "<style>") != 1 || strings.Count(b, "</style>") != 1 {
 			t.Errorf("it gets through: %.2000s", b)
@@ -280,7 +291,7 @@ func TestListenRefused(t *testing.T) {
 	r, _ := http.NewRequest("GET", strings.Replace("http://"+s.addr.String()+"/metrics", "[::]", "127.0.0.1", 1), nil)
 	r.Host = "sensor.example"
 	for password, want := range map[string]int{"": 401, "wrong": 401, "secret": 200} {
-		if password != "" {
+		if r.Header.Del("Authorization"); password != "" {
 			r.SetBasicAuth("ops", password)
 		}
 		a, err := http.DefaultClient.Do(r)

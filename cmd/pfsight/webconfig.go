@@ -1,30 +1,31 @@
 package main
 
-import (
-	"github.com/prometheus/exporter-toolkit/web"
-	"go.yaml.in/yaml/v2"
-)
+import "go.yaml.in/yaml/v3"
 
 // A webConfig is what the file of --web-config protects the server with. The
-// exporter toolkit reads the file itself; here it is only asked whether it
-// protects at all.
-type webConfig struct{ web.Config }
+// exporter toolkit reads and checks the file itself; here it is only asked
+// whether it protects at all.
+type webConfig struct {
+	TLS struct {
+		CertFile   string `yaml:"cert_file"`
+		Cert       string `yaml:"cert"`
+		ClientAuth string `yaml:"client_auth_type"`
+	} `yaml:"tls_server_config"`
+	Users map[string]string `yaml:"basic_auth_users"`
+}
 
 func parseWebConfig(b []byte) (*webConfig, error) {
 	c := new(webConfig)
-	return c, yaml.Unmarshal(b, &c.Config)
+	return c, yaml.Unmarshal(b, c)
 }
 
-func (c *webConfig) tls() bool {
-	t := &c.TLSConfig
-	return t.TLSCertPath != "" || t.TLSCert != ""
-}
+func (c *webConfig) tls() bool { return c.TLS.CertFile != "" || c.TLS.Cert != "" }
 
 func (c *webConfig) users() bool { return len(c.Users) > 0 }
 
 // clients reports whether clients must have a certificate.
 func (c *webConfig) clients() bool {
-	switch c.TLSConfig.ClientAuth {
+	switch c.TLS.ClientAuth {
 	case "RequireAndVerifyClientCert", "RequireAnyClientCert":
 		return true
 	}

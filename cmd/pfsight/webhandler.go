@@ -15,12 +15,14 @@ import (
 	"pfsight/report"
 	"pfsight/report/render"
 	"pfsight/report/secrecy"
+	"pfsight/report/where"
 )
 
 const (
 	pageRows = 50   // newest connections on the page
 	apiRows  = 100  // of the API, where no limit is asked for
 	maxRows  = 2048 // that may be asked for: all that are kept
+	maxWhere = 4096 // bytes of an expression
 	pageTop  = 12   // rows of a list on the page
 )
 
@@ -112,7 +114,7 @@ type webHandler struct{ st *liveState }
 
 func (h *webHandler) page(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	rows := &render.Rows{Verdict: q.Get("verdict"), Server: q.Get("server")}
+	rows := &render.Rows{Verdict: q.Get("verdict"), Server: q.Get("server"), Where: q.Get("where")}
 	match, err := rowFilter(q)
 	if err != nil {
 		rows.Err = err
@@ -149,8 +151,8 @@ func (h *webHandler) summary(w http.ResponseWriter, r *http.Request) {
 func (h *webHandler) connections(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	for name := range q {
-		if !slices.Contains([]string{"verdict", "server", "limit"}, name) {
-			refuse(w, fmt.Errorf("%s: use verdict, server and limit", name))
+		if !slices.Contains([]string{"verdict", "server", "where", "limit"}, name) {
+			refuse(w, fmt.Errorf("%s: use verdict, server, where and limit", name))
 			return
 		}
 	}
@@ -212,6 +214,16 @@ func rowFilter(q url.Values) (func(*report.Connection) bool, error) {
 		all = append(all, func(c *report.Connection) bool {
 			return strings.Contains(strings.ToLower(render.Quote(c.ServerName)), s) || strings.Contains(c.Server.String(), s)
 		})
+	}
+	if s := q.Get("where"); s != "" {
+		if len(s) > maxWhere {
+			return nil, fmt.Errorf("where: use at most %d bytes", maxWhere)
+		}
+		f, err := where.Compile(s)
+		if err != nil {
+			return nil, fmt.Errorf("where: %w", err)
+		}
+		all = append(all, f.Match)
 	}
 	if len(all) == 0 {
 		return nil, nil

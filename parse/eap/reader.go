@@ -105,6 +105,9 @@ func (r *Reader) Read(c *stream.Conversation) *Opening {
 		if p.method != method {
 			continue // another method after the first one carried TLS: RFC 3748 section 2.1 has none
 		}
+		if r.side[role].repeats(&p) {
+			continue
+		}
 		if o := &r.side[role.Opposite()]; o.begun {
 			o.finish(false) // it went on to listen, so its message was complete
 		}
@@ -168,18 +171,23 @@ func (r *Reader) packet(b []byte, t stream.Transport) (packet, bool) {
 	return p, ok
 }
 
-// add takes a packet that carries data of TLS.
-func (s *side) add(p *packet, m stream.Mark) {
+// repeats reports whether a packet was there before.
+func (s *side) repeats(p *packet) bool {
 	for i := range s.recent {
 		k := &s.recent[i]
 		if k.used && k.id == p.id && len(p.data) == k.to-k.from && bytes.Equal(p.data, s.half.Data[k.from:k.to]) {
-			return // a retransmission
+			return true
 		}
 	}
 	if last := &s.recent[(s.packets+recentPackets-1)%recentPackets]; last.used && last.id == p.id {
-		s.half.Conflict = true
-		return
+		s.half.Conflict = true // a new Request has another identifier, RFC 3748 section 4.1
+		return true
 	}
+	return false
+}
+
+// add takes a packet that carries data of TLS.
+func (s *side) add(p *packet, m stream.Mark) {
 	from := len(s.half.Data)
 	to := from + len(p.data)
 	if s.dead || to > maxMessage {

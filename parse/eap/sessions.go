@@ -172,7 +172,11 @@ func (s *Sessions) radius(d *stream.Datagram) (session uint32, dir stream.Dir, l
 		session = s.traces[trace{flow: d.Flow, kind: byState, what: maphash.Bytes(s.seed, state)}].session
 	}
 	if begins := len(msg) < 5 || msg[0] == codeResponse && msg[4] == typeIdentity; session == 0 && !begins {
-		session = s.counted(d, byPeer, user, eapID, false)
+		for back := range uint8(3) { // packets that were not seen
+			if session = s.counted(d, byPeer, user, eapID-back, false); session != 0 {
+				break
+			}
+		}
 	}
 	if session == 0 {
 		session = s.begin()

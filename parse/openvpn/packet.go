@@ -123,6 +123,13 @@ func (p *packet) hello() uint8 {
 // digestOf finds the length of the HMAC from a packet that leaves no doubt.
 func digestOf(b []byte) (digest uint8, p packet, ok bool) {
 	for _, n := range digests {
+		acks := 9
+		if n > 0 {
+			acks += int(n) + 8
+		}
+		if acks >= len(b) || b[acks] > maxAcks {
+			continue // the cheap half of what follows
+		}
 		p, ok = readPacket(b, n)
 		if ok && (p.isReset() || p.hello() != 0) {
 			return n, p, true
@@ -133,8 +140,12 @@ func digestOf(b []byte) (digest uint8, p packet, ok bool) {
 
 // Sign is a stream.Signer of both UDP and TCP, where each packet has its
 // length before it in two bytes. It knows the resets by their exact length
-// and their zeros, and control packets that carry a hello.
+// and their zeros, and control packets that carry a hello. Of a short segment
+// it says what it may be.
 func Sign(b []byte) stream.Sign {
+	if len(b) < 16 && len(b) >= 3 && b[0] == 0 && firstOverTCP(b[1], b[2]) {
+		return stream.MaybeSign // the first segment may be short
+	}
 	if len(b) < 14 {
 		return stream.NoSign
 	}
@@ -145,6 +156,25 @@ func Sign(b []byte) stream.Sign {
 		return sign(b[2:min(2+n, len(b))])
 	}
 	return stream.NoSign
+}
+
+// firstOverTCP reports whether the first packet of a side, the reset of a
+// client or of a server, may have this length and first byte.
+func firstOverTCP(length, first byte) bool {
+	n := int(length) - 14 // without acknowledgment
+	switch first {
+	case hardResetClientV1 << 3, hardResetClientV2 << 3:
+	case hardResetServerV1 << 3, hardResetServerV2 << 3:
+		n -= 4 + 8
+	default:
+		return false
+	}
+	for _, d := range digests {
+		if n == int(d) && d == 0 || n == int(d)+8 && d > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func sign(b []byte) stream.Sign {

@@ -68,9 +68,19 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 	case hardResetServerV1, hardResetServerV2, controlV1, ackV1, dataV1, dataV2:
 		t := s.tunnels[d.Flow]
 		if t == nil {
-			return 0, 0, false
+			if op != controlV1 {
+				return 0, 0, false
+			}
+			if _, p, ok := digestOf(b); !ok || p.hello() == 0 {
+				return 0, 0, false
+			}
+			// The capture began after the reset.
+			t = new(tunnel)
+			lost = s.add(d.Flow, t)
+			s.last = s.last%maxSession + 1
+			t.keys[key], t.began[key] = s.last, d.Time
 		}
-		return t.keys[key], stream.ToServer, false
+		return t.keys[key], stream.ToServer, lost
 	}
 	return 0, 0, false
 }

@@ -10,14 +10,16 @@ const (
 	askOne       // what looks like 1-RTT
 	askServer    // Version Negotiation or Retry
 	askOther     // a long header of another version
+	askLooked    // on both: it was looked when the client's Finished came
+	askFinished  // a Handshake packet that is long enough for a Finished
 	askProgress  = askHandshake | askOne
 )
 
 // Limits of what is waited for, in datagrams of either side, after the packets
 // of one side or both have shown that the ServerHello was sent.
 const (
-	askLate    = 4  // after a Handshake packet of the client, for a 1-RTT packet
-	askReorder = 16 // for a hello that is not complete, as after reordering
+	askLate    = 16 // after a Handshake packet of the client, for its Finished: long chains of certificates are acknowledged part by part
+	askReorder = 24 // for a hello that is not complete, as after reordering
 	askOneSide = 8  // where the other direction is not captured
 	askSilence = 32 // for Handshake packets of the other side
 )
@@ -26,43 +28,46 @@ const (
 // Half[d], each once. When both sides have shown that the ServerHello was
 // sent and read, it looks whether both hellos are there, which means to
 // decrypt the Initials; that is done at most five times in a conversation,
-// and nearly always once. It waits for a 1-RTT packet of the client, for that
-// alone shows that the handshake succeeded, but not for long.
+// and nearly always once. It waits for a packet of the client that may hold its
+// Finished, or a 1-RTT one, for that shows that the handshake succeeded, but
+// not for long.
 //
 // The verdict is Refuse where the first datagrams are none of QUIC's.
 func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 	h, other := &c.Half[d], &c.Half[d.Opposite()]
 	walk(h)
 	h.Want = len(h.Data) + 1
-	if h.Note.State == 0 && other.Note.State == 0 {
+	if h.Note.State|other.Note.State == 0 {
 		return stream.Refuse
 	}
 	client, server := &c.Half[stream.ToServer], &c.Half[stream.ToClient]
 	if client.Note.State&askServer != 0 {
 		client, server = server, client
 	}
-	cl, sv := client.Note.State&askProgress != 0, server.Note.State&askProgress != 0
-	if !cl && !sv {
-		return stream.More
-	}
-	n := &c.Half[stream.ToServer].Note.Aux // datagrams since there was progress
-	*n++
-	limit := uint32(askSilence)
+	last := client.Full || client.Done // no more of it will be seen
+	cl, sv := last || client.Note.State&askProgress != 0, server.Note.State&askProgress != 0
+	one, both := &c.Half[stream.ToServer].Note.Aux, &c.Half[stream.ToClient].Note.Aux // datagrams since
 	switch {
-	case cl && sv:
-		limit = askReorder
-	case !client.Seen() || !server.Seen():
-		limit = askOneSide
-	}
-	if *n >= limit {
-		return stream.Enough
-	}
-	// At a power of two, or when what was waited for has come.
-	came := client.Note.State&askOne != 0 || client.Full || client.Done
-	if !cl || !sv || !came && *n < askLate || *n&(*n-1) != 0 && c.Half[stream.ToClient].Note.Aux != 0 {
+	case !cl && !sv:
+		return stream.More
+	case !cl || !sv:
+		*one++
+		if *one >= askSilence || *one >= askOneSide && !(client.Seen() && server.Seen()) {
+			return stream.Enough
+		}
 		return stream.More
 	}
-	c.Half[stream.ToClient].Note.Aux = 1
+	*both++
+	came := last || client.Note.State&(askOne|askFinished) != 0
+	switch {
+	case *both >= askReorder:
+		return stream.Enough
+	case came && h.Note.State&other.Note.State&askLooked == 0: // for the first time
+		h.Note.State |= askLooked
+		other.Note.State |= askLooked
+	case !came && *both < askLate, *both&(*both-1) != 0:
+		return stream.More
+	}
 	var r Reader
 	if o := r.Read(c); o != nil && (o.Close.Seen || o.complete()) {
 		return stream.Enough
@@ -100,6 +105,9 @@ func bits(b []byte, at int, p *packet, long bool) uint32 {
 	case kindZeroRTT:
 		return askZero
 	case kindHandshake:
+		if p.length >= minFinished {
+			return askHandshake | askFinished
+		}
 		return askHandshake
 	case kindRetry:
 		return askServer

@@ -27,6 +27,18 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
+// BenchmarkReadHostile reads what costs most, in the most bytes that there may
+// be.
+func BenchmarkReadHostile(b *testing.B) {
+	c := hostile(b)
+	var r Reader
+	b.SetBytes(int64(len(c.Half[0].Data) + len(c.Half[1].Data)))
+	b.ReportAllocs()
+	for b.Loop() {
+		r.Read(c)
+	}
+}
+
 // BenchmarkAsk asks for each datagram of a conversation until it is enough.
 func BenchmarkAsk(b *testing.B) {
 	for _, name := range benchScenes {
@@ -63,8 +75,7 @@ func BenchmarkAsk(b *testing.B) {
 
 func BenchmarkSign(b *testing.B) {
 	v := vectors(b)
-	rtp := make([]byte, 172)
-	rtp[0] = 0x80
+	rtp := append([]byte("\x80\x00\x12\x34\x00\x01\x02\x03"), make([]byte, 164)...)
 	random := make([]byte, 1200)
 	for i := range random {
 		random[i] = byte(rand.N(256))

@@ -36,6 +36,9 @@ type Opening struct {
 	// has read the ServerHello, and 1-RTT packets when it has verified the
 	// server's Finished. 1-RTT packets can be told only by their connection ID.
 	Initial, ZeroRTT, Handshake, OneRTT [2]Packets
+	// Finished are the Handshake packets that are long enough for a Finished:
+	// of a client, the first is one, or the certificate before it.
+	Finished [2]Packets
 	// Opened counts the Initials that could be decrypted. Where it is 0 and
 	// Initial is not, the client's first connection ID is not known, or what
 	// was captured of the packets is not enough.

@@ -1,10 +1,6 @@
 package quic
 
-import (
-	"bytes"
-
-	"pfsight/capture/stream"
-)
+import "pfsight/capture/stream"
 
 // Limits of what one conversation may make a Reader do.
 const (
@@ -33,34 +29,12 @@ type Reader struct {
 	trials   int
 	missed   int
 
+	negotiated int64 // time of the first Version Negotiation, 0 for none
+	began      int64 // time of the first Initial of the connection
+
 	flags   [2]flags // by half
 	version [2]Version
 	first   [2]Version // of the long headers of a half, known or not
-}
-
-// An initial is an Initial packet of a half.
-type initial struct {
-	half stream.Dir
-	from int // in Data
-	end  int // of its datagram
-	mark int
-	done bool
-}
-
-// A cid is a connection ID.
-type cid struct {
-	b [maxCID]byte
-	n uint8
-	v Version
-}
-
-// flags is what the headers of a half show.
-type flags struct {
-	initial, zero, handshake, one Packets
-	strange                       Packets // short headers with a connection ID that no long one had
-	retry, negotiation            bool
-	cut                           bool // an Initial was, by the snaplen
-	quic                          bool
 }
 
 // Read reads a conversation. It returns nil where nothing of QUIC is in it.
@@ -74,11 +48,11 @@ func (r *Reader) Read(c *stream.Conversation) *Opening {
 	if !f[0].quic && !f[1].quic {
 		return nil
 	}
-	client, k := r.client(c)
 	o := &r.o
+	scanned := len(o.Problems)
+	client, k := r.client(c)
 	o.Swapped = client != stream.ToServer
-	// Who is taken for the client may change what a problem's role is.
-	for i := range o.Problems {
+	for i := range o.Problems[:scanned] { // these are by half
 		o.Problems[i].From ^= client
 	}
 	r.clients(c, client, k)
@@ -86,6 +60,7 @@ func (r *Reader) Read(c *stream.Conversation) *Opening {
 	for half := range c.Half {
 		role := stream.Dir(half) ^ client
 		h := &c.Half[half]
+		o.Finished[role] = f[half].finished
 		o.Initial[role], o.ZeroRTT[role], o.Handshake[role], o.OneRTT[role] = f[half].initial, f[half].zero, f[half].handshake, f[half].one
 		if f[half].strange.N > 0 && (f[0].handshake.N > 0 || f[1].handshake.N > 0) {
 			o.OneRTT[role].N += f[half].strange.N
@@ -111,146 +86,8 @@ func (r *Reader) reset() {
 	}
 	r.initials, r.early, r.retries, r.others = r.initials[:0], r.early[:0], r.retries[:0], r.others[:0]
 	r.nPairs, r.trials, r.missed = 0, 0, 0
+	r.negotiated, r.began = 0, 0
 	r.flags, r.version, r.first = [2]flags{}, [2]Version{}, [2]Version{}
-}
-
-// earlier returns the first mark of two kinds of packets.
-func earlier(a, b Packets) stream.Mark {
-	if a.N == 0 || b.N > 0 && b.First.From < a.First.From {
-		return b.First
-	}
-	return a.First
-}
-
-// datagrams calls do for each datagram of h. Without marks all is one.
-func datagrams(h *stream.Half, do func(m stream.Mark, i int)) {
-	at := 0
-	for i, m := range h.Marks {
-		if int(m.From) < at || m.To <= m.From || int(m.To) > len(h.Data) {
-			continue
-		}
-		at = int(m.To)
-		do(m, i)
-	}
-	if len(h.Marks) == 0 && len(h.Data) > 0 {
-		do(stream.Mark{To: uint32(len(h.Data))}, -1)
-	}
-}
-
-// scan reads the headers of all packets of a half.
-func (r *Reader) scan(h *stream.Half, d stream.Dir) {
-	f := &r.flags[d]
-	var known, last []byte // connection IDs of this half's packets: the last one, and within the datagram
-	any := false           // a long header had one
-	datagrams(h, func(m stream.Mark, i int) {
-		b := h.Data[:m.To]
-		long := false
-		for at := int(m.From); at < len(b); {
-			p, ok := nextPacket(b, at)
-			if !ok {
-				if f.quic && !zeros(b[at:]) {
-					r.problem(d, at, "packet header is malformed")
-				}
-				return
-			}
-			if p.kind == kindShort {
-				n := len(b) - at
-				switch {
-				case n < minShort:
-				case long && (b[at]&0x40 == 0 && len(last) == 0 || !bytes.HasPrefix(b[at+1:], last)):
-				case long, any && len(known) > 0 && bytes.HasPrefix(b[at+1:], known), any && len(known) == 0 && b[at]&0x40 != 0:
-					f.one.add(m)
-				case b[at]&0x40 != 0:
-					f.strange.add(m)
-				}
-				return
-			}
-			switch {
-			case p.kind == kindNegotiation:
-				if p.negotiates(b) {
-					f.negotiation, f.quic = true, true
-				}
-				return
-			case r.first[d] == 0:
-				r.first[d] = p.version
-			}
-			if p.kind == kindUnknown {
-				f.quic = f.quic || p.version.IsReserved()
-				return
-			}
-			f.quic = true
-			long, any, known, last = true, true, p.dcid, p.dcid
-			r.version[d] = p.version
-			switch p.kind {
-			case kindInitial:
-				f.initial.add(m)
-				f.cut = f.cut || p.cut
-				if len(r.initials) < maxInitials && (!p.cut || h.Cut) {
-					r.initials = append(r.initials, initial{half: d, from: at, end: len(b), mark: i})
-				}
-			case kindZeroRTT:
-				f.zero.add(m)
-				r.early = keep(r.early, &p, p.dcid)
-			case kindHandshake:
-				f.handshake.add(m)
-			case kindRetry:
-				f.retry = true
-				r.retries = keep(r.retries, &p, p.scid)
-				return
-			}
-			if p.cut && !h.Cut {
-				r.problem(d, at, "packet is longer than its datagram")
-			}
-			at = p.to
-		}
-	})
-}
-
-// keep adds a connection ID to the few that are kept.
-func keep(list []cid, p *packet, id []byte) []cid {
-	if len(id) == 0 || len(list) >= 4 || has(list, p.version, id) {
-		return list
-	}
-	return append(list, newCID(p.version, id))
-}
-
-func newCID(v Version, id []byte) cid {
-	c := cid{v: v}
-	c.n = uint8(copy(c.b[:], id))
-	return c
-}
-
-func has(list []cid, v Version, id []byte) bool {
-	for i := range list {
-		if c := &list[i]; c.v == v && bytes.Equal(c.b[:c.n], id) {
-			return true
-		}
-	}
-	return false
-}
-
-// zeros reports whether b is padding behind the last packet of a datagram.
-func zeros(b []byte) bool {
-	for _, c := range b {
-		if c != 0 {
-			return false
-		}
-	}
-	return true
-}
-
-// packet reads the header of an Initial again.
-func (i *initial) packet(c *stream.Conversation) (b []byte, p packet) {
-	b = c.Half[i.half].Data[:i.end]
-	p, _ = nextPacket(b, i.from)
-	return b, p
-}
-
-func (i *initial) markOf(c *stream.Conversation) stream.Mark {
-	if i.mark < 0 {
-		return stream.Mark{To: uint32(i.end)}
-	}
-	return c.Half[i.half].Marks[i.mark]
 }
 
 // pair returns the keys that follow from a connection ID, nil if there are
@@ -286,7 +123,7 @@ func (r *Reader) try(k *pair, role stream.Dir, b []byte, p *packet) (frames []by
 }
 
 // client tells which half is the client's, and the keys that showed it, if
-// keys did.
+// keys did; the Initial that they opened is read then.
 func (r *Reader) client(c *stream.Conversation) (half stream.Dir, k *pair) {
 	for d, f := range r.flags {
 		if f.negotiation || f.retry {
@@ -303,10 +140,9 @@ func (r *Reader) client(c *stream.Conversation) (half stream.Dir, k *pair) {
 			tried++
 			b, p := x.packet(c)
 			k := r.pair(p.version, p.dcid)
-			if _, ok := r.try(k, stream.ToServer, b, &p); ok {
-				if w := k.of(stream.ToServer); w.largest >= 0 {
-					w.largest = -1 // it is read again
-				}
+			if frames, ok := r.try(k, stream.ToServer, b, &p); ok {
+				r.began = x.markOf(c).Time
+				r.take(c, x, stream.ToServer, &p, frames)
 				return stream.Dir(d), k
 			}
 		}
@@ -343,8 +179,16 @@ func (r *Reader) clientInitial(c *stream.Conversation, x *initial, cur *pair) *p
 		x.done = true
 		return cur
 	}
+	m := x.markOf(c)
+	// A new attempt, as the server wanted it, begins another handshake.
+	renewed := cur != nil && p.version != cur.version && r.negotiated > r.began && m.Time >= r.negotiated
 	if cur != nil {
-		if frames, ok := r.try(r.pair(p.version, cur.cid[:cur.n]), role, b, &p); ok {
+		k := r.pair(p.version, cur.cid[:cur.n])
+		if frames, ok := r.try(k, role, b, &p); ok {
+			if renewed {
+				r.renew(m)
+				cur = k
+			}
 			r.take(c, x, role, &p, frames)
 			return cur
 		}
@@ -362,16 +206,15 @@ func (r *Reader) clientInitial(c *stream.Conversation, x *initial, cur *pair) *p
 		return cur
 	}
 	switch {
-	case cur == nil, has(r.retries, p.version, p.dcid):
-	case p.version != cur.version && (r.flags[0].negotiation || r.flags[1].negotiation):
-		// A new attempt, as the server wanted it.
-		r.o.FirstVersion = cur.version
-		r.crypto[role].reset()
-		r.o.Opened[role] = 0
+	case cur == nil:
+		r.began = m.Time
+	case has(r.retries, p.version, p.dcid):
+	case renewed:
+		r.renew(m)
 	default:
 		x.done = true
 		if r.o.Others == 0 {
-			r.o.Other = x.markOf(c)
+			r.o.Other = m
 		}
 		if len(r.others) < maxOthers {
 			r.o.Others++
@@ -381,6 +224,14 @@ func (r *Reader) clientInitial(c *stream.Conversation, x *initial, cur *pair) *p
 	}
 	r.take(c, x, role, &p, frames)
 	return own
+}
+
+// renew forgets the attempt that a Version Negotiation ended.
+func (r *Reader) renew(m stream.Mark) {
+	r.crypto[stream.ToServer].reset()
+	r.o.Opened[stream.ToServer] = 0
+	r.o.FirstVersion, r.o.Version = r.o.Version, 0
+	r.began = m.Time
 }
 
 // hinted tries the keys that follow from a list of connection IDs.

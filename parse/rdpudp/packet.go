@@ -226,7 +226,8 @@ func hello(b []byte) (typ uint8, dtls bool) {
 }
 
 // Sign is a stream.Signer: it knows the SYN and the SYN+ACK by their numbers
-// and their padding, and a source packet that carries a hello.
+// and their padding, and a source packet that carries a hello. Other source
+// packets may belong to a connection that is known.
 func Sign(b []byte) stream.Sign {
 	if len(b) < 16 {
 		return stream.NoSign
@@ -242,18 +243,19 @@ func Sign(b []byte) stream.Sign {
 		}
 		return stream.ClientSign
 	}
-	if flags&(flagDATA|flagACK) != flagDATA|flagACK {
-		return stream.NoSign
-	}
 	s, ok := readV1(b)
 	if !ok {
+		if _, ok = readV2(b); ok {
+			return stream.MaybeSign
+		}
 		return stream.NoSign
 	}
-	switch typ, _ := hello(s.payload); typ {
-	case 1:
+	switch typ, _ := hello(s.payload); {
+	case flags&flagACK == 0: // each acknowledges what came before
+	case typ == 1:
 		return stream.ClientSign
-	case 2:
+	case typ == 2:
 		return stream.ServerSign
 	}
-	return stream.NoSign
+	return stream.MaybeSign
 }

@@ -15,7 +15,7 @@ import (
 
 func row(v secrecy.Verdict, version iana.Version, kex string, group iana.Group) *report.Connection {
 	return &report.Connection{
-		Client: netip.MustParseAddrPort("10.0.0.1:1"), Server: netip.MustParseAddrPort("10.0.0.2:443"), HasServerHello: true,
+		Client: report.Endpoint{AddrPort: netip.MustParseAddrPort("10.0.0.1:1")}, Server: report.Endpoint{AddrPort: netip.MustParseAddrPort("10.0.0.2:443")}, HasServerHello: true,
 		ForwardSecrecy: v, Version: version, KeyExchange: kex, HasGroup: group != 0, Group: group, Outcome: report.Established,
 	}
 }

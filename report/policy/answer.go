@@ -109,7 +109,7 @@ type Cause uint8
 // The causes.
 const (
 	CauseVersions      Cause = 1 << iota // the policy's source does not state all versions
-	CauseSuites                          // nor the suites of TLS 1.3
+	CauseSuites                          // nor the suites
 	CauseGroups                          // nor all groups, or their order
 	CauseOrder                           // nor whose order of suites counts
 	CauseCertificate                     // the types of the server's certificates are not known
@@ -209,7 +209,11 @@ func (p *Policy) answer(h *Hello, keys []KeyType, psk bool) Answer {
 	var a Answer
 	v := p.version(h, &a)
 	if v == 0 {
-		return a.fail(NoCommonVersion)
+		a.fail(NoCommonVersion)
+		if !h.offersTLS() {
+			a.Alert = iana.AlertHandshakeFailure // SSL 3.0 has no other, RFC 6101 section 5.4.2
+		}
+		return a
 	}
 	a.Version = v
 	if v != p.MaxVersion() && hasSuite(h, fallbackSCSV) && p.MaxVersion() > v {
@@ -218,7 +222,21 @@ func (p *Policy) answer(h *Hello, keys []KeyType, psk bool) Answer {
 	if v.IsTLS13() {
 		return p.answer13(h, keys, psk, &a)
 	}
-	return p.answer12(h, v, keys, psk, &a)
+	p.answer12(h, v, keys, psk, &a)
+	if a.Doubt&DoubtVersion != 0 {
+		// It may as well be TLS 1.3.
+		if !a.OK {
+			a.doubt(DoubtOutcome, CauseVersions)
+		} else if a.ForwardSecrecy != secrecy.Yes {
+			a.ForwardSecrecy = secrecy.Unknown
+		}
+		for _, g := range h.Groups {
+			if g.Info().PostQuantum {
+				a.PostQuantum = secrecy.Untold
+			}
+		}
+	}
+	return a
 }
 
 // version returns the highest version that both have.
@@ -226,7 +244,7 @@ func (p *Policy) version(h *Hello, a *Answer) iana.Version {
 	for i := len(p.Versions) - 1; i >= 0; i-- {
 		if v := p.Versions[i]; h.offers(v) {
 			if p.VersionsOpen && v < iana.TLS13 && h.offers(iana.TLS13) {
-				a.doubt(DoubtVersion|DoubtSuite|DoubtGroup, CauseVersions)
+				a.doubt(DoubtVersion|DoubtSuite|DoubtGroup|DoubtSignature, CauseVersions)
 			}
 			return v
 		}

@@ -9,91 +9,63 @@ import (
 )
 
 // answer12 is answer in TLS 1.2 and older, RFC 5246 section 7.4.1.3.
-func (p *Policy) answer12(h *Hello, v iana.Version, keys []KeyType, psk bool, a *Answer) Answer {
+func (p *Policy) answer12(h *Hello, v iana.Version, keys []KeyType, psk bool, a *Answer) {
 	if p.RequireExtendedMaster && h.ExtendedMaster != secrecy.True {
 		if h.ExtendedMaster == secrecy.False {
-			return a.fail(NoExtendedMaster)
+			a.fail(NoExtendedMaster)
+			return
 		}
 		a.doubt(DoubtOutcome, CauseHello)
 	}
 	if p.RequireRenegotiationInfo && h.RenegotiationInfo != secrecy.True && !hasSuite(h, renegotiationSCSV) {
 		if h.RenegotiationInfo == secrecy.False {
-			return a.fail(NoRenegotiationInfo)
+			a.fail(NoRenegotiationInfo)
+			return
 		}
 		a.doubt(DoubtOutcome, CauseHello)
 	}
 	q := query{p: p, h: h, v: v, keys: keys, psk: psk}
-	var best option
-	found := false
-	verdicts := [4]bool{}
-	n := 0 // options that the policy's source leaves open
-	add := func(o option, first bool) {
-		if !found || first {
-			best, found = o, true
+	q.search()
+	if len(p.Suites) == 0 { // the source does not state them
+		a.doubt(DoubtOutcome, CauseSuites)
+	}
+	if v < iana.TLS12 && p.LegacyUnsure {
+		a.doubt(DoubtOutcome, CauseVersions)
+	}
+	if q.n == 0 {
+		if q.skipped != 0 {
+			a.doubt(DoubtOutcome, q.skipped)
 		}
-		n++
-		verdicts[verdictOf(o.suite)] = true
+		a.fail(q.failure())
+		return
 	}
-	if p.Order == ClientOrder {
-	suites:
-		for _, s := range h.Suites {
-			for i, have := range p.Suites {
-				if have != s {
-					continue
-				}
-				if o, ok := q.usable(i); ok {
-					add(o, false)
-					break suites
-				}
-			}
-		}
-	} else {
-		chacha := p.chachaFirst(h)
-		for i, s := range p.Suites {
-			if !hasSuite(h, s) || found && s == best.suite {
-				continue
-			}
-			o, ok := q.usable(i)
-			if !ok {
-				continue
-			}
-			add(o, chacha && isChaCha(s) && !isChaCha(best.suite))
-			if p.Order == ServerOrder && (!chacha || isChaCha(best.suite)) {
-				break
-			}
-		}
-	}
-	if !found {
-		f, doubt := q.failure()
-		if doubt != 0 {
-			a.doubt(DoubtOutcome, doubt)
-		}
-		return a.fail(f)
-	}
-	if n > 1 && p.Order == OrderUnknown {
-		a.doubt(DoubtSuite|DoubtGroup|DoubtSignature, CauseOrder)
-	}
-	if q.skipped != 0 {
-		a.doubt(DoubtSuite, q.skipped)
-	}
+	best := &q.best
 	a.OK = true
 	a.Suite, a.Group, a.HasGroup, a.Signature, a.Key = best.suite, best.group, best.hasGroup, best.signature, best.key
 	if best.doubt&CauseGroups != 0 {
 		a.doubt(DoubtGroup, CauseGroups)
 	}
-	if rest := best.doubt &^ CauseGroups; rest != 0 {
-		a.doubt(DoubtOutcome|DoubtSuite, rest)
+	if q.unsure != 0 {
+		d := DoubtSuite | DoubtGroup | DoubtSignature
+		if !q.firm {
+			d |= DoubtOutcome
+		}
+		a.doubt(d, q.unsure)
+	}
+	if q.skipped != 0 {
+		a.doubt(DoubtSuite|DoubtGroup|DoubtSignature, q.skipped)
+	}
+	if q.n > 1 && p.Order == OrderUnknown {
+		a.doubt(DoubtSuite|DoubtGroup|DoubtSignature, CauseOrder)
 	}
 	a.ForwardSecrecy = verdictOf(a.Suite)
-	if p.Order == OrderUnknown && verdicts[secrecy.Yes] && verdicts[secrecy.No] {
-		a.ForwardSecrecy = secrecy.Unknown
+	for v, may := range q.verdicts {
+		if may && secrecy.Verdict(v) != a.ForwardSecrecy {
+			a.ForwardSecrecy = secrecy.Unknown
+			break
+		}
 	}
-	if a.Suite.Info().KeyExchange != iana.KexCECPQ1 {
-		a.PostQuantum = secrecy.False
-	} else {
-		a.PostQuantum = secrecy.True
-	}
-	return *a
+	a.PostQuantum = secrecy.TriOf(a.Suite.Info().KeyExchange == iana.KexCECPQ1)
 }
 
 // A query is one ClientHello at one version, before the suites of a policy.
@@ -104,8 +76,14 @@ type query struct {
 	keys []KeyType
 	psk  bool
 
+	best     option
+	n        int     // options: suites that can be chosen, or may be
+	firm     bool    // one of them can be for sure
+	unsure   Cause   // why those before it are not sure
+	verdicts [4]bool // what the options and the skipped ones would be
+
 	failed  [numFailures]bool // why suites that both have could not be chosen
-	skipped Cause             // why one might have been for all that is known
+	skipped Cause             // why one of those might have been, for all that is known
 }
 
 // An option is a suite that can be chosen, with what goes with it.
@@ -115,18 +93,75 @@ type option struct {
 	hasGroup  bool
 	signature iana.SignatureScheme
 	key       KeyType
-	doubt     Cause
+	doubt     Cause // CauseGroups: of the group alone; others: of the suite
+}
+
+// search goes through the suites in the order that counts, up to the first
+// that can be chosen for sure; where no order is known, through all.
+func (q *query) search() {
+	p, h := q.p, q.h
+	if p.Order == ClientOrder {
+		for _, s := range h.Suites {
+			for i, have := range p.Suites {
+				if have == s && q.try(i) {
+					return
+				}
+			}
+		}
+		return
+	}
+	if p.chachaFirst(h) {
+		for i, s := range p.Suites {
+			if isChaCha(s) && hasSuite(h, s) && q.try(i) {
+				return
+			}
+		}
+		for i, s := range p.Suites {
+			if !isChaCha(s) && hasSuite(h, s) && q.try(i) {
+				return
+			}
+		}
+		return
+	}
+	for i, s := range p.Suites {
+		if hasSuite(h, s) && q.try(i) {
+			return
+		}
+	}
+}
+
+// try takes the policy's suite of this index for an option, and reports
+// whether the search is over.
+func (q *query) try(i int) bool {
+	if q.n > 0 && q.p.Suites[i] == q.best.suite {
+		return false // the same with another group
+	}
+	o, ok := q.usable(i)
+	if !ok {
+		return false
+	}
+	if q.n == 0 {
+		q.best = o
+	}
+	q.n++
+	q.verdicts[verdictOf(o.suite)] = true
+	if unsure := o.doubt &^ CauseGroups; unsure != 0 {
+		q.unsure |= unsure
+		return false
+	}
+	q.firm = true
+	return q.p.Order != OrderUnknown
 }
 
 // failure says why no suite could be chosen: what stopped the one that came
 // farthest.
-func (q *query) failure() (Failure, Cause) {
+func (q *query) failure() Failure {
 	for _, f := range [...]Failure{NoCommonGroup, NoCommonSignature, NoCertificate} {
 		if q.failed[f] {
-			return f, q.skipped
+			return f
 		}
 	}
-	return NoCommonSuite, q.skipped
+	return NoCommonSuite
 }
 
 func (q *query) no(f Failure) (option, bool) {
@@ -225,6 +260,7 @@ func (q *query) curve(o *option, i int) Failure {
 	if !c.ok {
 		if c.doubt {
 			q.skipped |= CauseGroups
+			q.verdicts[verdictOf(o.suite)] = true
 		}
 		return NoCommonGroup
 	}

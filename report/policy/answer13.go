@@ -129,15 +129,17 @@ func (p *Policy) choose(h *Hello, by GroupChoice, shares bool, fits func(iana.Gr
 			best, c.group, c.ok = rank, g, true
 		}
 	}
-	if by == GroupByClient {
+	if (by == GroupByClient || by == GroupFirstShare) && shares {
 		for i, g := range h.KeyShares {
-			if shares && h.offersGroup(g) && p.allows(g) {
+			if h.offersGroup(g) && p.allows(g) {
 				take(g, i)
 			}
 		}
+	}
+	if by == GroupByClient || by == GroupFirstShare && !shares {
 		for i, g := range h.Groups {
 			if p.allows(g) && !(shares && slices.Contains(h.KeyShares, g)) {
-				take(g, unshared+i)
+				take(g, i+unshared)
 			}
 		}
 	} else {
@@ -145,14 +147,16 @@ func (p *Policy) choose(h *Hello, by GroupChoice, shares bool, fits func(iana.Gr
 			if !h.offersGroup(g) {
 				continue
 			}
-			r := i
-			if shares && by == GroupShared && !slices.Contains(h.KeyShares, g) {
-				r += unshared
+			if !shares || by == GroupByServer {
+				take(g, i)
+			} else if !slices.Contains(h.KeyShares, g) {
+				take(g, i+unshared)
+			} else if by == GroupShared {
+				take(g, i)
 			}
-			take(g, r)
 		}
 	}
-	if p.GroupsUnordered && common > 1 && by != GroupByClient {
+	if p.GroupsUnordered && common > 1 && by != GroupByClient && by != GroupFirstShare {
 		c.doubt = true
 	}
 	if p.GroupsOpen {

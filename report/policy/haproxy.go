@@ -166,13 +166,20 @@ func (b *haproxyBind) inherit(g *haproxyBind) {
 			*c.own = *c.base
 		}
 	}
-	if b.min == 0 && b.max == 0 && b.off == nil {
-		b.min, b.max, b.off = g.min, g.max, g.off
+	if b.min == 0 {
+		b.min = g.min
 	}
+	if b.max == 0 {
+		b.max = g.max
+	}
+	b.off = append(slices.Clone(b.off), g.off...)
 	if b.prefer == secrecy.Untold {
 		b.prefer = g.prefer
 	}
-	b.dh, b.dhBits = g.dh, g.dhBits
+	if b.dh == secrecy.Untold {
+		b.dh = g.dh
+	}
+	b.dhBits = g.dhBits
 }
 
 func (b *haproxyBind) policy(name, title string) (*Policy, error) {
@@ -191,9 +198,9 @@ func (b *haproxyBind) policy(name, title string) (*Policy, error) {
 	if s.prefer == secrecy.Untold {
 		s.prefer = secrecy.True
 	}
-	s.dh = secrecy.True // of 2048 bits unless set
-	if s.dhBits == 0 {
-		s.dhBits = 2048
+	s.chacha = s.prefer == secrecy.True // it sets PrioritizeChaCha with its own order
+	if s.dh == secrecy.Untold {
+		s.dh = secrecy.False // since 2.6
 	}
 	p, err := s.policy(filepath.Base(name), title)
 	if err != nil {

@@ -64,6 +64,16 @@ func (h *Hello) offers(v iana.Version) bool {
 	return min(tlsOf(h.Versions[0]), iana.TLS12) >= v // RFC 8446 section 4.2.1
 }
 
+// offersTLS reports whether the client offers anything above SSL 3.0.
+func (h *Hello) offersTLS() bool {
+	for _, v := range h.Versions {
+		if !v.IsGREASE() && tlsOf(v) > iana.SSL30 {
+			return true
+		}
+	}
+	return false
+}
+
 func (h *Hello) offersGroup(g iana.Group) bool { return slices.Contains(h.Groups, g) }
 
 // A KeyType is the type of a certificate's key.

@@ -16,9 +16,8 @@ import (
 // in braces. Only those of TLS count; a server takes over what the block
 // around it says.
 type nginx struct {
-	in    *includes
-	list  []*Policy
-	notes []string
+	in   *includes
+	list []*Policy
 }
 
 // A block is what is in force in a block of nginx.
@@ -203,8 +202,8 @@ func (n *nginx) policy(b *block) error {
 	s := b.settings
 	var open bool
 	if s.versions == nil {
-		s.versions, open = []iana.Version{iana.TLS12, iana.TLS13}, true
-		s.notes = append(s.notes, "ssl_protocols is not set; versions before 1.27.3 had TLS 1.0 and 1.1 on too.")
+		s.versions, open = []iana.Version{iana.TLS12}, true
+		s.notes = append(s.notes, "ssl_protocols is not set: before 1.23.4 TLS 1.3 was off, before 1.27.3 TLS 1.0 and 1.1 were on.")
 	}
 	if s.ciphers == "" {
 		s.ciphers = "HIGH:!aNULL:!MD5"

@@ -35,6 +35,10 @@ type Policy struct {
 	Versions []iana.Version
 	// VersionsOpen: the source does not state all versions.
 	VersionsOpen bool
+	// LegacyUnsure: versions before TLS 1.2 are turned on, but what the server
+	// is built with may keep them off, as OpenSSL 3 does above security level
+	// 0.
+	LegacyUnsure bool
 	// Suites are the suites of TLS 1.2 and older, in the server's order.
 	Suites []iana.CipherSuite
 	// SuiteGroups binds the suite of the same index to one group, as
@@ -130,14 +134,15 @@ type GroupChoice uint8
 
 // The choices. In TLS 1.2 the first two are the same.
 const (
-	GroupShared   GroupChoice = iota // the server's order; in TLS 1.3 a group with a key share before others
-	GroupByServer                    // the server's order, even where it costs a HelloRetryRequest
-	GroupByClient                    // the client's order; in TLS 1.3 of its key shares
+	GroupShared     GroupChoice = iota // the server's order; in TLS 1.3 a group with a key share before others
+	GroupByServer                      // the server's order, even where it costs a HelloRetryRequest
+	GroupByClient                      // the client's order; in TLS 1.3 of its key shares first
+	GroupFirstShare                    // the client's order of key shares, and without a common one the server's order (OpenSSL 1.1.1 to 3.4); in TLS 1.2 as GroupByClient
 )
 
-var groupChoiceNames = [...]string{"shared", "server", "client"}
+var groupChoiceNames = [...]string{"shared", "server", "client", "first_share"}
 
-func (g GroupChoice) String() string { return groupChoiceNames[g%3] }
+func (g GroupChoice) String() string { return groupChoiceNames[g&3] }
 
 // MinVersion returns the lowest version that is on, 0 for none.
 func (p *Policy) MinVersion() iana.Version {

@@ -24,6 +24,9 @@ func (p *Policy) Config(kind string) (string, error) {
 	if len(p.Versions) == 0 {
 		return "", fmt.Errorf("policy: %s states no versions", p.Name)
 	}
+	if len(p.Suites) == 0 && p.MinVersion() < iana.TLS13 {
+		return "", fmt.Errorf("policy: %s states no suites of %s", p.Name, p.MinVersion())
+	}
 	c := &config{Policy: p, comment: "# "}
 	if kind == "go" {
 		c.comment = "// "
@@ -168,12 +171,20 @@ func (c *config) suiteString() string {
 
 func (c *config) suites13() string { return strings.Join(names(c.Suites13), ":") }
 
+// dh returns the size of the group that the suites of DHE are to have, 0
+// where there are none of them.
+func (c *config) dh() int {
+	if !slices.ContainsFunc(c.Suites, func(s iana.CipherSuite) bool { return s.Info().KeyExchange.UsesDHParams() }) {
+		return 0
+	}
+	if c.DHBits == 0 {
+		return 2048 // RFC 9325 section 4.1
+	}
+	return c.DHBits
+}
+
 func (c *config) dhNote() {
-	if slices.ContainsFunc(c.Suites, func(s iana.CipherSuite) bool { return s.Info().KeyExchange.UsesDHParams() }) {
-		bits := c.DHBits
-		if bits == 0 {
-			bits = 2048
-		}
+	if bits := c.dh(); bits > 0 {
 		c.note(fmt.Sprintf("for the suites of DHE make parameters: openssl dhparam -out dhparam.pem %d", bits))
 	}
 }
@@ -206,6 +217,9 @@ func (c *config) nginx() {
 			c.line("ssl_ciphers %s;", s)
 		}
 		c.dhNote()
+		if c.dh() > 0 {
+			c.note("and add: ssl_dhparam dhparam.pem;")
+		}
 	}
 	if c.has13() && len(c.Suites13) > 0 {
 		c.line("ssl_conf_command Ciphersuites %s;", c.suites13())
@@ -266,8 +280,8 @@ func (c *config) haproxy() {
 		c.line("    ssl-default-bind-curves %s", g)
 	}
 	c.line("    ssl-default-bind-options %s", opt)
-	if c.DHBits > 0 {
-		c.line("    tune.ssl.default-dh-param %d", c.DHBits)
+	if bits := c.dh(); bits > 0 && c.has12() {
+		c.line("    tune.ssl.default-dh-param %d", bits)
 	}
 }
 
@@ -409,7 +423,7 @@ func (c *config) schannel() error {
 	}
 	c.note("Windows passes over names that it does not know; restart afterwards")
 	c.line(`$key = 'HKLM:\SOFTWARE\Policies\Microsoft\Cryptography\Configuration\SSL\00010002'`)
-	c.line("New-Item -Path $key -Force | Out-Null")
+	c.line("if (-not (Test-Path $key)) { New-Item -Path $key -Force | Out-Null }")
 	if len(out) > 0 {
 		c.line("Set-ItemProperty -Path $key -Name Functions -Value '%s'", strings.Join(out, ","))
 	}
@@ -436,20 +450,20 @@ func (c *config) schannel() error {
 	if len(curves) > 0 && c.SuiteGroups == nil {
 		c.line("Set-ItemProperty -Path $key -Name EccCurves -Type MultiString -Value @('%s')", strings.Join(curves, "','"))
 	}
-	protocols := []string{"SSL 2.0", "SSL 3.0", "TLS 1.0", "TLS 1.1", "TLS 1.2", "TLS 1.3"}
-	for i, name := range protocols {
-		on := slices.Contains(c.Versions, [...]iana.Version{iana.SSL20, iana.SSL30, iana.TLS10, iana.TLS11, iana.TLS12, iana.TLS13}[i])
-		path := fmt.Sprintf(`HKLM:\SYSTEM\CurrentControlSet\Control\SecurityProviders\SCHANNEL\Protocols\%s\Server`, name)
-		c.line("New-Item -Path '%s' -Force | Out-Null", path)
-		value, off := 0, 1
-		if on {
-			value, off = 1, 0
+	c.line("$protocols = [ordered]@{")
+	for i, name := range [...]string{"SSL 2.0", "SSL 3.0", "TLS 1.0", "TLS 1.1", "TLS 1.2", "TLS 1.3"} {
+		on := 0
+		if slices.Contains(c.Versions, [...]iana.Version{iana.SSL20, iana.SSL30, iana.TLS10, iana.TLS11, iana.TLS12, iana.TLS13}[i]) {
+			on = 1
 		}
-		c.line("Set-ItemProperty -Path '%s' -Name Enabled -Type DWord -Value %d", path, value)
-		c.line("Set-ItemProperty -Path '%s' -Name DisabledByDefault -Type DWord -Value %d", path, off)
+		c.line("  '%s' = %d", name, on)
 	}
-	if c.RequireExtendedMaster {
-		c.line(`Set-ItemProperty -Path 'HKLM:\SYSTEM\CurrentControlSet\Control\SecurityProviders\SCHANNEL' -Name DisableServerExtendedMasterSecret -Type DWord -Value 0`)
-	}
+	c.line("}")
+	c.line("foreach ($p in $protocols.Keys) {")
+	c.line(`  $path = "HKLM:\SYSTEM\CurrentControlSet\Control\SecurityProviders\SCHANNEL\Protocols\$p\Server"`)
+	c.line("  if (-not (Test-Path $path)) { New-Item -Path $path -Force | Out-Null }")
+	c.line("  Set-ItemProperty -Path $path -Name Enabled -Type DWord -Value $protocols[$p]")
+	c.line("  Set-ItemProperty -Path $path -Name DisabledByDefault -Type DWord -Value (1 - $protocols[$p])")
+	c.line("}")
 	return nil
 }

@@ -55,18 +55,17 @@ func ReadCiphers(text string, o Options) (*Policy, error) {
 // settings are what a configuration says of TLS, in OpenSSL's words; the zero
 // of a field is "not said".
 type settings struct {
-	versions  []iana.Version // unordered
-	ciphers   string
-	suites13  string
-	curves    string
-	sigalgs   string
-	prefer    secrecy.Tri
-	chacha    bool
-	dh        secrecy.Tri // whether there is a group for DHE
-	dhBits    int
-	min, max  iana.Version // bounds beside versions
-	notes     []string
-	unlimited bool // set by an explicit level 0
+	versions []iana.Version // unordered
+	ciphers  string
+	suites13 string
+	curves   string
+	sigalgs  string
+	prefer   secrecy.Tri
+	chacha   bool
+	dh       secrecy.Tri // whether there is a group for DHE
+	dhBits   int
+	min, max iana.Version // bounds beside versions
+	notes    []string
 }
 
 // defaultGroups are those that every OpenSSL since 1.1.1 offers by default;
@@ -85,8 +84,7 @@ func (s *settings) policy(name, title string) (*Policy, error) {
 		}
 		p.Groups, p.GroupsOpen = groups, open
 	}
-	// OpenSSL before 3.5 goes by the client's key shares.
-	p.Group13 = GroupByClient
+	p.Group13 = GroupFirstShare // before 3.5
 	p.Order = ClientOrder
 	p.Group12 = GroupByClient
 	if s.prefer == secrecy.True {
@@ -94,7 +92,7 @@ func (s *settings) policy(name, title string) (*Policy, error) {
 	}
 	p.ChaChaFirst = s.chacha
 	p.FFDHE = secrecy.False
-	p.GroupWithout = secrecy.Untold
+	p.GroupWithout = secrecy.False
 	notes := slices.Clone(s.notes)
 	text := s.ciphers
 	if text == "" {
@@ -146,6 +144,7 @@ func (s *settings) policy(name, title string) (*Policy, error) {
 func (p *Policy) level(n int) {
 	switch {
 	case n < 0:
+		p.LegacyUnsure = p.MinVersion() < iana.TLS12
 		return
 	case n == 0:
 		p.SHA1 = secrecy.True

@@ -76,7 +76,8 @@ const Format = `A policy file is YAML. Only name and versions must be there.
   require_renegotiation_info: false
   group_choice: shared          # whose order of groups counts: shared (the
                                 # server's, but in TLS 1.3 those first that the
-                                # client sent a key share of), server, client
+                                # client sent a key share of), server, client,
+                                # first_share (OpenSSL 1.1.1 to 3.4)
   post_quantum_first: false     # take a post-quantum group before any other
   chacha20_first: false         # take ChaCha20 where the client has it first
   sha1_signatures: false        # sign with SHA-1 in TLS 1.2; left out: unknown
@@ -128,7 +129,7 @@ func (f *file) policy() (*Policy, error) {
 		DHBits: f.DHBits, RequireExtendedMaster: f.EMS, RequireRenegotiationInfo: f.Renego,
 	}
 	if !validName(f.Name) {
-		return nil, fmt.Errorf("name: %q: want lower-case letters, digits, - and .", f.Name)
+		return nil, fmt.Errorf("name: %q: want lower-case letters, digits, dots and hyphens", f.Name)
 	}
 	if f.DHBits < 0 || f.DHBits > 1<<16 {
 		return nil, fmt.Errorf("dh_bits: %d", f.DHBits)

@@ -8,8 +8,10 @@ const (
 	fTime
 	fClientIP
 	fClientPort
+	fClientMAC
 	fServerIP
 	fServerPort
+	fServerMAC
 	fTransport
 	fProtocol
 	fQUICVersion
@@ -78,6 +80,8 @@ var fieldNames = [numFields]string{
 	fTime:              "time",
 	fClientIP:          "client_ip",
 	fClientPort:        "client_port",
+	fClientMAC:         "client_mac",
+	fServerMAC:         "server_mac",
 	fServerIP:          "server_ip",
 	fServerPort:        "server_port",
 	fTransport:         "transport",
@@ -160,6 +164,10 @@ func fieldOf(key []byte) field {
 		return fClientIP
 	case "client_port":
 		return fClientPort
+	case "client_mac":
+		return fClientMAC
+	case "server_mac":
+		return fServerMAC
 	case "server_ip":
 		return fServerIP
 	case "server_port":

@@ -5,9 +5,11 @@ package record
 
 import (
 	"bytes"
+	"encoding/hex"
 	"net/netip"
 	"strconv"
 
+	"pfsight/capture/stream"
 	"pfsight/parse"
 	"pfsight/parse/iana"
 	"pfsight/report"
@@ -135,16 +137,29 @@ func (p *Parser) Parse(b []byte, c *report.Connection) (n int, note string, err 
 func (p *Parser) field(f field, c *report.Connection) (ok bool) {
 	switch f {
 	case fClientIP:
-		return p.address(&c.Client)
+		return p.address(&c.Client.AddrPort)
 	case fServerIP:
-		return p.address(&c.Server)
+		return p.address(&c.Server.AddrPort)
 	case fClientPort:
-		return p.port(&c.Client)
+		return p.port(&c.Client.AddrPort)
 	case fServerPort:
-		return p.port(&c.Server)
+		return p.port(&c.Server.AddrPort)
+	case fClientMAC:
+		return p.mac(&c.Client.MAC)
+	case fServerMAC:
+		return p.mac(&c.Server.MAC)
 	case fTransport:
-		c.UDP = p.is("udp")
-		return c.UDP || p.was("tcp")
+		switch raw, _ := p.raw(); string(raw) {
+		case "tcp":
+			c.Transport = stream.TCP
+		case "udp":
+			c.Transport = stream.UDP
+		case "eapol":
+			c.Transport = stream.EAPOL
+		default:
+			return false
+		}
+		return true
 	case fProtocol:
 		switch raw, _ := p.raw(); string(raw) {
 		case "tls":
@@ -351,6 +366,22 @@ func (p *Parser) address(to *netip.AddrPort) bool {
 	}
 	*to = netip.AddrPortFrom(a, to.Port())
 	return ok && !p.bad
+}
+
+func (p *Parser) mac(to *stream.MAC) bool {
+	raw, escaped := p.raw()
+	if p.bad || escaped || len(raw) != 6*3-1 {
+		return false
+	}
+	for i := range to {
+		if i > 0 && raw[3*i-1] != ':' {
+			return false
+		}
+		if _, err := hex.Decode(to[i:i+1], raw[3*i:3*i+2]); err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 func (p *Parser) port(to *netip.AddrPort) bool {

@@ -53,7 +53,7 @@ func Detect(head []byte) bool {
 	if !bytes.HasPrefix(b, []byte("{")) {
 		return false
 	}
-	return bytes.Contains(b, []byte(`"client_ip"`)) && bytes.Contains(b, []byte(`"forward_secrecy"`))
+	return (bytes.Contains(b, []byte(`"client_ip"`)) || bytes.Contains(b, []byte(`"transport"`))) && bytes.Contains(b, []byte(`"forward_secrecy"`))
 }
 
 // Read reads in and gives what is in it to the sinks, one worker each. What

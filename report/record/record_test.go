@@ -23,7 +23,7 @@ import (
 // full is a row with a value in every field that a record has.
 func full() *report.Connection {
 	c := &report.Connection{
-		Time: 1700000000123456789, Client: netip.MustParseAddrPort("10.0.0.1:50000"), Server: netip.MustParseAddrPort("[2001:db8::1]:443"), UDP: true,
+		Time: 1700000000123456789, Client: report.Endpoint{AddrPort: netip.MustParseAddrPort("10.0.0.1:50000"), MAC: stream.MAC{2, 0, 0, 0xab, 0xcd, 5}}, Server: report.Endpoint{AddrPort: netip.MustParseAddrPort("[2001:db8::1]:443"), MAC: stream.MAC{2, 0, 0, 0, 0, 10}}, Transport: stream.UDP,
 		Protocol: parse.QUIC, Upgrade: "smtp", Encapsulation: []string{"vlan", "gre"}, Source: "a \"b\"\\.pcap", ServerName: "x\x01\u202e.\ufffdé", ALPN: "h2",
 		HasServerHello: true, Version: iana.TLS12, CipherSuite: 0xc02f, KeyExchange: "ECDHE", Authentication: "RSA", Group: 29, HasGroup: true, DHBits: 2048, DHPrime: "p",
 		PSKMode: "psk_ke", Resumed: secrecy.True, Resumption: "ticket", EarlyData: "sent", HelloRetryRequest: secrecy.False, ECH: secrecy.False, ExtendedMaster: secrecy.True,
@@ -256,7 +256,7 @@ func TestRead(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range 3000 {
 		c := full()
-		c.Client = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), uint16(i))
+		c.Client.AddrPort = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), uint16(i))
 		c.ServerName = strings.Repeat("a", r.IntN(300))
 		want = append(want, string(e.Record(c)))
 	}
@@ -409,7 +409,7 @@ func BenchmarkRead(b *testing.B) {
 	var in bytes.Buffer
 	c := plain()
 	for i := range 5000 {
-		c.Client = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), uint16(i))
+		c.Client.AddrPort = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), uint16(i))
 		c.ServerName = fmt.Sprintf("host%d.example", i%700)
 		in.Write(append(e.Record(c), '\n'))
 	}

@@ -161,7 +161,7 @@ func (t *tableWriter) Close() error {
 	}
 	cols := []col{
 		{"time", 2, func(c *report.Connection) string { return time.Unix(0, c.Time).UTC().Format(clock) }},
-		{"client", 1, func(c *report.Connection) string { return c.Client.Addr().String() }},
+		{"client", 1, func(c *report.Connection) string { return c.Client.Host().String() }},
 		{"server", 0, func(c *report.Connection) string { return c.Server.String() }},
 		{"name", 3, func(c *report.Connection) string { return cut(quote(c.ServerName), 40) }},
 		{"version", 5, func(c *report.Connection) string {

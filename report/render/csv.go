@@ -19,16 +19,13 @@ type column struct {
 // columns are the fields of the record, flat, as CSV has them.
 var columns = []column{
 	{"time", func(c *report.Connection) string { return string(appendTime(nil, c.Time)) }},
-	{"client_ip", func(c *report.Connection) string { return c.Client.Addr().String() }},
-	{"client_port", func(c *report.Connection) string { return strconv.Itoa(int(c.Client.Port())) }},
-	{"server_ip", func(c *report.Connection) string { return c.Server.Addr().String() }},
-	{"server_port", func(c *report.Connection) string { return strconv.Itoa(int(c.Server.Port())) }},
-	{"transport", func(c *report.Connection) string {
-		if c.UDP {
-			return "udp"
-		}
-		return "tcp"
-	}},
+	{"client_ip", func(c *report.Connection) string { return ipOf(c.Client) }},
+	{"client_port", func(c *report.Connection) string { return portOf(c.Client) }},
+	{"client_mac", func(c *report.Connection) string { return macOf(c.Client) }},
+	{"server_ip", func(c *report.Connection) string { return ipOf(c.Server) }},
+	{"server_port", func(c *report.Connection) string { return portOf(c.Server) }},
+	{"server_mac", func(c *report.Connection) string { return macOf(c.Server) }},
+	{"transport", func(c *report.Connection) string { return c.Transport.String() }},
 	{"protocol", func(c *report.Connection) string { return c.Protocol.String() }},
 	{"upgrade", func(c *report.Connection) string { return c.Upgrade }},
 	{"target", func(c *report.Connection) string { return c.Target }},
@@ -165,3 +162,24 @@ func id(v uint16) string {
 }
 
 func hexDigit(v uint16) byte { return "0123456789abcdef"[v&15] }
+
+func ipOf(e report.Endpoint) string {
+	if !e.IsValid() {
+		return ""
+	}
+	return e.Addr().String()
+}
+
+func portOf(e report.Endpoint) string {
+	if !e.IsValid() {
+		return ""
+	}
+	return strconv.Itoa(int(e.Port()))
+}
+
+func macOf(e report.Endpoint) string {
+	if !e.HasMAC() {
+		return ""
+	}
+	return e.MAC.String()
+}

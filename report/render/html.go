@@ -60,6 +60,7 @@ type Rows struct {
 	Of      int                  // how many were looked at
 	Verdict string               // that was asked for; "" any
 	Server  string               // that was asked for
+	Where   string               // that was asked for
 	Err     error                // why what was asked for cannot be
 }
 

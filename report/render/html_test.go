@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"unicode"
 	"unicode/utf8"
@@ -25,7 +26,7 @@ func pages(t *testing.T, s string) (file, live string) {
 	c := row(s)
 	r.Add(c)
 	sum := r.Summary()
-	sum.Input = report.Input{Files: []string{s, s}, Packets: 3, Bytes: 4, Last: 5, Loss: []report.Loss{{Reason: s, What: s, Count: 2}}}
+	sum.Input = report.Input{Where: s, Files: []string{s, s}, Packets: 3, Bytes: 4, Last: 5, Loss: []report.Loss{{Reason: s, What: s, Count: 2}}}
 	var b bytes.Buffer
 	if err := SummaryHTML(&b, sum, Options{}); err != nil {
 		t.Fatal(err)
@@ -33,21 +34,51 @@ func pages(t *testing.T, s string) (file, live string) {
 	file = b.String()
 	b.Reset()
 	l := &Live{Now: 9e9, Started: 1e9, Interfaces: []Interface{{Name: s, Up: true}}, SinkLoss: []report.Count{{Label: s, N: 1}}}
-	rows := &Rows{List: []*report.Connection{c}, Of: 1, Verdict: s, Server: s, Err: errors.New(s)}
+	rows := &Rows{List: []*report.Connection{c}, Of: 1, Verdict: s, Server: s, Where: s, Err: errors.New("where: " + s)}
 	if err := LiveHTML(&b, sum, l, rows, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	rows.Err = nil
+	if err := LiveHTML(&b, sum, l, rows, Options{}); err != nil { // twice: what is shown instead of rows, and rows
 		t.Fatal(err)
 	}
 	return file, b.String()
 }
 
-var tag = regexp.MustCompile(`<(/?)([a-zA-Z0-9]+)[^<>]*?(/?)>`)
+// An element is a start or an end tag of a page.
+type element struct {
+	name       string
+	end, empty bool
+}
+
+// tags finds the tags of a page. In text and attributes html/template leaves
+// no bracket as it is, and the style has none.
+func tags(page string) []element {
+	var out []element
+	for {
+		i := strings.IndexByte(page, '<')
+		if i < 0 {
+			return out
+		}
+		page = page[i+1:]
+		i = strings.IndexByte(page, '>')
+		if i < 0 {
+			return append(out, element{name: "a bracket that does not close"})
+		}
+		text := page[:i]
+		page = page[i+1:]
+		e := element{end: strings.HasPrefix(text, "/"), empty: strings.HasSuffix(text, "/")}
+		e.name, _, _ = strings.Cut(strings.Trim(text, "/"), " ")
+		out = append(out, e)
+	}
+}
 
 // void elements have no end.
-var void = map[string]bool{"meta": true, "link": true, "br": true, "wbr": true, "input": true}
+var void = map[string]bool{"!DOCTYPE": true, "meta": true, "link": true, "br": true, "wbr": true, "input": true}
 
-// checkHTML holds a page to being well-formed, with the elements that the
-// template has and no others.
-func checkHTML(t *testing.T, page string, elements map[string]int) {
+// checkHTML holds a page to being well-formed, with elements that are allowed
+// and no others; nil allows all.
+func checkHTML(t *testing.T, page string, allowed map[string]int) map[string]int {
 	t.Helper()
 	if !utf8.ValidString(page) {
 		t.Fatal("not UTF-8")
@@ -58,17 +89,18 @@ func checkHTML(t *testing.T, page string, elements map[string]int) {
 		}
 	}
 	var open []string
-	for _, m := range tag.FindAllStringSubmatch(page, -1) {
-		name := m[2]
-		if elements != nil && elements[name] == 0 {
-			t.Fatalf("an element %q came from the wire", name)
+	n := map[string]int{}
+	for _, e := range tags(page) {
+		n[e.name]++
+		if allowed != nil && allowed[e.name] == 0 {
+			t.Fatalf("an element %q came from the wire", e.name)
 		}
 		switch {
-		case m[3] == "/" || void[name]:
-		case m[1] == "":
-			open = append(open, name)
-		case len(open) == 0 || open[len(open)-1] != name:
-			t.Fatalf("</%s> ends %v", name, open)
+		case e.empty || void[e.name]:
+		case !e.end:
+			open = append(open, e.name)
+		case len(open) == 0 || open[len(open)-1] != e.name:
+			t.Fatalf("</%s> ends %v", e.name, open)
 		default:
 			open = open[:len(open)-1]
 		}
@@ -76,25 +108,25 @@ func checkHTML(t *testing.T, page string, elements map[string]int) {
 	if len(open) > 0 {
 		t.Fatalf("%v are not ended", open)
 	}
-}
-
-func elementsOf(page string) map[string]int {
-	n := map[string]int{}
-	for _, m := range tag.FindAllStringSubmatch(page, -1) {
-		n[m[2]]++
-	}
 	return n
 }
 
-func checkPages(t *testing.T, s string) {
+// elements are those of the pages without anything hostile.
+type elements struct{ file, live map[string]int }
+
+func plainElements(t *testing.T) elements {
+	file, live := pages(t, "plain")
+	return elements{checkHTML(t, file, nil), checkHTML(t, live, nil)}
+}
+
+func checkPages(t *testing.T, s string, plain elements) {
 	t.Helper()
-	plainFile, plainLive := pages(t, "plain")
 	file, live := pages(t, s)
-	checkHTML(t, file, elementsOf(plainFile))
-	checkHTML(t, live, elementsOf(plainLive))
-	for _, name := range []string{"script", "style", "svg", "table", "meta", "form", "a"} {
-		if got, want := elementsOf(live)[name], elementsOf(plainLive)[name]; got != want {
-			t.Fatalf("%d elements %q, want %d", got, name, want)
+	checkHTML(t, file, plain.file)
+	got := checkHTML(t, live, plain.live)
+	for _, name := range []string{"script", "style", "svg", "table", "meta", "form", "a", "input"} {
+		if got[name] != plain.live[name] {
+			t.Fatalf("%d elements %q, want %d", got[name], name, plain.live[name])
 		}
 	}
 	var b bytes.Buffer
@@ -108,8 +140,9 @@ func checkPages(t *testing.T, s string) {
 }
 
 func TestPageHostile(t *testing.T) {
+	plain := plainElements(t)
 	for _, s := range append(hostile, `"><svg onload=alert(1)>`, "</style><script>", "{{.}}", "javascript:alert(1)", "a_b.c:d_") {
-		checkPages(t, s)
+		checkPages(t, s, plain)
 	}
 }
 
@@ -117,9 +150,12 @@ func FuzzPage(f *testing.F) {
 	for _, s := range hostile {
 		f.Add(s)
 	}
+	var once sync.Once
+	var plain elements
 	f.Fuzz(func(t *testing.T, s string) {
+		once.Do(func() { plain = plainElements(t) })
 		if len(s) < 300 {
-			checkPages(t, s)
+			checkPages(t, s, plain)
 		}
 	})
 }
@@ -155,14 +191,15 @@ func TestPageAccessible(t *testing.T) {
 			t.Error("a picture is read out")
 		}
 	}
-	for _, id := range []string{"verdict", "server"} {
+	for _, id := range []string{"verdict", "server", "where"} {
 		if !strings.Contains(page, `<label for="`+id+`"`) {
 			t.Errorf("%s has no label", id)
 		}
 	}
-	if !strings.Contains(page, `<html lang="en">`) || strings.Count(page, "<h1>") != 1 {
+	if !strings.Contains(page, `<html lang="en">`) || strings.Count(page, "<h1>") != 2 {
 		t.Error("no language, or not one title")
 	}
+	page = page[strings.LastIndex(page, "<!DOCTYPE"):]
 	ids := map[string]bool{}
 	for _, m := range regexp.MustCompile(` id="([^"]*)"`).FindAllStringSubmatch(page, -1) {
 		if ids[m[1]] {

@@ -19,14 +19,16 @@ type Field struct{ Name, Type, Meaning, Absent string }
 // only where it is known to be false.
 var Fields = []Field{
 	{"time", "RFC 3339, UTC", "time of the first packet of the connection", "never"},
-	{"client_ip", "string", "address of the side that sent the ClientHello", "never"},
-	{"client_port", "number", "its port", "never"},
-	{"server_ip", "string", "address of the other side", "never"},
-	{"server_port", "number", "its port", "never"},
-	{"transport", "tcp, udp", "what carried the handshake", "never"},
+	{"client_ip", "string", "address of the side that sent the ClientHello", "EAPOL, which has no IP"},
+	{"client_port", "number", "its port", "as client_ip"},
+	{"client_mac", "string", "EAPOL: address of the station that is authenticated", "another transport, or not seen"},
+	{"server_ip", "string", "address of the other side", "as client_ip"},
+	{"server_port", "number", "its port", "as client_ip"},
+	{"server_mac", "string", "EAPOL: address of the authenticator", "another transport, or not seen"},
+	{"transport", "tcp, udp, eapol", "what carried the handshake; eapol is IEEE 802.1X", "never"},
 	{"protocol", "tls, dtls, quic", "how it was carried", "never"},
 	{"quic_version", "string", "version of QUIC", "another protocol"},
-	{"upgrade", "string", "the protocol that was upgraded to TLS", "TLS came first"},
+	{"upgrade", "string", "the protocol that was upgraded to TLS, or that carries it: eap-tls, peap, openvpn, …", "TLS came first"},
 	{"upgrade_chain", "list", "all that was spoken before TLS, outermost first", "one protocol or none"},
 	{"target", "string", "host:port to which a proxy was told to connect", "no proxy, or not told"},
 	{"encapsulation", "list", "tunnels around the addresses, outermost first", "none"},
@@ -123,19 +125,10 @@ func (e *Encoder) Event(ev Event, named bool, c *report.Connection) []byte {
 func (e *Encoder) record(b []byte, c *report.Connection, totals bool) []byte {
 	b = append(b, `"time":"`...)
 	b = appendTime(b, c.Time)
-	b = append(b, `","client_ip":"`...)
-	b = c.Client.Addr().AppendTo(b)
-	b = append(b, `","client_port":`...)
-	b = strconv.AppendUint(b, uint64(c.Client.Port()), 10)
-	b = append(b, `,"server_ip":"`...)
-	b = c.Server.Addr().AppendTo(b)
-	b = append(b, `","server_port":`...)
-	b = strconv.AppendUint(b, uint64(c.Server.Port()), 10)
-	transport := "tcp"
-	if c.UDP {
-		transport = "udp"
-	}
-	b = appendText(b, "transport", transport)
+	b = append(b, '"')
+	b = appendEndpoint(b, "client", c.Client)
+	b = appendEndpoint(b, "server", c.Server)
+	b = appendText(b, "transport", c.Transport.String())
 	b = appendText(b, "protocol", c.Protocol.String())
 	b = appendText(b, "quic_version", c.QUICVersion)
 	b = appendText(b, "upgrade", c.Upgrade)
@@ -307,6 +300,20 @@ func appendStrings(b []byte, name string, list []string) []byte {
 		b = appendString(b, s)
 	}
 	return append(b, ']')
+}
+
+func appendEndpoint(b []byte, side string, e report.Endpoint) []byte {
+	if e.IsValid() {
+		b = append(append(append(b, ',', '"'), side...), `_ip":"`...)
+		b = e.Addr().AppendTo(b)
+		b = append(append(append(b, `","`...), side...), `_port":`...)
+		b = strconv.AppendUint(b, uint64(e.Port()), 10)
+	}
+	if e.HasMAC() {
+		b = append(append(append(b, ',', '"'), side...), `_mac":"`...)
+		b = append(e.MAC.AppendTo(b), '"')
+	}
+	return b
 }
 
 func appendReasons(b []byte, r secrecy.Reasons) []byte {

@@ -317,6 +317,9 @@ func notes(s *report.Summary) []string {
 	if s.ReusedKeys > 0 {
 		out = append(out, fmt.Sprintf("Reused: %s of servers served %s, over up to %s.", plural(s.ReusedKeys, "ephemeral value"), plural(s.ReusedKeyConnections, "connection"), Span(s.ReusedKeySpan)))
 	}
+	if s.KeysLost > 0 {
+		out = append(out, fmt.Sprintf("%s of keys beyond the limit of distinct keys: of their reuse, age and exposure nothing is known.", plural(s.KeysLost, "observation")))
+	}
 	return out
 }
 

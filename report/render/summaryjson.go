@@ -34,6 +34,7 @@ type (
 		ReusedKeys         uint64            `json:"reused_ephemeral_values"` // values, not connections
 		ReusedConnections  uint64            `json:"reused_ephemeral_connections"`
 		TicketKeys         uint64            `json:"ticket_keys"` // names, not connections
+		KeysLost           uint64            `json:"keys_lost"`   // observations beyond the limit of distinct keys
 		Versions           []jsonCount       `json:"versions"`
 		KeyExchanges       []jsonCount       `json:"key_exchanges"`
 		Groups             []jsonCount       `json:"groups"`
@@ -60,8 +61,9 @@ type (
 		Count          uint64 `json:"count"`
 	}
 	jsonServer struct {
-		IP             string            `json:"server_ip"`
-		Port           uint16            `json:"server_port"`
+		IP             string            `json:"server_ip,omitempty"`
+		Port           uint16            `json:"server_port,omitempty"`
+		MAC            string            `json:"server_mac,omitempty"` // of EAPOL, which has no IP
 		Name           string            `json:"server_name,omitempty"`
 		Negotiated     uint64            `json:"negotiated"`
 		ForwardSecrecy map[string]uint64 `json:"forward_secrecy"`
@@ -74,8 +76,9 @@ type (
 		Subject     string `json:"subject,omitempty"`
 		Key         string `json:"key,omitempty"`
 		Bits        int    `json:"bits,omitempty"`
-		IP          string `json:"server_ip"` // one that used the key
-		Port        uint16 `json:"server_port"`
+		IP          string `json:"server_ip,omitempty"` // one that used the key
+		Port        uint16 `json:"server_port,omitempty"`
+		MAC         string `json:"server_mac,omitempty"`
 		Name        string `json:"server_name,omitempty"`
 		Connections uint64 `json:"connections"`
 		Bytes       uint64 `json:"bytes"`
@@ -121,7 +124,7 @@ func SummaryJSON(w io.Writer, s *report.Summary, l *Live, opt Options) error {
 		Connections: s.Connections, Negotiated: s.Negotiated, ForwardSecrecy: jsonVerdicts(s.Verdicts), Outcomes: map[string]uint64{},
 		TicketKey: s.TicketKey, Resumed: s.Resumed, PostQuantum: s.PostQuantum, PostQuantumOffered: s.PostQuantumOffered,
 		ClientHellos: s.ClientHellos, HelloRetryRequests: s.HelloRetryRequests, HellosSplit: s.HellosSplit, ClientOnly: s.ClientOnly, ServerOnly: s.ServerOnly,
-		Gaps: s.Gaps, ReusedKeys: s.ReusedKeys, ReusedConnections: s.ReusedKeyConnections, TicketKeys: s.TicketKeys,
+		Gaps: s.Gaps, ReusedKeys: s.ReusedKeys, ReusedConnections: s.ReusedKeyConnections, TicketKeys: s.TicketKeys, KeysLost: s.KeysLost,
 		Versions: jsonCounts(s.Versions, false), KeyExchanges: jsonCounts(s.KeyExchanges, true), Groups: jsonCounts(s.Groups, false),
 		CipherSuites: jsonCounts(s.Suites, false), Reasons: jsonCounts(s.Reasons, false), Untold: jsonCounts(s.Untold, false),
 		Servers: []jsonServer{}, ServersTotal: s.ServersTotal, ServersLost: s.ServersLost, Exposure: []jsonExposure{},
@@ -137,11 +140,11 @@ func SummaryJSON(w io.Writer, s *report.Summary, l *Live, opt Options) error {
 	}
 	for i := range s.Servers[:min(len(s.Servers), opt.top())] {
 		x := &s.Servers[i]
-		j.Servers = append(j.Servers, jsonServer{x.Addr.Addr().String(), x.Addr.Port(), valid(x.Name), x.N, jsonVerdicts(x.Verdicts), x.Bytes, x.Clients, x.Why})
+		j.Servers = append(j.Servers, jsonServer{ipOf(x.Addr), x.Addr.Port(), macOf(x.Addr), valid(x.Name), x.N, jsonVerdicts(x.Verdicts), x.Bytes, x.Clients, x.Why})
 	}
 	for i := range s.Exposure[:min(len(s.Exposure), opt.top())] {
 		e := &s.Exposure[i]
-		j.Exposure = append(j.Exposure, jsonExposure{hex.EncodeToString(e.SPKI[:]), valid(e.Subject), e.Key, e.Bits, e.Server.Addr().String(), e.Server.Port(), valid(e.Name),
+		j.Exposure = append(j.Exposure, jsonExposure{hex.EncodeToString(e.SPKI[:]), valid(e.Subject), e.Key, e.Bits, ipOf(e.Server), e.Server.Port(), macOf(e.Server), valid(e.Name),
 			e.N, e.Bytes, e.Clients, rfc3339(e.First), rfc3339(e.Last)})
 	}
 	if l != nil {

@@ -52,6 +52,9 @@ func (g *grid) fit(width int, drop []int, elastic int) {
 		for i := range g.rows {
 			g.rows[i] = slices.Delete(g.rows[i], most, most+1)
 		}
+		if most < len(g.right) {
+			g.right = slices.Delete(slices.Clone(g.right), most, most+1)
+		}
 		if most < elastic {
 			elastic--
 		}

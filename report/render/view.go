@@ -18,6 +18,7 @@ type view struct {
 
 	Inputs          []string
 	InputMore, Read string
+	Where           string
 	VerdictTitle    string
 	Shares          []viewShares
 	Missing         []string
@@ -56,24 +57,30 @@ type viewCounts struct {
 
 type viewUntold struct{ N, Code, Why string }
 
+// maxInputs is how many names of files are shown.
+const maxInputs = 3
+
 func newView(s *report.Summary, opt Options) *view {
 	top := opt.top()
 	v := &view{
-		Title: "Forward secrecy", Style: template.CSS(styleText),
+		Title: "Forward secrecy report", Style: template.CSS(styleText),
 		Policy:       "default-src 'none'; style-src " + StyleSource + "; base-uri 'none'; form-action 'none'",
 		VerdictTitle: "Forward secrecy of " + plural(s.Negotiated, "negotiated connection"),
 		Notes:        notes(s),
 	}
 	in := &s.Input
-	for _, f := range in.Files[:min(len(in.Files), top)] {
+	for _, f := range in.Files[:min(len(in.Files), maxInputs)] {
 		v.Inputs = append(v.Inputs, Quote(f))
 	}
-	v.InputMore = more(len(in.Files), top)
+	v.InputMore = more(len(in.Files), maxInputs)
 	v.Read = fmt.Sprintf("%s, %s", plural(in.Packets, "packet"), Size(in.Bytes))
 	if in.Packets > 0 {
 		v.Read += fmt.Sprintf(", %s to %s UTC (%s)", stamp(in.First), stamp(in.Last), Span(in.Last-in.First))
 	}
-	shares := sharesOf("Since the start", s.Verdicts, s.Negotiated)
+	if in.Where != "" {
+		v.Where = Quote(in.Where)
+	}
+	shares := sharesOf("Of the whole capture", s.Verdicts, s.Negotiated)
 	if s.TicketKey > 0 {
 		shares.Notes = append(shares.Notes, fmt.Sprintf("%s (%s) of the forward secret ones also rest on a ticket key (TLS 1.2 tickets).", Number(s.TicketKey), Share(s.TicketKey, s.Verdicts[secrecy.Yes])))
 	}
@@ -100,6 +107,14 @@ func more(n, top int) string {
 		return ""
 	}
 	return "and " + Number(uint64(n-top)) + " more"
+}
+
+// clients writes how many clients there were, as far as they were counted.
+func clients(n uint64) string {
+	if n >= report.MaxClients {
+		return Number(n) + " or more"
+	}
+	return Number(n)
 }
 
 // percent writes n of of for a coordinate.
@@ -148,7 +163,7 @@ func (v *view) servers(s *report.Summary, top int) {
 		}
 		v.Servers = append(v.Servers, viewServer{
 			Quote(x.Name), x.Addr.String(), Number(x.Verdicts[secrecy.No]), Number(x.Verdicts[secrecy.Conditional]), Number(x.N),
-			Number(x.Clients), Size(x.Bytes), x.Why,
+			clients(x.Clients), Size(x.Bytes), x.Why,
 		})
 	}
 	if n > top {
@@ -176,7 +191,7 @@ func (v *view) exposure(s *report.Summary, top int) {
 		spki := hex.EncodeToString(e.SPKI[:])
 		v.Exposure = append(v.Exposure, viewExposure{
 			Quote(name), addr, strings.TrimSuffix(fmt.Sprintf("%s %d", Quote(e.Key), e.Bits), " 0"), Number(e.N), Size(e.Bytes),
-			Number(e.Clients), Span(e.Last - e.First), spki, spki[:16] + "…",
+			clients(e.Clients), Span(e.Last - e.First), spki, spki[:16] + "…",
 		})
 	}
 	v.ExposureMore = more(len(s.Exposure), top)

@@ -23,7 +23,8 @@ type viewInterface struct{ Name, State, Packets, Drops, Freezes string }
 
 type viewConnections struct {
 	Choices                []viewChoice
-	Server, Error, Caption string
+	Server, Where, Caption string
+	Error                  []string // lines
 	Rows                   []viewConnection
 }
 
@@ -43,6 +44,7 @@ func (v *view) addLive(s *report.Summary, l *Live, rows *Rows) {
 	}
 	now.Notes = append(now.Notes, DropText(w.Drops, w.Packets)+" in the last minute.")
 	v.Shares[0].Notes = append(v.Shares[0].Notes, DropText(l.Drops, l.Packets)+" since the start.")
+	v.Shares[0].Title = "Since the start"
 	v.Shares = []viewShares{now, v.Shares[0]}
 	v.VerdictTitle = "Forward secrecy of negotiated connections"
 
@@ -70,13 +72,15 @@ func (v *view) addLive(s *report.Summary, l *Live, rows *Rows) {
 }
 
 func (v *view) connections(rows *Rows) {
-	c := &viewConnections{Server: Quote(rows.Server)}
+	c := &viewConnections{Server: Quote(rows.Server), Where: Quote(rows.Where)}
 	c.Choices = append(c.Choices, viewChoice{"", "any", rows.Verdict == ""})
 	for _, x := range verdictOrder {
 		c.Choices = append(c.Choices, viewChoice{x.String(), x.String() + ": " + verdictLabel[x], rows.Verdict == x.String()})
 	}
 	if rows.Err != nil {
-		c.Error = Quote(rows.Err.Error())
+		for line := range strings.Lines(rows.Err.Error()) {
+			c.Error = append(c.Error, Quote(strings.TrimSuffix(line, "\n")))
+		}
 	}
 	c.Caption = fmt.Sprintf("%s of the newest %s that are kept, newest first", Number(uint64(len(rows.List))), Number(uint64(rows.Of)))
 	for _, r := range rows.List {
@@ -93,7 +97,7 @@ func (v *view) connections(rows *Rows) {
 		}
 		c.Rows = append(c.Rows, viewConnection{
 			time.Unix(0, r.Time).UTC().Format(time.TimeOnly), Quote(r.ServerName), r.Server.String(), r.ForwardSecrecy.String(), KeyExchange(r), version,
-			strings.Join(r.Reasons.Strings(), " "), outcome, r.Client.Addr().String(),
+			strings.Join(r.Reasons.Strings(), " "), outcome, r.Client.Host().String(),
 		})
 	}
 	v.Connections = c

@@ -100,12 +100,9 @@ func makeFields() []field {
 	add("server_ip", field{kind: address, addr: func(c *conn) netip.Addr { return c.Server.Addr() }})
 	num("client_port", func(c *conn) (int64, bool) { return int64(c.Client.Port()), c.Client.IsValid() })
 	num("server_port", func(c *conn) (int64, bool) { return int64(c.Server.Port()), c.Server.IsValid() })
-	str("transport", func(c *conn) string {
-		if c.UDP {
-			return "udp"
-		}
-		return "tcp"
-	}, "tcp", "udp")
+	str("client_mac", func(c *conn) string { return ifTrue(c.Client.HasMAC(), c.Client.MAC.String) })
+	str("server_mac", func(c *conn) string { return ifTrue(c.Server.HasMAC(), c.Server.MAC.String) })
+	str("transport", func(c *conn) string { return c.Transport.String() }, "tcp", "udp", "eapol")
 	str("protocol", func(c *conn) string { return c.Protocol.String() }, "tls", "dtls", "quic")
 	str("quic_version", func(c *conn) string { return c.QUICVersion })
 	strs("upgrade_chain", func(c *conn) []string { return c.UpgradeChain })

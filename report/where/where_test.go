@@ -16,7 +16,7 @@ import (
 // not known.
 func sample() *report.Connection {
 	c := &report.Connection{
-		Time: 1700000000123456789, Client: netip.MustParseAddrPort("10.1.2.3:50000"), Server: netip.MustParseAddrPort("[2001:db8::1]:443"),
+		Time: 1700000000123456789, Client: report.Endpoint{AddrPort: netip.MustParseAddrPort("10.1.2.3:50000")}, Server: report.Endpoint{AddrPort: netip.MustParseAddrPort("[2001:db8::1]:443")},
 		Source: "a b.pcap", ServerName: "WWW.example.org", HasServerHello: true, Version: iana.TLS11, CipherSuite: 0xc02f, KeyExchange: "ECDHE", DHBits: 1024,
 		ForwardSecrecy: secrecy.No, Outcome: report.Rejected, Alert: "handshake_failure", AlertFrom: "server", TicketLifetime: -1,
 		Certificate: &report.Certificate{Key: "RSA", Bits: 1024, NotAfter: 1800000000, Subject: "CN=x"},

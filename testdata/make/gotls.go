@@ -69,12 +69,17 @@ func goClient(addr string, config *tls.Config) truth {
 	defer c.Close()
 	_, _ = c.Write([]byte("hello"))
 	_, _ = io.ReadFull(c, make([]byte, 5))
-	s := c.ConnectionState()
-	t.Outcome = "established"
+	t = goSaid(c.ConnectionState())
+	t.ClientPort = c.LocalAddr().(*net.TCPAddr).Port
+	return t
+}
+
+// goSaid is what crypto/tls tells of a connection.
+func goSaid(s tls.ConnectionState) truth {
+	t := truth{Stack: "go", Outcome: "established"}
 	t.Version, t.Suite, t.Group = goVersions[s.Version], tls.CipherSuiteName(s.CipherSuite), goGroups[s.CurveID]
 	t.Resumed = ptr(s.DidResume)
 	t.HelloRetry = ptr(s.HelloRetryRequest)
-	t.ClientPort = c.LocalAddr().(*net.TCPAddr).Port
 	if s.ECHAccepted {
 		t.ECH = ptr(true)
 	}

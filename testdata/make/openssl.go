@@ -27,6 +27,7 @@ func (st *stage) keys() {
 			"-addext", "subjectAltName=DNS:" + k[0] + ".example,DNS:localhost,IP:127.0.0.1", "-keyout", in(k[0] + ".key"), "-out", in(k[0] + ".crt")}, k[1:]...)...)
 	}
 	run("openssl", "dhparam", "-out", in("dh1024.pem"), "1024")
+	run("openssl", "genpkey", "-genparam", "-algorithm", "DH", "-pkeyopt", "group:ffdhe2048", "-out", in("dh2048.pem"))
 	run("srptool", "--create-conf", in("srp.conf"))
 	run("sh", "-c", "echo secret | srptool --passwd "+in("srp.txt")+" --passwd-conf "+in("srp.conf")+" -u user")
 	check(os.WriteFile(in("early.txt"), []byte("GET / HTTP/1.0\r\n\r\n"), 0o644))

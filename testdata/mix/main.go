@@ -35,6 +35,7 @@ var (
 	days    = flag.Int("days", 7, "over which they are spread evenly")
 	start   = flag.String("start", "2026-11-02", "first `DAY`")
 	seed    = flag.Uint64("seed", 1, "of the choice")
+	answers = flag.String("policy", "", "let the servers answer by the policy `NAME`, with an RSA certificate, instead of as the captures' did")
 )
 
 // keep is a record.Sink that keeps all.
@@ -90,6 +91,11 @@ func mix(in io.Reader, out io.Writer, chosen []string) error {
 	}
 	if len(pool) == 0 {
 		return fmt.Errorf("none of the records was chosen")
+	}
+	if *answers != "" {
+		if pool, err = answer(pool, *answers); err != nil {
+			return err
+		}
 	}
 	r := rand.New(rand.NewPCG(*seed, 0))
 	w := bufio.NewWriterSize(out, 1<<20)

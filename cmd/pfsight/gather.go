@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/signal"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/pflag"
+
+	"pfsight/capture"
+	"pfsight/capture/pcapfile"
+	"pfsight/report"
+	rec "pfsight/report/record"
+	"pfsight/report/where"
+)
+
+// A taker is what sums rows up. One goroutine uses it.
+type taker interface{ Add(c *report.Connection) }
+
+// registerGather adds the flags of commands that read inputs and answer one
+// question.
+func (f *readFlags) registerGather(s *pflag.FlagSet, formats []string) {
+	f.format, f.connections = "table", false
+	s.BoolVar(&f.recursive, "recursive", false, "go into the folders of a folder")
+	s.StringVarP(&f.filter, "filter", "f", "", "look only at packets that match the tcpdump `EXPR`; see \"pfsight explain filter\"")
+	s.StringVar(&f.where, "where", "", "look only at connections whose record makes `EXPR` true; see \"pfsight explain where\"")
+	s.StringVar(&f.asked, "format", "table", "`FORMAT` of the output: "+strings.Join(formats, ", "))
+	s.StringVarP(&f.output, "output", "o", "", "write the result to `FILE` (default: standard output)")
+	s.StringVar(&f.color, "color", "auto", "`WHEN` to use colour: auto, always, never")
+	s.IntVar(&f.width, "width", 0, "`COLUMNS` of the output (default: the terminal's, else 80)")
+	s.IntVar(&f.top, "top", 10, "show the first `N` rows of a list")
+	s.BoolVarP(&f.quiet, "quiet", "q", false, "no progress and no warnings on standard error")
+	s.IntVarP(&f.workers, "jobs", "j", runtime.GOMAXPROCS(0), "use `N` cores")
+	s.StringVar(&f.memory, "memory", "1G", "`SIZE` that tables of connections may take, such as 512M")
+}
+
+// gatherOptions resolves what was typed for inputs.
+func (f *readFlags) gatherOptions(a *app, inputs, formats []string) (*options, error) {
+	if !slices.Contains(formats, f.asked) {
+		return nil, usagef("--format %q: choose one of %s", f.asked, strings.Join(formats, ", "))
+	}
+	return f.options(a, inputs)
+}
+
+// gather reads the inputs of o and gives each connection to one of the takers:
+// those of saved records to as many as there are workers, beside each other;
+// those of captures to the last.
+func (a *app) gather(ctx context.Context, o *options, takers []taker) (report.Input, error) {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	saved := &recordInput{ctx: ctx}
+	src, err := pcapfile.Open(o.paths, pcapfile.Options{
+		Recursive: o.recursive, Stdin: a.stdin, Lanes: o.workers > 1, Stop: ctx.Done(), Other: saved.other(),
+	})
+	if err != nil {
+		return report.Input{}, err
+	}
+	defer src.Close()
+	j := &joiner{rows: map[uint64]*report.Connection{}, taker: takers[len(takers)-1], history: report.NewHistory(), cancel: stop, where: o.where}
+	sinks := make([]capture.Sink, o.workers)
+	for i := range sinks {
+		b := report.NewBuilder()
+		b.For(j.history)
+		b.Fingerprint()
+		sinks[i] = &reader{joiner: j, builder: b}
+		saved.sinks = append(saved.sinks, &takeSink{in: saved, taker: takers[i], where: j.where})
+	}
+	opt := following()
+	opt.Memory = o.memory
+	if o.filter != "" {
+		opt.Filter = filterOf(o.filter)
+	}
+	p := startProgress(a, o, src)
+	st, err := capture.Run(ctx, src, opt, sinks...)
+	p.stop()
+	if err != nil {
+		return report.Input{}, err
+	}
+	a.problems(o, src, st, ctx.Err() != nil)
+	saved.problems(a, o.quiet)
+	in := inputOf(&st, j.gaps)
+	saved.input(&in)
+	if o.where != nil {
+		in.Where = o.where.String()
+	}
+	for _, i := range src.Inputs() {
+		in.Files = append(in.Files, i.Name)
+	}
+	return in, nil
+}
+
+// A takeSink is the record.Sink of one worker whose rows have no order.
+type takeSink struct {
+	in    *recordInput
+	rows  []report.Connection
+	taker taker
+	where *where.Filter
+}
+
+// Take implements record.Sink.
+func (s *takeSink) Take(rows []report.Connection, _ []rec.Fault) {
+	s.rows = rows
+	for i := range rows {
+		if s.where == nil || s.where.Match(&rows[i]) {
+			s.taker.Add(&rows[i])
+		}
+	}
+}
+
+// Emit implements record.Sink.
+func (s *takeSink) Emit(faults []rec.Fault) error {
+	s.in.seen(s.rows, faults)
+	return nil
+}
+
+// show opens the output, has it written, and closes it.
+func (a *app) show(o *options, write func(w io.Writer) error) error {
+	w, closeOut, err := o.open(a)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(w), closeOut())
+}
+
+// failOn checks the names given to --fail-on.
+func failOn(given, known []string) error {
+	for _, g := range given {
+		if !slices.Contains(known, g) {
+			return usagef("--fail-on %q: choose from %s", g, strings.Join(known, ", "))
+		}
+	}
+	return nil
+}
+
+// fails says that the answer is no.
+func (a *app) fails(quiet bool, format string, args ...any) {
+	if a.code = exitNo; !quiet {
+		a.warn("%s", fmt.Sprintf(format, args...))
+	}
+}

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"pfsight/report/impact"
+	"pfsight/report/policy"
+	"pfsight/report/render"
+)
+
+// impactFails are the values of impact's --fail-on.
+var impactFails = []string{"breaks", "depends", "no-forward-secrecy", "loses-forward-secrecy", "loses-post-quantum", "round-trip"}
+
+// impactFlags are what was typed beside the flags of inputs.
+type impactFlags struct {
+	readFlags
+	policies    []string
+	certificate []string
+	advise      bool
+	config      string
+	fail        []string
+	maxBreaking string
+}
+
+func newImpact(a *app) *cobra.Command {
+	var f impactFlags
+	cmd := &cobra.Command{
+		Use:   "impact --policy NAME|FILE [flags] INPUT ...",
+		Short: "Say what observed clients would get under another policy",
+		Long: `impact lets every ClientHello that was seen meet a server with another policy:
+who keeps what it has, who changes and to what, who gains or loses forward
+secrecy or post-quantum key exchange, who needs one more round trip, and who
+breaks, and why. It reads captures and saved records, and sends nothing.
+
+A policy is a built-in one (see "pfsight policies"), a YAML file, or the
+configuration of nginx, Apache or HAProxy. Several are compared side by side.
+
+With --advise it says which built-in policy is the strictest that breaks no
+observed client, what would have to be added to a policy to let all in, and
+which few clients stand in the way of the next stricter one.`,
+		Example: `  pfsight impact --policy mozilla-intermediate-6-0 captures/
+  pfsight impact --policy rfc9325-bcp195 --policy tls13-only week.jsonl.zst
+  pfsight impact --policy nginx.conf --advise --config nginx week.jsonl
+  pfsight impact --policy tls13-only --fail-on breaks --max-breaking 0.1% in/`,
+		RunE: func(cmd *cobra.Command, args []string) error { return a.impact(cmd.Context(), &f, args) },
+	}
+	s := cmd.Flags()
+	s.StringArrayVar(&f.policies, "policy", nil, "a policy: `NAME|FILE`; may be repeated")
+	s.BoolVar(&f.advise, "advise", false, "say how far one can go, and what stands in the way")
+	s.StringSliceVar(&f.certificate, "certificate", nil, "`TYPES` of the servers' certificates, such as rsa,ecdsa (default: those that were observed)")
+	s.StringVar(&f.config, "config", "", "show the policy, with --advise as opened to all, as lines for `KIND`: "+strings.Join(policy.ConfigKinds(), ", "))
+	s.StringSliceVar(&f.fail, "fail-on", nil, "exit 1 if `WHAT` is so of a policy: "+strings.Join(impactFails, ", ")+"; may be repeated")
+	s.StringVar(&f.maxBreaking, "max-breaking", "0", "with --fail-on, as many connections may be so: a `NUMBER`, or a share such as 0.1%")
+	f.registerGather(s, render.ImpactFormats)
+	s.SortFlags = false
+	return cmd
+}
+
+// threshold is how many connections may be so.
+type threshold struct {
+	share float64
+	n     uint64
+}
+
+func (f *impactFlags) threshold() (t threshold, err error) {
+	if text, ok := strings.CutSuffix(strings.TrimSpace(f.maxBreaking), "%"); ok {
+		x, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+		if err != nil || !(x >= 0 && x <= 100) {
+			return t, usagef("--max-breaking %q: write a share such as 0.1%%", f.maxBreaking)
+		}
+		t.share = x / 100
+		return t, nil
+	}
+	if t.n, err = strconv.ParseUint(strings.TrimSpace(f.maxBreaking), 10, 64); err != nil {
+		return t, usagef("--max-breaking %q: write a number of connections, or a share such as 0.1%%", f.maxBreaking)
+	}
+	return t, nil
+}
+
+func (t threshold) exceeded(n, of uint64) bool {
+	return n > t.n && float64(n) > t.share*float64(of)
+}
+
+// find resolves the policies and the certificates.
+func (f *impactFlags) find() (list []*policy.Policy, keys []policy.KeyType, err error) {
+	for _, word := range f.policies {
+		found, err := policy.Find(word)
+		if err != nil {
+			return nil, nil, usagef("--policy: %w", err)
+		}
+		list = append(list, found...)
+	}
+	if len(list) == 0 && !f.advise {
+		return nil, nil, usagef("no policy named: --policy NAME or FILE; see \"pfsight policies\"")
+	}
+	for _, name := range f.certificate {
+		k, ok := policy.LookupKeyType(strings.TrimSpace(name))
+		if !ok {
+			return nil, nil, usagef("--certificate %q: choose from ecdsa, %s", name, strings.Join(policy.KeyTypes(), ", "))
+		}
+		keys = append(keys, k)
+	}
+	if f.config != "" {
+		if !slices.Contains(policy.ConfigKinds(), f.config) {
+			return nil, nil, usagef("--config %q: choose one of %s", f.config, strings.Join(policy.ConfigKinds(), ", "))
+		}
+		if len(list) != 1 && !(f.advise && len(list) == 0) {
+			return nil, nil, usagef("--config needs one policy, not %d", len(list))
+		}
+	}
+	if err := failOn(f.fail, impactFails); err != nil {
+		return nil, nil, err
+	}
+	if len(f.fail) > 0 && len(list) == 0 {
+		return nil, nil, usagef("--fail-on needs a --policy")
+	}
+	return list, keys, nil
+}
+
+func (a *app) impact(ctx context.Context, f *impactFlags, args []string) error {
+	list, keys, err := f.find()
+	if err != nil {
+		return err
+	}
+	limit, err := f.threshold()
+	if err != nil {
+		return err
+	}
+	o, err := f.gatherOptions(a, args, render.ImpactFormats)
+	if err != nil {
+		return err
+	}
+	takers := make([]taker, o.workers+1)
+	for i := range takers {
+		takers[i] = impact.NewSum()
+	}
+	in, err := a.gather(ctx, o, takers)
+	if err != nil {
+		return err
+	}
+	sum := takers[0].(*impact.Sum)
+	for _, t := range takers[1:] {
+		sum.Merge(t.(*impact.Sum))
+	}
+	study := sum.Study(keys)
+	r := &render.ImpactReport{Input: in, Now: study.Now(), Keys: strings.Join(f.certificate, ", "), Kind: f.config}
+	for _, p := range list {
+		r.Outcomes = append(r.Outcomes, study.Ask(p))
+	}
+	shown := list
+	if f.advise {
+		r.Advice = study.Advise(targets(), list)
+		for _, o := range r.Advice.Openings {
+			if o.Opened != nil {
+				shown = []*policy.Policy{o.Opened}
+			}
+		}
+		if len(list) == 0 && r.Advice.Strictest != nil {
+			shown = []*policy.Policy{r.Advice.Strictest.Policy}
+		}
+	}
+	if f.config != "" && len(shown) > 0 {
+		if r.Config, err = shown[0].Config(f.config); err != nil {
+			return err
+		}
+	}
+	if err := a.show(o, func(w io.Writer) error { return render.Impact(w, r, f.asked, o.render) }); err != nil {
+		return err
+	}
+	a.impactFails(f, o, r, limit)
+	return nil
+}
+
+// targets are the built-in policies that one may move to.
+func targets() []*policy.Policy {
+	var out []*policy.Policy
+	for _, p := range policy.Builtin() {
+		if p.Target {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// impactFails sets the exit code where --fail-on asked for it.
+func (a *app) impactFails(f *impactFlags, o *options, r *render.ImpactReport, limit threshold) {
+	for _, x := range r.Outcomes {
+		for _, c := range []struct {
+			what string
+			t    impact.Tally
+		}{
+			{"breaks", x.Breaks}, {"depends", x.Depends}, {"no-forward-secrecy", x.NoForwardSecrecy}, {"loses-forward-secrecy", x.LosesForwardSecrecy},
+			{"loses-post-quantum", x.LosesPostQuantum}, {"round-trip", x.RoundTrip},
+		} {
+			if slices.Contains(f.fail, c.what) && limit.exceeded(c.t.Connections, r.Now.Told.Connections) {
+				a.fails(o.quiet, "%s: %s of %s observed connections, of %s clients: %s", x.Name, render.Number(c.t.Connections), render.Number(r.Now.Told.Connections), render.Number(c.t.Clients), c.what)
+			}
+		}
+	}
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"pfsight/report/policy"
+	"pfsight/report/render"
+)
+
+// policiesFlags are what was typed.
+type policiesFlags struct {
+	targets, markdown bool
+	width             int
+	config            string
+	yaml              bool
+}
+
+func newPolicies(a *app) *cobra.Command {
+	var f policiesFlags
+	cmd := &cobra.Command{
+		Use:   "policies",
+		Short: "Show the TLS policies that are built in, or one of a file",
+		Long: `policies lists the TLS server policies that are built in: of cloud providers,
+Windows Server, browsers' and governments' guides, and generic ones. Each has
+its source and its date and says how sure it is. Those that are incomplete or
+doubtful are there, but are no targets to move to.
+
+"pfsight policies show" shows all that one says, or the lines that set a server
+up for it. In the place of a name it takes a file: a policy in YAML (see
+"pfsight policies format") or a configuration of nginx, Apache or HAProxy.`,
+		Example: `  pfsight policies --targets
+  pfsight policies show mozilla-intermediate-6-0
+  pfsight policies show mozilla-intermediate-6-0 --config nginx
+  pfsight policies show /etc/nginx/nginx.conf`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("policies takes no name; did you mean: pfsight policies show %s?", args[0])
+			}
+			return nil
+		},
+		RunE: func(*cobra.Command, []string) error {
+			list := policy.Builtin()
+			if f.targets {
+				list = slices.DeleteFunc(slices.Clone(list), func(p *policy.Policy) bool { return !p.Target })
+			}
+			opt, err := f.render(a)
+			if err != nil {
+				return err
+			}
+			return render.Policies(a.stdout, list, opt, f.markdown)
+		},
+	}
+	s := cmd.Flags()
+	s.SortFlags = false
+	s.BoolVar(&f.targets, "targets", false, "only those that are offered as targets")
+	s.BoolVar(&f.markdown, "markdown", false, "write the table in Markdown")
+	s.IntVar(&f.width, "width", 0, "`COLUMNS` of the output (default: the terminal's, else 80)")
+	cmd.AddCommand(newPoliciesShow(a), &cobra.Command{
+		Use:   "format",
+		Short: "Say how a policy is written in YAML",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintln(a.stdout, policy.Format)
+			return err
+		},
+	})
+	return cmd
+}
+
+func newPoliciesShow(a *app) *cobra.Command {
+	var f policiesFlags
+	cmd := &cobra.Command{
+		Use:   "show NAME|FILE ...",
+		Short: "Show all that a policy says, or how to configure a server for it",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("show which policy? See 'pfsight policies'")
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			opt, err := f.render(a)
+			if err != nil {
+				return err
+			}
+			if f.config != "" && !slices.Contains(policy.ConfigKinds(), f.config) {
+				return usagef("--config %q: choose one of %s", f.config, strings.Join(policy.ConfigKinds(), ", "))
+			}
+			var list []*policy.Policy
+			for _, word := range args {
+				found, err := policy.Find(word)
+				if err != nil {
+					return err
+				}
+				list = append(list, found...)
+			}
+			for i, p := range list {
+				if err := f.show(a, p, opt, i); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	s := cmd.Flags()
+	s.SortFlags = false
+	s.StringVar(&f.config, "config", "", "show the lines for `SERVER`: "+strings.Join(policy.ConfigKinds(), ", "))
+	s.BoolVar(&f.yaml, "yaml", false, "show the policy in YAML, to be changed and read again")
+	s.IntVar(&f.width, "width", 0, "`COLUMNS` of the output (default: the terminal's, else 80)")
+	return cmd
+}
+
+// show writes one policy, the i-th.
+func (f *policiesFlags) show(a *app, p *policy.Policy, opt render.Options, i int) error {
+	switch {
+	case f.config != "":
+		text, err := p.Config(f.config)
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			text = "\n" + text
+		}
+		_, err = fmt.Fprint(a.stdout, text)
+		return err
+	case f.yaml:
+		text, err := p.YAML()
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			text = append([]byte("---\n"), text...)
+		}
+		_, err = a.stdout.Write(text)
+		return err
+	}
+	if i > 0 {
+		fmt.Fprintln(a.stdout)
+	}
+	return render.Policy(a.stdout, p, opt)
+}
+
+// render resolves how to show.
+func (f *policiesFlags) render(a *app) (render.Options, error) {
+	opt := render.Options{Width: f.width}
+	if f.width != 0 && f.width < 40 {
+		return opt, usagef("--width %d: use at least 40 columns", f.width)
+	}
+	if isTerminal(a.stdout) {
+		if w, _, err := term.GetSize(int(a.stdout.(*os.File).Fd())); err == nil && f.width == 0 {
+			opt.Width = max(w, 40)
+		}
+		opt.Color = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	}
+	return opt, nil
+}

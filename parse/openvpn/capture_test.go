@@ -1,0 +1,149 @@
+package openvpn_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"pfsight/capture"
+	"pfsight/capture/pcapfile"
+	"pfsight/capture/stream"
+	"pfsight/parse"
+	"pfsight/parse/openvpn"
+)
+
+// A session is what was made of one exchange of keys in a capture.
+type session struct {
+	id          uint64
+	transport   stream.Transport
+	client      string
+	server      string
+	protocol    string
+	version     string
+	suite       string
+	group       string
+	established bool
+	packet      uint64 // that completed the ClientHello
+	problems    []string
+}
+
+// A sink makes sessions of openings.
+type sink struct {
+	reader openvpn.Reader
+	parser parse.Parser
+	found  *[]session
+	mine   []session
+}
+
+func (s *sink) Take(events []capture.Event) {
+	s.mine = s.mine[:0]
+	for _, e := range events {
+		if e.Opening == nil {
+			continue
+		}
+		o := s.reader.Read(e.Opening)
+		if o == nil {
+			continue
+		}
+		x := session{id: e.ID, transport: e.Opening.Transport, client: e.Opening.Client.String(), server: e.Opening.Server.String(), protocol: o.Protocol}
+		if o.Swapped {
+			x.client, x.server = x.server, x.client
+		}
+		if h := s.parser.Parse(&stream.Conversation{Half: o.TLS}); h != nil {
+			if h.ServerHello != nil {
+				x.version, x.suite = h.ServerHello.Version().String(), h.ServerHello.CipherSuite.String()
+			}
+			if h.ServerHello != nil && len(h.ServerHello.KeyShare) > 0 {
+				x.group = h.ServerHello.Group.String()
+			} else if h.ServerKeyExchange != nil && h.ServerKeyExchange.Group != 0 {
+				x.group = h.ServerKeyExchange.Group.String()
+			}
+			if h.ClientHello != nil {
+				x.packet = h.ClientHello.Mark.Packet
+			}
+			x.established = h.ClientFinished && (h.ServerFinished || h.ServerHello.Version().IsTLS13())
+			for _, p := range h.Problems {
+				x.problems = append(x.problems, p.Field+": "+p.What)
+			}
+		}
+		s.mine = append(s.mine, x)
+	}
+}
+
+func (s *sink) Emit(*capture.Stats) { *s.found = append(*s.found, s.mine...) }
+
+// read returns the sessions of a capture, in the order in which they began.
+func read(t *testing.T, workers int, paths ...string) []session {
+	t.Helper()
+	src, err := pcapfile.Open(paths, pcapfile.Options{Lanes: workers > 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	var found []session
+	var sinks []capture.Sink
+	for range workers {
+		sinks = append(sinks, &sink{found: &found})
+	}
+	opt := capture.Options{Ask: openvpn.Ask, Sign: openvpn.Sign, SignUDP: openvpn.Sign, Split: openvpn.NewSessions().Split}
+	if _, err := capture.Run(context.Background(), src, opt, sinks...); err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(found, func(a, b session) int { return int(a.id) - int(b.id) })
+	return found
+}
+
+// A truth is what the stacks themselves said of a session; see testdata/make.
+type truth struct {
+	Version string
+	Suite   string `json:"cipher_suite"`
+	Group   string
+	Outcome string
+}
+
+// TestCaptures holds sessions of real stacks against what these said, and the
+// sessions that several workers find against those of one.
+func TestCaptures(t *testing.T) {
+	files, _ := filepath.Glob("../../testdata/captures/openvpn-*.truth.json")
+	if len(files) < 9 {
+		t.Fatalf("%d captures", len(files))
+	}
+	for _, file := range files {
+		base := strings.TrimSuffix(file, ".truth.json")
+		name := filepath.Base(base)
+		t.Run(name, func(t *testing.T) {
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var said []truth
+			if err := json.Unmarshal(b, &said); err != nil {
+				t.Fatal(err)
+			}
+			got := read(t, 1, base+".pcap")
+			if len(got) != len(said) {
+				t.Fatalf("%d sessions, the stack had %d: %+v", len(got), len(said), got)
+			}
+			for i, s := range got {
+				want := said[i]
+				if s.protocol != "openvpn" || s.version != want.Version || s.suite != want.Suite || s.group != want.Group && want.Group != "" || s.established != (want.Outcome == "established") {
+					t.Errorf("%+v, the stack said %+v", s, want)
+				}
+				if len(s.problems) > 0 || s.packet == 0 {
+					t.Errorf("ClientHello in packet %d, problems %v", s.packet, s.problems)
+				}
+				if tcp := strings.HasPrefix(name, "openvpn-tcp"); tcp != (s.transport == stream.TCP) {
+					t.Errorf("%s from %s to %s", s.transport, s.client, s.server)
+				}
+			}
+			if again := read(t, 3, base+".pcap"); !reflect.DeepEqual(again, got) {
+				t.Errorf("three workers found %+v, one %+v", again, got)
+			}
+		})
+	}
+}

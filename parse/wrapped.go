@@ -1,0 +1,90 @@
+package parse
+
+import (
+	"encoding/binary"
+
+	"pfsight/capture/stream"
+	"pfsight/parse/eap"
+	"pfsight/parse/openvpn"
+)
+
+// NewSplitter returns the stream.Splitter of what shares one pair of
+// endpoints: EAP sessions, and the exchanges of keys of an OpenVPN tunnel. One
+// Run uses it.
+func NewSplitter() stream.Splitter {
+	e, o := eap.NewSessions(), openvpn.NewSessions()
+	return func(d *stream.Datagram) (session uint32, dir stream.Dir, lost bool) {
+		if session, dir, lost = e.Split(d); session != 0 {
+			return session << 1, dir, lost
+		}
+		var forgot bool
+		if session, dir, forgot = o.Split(d); session != 0 {
+			session = session<<1 | 1
+		}
+		return session, dir, lost || forgot
+	}
+}
+
+// beginsOpenVPN reports whether b, the first bytes of a half over TCP, may
+// begin a packet of OpenVPN's control channel: its length in two bytes, which
+// is small for the first of a connection, and its opcode.
+func beginsOpenVPN(b []byte, midstream bool) bool {
+	const least, resets = 14, 1<<1 | 1<<2 | 1<<3 | 1<<7 | 1<<8
+	if len(b) < 3 || b[0] != 0 && !midstream {
+		return false
+	}
+	op := b[2] >> 3
+	return binary.BigEndian.Uint16(b) >= least && b[0] < recCCS && (resets>>op&1 != 0 || midstream && op == 4)
+}
+
+// isOpenVPN reports whether a conversation over TCP is OpenVPN's.
+func isOpenVPN(c *stream.Conversation) bool {
+	for d := range c.Half {
+		if h := &c.Half[d]; beginsOpenVPN(h.Data, h.Midstream) {
+			return true
+		}
+	}
+	return false
+}
+
+// wrapped reads a handshake that something else carried: tls is what each of
+// its sides said, after swapped is applied.
+func (p *Parser) wrapped(c *stream.Conversation, by string, tls *[2]stream.Half, swapped, isDTLS bool) *Handshake {
+	if isDTLS {
+		inner := *c
+		inner.Half = *tls
+		hs := p.overDTLS(&inner)
+		if hs != nil {
+			hs.Upgrade, hs.Swapped = by, hs.Swapped != swapped
+		}
+		return hs
+	}
+	p.hs.Upgrade, p.hs.Swapped, p.hs.Carried = by, swapped, tls
+	client, server := records{half: &tls[stream.ToServer]}, records{half: &tls[stream.ToClient]}
+	return p.overRecords(client, server)
+}
+
+func (p *Parser) overOpenVPN(c *stream.Conversation) *Handshake {
+	o := p.openvpn.Read(c)
+	if o == nil {
+		return nil
+	}
+	return p.wrapped(c, o.Protocol, &o.TLS, o.Swapped, o.DTLS)
+}
+
+func (p *Parser) overEAP(c *stream.Conversation) *Handshake {
+	o := p.eap.Read(c)
+	if o == nil {
+		return nil
+	}
+	p.hs.CarrierFailed = o.Result == eap.Failure
+	return p.wrapped(c, o.Protocol, &o.TLS, o.Swapped, o.DTLS)
+}
+
+func (p *Parser) overRDPUDP(c *stream.Conversation) *Handshake {
+	o := p.rdp.Read(c)
+	if o == nil {
+		return nil
+	}
+	return p.wrapped(c, o.Protocol, &o.TLS, o.Swapped, o.DTLS)
+}

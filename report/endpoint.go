@@ -1,0 +1,58 @@
+package report
+
+import (
+	"cmp"
+	"net/netip"
+
+	"pfsight/capture/stream"
+)
+
+// An Endpoint is one side of a connection: an address and a port, or, where
+// there is no IP, the address of a station of a LAN.
+type Endpoint struct {
+	netip.AddrPort            // not valid where there is no IP
+	MAC            stream.MAC // zero where there is IP, or where it was not seen
+}
+
+// A Host is an Endpoint without its port.
+type Host struct {
+	netip.Addr
+	MAC stream.MAC
+}
+
+// Host returns the endpoint without its port.
+func (e Endpoint) Host() Host { return Host{e.Addr(), e.MAC} }
+
+// HasMAC reports whether the endpoint is a station of a LAN that was seen.
+func (e Endpoint) HasMAC() bool { return e.MAC != stream.MAC{} }
+
+// String returns the address and the port, or the MAC address, or "" where
+// neither is known.
+func (e Endpoint) String() string {
+	if e.IsValid() {
+		return e.AddrPort.String()
+	}
+	return e.Host().String()
+}
+
+// Compare orders endpoints: stations of a LAN come first.
+func (e Endpoint) Compare(o Endpoint) int {
+	return cmp.Or(e.AddrPort.Compare(o.AddrPort), cmp.Compare(e.MAC.String(), o.MAC.String()))
+}
+
+// String returns the IP address, or the MAC address, or "" where neither is
+// known.
+func (h Host) String() string {
+	switch {
+	case h.IsValid():
+		return h.Addr.String()
+	case h.MAC != stream.MAC{}:
+		return h.MAC.String()
+	}
+	return ""
+}
+
+// Compare orders hosts: stations of a LAN come first.
+func (h Host) Compare(o Host) int {
+	return cmp.Or(h.Addr.Compare(o.Addr), cmp.Compare(h.MAC.String(), o.MAC.String()))
+}

@@ -1,0 +1,344 @@
+package impact
+
+import (
+	"cmp"
+	"math/bits"
+	"slices"
+
+	"pfsight/parse/iana"
+	"pfsight/report"
+	"pfsight/report/policy"
+	"pfsight/report/secrecy"
+)
+
+// A Tally counts connections, and the distinct clients and servers of them.
+type Tally struct {
+	Connections uint64 `json:"connections"`
+	Clients     uint64 `json:"clients"`
+	Servers     uint64 `json:"servers"`
+	Bytes       uint64 `json:"bytes"`
+}
+
+// Now is what was observed.
+type Now struct {
+	Connections uint64    `json:"connections"`
+	Told        Tally     `json:"told"`            // of which a whole ClientHello was seen: the base of what is said of policies
+	NoHello     uint64    `json:"no_hello"`        // connections without one
+	Incomplete  uint64    `json:"hello_cut"`       // with only a part of one
+	Beyond      uint64    `json:"beyond_limits"`   // that the limits left out
+	ECH         uint64    `json:"ech"`             // of Told: with encrypted_client_hello, real or GREASE; the outer ClientHello is asked about
+	Hellos      uint64    `json:"distinct_hellos"` // as far as an answer depends on them
+	Verdicts    [4]uint64 `json:"-"`               // by secrecy.Verdict, of Told that were negotiated
+	Negotiated  uint64    `json:"negotiated"`      // of Told
+	First       int64     `json:"-"`               // nanoseconds since 1970 UTC
+	Last        int64     `json:"-"`
+	KeysUnknown uint64    `json:"certificate_unknown"` // of Told: at servers whose certificate was not seen
+}
+
+// An Outcome is what a policy would do to observed connections.
+type Outcome struct {
+	Policy *policy.Policy `json:"-"`
+	Name   string         `json:"policy"`
+	Title  string         `json:"title"`
+
+	// Each connection that can be told is in one of these six.
+	Keeps   Tally `json:"keeps"`       // same version, suite and group
+	Changes Tally `json:"changes"`     // another one of them
+	Mends   Tally `json:"mends"`       // was seen without a ServerHello, and would be answered
+	Breaks  Tally `json:"breaks"`      // was negotiated, and would be refused
+	Fails   Tally `json:"still_fails"` // was seen without a ServerHello, and would be refused
+	Depends Tally `json:"depends"`     // it depends on what is not known, such as the server's certificate
+
+	// These are parts of them.
+	GainsForwardSecrecy Tally `json:"gains_forward_secrecy"` // no before, yes after
+	LosesForwardSecrecy Tally `json:"loses_forward_secrecy"`
+	NoForwardSecrecy    Tally `json:"no_forward_secrecy"` // would be answered without it
+	GainsPostQuantum    Tally `json:"gains_post_quantum"`
+	LosesPostQuantum    Tally `json:"loses_post_quantum"`
+	RoundTrip           Tally `json:"round_trip"` // would need a HelloRetryRequest, and did not
+	Doubtful            Tally `json:"doubtful"`   // would be answered; with what is not sure
+	// Doubts are why, of Doubtful; Causes the same of Depends.
+	Doubts policy.Cause `json:"-"`
+	Causes policy.Cause `json:"-"`
+
+	Verdicts [4]uint64 `json:"-"` // by secrecy.Verdict, of those that would be answered
+
+	Failures    []Failure    `json:"failures"`    // why connections break, most first
+	Transitions []Transition `json:"transitions"` // of Changes and Mends, most first
+	Breaking    []Breaking   `json:"breaking"`    // most connections first
+	Depending   []Breaking   `json:"depending"`
+	More        uint64       `json:"breaking_more"` // entries beyond the limit of the two lists
+}
+
+// maxBreaking is how many clients an Outcome lists.
+const maxBreaking = 1 << 16
+
+// A Failure is a reason for which connections break.
+type Failure struct {
+	Failure policy.Failure `json:"-"`
+	Code    string         `json:"code"`
+	Text    string         `json:"text"`
+	Alert   string         `json:"alert"`
+	Tally
+}
+
+// A Side is one side of a Transition.
+type Side struct {
+	Version     string `json:"version"`
+	KeyExchange string `json:"key_exchange"`
+	CipherSuite string `json:"cipher_suite"`
+	Group       string `json:"group,omitempty"`
+}
+
+// A Transition is a change from one Side to another one.
+type Transition struct {
+	From Side `json:"from"` // empty: no ServerHello was seen
+	To   Side `json:"to"`
+	Tally
+}
+
+// A Breaking is a client that a policy would refuse at a server.
+type Breaking struct {
+	Client      report.Host
+	JA4         string
+	ServerName  string // may hold any byte
+	Server      report.Endpoint
+	Connections uint64
+	Bytes       uint64
+	First, Last int64 // of the connections' beginnings, nanoseconds since 1970 UTC
+	// The packets of the ClientHellos, in their files; 0 is not known.
+	FirstPacket, LastPacket uint64
+	FirstSource, LastSource string
+	Failure                 policy.Failure // why it breaks, or would
+	Cause                   policy.Cause   // why it cannot be told
+	Alert                   iana.Alert
+	Version                 iana.Version // the one at which it fails; 0 for none
+	Offered                 *report.Offer
+}
+
+// bitmap is a set of small numbers.
+type bitmap []uint64
+
+func (b bitmap) set(i uint32) { b[i/64] |= 1 << (i % 64) }
+
+func (b bitmap) count() (n uint64) {
+	for _, w := range b {
+		n += uint64(bits.OnesCount64(w))
+	}
+	return n
+}
+
+// A counter makes a Tally.
+type counter struct {
+	n, bytes         uint64
+	clients, servers bitmap
+}
+
+func (st *Study) counter() *counter {
+	return &counter{clients: make(bitmap, (len(st.clients)+63)/64), servers: make(bitmap, (len(st.Sum.servers)+63)/64)}
+}
+
+func (c *counter) add(p *seen) {
+	c.n += p.n
+	c.bytes += p.bytes
+	c.clients.set(p.client)
+	c.servers.set(p.server)
+}
+
+func (c *counter) tally() Tally { return Tally{c.n, c.clients.count(), c.servers.count(), c.bytes} }
+
+func (st *Study) count() {
+	s := st.Sum
+	now := Now{Connections: s.connections, NoHello: s.noHello, Incomplete: s.incomplete, Beyond: s.lost, Hellos: uint64(len(s.hellos)), First: s.first, Last: s.last}
+	told := st.counter()
+	for i := range st.parties {
+		p := &st.parties[i]
+		told.add(p)
+		now.ECH += p.ech
+		if x := &s.states[p.state]; x.negotiated {
+			now.Negotiated += p.n
+			now.Verdicts[x.verdict] += p.n
+		}
+		if st.meetings[p.meeting].keys&^pskKey == 0 {
+			now.KeysUnknown += p.n
+		}
+	}
+	now.Told = told.tally()
+	st.now = now
+}
+
+// Now returns what was observed.
+func (st *Study) Now() Now { return st.now }
+
+// maxTransitions is how many changes are kept apart; the others are one.
+const maxTransitions = 1 << 10
+
+type transitionKey struct {
+	from sideKey
+	kex  string // of from
+	to   sideKey
+}
+
+// A sideKey is a Side by its numbers; version 0: no ServerHello.
+type sideKey struct {
+	version iana.Version
+	suite   iana.CipherSuite
+	group   iana.Group
+	has     bool
+}
+
+// Ask says what p would do to the connections.
+func (st *Study) Ask(p *policy.Policy) *Outcome {
+	out := &Outcome{Policy: p, Name: p.Name, Title: p.Title}
+	answers := st.answers(p)
+	var keeps, changes, mends, breaks, fails, depends, gain, lose, without, gainPQ, losePQ, trip, doubt = st.counter(), st.counter(), st.counter(), st.counter(), st.counter(),
+		st.counter(), st.counter(), st.counter(), st.counter(), st.counter(), st.counter(), st.counter(), st.counter()
+	failures := map[policy.Failure]*counter{}
+	moves := map[transitionKey]*counter{}
+	for i := range st.parties {
+		x := &st.parties[i]
+		a, now := &answers[x.meeting], &st.states[x.state]
+		switch {
+		case a.Untold():
+			depends.add(x)
+			out.Causes |= a.Cause
+			out.list(&out.Depending, st, x, a)
+			continue
+		case !a.OK && now.negotiated:
+			breaks.add(x)
+			f := failures[a.Failure]
+			if f == nil {
+				f = st.counter()
+				failures[a.Failure] = f
+			}
+			f.add(x)
+			out.list(&out.Breaking, st, x, a)
+			continue
+		case !a.OK:
+			fails.add(x)
+			continue
+		}
+		out.Verdicts[a.ForwardSecrecy] += x.n
+		if a.Doubt != 0 {
+			doubt.add(x)
+			out.Doubts |= a.Cause
+		}
+		if a.ForwardSecrecy == secrecy.No {
+			without.add(x)
+		}
+		if a.HelloRetryRequest && now.retried != secrecy.True {
+			trip.add(x)
+		}
+		if now.negotiated && keepsAll(now, a) {
+			keeps.add(x)
+			continue
+		}
+		k := transitionKey{to: sideKey{a.Version, a.Suite, a.Group, a.HasGroup}}
+		if now.negotiated {
+			k.from, k.kex = sideKey{now.version, now.suite, now.group, now.hasGroup}, now.kex
+		}
+		m := moves[k]
+		if m == nil && len(moves) == maxTransitions {
+			k = transitionKey{kex: "other"}
+			m = moves[k]
+		}
+		if m == nil {
+			m = st.counter()
+			moves[k] = m
+		}
+		m.add(x)
+		if !now.negotiated {
+			mends.add(x)
+			continue
+		}
+		changes.add(x)
+		switch {
+		case now.verdict == secrecy.No && a.ForwardSecrecy == secrecy.Yes:
+			gain.add(x)
+		case now.verdict == secrecy.Yes && a.ForwardSecrecy == secrecy.No:
+			lose.add(x)
+		}
+		switch {
+		case now.quantum == secrecy.False && a.PostQuantum == secrecy.True:
+			gainPQ.add(x)
+		case now.quantum == secrecy.True && a.PostQuantum == secrecy.False:
+			losePQ.add(x)
+		}
+	}
+	out.Keeps, out.Changes, out.Mends, out.Breaks, out.Fails, out.Depends = keeps.tally(), changes.tally(), mends.tally(), breaks.tally(), fails.tally(), depends.tally()
+	out.GainsForwardSecrecy, out.LosesForwardSecrecy, out.NoForwardSecrecy = gain.tally(), lose.tally(), without.tally()
+	out.GainsPostQuantum, out.LosesPostQuantum, out.RoundTrip, out.Doubtful = gainPQ.tally(), losePQ.tally(), trip.tally(), doubt.tally()
+	for f, c := range failures {
+		out.Failures = append(out.Failures, Failure{f, f.String(), f.Text(), f.Alert().String(), c.tally()})
+	}
+	slices.SortFunc(out.Failures, func(a, b Failure) int {
+		return cmp.Or(cmp.Compare(b.Connections, a.Connections), cmp.Compare(a.Failure, b.Failure))
+	})
+	out.transitions(moves)
+	return out
+}
+
+// keepsAll reports whether the answer is what the connection has. A resumed
+// one has no exchange of its own to compare.
+func keepsAll(now *state, a *policy.Answer) bool {
+	return now.version == a.Version && now.suite == a.Suite && (!now.hasGroup || !a.HasGroup || now.group == a.Group)
+}
+
+// list adds a client to one of the lists.
+func (out *Outcome) list(to *[]Breaking, st *Study, x *seen, a *policy.Answer) {
+	if len(*to) == maxBreaking {
+		out.More++
+		return
+	}
+	sv := &st.Sum.servers[x.server]
+	*to = append(*to, Breaking{
+		Client: st.clients[x.client], JA4: st.ja4s[x.ja4], ServerName: sv.name, Server: sv.addr, Connections: x.n, Bytes: x.bytes, First: x.first, Last: x.last,
+		FirstPacket: x.firstPacket, LastPacket: x.lastPacket, FirstSource: st.sources[x.firstSource], LastSource: st.sources[x.lastSource],
+		Failure: a.Failure, Cause: a.Cause, Alert: a.Alert, Version: a.Version, Offered: st.hellos[x.hello],
+	})
+}
+
+// transitions makes the list of changes.
+func (out *Outcome) transitions(moves map[transitionKey]*counter) {
+	for k, c := range moves {
+		t := Transition{Tally: c.tally()}
+		switch {
+		case k.kex == "other" && k.to.version == 0:
+			t.From.Version, t.To.Version = "other", "other"
+		default:
+			t.To = k.to.side(kexOf(k.to))
+			if k.from.version != 0 || k.kex != "" {
+				t.From = k.from.side(k.kex)
+			}
+		}
+		out.Transitions = append(out.Transitions, t)
+	}
+	text := func(s *Side) string { return s.Version + s.CipherSuite + s.Group + s.KeyExchange }
+	slices.SortFunc(out.Transitions, func(a, b Transition) int {
+		return cmp.Or(cmp.Compare(b.Connections, a.Connections), cmp.Compare(text(&a.From), text(&b.From)), cmp.Compare(text(&a.To), text(&b.To)))
+	})
+}
+
+func (k sideKey) side(kex string) Side {
+	s := Side{Version: k.version.String(), KeyExchange: kex, CipherSuite: k.suite.String()}
+	if k.has {
+		s.Group = k.group.String()
+	}
+	return s
+}
+
+// kexOf names the key exchange of an answer as the record names it.
+func kexOf(a sideKey) string {
+	if !a.version.IsTLS13() {
+		return a.suite.Info().KeyExchange.String()
+	}
+	switch a.group.Info().Kind {
+	case "ff":
+		return "DHE"
+	case "pq":
+		return "KEM"
+	case "hybrid":
+		return "hybrid"
+	}
+	return "ECDHE"
+}

@@ -1,0 +1,147 @@
+package impact
+
+import (
+	"slices"
+
+	"pfsight/report"
+	"pfsight/report/policy"
+	"pfsight/report/secrecy"
+)
+
+// HelloOf returns an offer as a policy sees it.
+func HelloOf(o *report.Offer) *policy.Hello {
+	h := &policy.Hello{
+		Versions: o.Versions, Suites: o.CipherSuites, Groups: o.Groups, HasGroups: len(o.Groups) > 0, KeyShares: o.KeyShares,
+		Signatures: o.SignatureAlgorithms, HasSignatures: len(o.SignatureAlgorithms) > 0, ALPN: o.ALPN, PSKModes: o.PSKModes,
+		NoPointFormat: o.CompressedPointsOnly, ExtendedMaster: o.ExtendedMaster, RenegotiationInfo: o.RenegotiationInfo,
+	}
+	switch o.SupportedVersions {
+	case secrecy.True:
+		h.HasVersions = true
+	case secrecy.Untold: // a record that does not say it: legacy_version is one and at most TLS 1.2
+		h.HasVersions = len(o.Versions) > 1 || len(o.Versions) == 1 && o.Versions[0].IsTLS13()
+	}
+	return h
+}
+
+// serverOf returns the server that has keys k.
+func serverOf(k keySet) *policy.Server {
+	s := &policy.Server{PSK: k&pskKey != 0}
+	// The order of a server with several certificates is not seen; ECDSA goes first, as most have it.
+	for _, t := range []policy.KeyType{policy.KeyECDSAP256, policy.KeyECDSAP384, policy.KeyECDSAP521, policy.KeyEd25519, policy.KeyEd448, policy.KeyRSA, policy.KeyRSAPSS, policy.KeyDSA,
+		policy.KeyMLDSA44, policy.KeyMLDSA65, policy.KeyMLDSA87} {
+		if k>>t&1 != 0 {
+			s.Keys = append(s.Keys, t)
+		}
+	}
+	return s
+}
+
+// A meeting is a distinct offer that meets a server with distinct keys: what
+// has to be simulated, once.
+type meeting struct {
+	hello uint32
+	keys  keySet
+}
+
+// A Study is a Sum that is finished: policies can be asked about it. Any
+// number of goroutines may ask.
+type Study struct {
+	*Sum
+	hello    []*policy.Hello
+	meetings []meeting
+	servers  map[keySet]*policy.Server
+	parties  []seen // in a fixed order
+	now      Now
+}
+
+// seen is a party and its meeting.
+type seen struct {
+	partyKey
+	*party
+	meeting uint32
+}
+
+// Study finishes s. With keys, every server has certificates of these types;
+// else those that it was seen to have, and of the others nothing is known.
+func (s *Sum) Study(keys []policy.KeyType) *Study {
+	st := &Study{Sum: s, servers: map[keySet]*policy.Server{}}
+	for _, o := range s.hellos {
+		st.hello = append(st.hello, HelloOf(o))
+	}
+	var given keySet
+	for _, k := range keys {
+		given |= 1 << k
+	}
+	ids := map[meeting]uint32{}
+	for k, p := range s.parties {
+		m := meeting{k.hello, s.servers[k.server].keys}
+		if given != 0 {
+			m.keys = given | m.keys&pskKey
+		}
+		i, _ := id(ids, &st.meetings, m, m, maxParties)
+		if st.servers[m.keys] == nil {
+			st.servers[m.keys] = serverOf(m.keys)
+		}
+		st.parties = append(st.parties, seen{k, p, i})
+	}
+	slices.SortFunc(st.parties, st.compare)
+	st.count()
+	return st
+}
+
+// compare orders parties by what they are, whatever their numbers: those with
+// most connections first.
+func (st *Study) compare(a, b seen) int {
+	if a.n != b.n {
+		if a.n > b.n {
+			return -1
+		}
+		return 1
+	}
+	if c := st.clients[a.client].Compare(st.clients[b.client]); c != 0 {
+		return c
+	}
+	x, y := &st.Sum.servers[a.server], &st.Sum.servers[b.server]
+	if c := x.addr.Compare(y.addr); c != 0 {
+		return c
+	}
+	for _, c := range []int{
+		cmpString(x.name, y.name), cmpString(st.ja4s[a.ja4], st.ja4s[b.ja4]), cmpInt(a.first, b.first), cmpInt(a.last, b.last), cmpInt(int64(a.bytes), int64(b.bytes)),
+		cmpInt(int64(a.firstPacket), int64(b.firstPacket)),
+	} {
+		if c != 0 {
+			return c
+		}
+	}
+	return slices.Compare(appendOffer(nil, st.hellos[a.hello]), appendOffer(nil, st.hellos[b.hello]))
+}
+
+func cmpString(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+func cmpInt(a, b int64) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// answers asks p about every meeting.
+func (st *Study) answers(p *policy.Policy) []policy.Answer {
+	out := make([]policy.Answer, len(st.meetings))
+	for i, m := range st.meetings {
+		out[i] = p.Answer(st.hello[m.hello], st.servers[m.keys])
+	}
+	return out
+}

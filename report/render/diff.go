@@ -1,0 +1,247 @@
+package render
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+
+	"pfsight/report"
+	"pfsight/report/diff"
+	"pfsight/report/secrecy"
+)
+
+// DiffFormats are the formats that Diff writes.
+var DiffFormats = []string{"table", "json", "csv", "markdown", "html"}
+
+// Diff writes a comparison in one of DiffFormats.
+func Diff(w io.Writer, d *diff.Diff, format string, opt Options) error {
+	switch format {
+	case "json":
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(diffJSON(d))
+	case "csv":
+		return diffCSV(w, d)
+	}
+	return diffDocument(d, opt).write(w, format, opt)
+}
+
+func diffDocument(d *diff.Diff, opt Options) *document {
+	doc := &document{title: "What changed, as observed"}
+	sides := &table{header: []string{"", "before", "after"}, right: []bool{false, true, true}, elastic: 1}
+	b, a := &d.Before, &d.After
+	sides.rows = [][]string{
+		{"read", inputName(&b.Input), inputName(&a.Input)},
+		{"from, UTC", inputStamp(&b.Input, b.Input.First), inputStamp(&a.Input, a.Input.First)},
+		{"over", inputSpan(&b.Input), inputSpan(&a.Input)},
+		{"connections", Number(b.Connections), Number(a.Connections)},
+		{"negotiated", Number(b.Negotiated), Number(a.Negotiated)},
+		{"clients", Number(d.Clients.Before), Number(d.Clients.After)},
+		{"servers", Number(d.Servers.Before), Number(d.Servers.After)},
+	}
+	doc.add(sides, len(sides.rows))
+	for _, s := range []struct {
+		name string
+		in   *diff.SideInput
+	}{{"before", b}, {"after", a}} {
+		if w := s.in.Input.Where; w != "" && s.name == "before" {
+			doc.text("Only connections where %s.", w)
+		}
+		for _, l := range s.in.Input.Loss {
+			doc.text("Missing %s: %s %s.", s.name, Number(l.Count), l.What)
+		}
+		if l := s.in.Lost; l.Clients+l.Servers+l.Labels > 0 {
+			doc.text("Beyond the limits %s: connections of %s clients, %s servers and %s other names are in the shares, but not kept apart.", s.name, Number(l.Clients), Number(l.Servers), Number(l.Labels))
+		}
+	}
+	doc.heading("Shares that changed")
+	all := shareTable(d, func(s *diff.Share) bool { return s.Change == diff.More || s.Change == diff.Less })
+	if len(all.rows) == 0 {
+		doc.text("None, beyond what chance alone would do.")
+	}
+	doc.add(all, 2*opt.top())
+	if t := shareTable(d, func(s *diff.Share) bool { return s.Change == diff.Chance || s.Change == diff.Untold }); len(t.rows) > 0 {
+		doc.heading("Differences that chance alone would make, or that cannot be told")
+		doc.add(t, opt.top())
+	}
+	doc.note("%s", "Tested at a level of "+strconv.FormatFloat(d.Alpha, 'g', 3, 64)+" for all "+Number(uint64(d.Tests))+" shares together (Holm). Connections of one client count by what its habit leaves of them (design effect); where few are expected, Fisher's exact test. The two sides are taken for independent. A test knows nothing of clients that were not seen, or of another day of the week.")
+	partyTables(doc, "server", &d.Servers, opt)
+	partyTables(doc, "client", &d.Clients, opt)
+	return doc
+}
+
+func inputName(in *report.Input) string {
+	switch len(in.Files) {
+	case 0:
+		return "nothing"
+	case 1:
+		return in.Files[0]
+	}
+	return fmt.Sprintf("%s and %d more", in.Files[0], len(in.Files)-1)
+}
+
+func inputStamp(in *report.Input, ns int64) string {
+	if in.Packets+in.Records == 0 {
+		return "–"
+	}
+	return stamp(ns)
+}
+
+func inputSpan(in *report.Input) string {
+	if in.Packets+in.Records == 0 {
+		return "–"
+	}
+	return Span(in.Last - in.First)
+}
+
+func shareTable(d *diff.Diff, want func(*diff.Share) bool) *table {
+	t := &table{header: []string{"what", "", "before", "", "after", "", "change", "by chance"}, right: []bool{false, false, true, true, true, true, false, true},
+		drop: []int{5, 0, 4, 0, 4, 0, 0, 3}, elastic: 1}
+	for i := range d.Shares {
+		s := &d.Shares[i]
+		if !want(s) {
+			continue
+		}
+		label := s.Label
+		if s.Kind == diff.Verdict {
+			for v, text := range verdictLabel {
+				if secrecy.Verdict(v).String() == label {
+					label = text
+				}
+			}
+		}
+		t.rows = append(t.rows, []string{s.Name, label, Number(s.Before.N), Share(s.Before.N, s.Before.Of), Number(s.After.N), Share(s.After.N, s.After.Of), points(s), probability(s)})
+	}
+	return t
+}
+
+// points says how far a share moved, in percentage points.
+func points(s *diff.Share) string {
+	x := 100 * (s.After.Share() - s.Before.Share())
+	if math.IsNaN(x) {
+		return "–"
+	}
+	text := fmt.Sprintf("%+.1f", x)
+	if text == "+0.0" || text == "-0.0" {
+		text = "<0.1"
+	}
+	if s.Change == diff.Untold {
+		text += " untold"
+	}
+	return text
+}
+
+func probability(s *diff.Share) string {
+	switch {
+	case s.P < 0:
+		return ""
+	case s.P < 0.0001:
+		return "<0.0001"
+	}
+	return strconv.FormatFloat(s.P, 'f', 4, 64)
+}
+
+func partyTables(doc *document, what string, p *diff.Parties, opt Options) {
+	for i, l := range []struct {
+		title string
+		list  []diff.Moved
+	}{
+		{"%s answered before, and refused after", p.Refused}, {"%s refused before, and answered after", p.Answered},
+		{"%s that gained forward secrecy", p.Gained}, {"%s that lost forward secrecy", p.Lost}, {"%s still without it in some connections", p.StillNot},
+		{"New: %s seen only after", p.New}, {"Gone: %s seen only before", p.Gone},
+	} {
+		if len(l.list) == 0 {
+			continue
+		}
+		doc.heading("%s", fmt.Sprintf(l.title, plural(uint64(len(l.list)), what)))
+		of, before := partyShare, "not forward secret before"
+		if i < 2 {
+			of, before = partyAnswered, "answered before"
+		}
+		t := &table{header: []string{what, before, "after"}, right: []bool{false, true, true}, elastic: 0}
+		for i := range l.list {
+			m := &l.list[i]
+			t.rows = append(t.rows, []string{m.Name, of(&m.Before), of(&m.After)})
+		}
+		doc.add(t, opt.top())
+	}
+	if p.Unchanged > 0 {
+		doc.text("%s as before.", plural(p.Unchanged, what))
+	}
+}
+
+// partyShare says how many of the negotiated connections were not forward secret.
+func partyShare(p *diff.Party) string {
+	if p.Connections == 0 {
+		return "–"
+	}
+	return Number(p.Verdicts[secrecy.No]) + " of " + Number(p.Negotiated())
+}
+
+// partyAnswered says how many of the connections were negotiated.
+func partyAnswered(p *diff.Party) string {
+	return Number(p.Negotiated()) + " of " + Number(p.Connections)
+}
+
+// diffJSON is the comparison as JSON shows it.
+func diffJSON(d *diff.Diff) any {
+	type side struct {
+		Files       []string  `json:"files"`
+		First       string    `json:"first,omitempty"`
+		Last        string    `json:"last,omitempty"`
+		Where       string    `json:"where,omitempty"`
+		Connections uint64    `json:"connections"`
+		Negotiated  uint64    `json:"negotiated"`
+		Beyond      diff.Lost `json:"beyond_limits"`
+	}
+	of := func(s *diff.SideInput) side {
+		out := side{Files: s.Input.Files, Where: s.Input.Where, Connections: s.Connections, Negotiated: s.Negotiated, Beyond: s.Lost}
+		if s.Input.Packets+s.Input.Records > 0 {
+			out.First, out.Last = string(appendTime(nil, s.Input.First)), string(appendTime(nil, s.Input.Last))
+		}
+		return out
+	}
+	return struct {
+		Before  side         `json:"before"`
+		After   side         `json:"after"`
+		Alpha   float64      `json:"alpha"`
+		Tests   int          `json:"tests"`
+		Shares  []diff.Share `json:"shares"`
+		Servers diff.Parties `json:"servers"`
+		Clients diff.Parties `json:"clients"`
+	}{of(&d.Before), of(&d.After), d.Alpha, d.Tests, d.Shares, d.Servers, d.Clients}
+}
+
+func diffCSV(w io.Writer, d *diff.Diff) error {
+	c := csv.NewWriter(w)
+	_ = c.Write([]string{"kind", "label", "share_of", "before", "before_of", "before_clients", "after", "after_of", "after_clients", "change", "p"})
+	num := func(n uint64) string { return strconv.FormatUint(n, 10) }
+	for i := range d.Shares {
+		s := &d.Shares[i]
+		p := ""
+		if s.P >= 0 {
+			p = strconv.FormatFloat(s.P, 'g', 6, 64)
+		}
+		_ = c.Write([]string{s.Name, Cell(s.Label), s.Of, num(s.Before.N), num(s.Before.Of), num(s.Before.Clients), num(s.After.N), num(s.After.Of), num(s.After.Clients), string(s.Change), p})
+	}
+	for _, x := range []struct {
+		kind string
+		p    *diff.Parties
+	}{{"server", &d.Servers}, {"client", &d.Clients}} {
+		for _, l := range []struct {
+			change string
+			list   []diff.Moved
+		}{{"refused", x.p.Refused}, {"answered", x.p.Answered}, {"gained", x.p.Gained}, {"lost", x.p.Lost}, {"new", x.p.New}, {"gone", x.p.Gone}, {"still_not", x.p.StillNot}} {
+			for i := range l.list {
+				m := &l.list[i]
+				_ = c.Write([]string{x.kind, Cell(m.Name), "not forward secret of negotiated", num(m.Before.Verdicts[secrecy.No]), num(m.Before.Negotiated()), "",
+					num(m.After.Verdicts[secrecy.No]), num(m.After.Negotiated()), "", l.change, ""})
+			}
+		}
+	}
+	c.Flush()
+	return c.Error()
+}

@@ -1,0 +1,142 @@
+package render
+
+import (
+	"fmt"
+	"html/template"
+	"slices"
+	"strconv"
+	"strings"
+
+	"pfsight/report/impact"
+)
+
+// impactAdvice says how far one can go.
+func impactAdvice(doc *document, r *ImpactReport, opt Options, format string) {
+	a := r.Advice
+	doc.heading("How far one can go")
+	switch {
+	case a.Strictest != nil:
+		doc.text("The strictest of %s that breaks no observed client, and of which nothing is in doubt, is %s: %s.", Number(uint64(len(a.Steps)))+" policies", a.Strictest.Name, a.Strictest.Policy.Title)
+		if n := a.Strictest.NoForwardSecrecy; n.Connections > 0 {
+			doc.text("It would answer %s of %s without forward secrecy.", plural(n.Connections, "connection"), plural(n.Clients, "client"))
+		}
+	default:
+		doc.text("Every one of %s breaks an observed client, or depends on what is not known.", Number(uint64(len(a.Steps)))+" policies")
+	}
+	if a.Next != nil {
+		which := "which is stricter"
+		if a.Strictest == nil {
+			which = "which breaks the fewest"
+		}
+		stand := "stand"
+		if a.Next.Breaks.Clients == 1 {
+			stand = "stands"
+		}
+		doc.text("%s %s in the way of %s, %s: %s.", pluralClients(a.Next.Breaks.Clients), stand, a.Next.Name, which, a.Next.Policy.Title)
+		breakingTables(doc, a.NextBreaking, 0, opt, format)
+	}
+	for i := range a.Openings {
+		impactOpening(doc, &a.Openings[i])
+	}
+	doc.heading("Strictness against breakage")
+	if format == "html" {
+		doc.blocks = append(doc.blocks, block{figure: &figure{svg: stepsSVG(a.Steps, r.Now.Told.Clients), caption: "Clients that each policy would break; the strictest at the left. The bars' light parts are clients of which it cannot be told."}})
+	}
+	alike := 0
+	t := &table{header: []string{"policy", "alike", "FS", "from", "breaks", "clients", "untold", "no FS"}, right: []bool{false, true, false, false, true, true, true, true}, drop: []int{0, 0, 1, 0, 0, 0, 0, 0}, elastic: 0}
+	for i := range a.Steps {
+		s := &a.Steps[i]
+		color := ""
+		if s.Breaks.Connections > 0 {
+			color = "2"
+		}
+		row := []string{s.Name, "", s.ForwardSecret, s.MinVersion, Number(s.Breaks.Connections), Number(s.Breaks.Clients), Number(s.Depends.Connections), Number(s.NoForwardSecrecy.Connections)}
+		if n := len(t.rows); n > 0 && format == "table" && slices.Equal(t.rows[n-1][2:], row[2:]) {
+			alike++
+			t.rows[n-1][1] = "+" + strconv.Itoa(alike)
+			continue
+		}
+		alike = 0
+		t.rows, t.colors = append(t.rows, row), append(t.colors, color)
+	}
+	if format != "table" { // where every policy has a line of its own
+		for i := range t.rows {
+			t.rows[i] = slices.Delete(t.rows[i], 1, 2)
+		}
+		t.header, t.right = slices.Delete(t.header, 1, 2), slices.Delete(t.right, 1, 2)
+	}
+	doc.add(t, len(t.rows))
+	doc.note("Ordered by %s. FS: what the policy accepts is all, or in part, forward secret; no FS: connections that it would answer without; alike: policies next to it with the same numbers.", impact.Strictness)
+}
+
+func pluralClients(n uint64) string { return plural(n, "client") }
+
+// impactOpening says what would let all observed clients in.
+func impactOpening(doc *document, o *impact.Opening) {
+	doc.heading("What would let every observed client in: %s", o.Policy.Name)
+	if len(o.Additions) == 0 {
+		if o.Left.Connections == 0 {
+			doc.text("Nothing has to be added.")
+		} else {
+			doc.text("No addition would: %s of %s need what no policy gives, such as another certificate.", plural(o.Left.Connections, "connection"), pluralClients(o.Left.Clients))
+		}
+		return
+	}
+	t := &table{header: []string{"add", ""}, elastic: 1}
+	for _, a := range o.Additions {
+		t.rows = append(t.rows, []string{strings.ReplaceAll(a.Kind(), "_", " "), a.String()})
+	}
+	doc.add(t, len(t.rows))
+	exact := "No smaller set of additions does"
+	if !o.Exact {
+		exact = "The search was ended by its limit: a smaller set may exist"
+	}
+	doc.text("%s, for %s that %s refuses.", exact, plural(uint64(o.Hellos), "ClientHello"), o.Policy.Name)
+	if o.Price.Connections > 0 {
+		doc.text("The price: %s of %s would then be answered without forward secrecy.", plural(o.Price.Connections, "connection"), pluralClients(o.Price.Clients))
+	} else {
+		doc.text("Forward secrecy does not suffer.")
+	}
+	if o.Left.Connections > 0 {
+		doc.text("%s of %s would break all the same.", plural(o.Left.Connections, "connection"), pluralClients(o.Left.Clients))
+	}
+}
+
+// stepsSVG draws the clients that break, by policy. The only text in it that
+// is not made here is escaped.
+func stepsSVG(steps []impact.Step, all uint64) template.HTML {
+	const bar, gap, height, left, top, foot = 14, 4, 180, 46, 12, 190
+	width := left + len(steps)*(bar+gap) + 10
+	most := uint64(1)
+	for i := range steps {
+		most = max(most, steps[i].Breaks.Clients+steps[i].Depends.Clients)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" width="%d" height="%d" role="img" aria-label="clients that break, by policy" font-family="system-ui, sans-serif" font-size="10" fill="currentColor">`, width, top+height+foot, width, top+height+foot)
+	for _, part := range []uint64{0, 1, 2} {
+		y := top + height - int(part)*height/2
+		fmt.Fprintf(&b, `<line x1="%d" y1="%d" x2="%d" y2="%d" stroke="currentColor" stroke-opacity=".18"/><text x="%d" y="%d" text-anchor="end">%s</text>`, left-4, y, width, y, left-8, y+3, Number(most*part/2))
+	}
+	for i := range steps {
+		s := &steps[i]
+		x := left + i*(bar+gap)
+		full := int(float64(s.Breaks.Clients) / float64(most) * height)
+		if s.Breaks.Clients > 0 {
+			full = max(full, 1)
+		}
+		light := int(float64(s.Depends.Clients) / float64(most) * height)
+		title := template.HTMLEscapeString(Quote(fmt.Sprintf("%s: %s of %s break, %s cannot be told", s.Name, Number(s.Breaks.Clients), pluralClients(all), Number(s.Depends.Clients))))
+		fmt.Fprintf(&b, `<g><title>%s</title>`, title)
+		if light > 0 {
+			fmt.Fprintf(&b, `<rect x="%d" y="%d" width="%d" height="%d" fill="#a33" fill-opacity=".3"/>`, x, top+height-full-light, bar, light)
+		}
+		if full > 0 {
+			fmt.Fprintf(&b, `<rect x="%d" y="%d" width="%d" height="%d" fill="#a33"/>`, x, top+height-full, bar, full)
+		} else if light == 0 {
+			fmt.Fprintf(&b, `<rect x="%d" y="%d" width="%d" height="2" fill="#383"/>`, x, top+height-2, bar)
+		}
+		fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="end" transform="rotate(-60 %d %d)">%s</text></g>`, x+bar, top+height+12, x+bar, top+height+12, template.HTMLEscapeString(Quote(cut(s.Name, 34))))
+	}
+	b.WriteString(`</svg>`)
+	return template.HTML(b.String()) //nolint:gosec // every text was escaped above
+}

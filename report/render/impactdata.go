@@ -1,0 +1,148 @@
+package render
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"io"
+	"strconv"
+
+	"pfsight/report/impact"
+)
+
+// breakingJSON is a client that breaks, as JSON has it.
+type breakingJSON struct {
+	Policy      string          `json:"-"`
+	Client      string          `json:"client_ip"`
+	JA4         string          `json:"ja4,omitempty"`
+	ServerName  string          `json:"server_name,omitempty"`
+	ServerIP    string          `json:"server_ip"`
+	ServerPort  uint16          `json:"server_port"`
+	Connections uint64          `json:"connections"`
+	Bytes       uint64          `json:"bytes"`
+	First       string          `json:"first"`
+	Last        string          `json:"last"`
+	FirstPacket uint64          `json:"first_client_hello_packet,omitempty"`
+	FirstSource string          `json:"first_source,omitempty"`
+	LastPacket  uint64          `json:"last_client_hello_packet,omitempty"`
+	LastSource  string          `json:"last_source,omitempty"`
+	Failure     string          `json:"failure,omitempty"`
+	Alert       string          `json:"alert,omitempty"`
+	Version     string          `json:"version,omitempty"` // at which it fails
+	Doubt       string          `json:"doubt,omitempty"`
+	Offered     json.RawMessage `json:"offered,omitempty"`
+}
+
+func breakingOf(list []impact.Breaking) []breakingJSON {
+	out := make([]breakingJSON, 0, len(list))
+	for i := range list {
+		b := &list[i]
+		j := breakingJSON{
+			Client: b.Client.String(), JA4: b.JA4, ServerName: b.ServerName, ServerIP: b.Server.Host().String(), ServerPort: b.Server.Port(), Connections: b.Connections, Bytes: b.Bytes,
+			First: string(appendTime(nil, b.First)), Last: string(appendTime(nil, b.Last)), FirstPacket: b.FirstPacket, FirstSource: b.FirstSource, LastPacket: b.LastPacket, LastSource: b.LastSource,
+		}
+		if b.Cause != 0 && b.Failure == 0 {
+			j.Doubt = b.Cause.String()
+		}
+		if b.Failure != 0 {
+			j.Failure, j.Alert, j.Doubt = b.Failure.String(), b.Alert.String(), b.Cause.String()
+		}
+		if b.Version != 0 {
+			j.Version = b.Version.String()
+		}
+		if o := appendOffer([]byte("{"), b.Offered); len(o) > 1 {
+			j.Offered = o[len(`{"offered":`):]
+		}
+		out = append(out, j)
+	}
+	return out
+}
+
+func impactJSON(w io.Writer, r *ImpactReport) error {
+	type outcome struct {
+		*impact.Outcome
+		Breaking  []breakingJSON `json:"breaking"`
+		Depending []breakingJSON `json:"depending"`
+	}
+	type addition struct {
+		Kind string `json:"kind"`
+		Name string `json:"name"`
+	}
+	type opening struct {
+		Policy    string       `json:"policy"`
+		Additions []addition   `json:"additions"`
+		Exact     bool         `json:"exact"`
+		Price     impact.Tally `json:"no_forward_secrecy"`
+		Left      impact.Tally `json:"still_breaks"`
+	}
+	type advice struct {
+		Strictest    string         `json:"strictest,omitempty"`
+		Next         string         `json:"next,omitempty"`
+		NextBreaking []breakingJSON `json:"next_breaking,omitempty"`
+		Openings     []opening      `json:"openings"`
+		Steps        []impact.Step  `json:"steps"`
+	}
+	out := struct {
+		Files    []string   `json:"files"`
+		First    string     `json:"first,omitempty"`
+		Last     string     `json:"last,omitempty"`
+		Where    string     `json:"where,omitempty"`
+		Keys     string     `json:"certificate,omitempty"`
+		Observed impact.Now `json:"observed"`
+		Policies []outcome  `json:"policies"`
+		Advice   *advice    `json:"advice,omitempty"`
+		Config   string     `json:"config,omitempty"`
+	}{Files: r.Input.Files, Where: r.Input.Where, Keys: r.Keys, Observed: r.Now, Config: r.Config, Policies: []outcome{}}
+	if r.Now.Connections > 0 {
+		out.First, out.Last = string(appendTime(nil, r.Now.First)), string(appendTime(nil, r.Now.Last))
+	}
+	for _, o := range r.Outcomes {
+		out.Policies = append(out.Policies, outcome{o, breakingOf(o.Breaking), breakingOf(o.Depending)})
+	}
+	if a := r.Advice; a != nil {
+		out.Advice = &advice{Steps: a.Steps, Openings: []opening{}}
+		if a.Strictest != nil {
+			out.Advice.Strictest = a.Strictest.Name
+		}
+		if a.Next != nil {
+			out.Advice.Next, out.Advice.NextBreaking = a.Next.Name, breakingOf(a.NextBreaking)
+		}
+		for _, o := range a.Openings {
+			x := opening{Policy: o.Policy.Name, Exact: o.Exact, Price: o.Price, Left: o.Left, Additions: []addition{}}
+			for _, d := range o.Additions {
+				x.Additions = append(x.Additions, addition{d.Kind(), d.String()})
+			}
+			out.Advice.Openings = append(out.Advice.Openings, x)
+		}
+	}
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(out)
+}
+
+// impactCSV writes one line of each number of a policy, and one of each client
+// that breaks.
+func impactCSV(w io.Writer, r *ImpactReport) error {
+	c := csv.NewWriter(w)
+	num := func(n uint64) string { return strconv.FormatUint(n, 10) }
+	_ = c.Write([]string{"policy", "what", "connections", "clients", "servers", "bytes", "client_ip", "ja4", "server_name", "server_ip", "server_port", "first", "last",
+		"first_client_hello_packet", "first_source", "last_client_hello_packet", "last_source", "failure", "alert"})
+	blank := make([]string, 13)
+	for _, o := range r.Outcomes {
+		for _, m := range metrics {
+			t := m.of(o)
+			_ = c.Write(append([]string{Cell(o.Name), m.name, num(t.Connections), num(t.Clients), num(t.Servers), num(t.Bytes)}, blank...))
+		}
+		for _, l := range []struct {
+			what string
+			list []breakingJSON
+		}{{"breaks", breakingOf(o.Breaking)}, {"depends", breakingOf(o.Depending)}} {
+			for i := range l.list {
+				b := &l.list[i]
+				_ = c.Write([]string{Cell(o.Name), l.what, num(b.Connections), "", "", num(b.Bytes), b.Client, Cell(b.JA4), Cell(b.ServerName), b.ServerIP, num(uint64(b.ServerPort)),
+					b.First, b.Last, nonzero(b.FirstPacket), Cell(b.FirstSource), nonzero(b.LastPacket), Cell(b.LastSource), b.Failure, b.Alert})
+			}
+		}
+	}
+	c.Flush()
+	return c.Error()
+}

@@ -1,0 +1,201 @@
+package render
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"pfsight/parse/iana"
+	"pfsight/report/policy"
+	"pfsight/report/secrecy"
+)
+
+// Policies writes a table of policies.
+func Policies(w io.Writer, list []*policy.Policy, opt Options, markdown bool) error {
+	quote := Quote
+	if markdown {
+		quote = Markdown
+	}
+	g := &grid{header: []string{"name", "date", "sure", "target", "forward secret", "versions", "title"}, right: make([]bool, 7)}
+	for _, p := range list {
+		target := "yes"
+		if !p.Target {
+			target = "no"
+		}
+		g.rows = append(g.rows, []string{quote(p.Name), quote(p.Date), p.Confidence.String(), target, forwardSecret(p), versionRange(p), quote(p.Title)})
+	}
+	if markdown {
+		return g.markdown(w)
+	}
+	g.narrow(opt.width())
+	return g.text(w, "")
+}
+
+// narrow leaves out columns from the right, and cuts the last one where
+// enough of it stays. The first is never cut: it is a name to be typed.
+func (g *grid) narrow(width int) {
+	at := 0
+	for i, h := range g.header {
+		n := utf8.RuneCountInString(h)
+		for _, r := range g.rows {
+			n = max(n, utf8.RuneCountInString(r[i]))
+		}
+		if left := width - at; n > left && i > 0 {
+			keep := i
+			if i == len(g.header)-1 && left >= 2*leastElastic {
+				for _, r := range g.rows {
+					r[i] = cut(r[i], left)
+				}
+				keep = i + 1
+			}
+			g.header, g.right = g.header[:keep], g.right[:keep]
+			for j, r := range g.rows {
+				g.rows[j] = r[:keep]
+			}
+			return
+		}
+		at += n + 2
+	}
+}
+
+// forwardSecret says how much of what p accepts is forward secret.
+func forwardSecret(p *policy.Policy) string {
+	switch p.ForwardSecret() {
+	case secrecy.Yes:
+		return "always"
+	case secrecy.No:
+		return "never"
+	case secrecy.Conditional:
+		return "in part"
+	}
+	return "not known"
+}
+
+func versionRange(p *policy.Policy) string {
+	if len(p.Versions) == 0 {
+		return "not stated"
+	}
+	s := p.MinVersion().String()
+	if hi := p.MaxVersion().String(); hi != s {
+		s += " to " + strings.TrimPrefix(hi, "TLS ")
+	}
+	if p.VersionsOpen {
+		s += " and more"
+	}
+	return s
+}
+
+// Policy writes all that a policy says.
+func Policy(w io.Writer, p *policy.Policy, opt Options) error {
+	out := &printer{opt: opt}
+	out.line("%s", out.color("1", Quote(p.Name)))
+	out.wrap("  ", Quote(p.Title))
+	row := func(name, value string) {
+		if value == "" {
+			return
+		}
+		const indent = "                      "
+		before := out.b.Len()
+		out.wrap(indent, value)
+		text := out.b.String()
+		first := text[before:]
+		out.b.Reset()
+		out.b.WriteString(text[:before])
+		out.b.WriteString(fmt.Sprintf("  %-20s", name) + strings.TrimPrefix(first, indent))
+	}
+	row("source", Quote(p.Source))
+	row("read from", Quote(p.ReadFrom))
+	row("date", Quote(p.Date))
+	row("confidence", p.Confidence.String())
+	row("offered as a target", map[bool]string{true: "yes", false: "no"}[p.Target])
+	row("note", Quote(p.Note))
+	row("forward secret", map[string]string{"always": "always, but for resumption (see pfsight explain ticket_resumption)", "in part": "in part: it depends on the suite", "never": "never", "not known": "not known"}[forwardSecret(p)])
+	row("versions", strings.Join(labels(p.Versions), ", "))
+	if p.VersionsOpen {
+		row("", "others are not stated")
+	}
+	row("order of suites", map[policy.Order]string{policy.ServerOrder: "the server's", policy.ClientOrder: "the client's", policy.OrderUnknown: "not stated"}[p.Order])
+	suites := func(title string, list []iana.CipherSuite, bound []iana.Group) {
+		if len(list) == 0 {
+			return
+		}
+		out.line("\n  %s", title)
+		width := 0
+		for _, s := range list {
+			width = max(width, len(s.String()))
+		}
+		for i, s := range list {
+			v := secrecy.Yes
+			if k := s.Info().KeyExchange; k != iana.KexTLS13 {
+				_, v, _ = secrecy.Family(k)
+			}
+			if s.Info().NoEncryption {
+				v = secrecy.No
+			}
+			line := fmt.Sprintf("    %-*s  %s", width, s, out.color(verdictColor[v], verdictLabel[v]))
+			if i < len(bound) && bound[i] != 0 {
+				line += ", with " + bound[i].String()
+			}
+			out.line("%s", line)
+		}
+	}
+	suites("suites of TLS 1.3", p.Suites13, nil)
+	suites("suites of TLS 1.2 and older", p.Suites, p.SuiteGroups)
+	out.line("")
+	groups := strings.Join(labels(p.Groups), ", ")
+	switch {
+	case groups == "":
+		groups = "not stated"
+	case p.GroupsOpen:
+		groups += "; others are not stated"
+	}
+	if p.GroupsUnordered && len(p.Groups) > 1 {
+		groups += "; their order is not stated"
+	}
+	row("groups", groups)
+	row("post-quantum", postQuantum(p))
+	signatures := strings.Join(labels(p.Signatures), ", ")
+	if signatures == "" {
+		signatures = "not stated"
+	}
+	row("signatures", signatures)
+	if p.DHBits > 0 {
+		row("group of DHE suites", fmt.Sprintf("%d bits", p.DHBits))
+	}
+	if p.RequireExtendedMaster {
+		row("demands", "extended_master_secret in TLS 1.2 and older")
+	}
+	if p.RequireRenegotiationInfo {
+		row("demands", "renegotiation_info in TLS 1.2 and older")
+	}
+	_, err := io.WriteString(w, out.b.String())
+	return err
+}
+
+func postQuantum(p *policy.Policy) string {
+	has := slices.ContainsFunc(p.Groups, func(g iana.Group) bool { return g.Info().PostQuantum })
+	only := has && !slices.ContainsFunc(p.Groups, func(g iana.Group) bool { return !g.Info().PostQuantum })
+	switch {
+	case p.MaxVersion() != iana.TLS13:
+		return "no: it needs TLS 1.3"
+	case only && !p.GroupsOpen && p.MinVersion() == iana.TLS13:
+		return "always"
+	case has && p.PostQuantumFirst:
+		return "wherever the client can, at the cost of a HelloRetryRequest if need be"
+	case has:
+		return "with clients that send a key share of it, and in its place in the order"
+	case p.GroupsOpen:
+		return "not stated"
+	}
+	return "no"
+}
+
+func labels[T fmt.Stringer](list []T) []string {
+	var out []string
+	for _, v := range list {
+		out = append(out, v.String())
+	}
+	return out
+}
