@@ -6,14 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"pfsight/report"
 )
 
 const (
 	// chunkSize is how much of an input one worker takes at once, bytes.
-	chunkSize = 256 << 10
+	chunkSize = 512 << 10
 	// MaxRecord is the longest record that is read, bytes. A ClientHello of
 	// 64 KiB makes one of less than 4 MiB.
 	MaxRecord = 8 << 20
@@ -66,7 +68,7 @@ func Read(ctx context.Context, in io.Reader, sinks ...Sink) error {
 		return err
 	}
 	r := &reading{ctx: ctx, splitter: s}
-	r.cond.L = &r.mu
+	r.emitting.cond.L = &r.emitting.mu
 	var wg sync.WaitGroup
 	for _, sink := range sinks[1:] {
 		wg.Go(func() { r.work(sink) })
@@ -84,10 +86,9 @@ type reading struct {
 	tickets  uint64
 	ended    bool
 
-	cond  sync.Cond // on mu
-	turn  uint64
-	lines uint64 // before the chunk whose turn it is
-	err   error
+	emitting turn
+	lines    uint64 // in turn: before the chunk whose turn it is
+	err      error  // in turn
 }
 
 func (r *reading) work(sink Sink) {
@@ -115,30 +116,62 @@ func (r *reading) work(sink Sink) {
 		}
 		sink.Take(rows, faults)
 
-		r.mu.Lock()
-		for r.turn != ticket {
-			r.cond.Wait()
-		}
-		r.mu.Unlock()
+		r.emitting.wait(ticket)
 		for i := range faults {
 			faults[i].Line += r.lines
 		}
 		r.lines += lines
+		if r.err == nil {
+			r.err = sink.Emit(faults)
+		}
 		stop := r.err
-		if stop == nil {
-			stop = sink.Emit(faults)
-		}
-		r.mu.Lock()
+		r.emitting.pass()
 		if stop != nil {
-			r.err, r.ended = stop, true
+			r.mu.Lock()
+			r.ended = true
+			r.mu.Unlock()
 		}
-		r.turn++
-		r.cond.Broadcast()
-		r.mu.Unlock()
 		if err != nil {
 			return
 		}
 	}
+}
+
+// A turn lets the holders of tickets through one after the other.
+type turn struct {
+	now    atomic.Uint64
+	mu     sync.Mutex
+	cond   sync.Cond // on mu
+	asleep int       // under mu
+}
+
+// spins is how often a worker looks again before it sleeps: waking up costs
+// more than most turns take.
+const spins = 300
+
+func (t *turn) wait(ticket uint64) {
+	for range spins {
+		if t.now.Load() == ticket {
+			return
+		}
+		runtime.Gosched()
+	}
+	t.mu.Lock()
+	t.asleep++
+	for t.now.Load() != ticket {
+		t.cond.Wait()
+	}
+	t.asleep--
+	t.mu.Unlock()
+}
+
+func (t *turn) pass() {
+	t.now.Add(1)
+	t.mu.Lock()
+	if t.asleep > 0 {
+		t.cond.Broadcast()
+	}
+	t.mu.Unlock()
 }
 
 // chunk reads the records of b, and counts its lines. Faults have the line
