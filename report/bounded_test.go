@@ -102,7 +102,7 @@ func TestReportBounded(t *testing.T) {
 	if len(s.Servers) != maxServers || len(s.Exposure) != maxExposed || len(r.keys.m) != maxKeys || len(r.ticketKeys.m) != maxTicketKey || r.clients > maxAllClients {
 		t.Errorf("%d servers, %d exposed, %d keys, %d ticket keys, %d clients", len(s.Servers), len(s.Exposure), len(r.keys.m), len(r.ticketKeys.m), r.clients)
 	}
-	if s.Servers[0].Name != "often" || s.Servers[0].N != n/4 || s.Servers[0].Clients != maxClients {
+	if s.Servers[0].Name != "often" || s.Servers[0].N != n/4 || s.Servers[0].Clients != MaxClients {
 		t.Errorf("the first server is %+v", s.Servers[0])
 	}
 	var sum uint64
