@@ -142,21 +142,6 @@ func (s *scanner) raw() (text []byte, escaped bool) {
 	return nil, false
 }
 
-// is takes the string want if it is next.
-func (s *scanner) is(want string) bool {
-	if b := s.b[s.i:]; len(b) >= len(want)+2 && b[0] == '"' && b[len(want)+1] == '"' && string(b[1:len(want)+1]) == want {
-		s.i += len(want) + 2
-		return true
-	}
-	return false
-}
-
-// was takes the string that is next and reports whether it is want.
-func (s *scanner) was(want string) bool {
-	raw, _ := s.raw()
-	return string(raw) == want
-}
-
 // null takes null if it is next.
 func (s *scanner) null() bool {
 	if s.at('n') && bytes.HasPrefix(s.b[s.i:], []byte("null")) {
