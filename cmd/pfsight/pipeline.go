@@ -115,6 +115,8 @@ func rowWriter(o *options, w *bufio.Writer) render.Writer {
 		return render.NewJSONL(w)
 	case "csv":
 		return render.NewCSV(w)
+	case "parquet":
+		return render.NewParquet(w)
 	}
 	if !o.connections {
 		return nil
