@@ -11,6 +11,7 @@ import (
 
 	"pfsight/capture/filter"
 	"pfsight/parse/iana"
+	"pfsight/report/policy"
 	"pfsight/report/render"
 	"pfsight/report/secrecy"
 	"pfsight/report/where"
@@ -26,6 +27,7 @@ func newExplain(a *app) *cobra.Command {
   a group           x25519, P-256, X25519MLKEM768, 0x11ec
   a reason          rsa_key_transport, weak_dh, ticket_issued
   an alert          handshake_failure
+  a refusal         no_common_group: why a policy would break a client
   reasons           all reasons, one a line
   filter            what -f understands
   where             what --where understands
@@ -97,6 +99,14 @@ func explain(w io.Writer, code string) error {
 	if al, ok := iana.LookupAlert(code); ok {
 		fmt.Fprintf(w, "%s: alert %d of the TLS Alerts registry\n", al, uint8(al))
 		found = true
+	}
+	for _, f := range policy.Failures() {
+		if strings.EqualFold(f.String(), code) {
+			fmt.Fprintf(w, "%s: why a server with a policy refuses a client\n", f)
+			para(w, f.Text())
+			fmt.Fprintf(w, "  alert: %s\n", f.Alert())
+			found = true
+		}
 	}
 	for _, k := range iana.KeyExchanges() {
 		if !found && strings.EqualFold(k.String(), code) {
