@@ -122,6 +122,8 @@ func (r *recordInput) problems(a *app, quiet bool) {
 
 // input adds what was read to in.
 func (r *recordInput) input(in *report.Input) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if len(r.files) == 0 {
 		return
 	}

@@ -71,6 +71,10 @@ func TestRecordsSummary(t *testing.T) {
 		if code != 0 || stderr != "" || below(got) != below(want) {
 			t.Errorf("exit %d %s\n%s\n%s", code, stderr, got, want)
 		}
+		_, page, _ := pfsight(t, "", "--format", "html", saved)
+		if !strings.Contains(page, "saved records") || strings.Contains(page, "0 packets") || !strings.Contains(page, "before the records were saved") {
+			t.Error("the page does not say what it rests on")
+		}
 		if !strings.Contains(got, "saved records") {
 			t.Errorf("the summary does not say what it rests on: %s", got)
 		}
