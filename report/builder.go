@@ -14,8 +14,8 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// Limits of what a Builder remembers to share between rows. What is beyond
-// them is made anew each time.
+// Limits of what a Builder remembers to share between rows. One that is met
+// makes it forget all, so that what comes now is shared again.
 const (
 	maxOffers       = 1 << 14
 	maxCertificates = 1 << 14
@@ -185,9 +185,10 @@ func (b *Builder) name(s []byte) string {
 		return n
 	}
 	n := string(s)
-	if len(b.names) < maxNames {
-		b.names[n] = n
+	if len(b.names) >= maxNames {
+		clear(b.names)
 	}
+	b.names[n] = n
 	return n
 }
 
@@ -236,9 +237,10 @@ func (b *Builder) offer(ch *parse.ClientHello, v2 *parse.SSLv2) *Offer {
 	for _, a := range ch.ALPN {
 		o.ALPN = append(o.ALPN, string(a))
 	}
-	if len(b.offers) < maxOffers {
-		b.offers[string(k)] = o
+	if len(b.offers) >= maxOffers {
+		clear(b.offers)
 	}
+	b.offers[string(k)] = o
 	return o
 }
 

@@ -19,9 +19,10 @@ func (b *Builder) certificate(der []byte) *Certificate {
 	}
 	c := readCertificate(der)
 	c.SHA256 = sum
-	if len(b.certs) < maxCertificates {
-		b.certs[sum] = c
+	if len(b.certs) >= maxCertificates {
+		clear(b.certs)
 	}
+	b.certs[sum] = c
 	return c
 }
 

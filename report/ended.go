@@ -9,19 +9,15 @@ func (r *Report) Ended(c *Connection) {
 		return
 	}
 	n, end := c.Totals.Bytes[0]+c.Totals.Bytes[1], max(c.Time, c.Totals.Last)
-	if v := r.servers[serverKey{c.Server, c.ServerName}]; v != nil {
+	if v := r.servers.get(serverKey{c.Server, c.ServerName}); v != nil {
 		v.bytes += n
 	}
-	if u := r.keys[c.EphemeralKey]; u != nil {
-		u.last = max(u.last, end)
-	}
-	if u := r.ticketKeys[c.TicketKey]; u != nil {
-		u.last = max(u.last, end)
-	}
+	r.keys.ended(c.EphemeralKey, end)
+	r.ticketKeys.ended(c.TicketKey, end)
 	if !c.exposes() {
 		return
 	}
-	if e := r.exposed[c.Certificate.SPKI]; e != nil {
+	if e := r.exposed.get(c.Certificate.SPKI); e != nil {
 		e.bytes += n
 		e.last = max(e.last, end)
 	}

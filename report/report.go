@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"hash/maphash"
 	"slices"
 	"strconv"
 
@@ -9,12 +10,20 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// Limits of what a Report keeps apart. What is beyond them is counted, but
-// not by name.
+// Limits of what a Report keeps apart, so that one can be added to for
+// months. Below them everything is exact. Beyond them what comes most often
+// stays (see heavy), and what is new always finds room.
 const (
 	maxServers = 1 << 16 // distinct servers (address, port and name)
 	maxKeys    = 1 << 17 // ephemeral values remembered
 	maxExposed = 1 << 14 // server keys with connections that are not forward secret
+	// maxAllClients is how many clients are kept of all servers together; one
+	// may have leastClients in any case.
+	maxAllClients = 1 << 20
+	leastClients  = 16
+	// insecureWeight is what a connection that is not forward secret weighs,
+	// beside 1 of another, when it is decided which server has to make room.
+	insecureWeight = 16
 )
 
 // A Report sums connections up. The zero value is not ready; see NewReport.
@@ -26,10 +35,12 @@ type Report struct {
 	kex        map[kexLabel]uint64
 	reasons    [secrecy.NumReasons]uint64
 	untold     [secrecy.NumReasons]uint64
-	servers    map[serverKey]*server
-	keys       map[KeyID]*reuse
-	ticketKeys map[string]*reuse
-	exposed    map[[32]byte]*exposure
+	servers    heavy[serverKey, server]
+	keys       reuses[KeyID]
+	ticketKeys reuses[string]
+	exposed    heavy[[32]byte, exposure]
+	clients    int // in all sets of clients
+	seed       maphash.Seed
 }
 
 type kexLabel struct {
@@ -46,20 +57,14 @@ type server struct {
 	n        uint64
 	verdicts [4]uint64
 	bytes    uint64
-	clients  map[Host]struct{}
+	clients  clients
 	why      [secrecy.NumReasons]uint32
-}
-
-// reuse is one value seen in several connections.
-type reuse struct {
-	n           uint64
-	first, last int64
 }
 
 type exposure struct {
 	n, bytes    uint64
 	first, last int64
-	clients     map[Host]struct{}
+	clients     clients
 	cert        *Certificate
 	addr        Endpoint
 	name        string
@@ -68,8 +73,9 @@ type exposure struct {
 // NewReport returns an empty Report.
 func NewReport() *Report {
 	return &Report{
+		seed:     maphash.MakeSeed(),
 		versions: map[iana.Version]uint64{}, suites: map[string]uint64{}, groups: map[string]uint64{}, kex: map[kexLabel]uint64{},
-		servers: map[serverKey]*server{}, keys: map[KeyID]*reuse{}, ticketKeys: map[string]*reuse{}, exposed: map[[32]byte]*exposure{},
+		servers: newHeavy[serverKey, server](maxServers), keys: newReuses[KeyID](maxKeys), ticketKeys: newReuses[string](maxTicketKey), exposed: newHeavy[[32]byte, exposure](maxExposed),
 	}
 }
 
@@ -150,61 +156,69 @@ func (o *Offer) PostQuantum() bool {
 }
 
 func (r *Report) addServer(c *Connection) {
-	k := serverKey{c.Server, c.ServerName}
-	v := r.servers[k]
-	if v == nil {
-		if len(r.servers) >= maxServers {
-			r.s.ServersLost++
-			return
-		}
-		v = &server{clients: map[Host]struct{}{}}
-		r.servers[k] = v
+	insecure := c.ForwardSecrecy == secrecy.No || c.ForwardSecrecy == secrecy.Conditional
+	weight := uint64(1)
+	if insecure {
+		weight = insecureWeight
+	}
+	v, fresh, evicted := r.servers.add(serverKey{c.Server, c.ServerName}, weight)
+	if evicted != nil {
+		r.s.ServersLost += evicted.n
+		r.clients -= len(evicted.clients)
+	}
+	if fresh {
+		v.clients = clients{}
 	}
 	v.n++
 	v.verdicts[c.ForwardSecrecy]++
 	v.bytes += c.Totals.Bytes[0] + c.Totals.Bytes[1]
-	if len(v.clients) < MaxClients {
-		v.clients[c.Client.Host()] = struct{}{}
-	}
-	if c.ForwardSecrecy == secrecy.No || c.ForwardSecrecy == secrecy.Conditional {
+	r.addClient(v.clients, c.Client.Host())
+	if insecure {
 		if why, ok := c.Reasons.First(); ok {
 			v.why[why]++
 		}
 	}
 }
 
+// A clients is a set of addresses by their hashes, which are counted and not
+// named: a small key without pointers costs the garbage collector nothing.
+type clients map[uint64]struct{}
+
+// addClient keeps a client as long as there is room.
+func (r *Report) addClient(set clients, host Host) {
+	a := maphash.Comparable(r.seed, host)
+	if _, ok := set[a]; ok || len(set) >= MaxClients || r.clients >= maxAllClients && len(set) >= leastClients {
+		return
+	}
+	set[a] = struct{}{}
+	r.clients++
+}
+
 func (r *Report) addKeys(c *Connection) {
 	end := max(c.Time, c.Totals.Last)
 	// The same handshake seen on both sides of a translator of addresses is no
 	// second use of its key; History has told them apart.
-	if c.EphemeralKey != (KeyID{}) && (r.keys[c.EphemeralKey] == nil || c.Reasons.Has(secrecy.ReusedEphemeralKey)) {
-		if see(r.keys, c.EphemeralKey, c.Time, end, maxKeys) == nil {
-			r.s.KeysLost++
-		}
+	if c.EphemeralKey != (KeyID{}) && (r.keys.m[c.EphemeralKey] == nil || c.Reasons.Has(secrecy.ReusedEphemeralKey)) {
+		r.keys.see(c.EphemeralKey, c.Time, end)
 	}
 	if c.TicketKey != "" {
-		if u := see(r.ticketKeys, c.TicketKey, c.Time, end, maxTicketKey); u == nil {
-			r.s.KeysLost++
-		}
+		r.ticketKeys.see(c.TicketKey, c.Time, end)
 	}
 	if !c.exposes() {
 		return
 	}
-	e := r.exposed[c.Certificate.SPKI]
-	if e == nil {
-		if len(r.exposed) >= maxExposed {
-			r.s.KeysLost++
-			return
-		}
-		e = &exposure{first: c.Time, cert: c.Certificate, addr: c.Server, name: c.ServerName, clients: map[Host]struct{}{}}
-		r.exposed[c.Certificate.SPKI] = e
+	e, fresh, evicted := r.exposed.add(c.Certificate.SPKI, 1)
+	if evicted != nil {
+		r.s.KeysLost += evicted.n
+		r.clients -= len(evicted.clients)
+	}
+	if fresh {
+		*e = exposure{first: c.Time, cert: c.Certificate, addr: c.Server, name: c.ServerName, clients: clients{}}
 	}
 	e.n++
 	e.bytes += c.Totals.Bytes[0] + c.Totals.Bytes[1]
 	e.first, e.last = min(e.first, c.Time), max(e.last, end)
-	if len(e.clients) < MaxClients {
-		e.clients[c.Client.Host()] = struct{}{}
-	}
+	r.addClient(e.clients, c.Client.Host())
 }
 
 // exposes reports whether the holder of the server's long-term key can read
@@ -212,20 +226,6 @@ func (r *Report) addKeys(c *Connection) {
 func (c *Connection) exposes() bool {
 	return c.ForwardSecrecy == secrecy.No && c.Certificate != nil &&
 		(c.Reasons.Has(secrecy.RSAKeyTransport) || c.Reasons.Has(secrecy.StaticDH) || c.Reasons.Has(secrecy.RSAPSK))
-}
-
-func see[K comparable](m map[K]*reuse, k K, first, last int64, limit int) *reuse {
-	u := m[k]
-	if u == nil {
-		if len(m) >= limit {
-			return nil
-		}
-		u = &reuse{first: first, last: last}
-		m[k] = u
-	}
-	u.n++
-	u.first, u.last = min(u.first, first), max(u.last, last)
-	return u
 }
 
 // Summary returns the sums. Its order is fixed by what was added, not by when.
@@ -237,7 +237,8 @@ func (r *Report) Summary() *Summary {
 	s.KeyExchanges = counts(r.kex, func(k kexLabel) (string, string) { return k.name, k.verdict.String() })
 	s.Reasons = reasonCounts(&r.reasons)
 	s.Untold = reasonCounts(&r.untold)
-	for k, v := range r.servers {
+	for k, e := range r.servers.m {
+		v := &e.value
 		out := Server{Addr: k.addr, Name: k.name, N: v.n, Verdicts: v.verdicts, Bytes: v.bytes, Clients: uint64(len(v.clients))}
 		var most uint32
 		for why, n := range v.why {
@@ -249,23 +250,19 @@ func (r *Report) Summary() *Summary {
 	}
 	s.ServersTotal = uint64(len(s.Servers))
 	slices.SortFunc(s.Servers, func(a, b Server) int {
-		return cmp.Or(
+		if c := cmp.Or(
 			cmp.Compare(b.Verdicts[secrecy.No], a.Verdicts[secrecy.No]),
 			cmp.Compare(b.Verdicts[secrecy.Conditional], a.Verdicts[secrecy.Conditional]),
-			cmp.Compare(b.N, a.N), a.Addr.Compare(b.Addr), cmp.Compare(a.Name, b.Name))
-	})
-	for _, u := range r.keys {
-		if u.n > 1 {
-			s.ReusedKeys++
-			s.ReusedKeyConnections += u.n
-			s.ReusedKeySpan = max(s.ReusedKeySpan, u.last-u.first)
+			cmp.Compare(b.N, a.N)); c != 0 {
+			return c
 		}
-	}
-	s.TicketKeys = uint64(len(r.ticketKeys))
-	for _, u := range r.ticketKeys {
-		s.TicketKeySpan = max(s.TicketKeySpan, u.last-u.first)
-	}
-	for spki, e := range r.exposed {
+		return cmp.Or(a.Addr.Compare(b.Addr), cmp.Compare(a.Name, b.Name))
+	})
+	s.ReusedKeys, s.ReusedKeyConnections, s.ReusedKeySpan = r.keys.again, r.keys.connections, r.keys.againSpan
+	s.TicketKeys, s.TicketKeySpan = r.ticketKeys.values, r.ticketKeys.span
+	s.KeysLost += r.keys.forgotten + r.ticketKeys.forgotten
+	for spki, entry := range r.exposed.m {
+		e := &entry.value
 		s.Exposure = append(s.Exposure, Exposure{SPKI: spki, Subject: e.cert.Subject, Key: e.cert.Key, Bits: e.cert.Bits, Server: e.addr, Name: e.name,
 			N: e.n, Bytes: e.bytes, Clients: uint64(len(e.clients)), First: e.first, Last: e.last})
 	}

@@ -30,7 +30,7 @@ type Summary struct {
 	// Session tickets of TLS <= 1.2, by the name of the key that protects them.
 	TicketKeys    uint64
 	TicketKeySpan int64  // the longest time a name was seen, nanoseconds: a lower bound of the key's life
-	KeysLost      uint64 // observations beyond the limit of distinct keys
+	KeysLost      uint64 // values and connections that made room for newer ones: what comes of them later is taken for new
 
 	// Exposure says what each long-term server key opens, most connections
 	// first.
@@ -47,7 +47,7 @@ type Summary struct {
 	// Servers without forward secrecy first: most connections that are "no", then "conditional".
 	Servers      []Server
 	ServersTotal uint64 // distinct, as far as they were kept
-	ServersLost  uint64 // connections of servers beyond the limit of distinct servers
+	ServersLost  uint64 // connections of servers that made room for others; 0 means that all servers and counts are exact
 }
 
 // An Input is what was read, and what of it was lost.

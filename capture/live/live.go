@@ -65,10 +65,15 @@ const (
 const (
 	// Retire is after how long the kernel hands over a block that is not
 	// full: what a packet waits at most at a quiet time.
-	Retire = 10 * time.Millisecond
+	Retire = 20 * time.Millisecond
 	// hold is how long the frames of one ring wait for older ones of another.
 	// The kernel's timer is a jiffy late at most, which is 10 ms at most.
 	hold = Retire + 10*time.Millisecond
+	// rest is how long a Source sleeps when it has read everything, while
+	// frames come: being woken for each block costs more than reading it.
+	rest = Retire / 2
+	// busy is how long after the last frames they are taken to be coming.
+	busy = 100 * time.Millisecond
 	// tickEvery is how often a Source without packets tells the time.
 	tickEvery = 250 * time.Millisecond
 	// watchEvery is how often interfaces are looked at and drops are read.

@@ -33,6 +33,7 @@ type Source struct {
 	packets uint64
 	poll    []unix.PollFd
 	ticked  time.Duration
+	came    time.Duration // when frames were last taken
 	watched time.Duration
 	clock   int64 // real time minus time since began, nanoseconds
 	step    int64 // by how much the clock was set, not yet told
@@ -171,7 +172,7 @@ func (s *Source) Claim(to *pcapfile.Block) {
 		wait := s.take(c, now)
 		if len(c.recs) > 0 {
 			s.packets += uint64(len(c.recs))
-			s.ticked = now
+			s.ticked, s.came = now, now
 			c.step, s.step = s.step, 0
 			return
 		}
@@ -191,6 +192,10 @@ func (s *Source) Claim(to *pcapfile.Block) {
 			// Frames that the kernel has not handed over are older.
 			c.now, c.step, s.step = int64(now-hold)+s.clock, s.step, 0
 			return
+		}
+		if now-s.came < busy && s.came > 0 {
+			time.Sleep(min(max(wait, time.Millisecond), rest))
+			continue
 		}
 		s.wait(min(wait, tickEvery-(now-s.ticked)))
 	}

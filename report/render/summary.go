@@ -287,7 +287,7 @@ func (p *printer) servers(s *report.Summary) {
 		p.line("  and %s more", Number(uint64(n-p.opt.top())))
 	}
 	if s.ServersLost > 0 {
-		p.wrap("  ", fmt.Sprintf("%s of servers beyond the first %s are not in this list.", plural(s.ServersLost, "connection"), Number(s.ServersTotal)))
+		p.wrap("  ", fmt.Sprintf("%s of servers that made room for others are not in this list of %s.", plural(s.ServersLost, "connection"), Number(s.ServersTotal)))
 	}
 }
 

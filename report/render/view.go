@@ -173,7 +173,7 @@ func (v *view) servers(s *report.Summary, top int) {
 		v.ServersNotes = append(v.ServersNotes, "and "+Number(uint64(n-top))+" more")
 	}
 	if s.ServersLost > 0 {
-		v.ServersNotes = append(v.ServersNotes, fmt.Sprintf("%s of servers beyond the first %s are not in this list.", plural(s.ServersLost, "connection"), Number(s.ServersTotal)))
+		v.ServersNotes = append(v.ServersNotes, fmt.Sprintf("%s of servers that made room for others are not in this list of %s.", plural(s.ServersLost, "connection"), Number(s.ServersTotal)))
 	}
 }
 
