@@ -53,7 +53,7 @@ type (
 		Bytes   uint64      `json:"bytes"`
 		Records uint64      `json:"records,omitempty"` // saved ones, which do not say what their captures lost
 		Where   string      `json:"where,omitempty"`   // the expression that chose the connections
-		First   string      `json:"first,omitempty"` // RFC 3339, UTC; absent without packets and records
+		First   string      `json:"first,omitempty"`   // RFC 3339, UTC; absent without packets and records
 		Last    string      `json:"last,omitempty"`
 		Loss    []jsonCount `json:"loss"` // what is in no share, by reason
 	}
