@@ -127,7 +127,7 @@ func (p *Parser) upgrade(c *stream.Conversation, client, server *records) {
 	for d, r := range [2]*records{client, server} {
 		r.from = u.From[d]
 		if u.Framed {
-			starttls.Unframe(r.half, r.from, &p.bare[d])
+			u.Unframe(stream.Dir(d), r.half, &p.bare[d])
 			*r = records{half: &p.bare[d]}
 		}
 	}

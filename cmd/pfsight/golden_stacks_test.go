@@ -22,7 +22,7 @@ var stackVerdicts = func() map[string][]string {
 		"upgrade-amqp": {tls13}, "upgrade-never": {}, "upgrade-sip": {tls13},
 		"proxy-connect": {tls13, tls13, ephemeral, ephemeral}, "proxy-connect-password": {tls13, tls13}, "proxy-connect-smtp": {tls13, tls13, tls13},
 		"proxy-socks": slices.Repeat([]string{tls13}, 6), "proxy-socks4a": {tls13, tls13}, "proxy-socks-password": {tls13, tls13}, "proxy-socks-connect": {tls13, tls13, tls13},
-		"proxy-protocol": {tls13, tls13, tls13, tls13}, "proxy-protocol-smtp": {tls13, tls13}, "proxy-websocket": {tls13},
+		"proxy-protocol": {tls13, tls13, tls13, tls13}, "proxy-protocol-smtp": {tls13, tls13}, "proxy-websocket": {tls13, tls13},
 		"web-curl":          {ephemeral, ephemeral, "no rsa_key_transport", tls13},
 		"web-resume-ticket": {ephemeral + " ticket_issued", "conditional ticket_resumption"}, "web-resume-session-id": {ephemeral, "conditional session_id_resumption"},
 		"web-resume-tls13": {tls13, "yes psk_dhe_ke"}, "web-wget": {ephemeral, tls13}, "web-stunnel": {tls13, "yes psk_dhe_ke"},

@@ -240,20 +240,6 @@ func dialogs() []dialog {
 	}
 }
 
-// tdsDialog carries the handshake in TDS packets, the client's second record
-// over two of them, and goes on with TLS as it is.
-func tdsDialog() (said [2]string, tlsBytes [2]string, from [2]int) {
-	pre := [2]string{tds(0x12, 1, prelogin), tds(0x04, 1, prelogin)}
-	kex := "\x16\x03\x01\x00\x06\x10KEXCH"
-	raw := "\x17\x03\x01\x00\x05LOGIN"
-	hello := clientTLS + strings.Repeat("c", 52-len(clientTLS))
-	said[0] = pre[0] + tds(0x12, 1, hello) + tds(0x12, 0, kex[:7]) + tds(0x12, 1, kex[7:]) + raw
-	said[1] = pre[1] + tds(0x12, 1, serverTLS) + tds(0x04, 1, "\x14\x03\x01\x00\x01\x01") + tds(0x04, 1, "\xe3\x1b\x00")
-	tlsBytes[0] = hello + kex + raw
-	tlsBytes[1] = serverTLS + "\x14\x03\x01\x00\x01\x01" + tds(0x04, 1, "\xe3\x1b\x00")
-	return said, tlsBytes, [2]int{len(pre[0]), len(pre[1])}
-}
-
 // refusals are dialogs that do not come to TLS, though TLS seems to follow
 // in what they say.
 func refusals() []dialog {
@@ -280,7 +266,7 @@ func refusals() []dialog {
 		{name: "amqp in plain", said: both("AMQP\x00\x01\x00\x00", "")},
 		{name: "http after connect", said: both(connectDialog[0]+"GET / HTTP/1.1\r\n\r\n", connectDialog[1])},
 		{name: "plain http", said: both("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n<htm")},
-		{name: "upgrade to another protocol", said: both("GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n", "")},
+		{name: "upgrade to another protocol", said: both("GET / HTTP/1.1\r\nUpgrade: h2c\r\n\r\n", "")},
 		{name: "socks5 refused", said: both("", "\x05\x00\x05\x01\x00\x01\x00\x00\x00\x00\x00\x00")},
 		{name: "socks5 without a method", said: both("\x05\x01\x00", "\x05\xff")},
 		{name: "socks4 refused", said: both("", "\x00\x5b\x00\x00\x00\x00\x00\x00")},
@@ -291,6 +277,22 @@ func refusals() []dialog {
 		{name: "long body", said: both("", "HTTP/1.1 407 x\r\nContent-Length: 99999999999999999999\r\n\r\n")},
 		{name: "deep nest", said: both(strings.Repeat(proxyV1Line, maxDepth+1)+t, "")},
 		{name: "zero in text", said: both("", "220 a\x00b\r\n250 c\r\n")},
+		{name: "websocket of text", said: both(socketGet+ws(0x81, key, t), socketOK)},
+		{name: "websocket of text in base64", said: both(socketGet, socketOK+ws(0x81, "", "FgMBAC8BAAAr"))},
+		{name: "websocket without TLS", said: both(socketGet, socketOK+ws(0x82, "", "RFB 003.008\n"))},
+		{name: "websocket without TLS, byte by byte", said: both(socketGet+ws(2, key, "\x16")+ws(0x80, key, "\x04"), socketOK)},
+		{name: "websocket that is closed", said: both(socketGet+ws(0x88, key, "\x03\xe8")+ws(0x82, key, t), socketOK)},
+		{name: "websocket that was refused", said: both(socketGet, "HTTP/1.1 403 Forbidden\r\n\r\nno")},
+		{name: "websocket refused, then plain", said: both(socketGet+"GET / HTTP/1.1\r\n\r\n", "")},
+		{name: "websocket, compressed", said: both(socketGet+ws(0xc2, key, t), socketOK[:len(socketOK)-2]+"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n")},
+		{name: "websocket, compressed, the client alone", said: both(socketGet+ws(0xc2, key, t), "")},
+		{name: "websocket, compressed, the server alone", said: both("", socketOK[:len(socketOK)-2]+"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"+ws(0x82, "", t))},
+		{name: "websocket with bare TLS", said: both(socketGet+t, socketOK+serverTLS)},
+		{name: "websocket with a long ping", said: both("", socketOK+ws(0x89, "", strings.Repeat("x", 126)))},
+		{name: "websocket with a length of 64 bits", said: both("", socketOK+"\x82\x7f\x80\x00\x00\x00\x00\x00\x00\x00")},
+		{name: "websocket, continued without a beginning", said: both(socketGet+ws(0x80, key, t), "")},
+		{name: "websocket, begun twice", said: both(socketGet+ws(2, key, "")+ws(0x82, key, t), "")},
+		{name: "websocket with many frames before a record", said: both("", socketOK+ws(2, "", "\x16")+strings.Repeat(ws(0x89, "", ""), maxFirstFrames)+ws(0x80, "", serverTLS[1:]))},
 	}
 }
 

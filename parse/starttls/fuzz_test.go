@@ -13,6 +13,10 @@ func FuzzSign(f *testing.F) {
 		f.Add([]byte(d.said[0]))
 		f.Add([]byte(d.said[1]))
 	}
+	for _, x := range framedDialogs() {
+		f.Add([]byte(x.said[0]))
+		f.Add([]byte(x.said[1]))
+	}
 	for _, o := range ordinary {
 		f.Add([]byte(o.data))
 	}
@@ -41,8 +45,9 @@ func FuzzAskFind(f *testing.F) {
 	for _, d := range refusals() {
 		f.Add([]byte(d.said[0]), []byte(d.said[1]), []byte{200, 7})
 	}
-	said, _, _ := tdsDialog()
-	f.Add([]byte(said[0]), []byte(said[1]), []byte{5, 90})
+	for _, x := range framedDialogs() {
+		f.Add([]byte(x.said[0]), []byte(x.said[1]), []byte{5, 90})
+	}
 	f.Fuzz(func(t *testing.T, client, server, cuts []byte) {
 		said := both(string(client), string(server))
 		want := feed(said, whole)
@@ -87,9 +92,22 @@ func FuzzAskFind(f *testing.F) {
 			}
 			if u.Framed {
 				var out stream.Half
-				Unframe(&c.Half[d], u.From[d], &out)
+				u.Unframe(stream.Dir(d), &c.Half[d], &out)
 				if len(out.Data) > len(said[d]) {
 					t.Fatal("longer without frames")
+				}
+				if string(c.Half[d].Data) != said[d] {
+					t.Fatal("the half was changed")
+				}
+				if i, n := len(cuts), len(said[d]); i > 0 && n > 0 {
+					from := int(cuts[0]) % n
+					c.Half[d].Gaps = []stream.Gap{{From: from, To: min(n, from+i)}}
+					u.Unframe(stream.Dir(d), &c.Half[d], &out)
+					for _, g := range out.Gaps {
+						if g.From < 0 || g.From >= g.To || g.To > len(out.Data) {
+							t.Fatalf("gap %+v of %d bytes", g, len(out.Data))
+						}
+					}
 				}
 				for _, m := range out.Marks {
 					if m.From >= m.To || int(m.To) > len(out.Data) {

@@ -9,12 +9,19 @@ const (
 	httpHead   = iota
 	httpSwitch // TLS was asked for or granted
 	httpTLS    // nothing but TLS may follow
+	httpSocket // a WebSocket was asked for
 )
 
 // http reads one head, with its body, of HTTP/1 (CONNECT, RFC 9110 section
-// 9.3.6; Upgrade, RFC 2817) or of SIP.
+// 9.3.6; Upgrade, RFC 2817, and to WebSocket, RFC 6455 section 4) or of SIP.
 func (w *walker) http() result {
-	if w.pos == w.unit && w.phase != httpHead {
+	letter := w.b[w.unit] >= 'A' && w.b[w.unit] <= 'Z'
+	if w.phase == httpSocket {
+		if w.pos == w.unit && !letter { // no frame begins with one
+			w.layer, w.phase = layerWebSocket, first
+			return next
+		}
+	} else if w.pos == w.unit && w.phase != httpHead {
 		if r := w.record(); r != next {
 			return r
 		}
@@ -22,7 +29,7 @@ func (w *walker) http() result {
 			return no
 		}
 	}
-	if w.pos == w.unit && (w.b[w.unit] < 'A' || w.b[w.unit] > 'Z') {
+	if w.pos == w.unit && !letter {
 		return no
 	}
 	head, r := w.head()
@@ -81,20 +88,35 @@ func (w *walker) request(head []byte) result {
 	if version[0] == 'S' {
 		l = layerSIP
 	}
-	up := upgradesToTLS(head)
-	if !up && w.phase == httpHead {
-		return no
-	}
 	body, ok := bodyLength(head)
 	if !ok {
 		return no
 	}
-	if up && w.phase == httpHead {
-		if w.push(l) == no {
+	toTLS, toWebSocket := false, false
+	if w.phase != httpSwitch {
+		toTLS, toWebSocket = upgrades(head)
+	}
+	switch {
+	case w.phase == httpSocket && !toWebSocket:
+		return no
+	case w.phase == httpHead:
+		switch {
+		case toTLS:
+			w.phase = httpSwitch
+		case toWebSocket && l == layerHTTP:
+			w.phase = httpSocket
+		default:
+			return no
+		}
+		pushed := l
+		if w.phase == httpSocket {
+			pushed = layerWebSocket
+		}
+		if w.push(pushed) == no {
 			return no
 		}
 	}
-	w.layer, w.phase, w.prev = l, httpSwitch, noUnit
+	w.layer, w.prev = l, noUnit
 	return w.pass(len(head) + body)
 }
 
@@ -133,11 +155,7 @@ func (w *walker) response(head []byte) result {
 	}
 	switch {
 	case n == 101:
-		if !upgradesToTLS(head) || w.push(l) == no {
-			return no
-		}
-		w.layer, w.phase = l, httpTLS
-		return w.pass(len(head))
+		return w.switches(head, l)
 	case n < 200:
 		return w.pass(len(head))
 	case n < 300:
@@ -153,6 +171,26 @@ func (w *walker) response(head []byte) result {
 		return no
 	}
 	return w.pass(len(head) + body)
+}
+
+// switches takes the answer that another protocol follows. A WebSocket with
+// extensions is not followed: what they do to its frames, such as compress
+// them, would have to be undone.
+func (w *walker) switches(head []byte, l layer) result {
+	toTLS, toWebSocket := upgrades(head)
+	switch {
+	case toTLS:
+		w.phase = httpTLS
+	case toWebSocket && l == layerHTTP && !extended(head):
+		l, w.phase, w.prev = layerWebSocket, first, noUnit
+	default:
+		return no
+	}
+	if w.push(l) == no {
+		return no
+	}
+	w.layer = l
+	return w.pass(len(head))
 }
 
 // requestLine splits the first line of a head into its three parts.
@@ -184,9 +222,9 @@ func isField(name []byte, upperName string) bool {
 	return len(name) == len(upperName) && foldPrefix(name, upperName)
 }
 
-// upgradesToTLS reports whether TLS is among the protocols of Upgrade.
-func upgradesToTLS(head []byte) bool {
-	found := false
+// upgrades reports whether TLS and WebSocket are among the protocols of
+// Upgrade.
+func upgrades(head []byte) (toTLS, toWebSocket bool) {
 	fields(head, func(name, value []byte) bool {
 		if !isField(name, "UPGRADE") {
 			return true
@@ -194,11 +232,24 @@ func upgradesToTLS(head []byte) bool {
 		for len(value) > 0 {
 			var p []byte
 			p, value, _ = bytes.Cut(value, []byte(","))
-			p = bytes.TrimLeft(p, " \t")
+			p = bytes.Trim(p, " \t")
 			if foldPrefix(p, "TLS/") || isField(p, "TLS") {
-				found = true
+				toTLS = true
+			}
+			if isField(p, "WEBSOCKET") {
+				toWebSocket = true
 			}
 		}
+		return true
+	})
+	return toTLS, toWebSocket
+}
+
+// extended reports whether any extension of WebSocket is agreed on.
+func extended(head []byte) bool {
+	found := false
+	fields(head, func(name, value []byte) bool {
+		found = isField(name, "SEC-WEBSOCKET-EXTENSIONS") && len(bytes.TrimSpace(value)) > 0
 		return !found
 	})
 	return found

@@ -7,7 +7,7 @@ import (
 	"pfsight/capture/stream"
 )
 
-// How many bytes of a head of HTTP are searched for an Upgrade to TLS. Of a GET
+// How many bytes of a head of HTTP are searched for an Upgrade. Of a GET
 // they are few, for almost none asks and there are many of them.
 const (
 	signWindow    = 512
@@ -123,7 +123,7 @@ func signsWord(b []byte) bool {
 		// without what that asked for, only unmistakable answers count.
 		return string(b[:4]) == "HTTP" && signsResponse(b)
 	case wordGET:
-		return string(b[:4]) == "GET " && namesTLS(b[:min(len(b), signWindowGET)])
+		return string(b[:4]) == "GET " && asksUpgrade(b[:min(len(b), signWindowGET)])
 	case wordOPTI:
 		return namesTLS(b)
 	case wordCONN:
@@ -163,7 +163,9 @@ func signsResponse(b []byte) bool {
 		return false
 	}
 	switch string(b[9:12]) {
-	case "101", "426":
+	case "101":
+		return asksUpgrade(b[:min(len(b), signWindow)])
+	case "426":
 		return namesTLS(b)
 	case "200":
 		return foldPrefix(b[13:], "CONNECTION ") || foldPrefix(b[13:], "TUNNEL ")
@@ -177,6 +179,24 @@ func signsResponse(b []byte) bool {
 // bytes.
 func namesTLS(b []byte) bool {
 	return bytes.Contains(b[:min(len(b), signWindow)], []byte("TLS/1."))
+}
+
+// asksUpgrade reports whether a field Upgrade names TLS or a WebSocket. What is
+// searched for is the end of the field's name, in the case that anybody writes
+// it in: its letters are rare in a request, and not many fields end with them.
+func asksUpgrade(b []byte) bool {
+	const name = "rade:"
+	for {
+		i := bytes.Index(b, []byte(name))
+		if i < 0 {
+			return false
+		}
+		b = b[i+len(name):]
+		l, _, _ := bytes.Cut(b, []byte("\n"))
+		if l = bytes.TrimLeft(l, " \t"); foldPrefix(l, "WEBSOCKET") || bytes.Contains(l, []byte("TLS/1.")) {
+			return true
+		}
+	}
 }
 
 // tagLimit is the longest tag that Sign looks for.

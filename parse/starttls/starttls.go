@@ -1,8 +1,8 @@
 // Package starttls follows the plaintext that precedes TLS on one TCP
 // connection: the dialogs of mail, directory, database, chat and remote
-// desktop protocols that switch to TLS, and the proxies (HTTP CONNECT, SOCKS,
-// the PROXY protocol) in front of them or of TLS itself. It says where in
-// each direction TLS begins.
+// desktop protocols that switch to TLS, the WebSockets it is sent through, and
+// the proxies (HTTP CONNECT, SOCKS, the PROXY protocol) in front of them or of
+// TLS itself. It says where in each direction TLS begins.
 //
 // Each direction is read on its own, command by command or reply by reply,
 // and TLS is recognised by its record header where the next one would begin.
@@ -33,7 +33,8 @@ const (
 	maxProxyHeader = 4 << 10
 	// maxDepth is how many layers may be nested, the last one included.
 	maxDepth = 5
-	// maxFramed is how many bytes of TDS packets may carry a TLS handshake.
+	// maxFramed is how many bytes of TDS packets or WebSocket frames may carry a
+	// TLS handshake.
 	maxFramed = 96 << 10
 	// recordStart is how many bytes tell that a TLS record begins; the longest
 	// is a ClientHello in SSL 2.0's form.
@@ -48,8 +49,8 @@ const (
 // An Upgrade says how a connection came to TLS.
 type Upgrade struct {
 	// Protocol is what was spoken last before TLS: smtp lmtp imap pop3 sieve
-	// ftp nntp xmpp irc ldap postgresql mysql rdp tds sip http amqp, or the
-	// last proxy if nothing else was: connect socks proxy.
+	// ftp nntp xmpp irc ldap postgresql mysql rdp tds sip http amqp websocket, or
+	// the last proxy if nothing else was: connect socks proxy.
 	Protocol string
 	// Chain is all that was spoken, outermost first and Protocol last; nil if
 	// that is Protocol only.
@@ -61,26 +62,31 @@ type Upgrade struct {
 	// From is where TLS begins in each half, by stream.Dir; the length of its
 	// Data if that was not seen.
 	From [2]int
-	// Framed says that TLS travels inside TDS packets, the first of which is
-	// at From; Unframe takes them off.
+	// Framed says that TLS travels inside TDS packets or WebSocket frames, the
+	// first of which is at From; Unframe takes them off.
 	Framed bool
 }
 
 // Ask looks at Half[d] of a conversation after it grew, as a stream.Asker
-// does, but at nothing else of it, and keeps what it must remember in its
-// Note. When ready, TLS begins at Note.Offset of Half[d] and Ask is to be
+// does, and keeps what it must remember in its Note. When ready, TLS begins at Note.Offset of Half[d] and Ask is to be
 // called for that half no more, though for the other one until that is ready
 // too. Until then the verdict is More or, when the dialog is none of those
 // known, went on without TLS, or is over a limit, Refuse.
 //
-// Where TLS is framed (TDS) a half is never ready: Ask follows the packets as
-// far as the handshake may go, sets Done, and says Enough when both halves
-// are.
+// Where TLS is framed a half is never ready: Ask follows the TDS packets or the
+// WebSocket frames as far as the handshake may go, sets Done, and says Enough
+// when both halves are, or when the records in the frames of both show it to
+// be over before that.
 //
+// Of the other half it looks at nothing but what that showed of framed TLS.
 // Each byte is looked at a bounded number of times however the bytes are cut.
 func Ask(c *stream.Conversation, d stream.Dir) (v stream.Verdict, ready bool) {
 	h := &c.Half[d]
 	if h.Done {
+		return over(c), false
+	}
+	if follows(&h.Note) {
+		follow(c, d, following(&h.Note))
 		return over(c), false
 	}
 	w := resume(h, d)
@@ -90,19 +96,23 @@ func Ask(c *stream.Conversation, d stream.Dir) (v stream.Verdict, ready bool) {
 	case statusNo:
 		return stream.Refuse, false
 	case statusTLS:
-		if w.layer != layerTDS {
+		switch w.layer {
+		case layerTDS:
+			to, done := frames(w.all, w.pos)
+			h.Note.Offset, h.Want, h.Done = to.at, to.want, done
+		case layerWebSocket:
+			follow(c, d, follower{at: w.unit, frame: w.unit})
+		default:
 			h.Note.Offset = w.unit
 			return stream.More, true
 		}
-		to, done := frames(w.all, w.pos)
-		h.Note.Offset, h.Want, h.Done = to.at, to.want, done
 		return over(c), false
 	}
 	return stream.More, false
 }
 
 func over(c *stream.Conversation) stream.Verdict {
-	if c.Half[0].Done && c.Half[1].Done {
+	if c.Half[0].Done && c.Half[1].Done || followed(c) {
 		return stream.Enough
 	}
 	return stream.More
@@ -138,7 +148,7 @@ func Find(c *stream.Conversation) (Upgrade, bool) {
 			continue
 		}
 		u.From[d] = w[d].unit
-		u.Framed = u.Framed || w[d].layer == layerTDS
+		u.Framed = u.Framed || w[d].layer == layerTDS || w[d].layer == layerWebSocket
 		// Nothing but the PROXY protocol lets a side begin with TLS.
 		if t[d].n == 0 && !h.Midstream && !t[1-d].silent(stream.Dir(d)) {
 			return Upgrade{}, false

@@ -196,8 +196,9 @@ func bytewise(left [2]int) (int, int) {
 // Find says.
 func TestAskCuts(t *testing.T) {
 	all := append(dialogs(), refusals()...)
-	framed, _, _ := tdsDialog()
-	all = append(all, dialog{name: "tds", said: framed, want: Upgrade{Framed: true}})
+	for _, x := range framedDialogs() {
+		all = append(all, dialog{name: x.name, said: x.said})
+	}
 	for _, d := range all {
 		said := d.said
 		if d.want.Protocol != "" {
@@ -265,52 +266,6 @@ func TestPrefixes(t *testing.T) {
 				}
 			}
 		}
-	}
-}
-
-func TestTDS(t *testing.T) {
-	said, want, from := tdsDialog()
-	c := conversation(said, 1433)
-	u, ok := Find(c)
-	if !ok || u.Protocol != "tds" || !u.Framed || u.From != from {
-		t.Fatalf("%+v, %v; want %v", u, ok, from)
-	}
-	for d := range c.Half {
-		var out stream.Half
-		h := &c.Half[d]
-		// One mark a byte of the first bytes, and one for the rest.
-		h.Marks = h.Marks[:0]
-		half := len(h.Data) / 2
-		for i := range half {
-			h.Marks = append(h.Marks, stream.Mark{From: uint32(i), To: uint32(i + 1), Packet: uint64(i + 1)})
-		}
-		h.Marks = append(h.Marks, stream.Mark{From: uint32(half), To: uint32(len(h.Data)), Packet: 1000})
-		Unframe(h, u.From[d], &out)
-		if string(out.Data) != want[d] {
-			t.Errorf("half %d: %q, want %q", d, out.Data, want[d])
-		}
-		for _, m := range out.Marks {
-			if m.Packet < 1000 && (m.To != m.From+1 || out.Data[m.From] != h.Data[m.Packet-1]) {
-				t.Errorf("half %d: mark %+v", d, m)
-			}
-		}
-		if last := out.Marks[len(out.Marks)-1]; last.Packet != 1000 || int(last.To) != len(out.Data) {
-			t.Errorf("half %d: last mark %+v", d, last)
-		}
-	}
-	o := feed(said, bytewise)
-	for d := range o {
-		if !o[d].done || o[d].ready {
-			t.Errorf("half %d: %+v", d, o[d])
-		}
-	}
-	v := stream.More
-	c = conversation(said, 1433)
-	for d := range c.Half {
-		v, _ = Ask(c, stream.Dir(d))
-	}
-	if v != stream.Enough {
-		t.Errorf("verdict %d, want Enough", v)
 	}
 }
 

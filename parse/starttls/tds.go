@@ -2,9 +2,6 @@ package starttls
 
 import (
 	"encoding/binary"
-	"slices"
-
-	"pfsight/capture/stream"
 )
 
 // TDS packets, MS-TDS section 2.2.3.1.
@@ -108,61 +105,4 @@ func frame(b []byte) (n int, ok bool) {
 		return n, c >= 0x14 && c <= 0x17 && b[tdsHeader+1] == 3
 	}
 	return 0, false
-}
-
-// Unframe writes into out the TLS stream that h carries in TDS packets from
-// one of their headers on, and after the last of them as it is. The marks of
-// h are mapped to it; what is behind h's first gap is left out. Out's Data
-// and Marks are reused; they must not be h's.
-func Unframe(h *stream.Half, from int, out *stream.Half) {
-	data, marks := out.Data[:0], out.Marks[:0]
-	*out = *h
-	out.Gaps, out.Want, out.Done, out.Note = nil, 0, false, stream.Note{}
-	b := h.Data[:h.Contiguous()]
-
-	// A piece is where a run of bytes that stay lies in h, and in out.
-	type piece struct{ from, to, out int }
-	var pieces []piece
-	add := func(from, to int) {
-		if from < to {
-			pieces = append(pieces, piece{from, to, len(data)})
-			data = append(data, b[from:to]...)
-		}
-	}
-	for at := max(from, 0); at < len(b); {
-		if len(b)-at < tdsHeader+2 {
-			if b[at] != tdsPrelogin && b[at] != tdsTabular {
-				add(at, len(b))
-			}
-			break
-		}
-		n, ok := frame(b[at:])
-		if !ok {
-			add(at, len(b))
-			break
-		}
-		add(at+tdsHeader, min(at+n, len(b)))
-		at += n
-	}
-
-	// where returns how many bytes of out come from before x in h.
-	where := func(x int) int {
-		i, found := slices.BinarySearchFunc(pieces, x, func(p piece, x int) int { return p.from - x })
-		if found {
-			return pieces[i].out
-		}
-		if i == 0 {
-			return 0
-		}
-		p := pieces[i-1]
-		return p.out + min(x, p.to) - p.from
-	}
-	for _, m := range h.Marks {
-		f, t := where(int(m.From)), where(int(m.To))
-		if f < t {
-			m.From, m.To = uint32(f), uint32(t)
-			marks = append(marks, m)
-		}
-	}
-	out.Data, out.Marks = data, marks
 }

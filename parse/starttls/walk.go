@@ -11,7 +11,7 @@ type layer uint8
 const (
 	layerNone layer = iota // the next bytes tell
 	layerText
-	layerHTTP // a head that may be of CONNECT or of an upgrade
+	layerHTTP // a head that may be of CONNECT or of an upgrade, also to WebSocket
 	layerSIP  // the same of SIP; no RFC has it, old drafts did
 	layerConnect
 	layerSOCKS4
@@ -24,11 +24,13 @@ const (
 	layerRDP
 	layerTDS
 	layerAMQP
+	layerWebSocket
 )
 
 var layerNames = [...]string{
 	layerHTTP: "http", layerSIP: "sip", layerConnect: "connect", layerSOCKS4: "socks", layerSOCKS5: "socks", layerProxy: "proxy",
 	layerXMPP: "xmpp", layerLDAP: "ldap", layerPostgres: "postgresql", layerMySQL: "mysql", layerRDP: "rdp", layerTDS: "tds", layerAMQP: "amqp",
+	layerWebSocket: "websocket",
 }
 
 func (l layer) String() string { return layerNames[l] }
@@ -59,7 +61,7 @@ const (
 const (
 	flagSwitch = 1 << iota // this side asked for TLS or granted it
 	flagSeen               // the layer has said something that only it says
-	flagCont               // the line continues one with a literal
+	flagCont               // the line continues one with a literal, the frame a message
 )
 
 // noUnit says in walker.prev that there is none.
@@ -200,6 +202,8 @@ func (w *walker) step() result {
 		return w.tds()
 	case layerAMQP:
 		return w.amqp()
+	case layerWebSocket:
+		return w.websocket()
 	}
 	return no
 }

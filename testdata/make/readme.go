@@ -33,7 +33,7 @@ What begins with ` + "`upgrade-`, `proxy-` and `web-`" + ` are servers and clien
 are two records, or more; the truth tells them apart by the client's port, from the logs of the proxies and servers. Of AMQP and SIP no server
 that switches to TLS was at hand, nor one of TDS: there the client, the server or both are crypto/tls behind the bytes of the specification. No
 server here compresses its certificates (RFC 8879), which exists in TLS 1.3 only, where they are encrypted. What websockify carries is TLS inside
-of a WebSocket, whose masked bytes are not followed.
+of a WebSocket, masked in what the client sends.
 
 What begins with ` + "`eap-`" + ` is EAP between hostapd and eapol_test or wpa_supplicant, as RADIUS or, with ` + "`wired`" + ` in its name, as IEEE
 802.1X; in ` + "`eap-several`" + ` one port of a NAS carries three sessions at once. What begins with ` + "`openvpn-`" + ` are both ends of a tunnel.

@@ -77,12 +77,12 @@ func (w *webSocket) Write(p []byte) (int, error) {
 }
 
 // tunnel plays a client of crypto/tls whose stream websockify takes out of a
-// WebSocket and hands to an echoing server. That TLS is inside of what the
-// client sends is not told by the record: only what websockify sends is one.
+// WebSocket and hands to an echoing server: one handshake, masked on the
+// client's leg and bare on that of websockify.
 func tunnel(st *stage) []truth {
 	said := goEcho(st, "127.0.0.1:8443")
 	st.daemon([]int{8080}, "websockify", "127.0.0.1:8080", "127.0.0.1:8443")
-	goUpgraded(dialWebSocket("127.0.0.1:8080"), "")
+	t := goUpgraded(dialWebSocket("127.0.0.1:8080"), "websocket")
 	time.Sleep(100 * time.Millisecond)
-	return []truth{<-said}
+	return []truth{t, <-said}
 }

@@ -1,0 +1,169 @@
+package starttls
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"pfsight/capture/stream"
+)
+
+// Unframe writes into out the TLS stream of h, which is the half of direction
+// d: without the TDS packets that carried its beginning, or the WebSocket
+// frames around all of it. It ends where TLS does and TDS goes on without it,
+// or with the last frame. Marks and gaps of h are mapped to it; what is behind
+// a gap in which frames begin is left out, and Cut says so. Out's Data, Gaps
+// and Marks are reused; they must not be h's.
+func (u *Upgrade) Unframe(d stream.Dir, h, out *stream.Half) {
+	x := unframer{h: h, data: out.Data[:0], gaps: out.Gaps[:0]}
+	marks := out.Marks[:0]
+	*out = *h
+	out.Want, out.Done, out.Note = 0, false, stream.Note{}
+	if u.Protocol == layerWebSocket.String() {
+		x.websocket(max(u.From[d], 0))
+	} else {
+		x.tds(max(u.From[d], 0))
+	}
+	for _, m := range h.Marks {
+		f, t := x.where(int(m.From)), x.where(int(m.To))
+		if f < t {
+			m.From, m.To = uint32(f), uint32(t)
+			marks = append(marks, m)
+		}
+	}
+	out.Data, out.Gaps, out.Marks, out.Cut = x.data, x.gaps, marks, h.Cut || x.lost
+}
+
+// An unframer takes frames off.
+type unframer struct {
+	h      *stream.Half
+	data   []byte
+	pieces []piece
+	gaps   []stream.Gap
+	lost   bool // the place in the frames was
+	gap    int  // of h.Gaps, the first that does not lie before what was read
+}
+
+// A piece is where a run of bytes that stay lies in the half, and in what it
+// becomes.
+type piece struct{ from, to, out int }
+
+func (x *unframer) add(from, to int) {
+	if from < to {
+		x.pieces = append(x.pieces, piece{from, to, len(x.data)})
+		x.data = append(x.data, x.h.Data[from:to]...)
+	}
+}
+
+// where returns how many bytes of the result come from before at.
+func (x *unframer) where(at int) int {
+	i, found := slices.BinarySearchFunc(x.pieces, at, func(p piece, at int) int { return p.from - at })
+	if found {
+		return x.pieces[i].out
+	}
+	if i == 0 {
+		return 0
+	}
+	p := x.pieces[i-1]
+	return p.out + min(at, p.to) - p.from
+}
+
+// missing reports whether a byte of [from, to) is in a gap. From does not
+// decrease from call to call.
+func (x *unframer) missing(from, to int) bool {
+	g := x.h.Gaps
+	for x.gap < len(g) && g[x.gap].To <= from {
+		x.gap++
+	}
+	return x.gap < len(g) && g[x.gap].From < to
+}
+
+// websocket takes WebSocket frames off, and masks.
+func (x *unframer) websocket(at int) {
+	b := x.h.Data
+	for at < len(b) {
+		if x.missing(at, at+2) {
+			x.lost = true
+			return
+		}
+		f, _, r := readFrame(b[at:])
+		if r == no {
+			return
+		}
+		if x.missing(at, at+f.head) {
+			x.lost = true
+			return
+		}
+		if r == more {
+			return
+		}
+		from, to := at+f.head, min(at+f.head+f.n, len(b))
+		if !f.control() && from < to {
+			out := len(x.data)
+			x.add(from, to)
+			f.unmask(x.data[out:], x.data[out:], 0)
+			for x.missing(from, to) {
+				g := x.h.Gaps[x.gap]
+				x.gaps = append(x.gaps, stream.Gap{From: max(g.From, from) - from + out, To: min(g.To, to) - from + out})
+				if g.To > to {
+					break
+				}
+				x.gap++
+			}
+		}
+		at += f.head + f.n
+	}
+}
+
+// tds takes TDS packets off as far as they carry a handshake. TLS goes on
+// without them.
+func (x *unframer) tds(at int) {
+	b := x.h.Data[:x.h.Contiguous()]
+	x.lost = len(b) < len(x.h.Data)
+	for at < len(b) {
+		if len(b)-at < tdsHeader+2 && (b[at] == tdsPrelogin || b[at] == tdsTabular) {
+			return
+		}
+		n, ok := 0, false
+		if len(b)-at >= tdsHeader+2 {
+			n, ok = frame(b[at:])
+		}
+		if !ok {
+			x.add(at, endOfTLS(b, at))
+			return
+		}
+		x.add(at+tdsHeader, min(at+n, len(b)))
+		at += n
+	}
+}
+
+// endOfTLS returns where the records from at on are followed by TDS: a login
+// only may be encrypted (MS-TDS section 2.2.6.5). What is neither counts as
+// TLS.
+func endOfTLS(b []byte, at int) int {
+	for at < len(b) {
+		r := b[at:]
+		if r[0] < recordTypes || r[0] > recordTypes+kindOther || len(r) > 1 && r[1] != 3 {
+			if isTDS(r) {
+				return at
+			}
+			break
+		}
+		if len(r) < recordStart {
+			break
+		}
+		at += recordStart + int(binary.BigEndian.Uint16(r[3:]))
+	}
+	return len(b)
+}
+
+// isTDS reports whether b begins like a TDS packet, or like one of SMP (MC-SMP
+// section 2.2.1), in which packets of several sessions travel.
+func isTDS(b []byte) bool {
+	switch b[0] {
+	case 0x01, 0x02, 0x03, tdsTabular, 0x06, 0x07, 0x08, 0x0e, 0x10, 0x11, tdsPrelogin:
+		return (len(b) < 2 || b[1] < 0x20) && (len(b) < 4 || binary.BigEndian.Uint16(b[2:]) >= tdsHeader)
+	case 0x53:
+		return len(b) < 2 || b[1] < 0x10
+	}
+	return false
+}
