@@ -4,7 +4,9 @@ import (
 	"errors"
 	"io"
 	"math"
+	"os"
 	"slices"
+	"sync/atomic"
 )
 
 const (
@@ -45,17 +47,18 @@ type Block struct {
 // overlaps in time, as far as is known.
 type lane struct {
 	st   *stream
-	next int64  // offset of the next block to be claimed
-	end  int64  // the file's size when the lane began
-	left bool   // the lane ended; what was claimed of it is void
-	rest []byte // of the last block: the beginning of a record
+	file *os.File    // of st, which may be closed before the last Load
+	next int64       // offset of the next block to be claimed; of Claim
+	end  int64       // the file's size when the lane began
+	left atomic.Bool // the lane ended; what was claimed of it is void
+	rest []byte      // of the last block: the beginning of a record; of Walk
 }
 
 // Claim reserves the next piece of the input for b. Calls are made one at a
 // time, and Walk of the same blocks in the same order.
 func (s *Source) Claim(b *Block) {
 	b.lane = nil
-	if l := s.lane; l != nil && !l.left && l.next < l.end {
+	if l := s.lane.Load(); l != nil && !l.left.Load() && l.next < l.end {
 		b.lane, b.off = l, l.next
 		l.next += blockSize
 	}
@@ -70,7 +73,7 @@ func (b *Block) Load() {
 		b.buf = make([]byte, headRoom+blockSize)
 	}
 	b.buf = b.buf[:headRoom+blockSize]
-	b.n, b.err = b.lane.st.file.ReadAt(b.buf[headRoom:][:min(blockSize, int(b.lane.end-b.off))], b.off)
+	b.n, b.err = b.lane.file.ReadAt(b.buf[headRoom:][:min(blockSize, int(b.lane.end-b.off))], b.off)
 	b.lane.st.source.done.Add(int64(b.n))
 }
 
@@ -85,10 +88,10 @@ func (s *Source) Release(*Block) {}
 func (s *Source) Walk(b *Block) error {
 	b.Batch, b.Shared = Batch{}, false
 	switch {
-	case b.lane != nil && !b.lane.left:
+	case b.lane != nil && !b.lane.left.Load():
 		s.walkLane(b)
 		return nil
-	case s.lane != nil && !s.lane.left:
+	case s.inLane():
 		return nil // b was claimed before the lane began: its blocks come next
 	}
 	b.Shared = true
@@ -99,6 +102,13 @@ func (s *Source) Walk(b *Block) error {
 		s.enter()
 	}
 	return nil
+}
+
+// inLane reports whether a lane has begun and not ended. It is Walk that
+// begins and ends one; Claim, which runs beside it, may learn of that late.
+func (s *Source) inLane() bool {
+	l := s.lane.Load()
+	return l != nil && !l.left.Load()
 }
 
 // enter begins a lane behind the batch that was just given, if the input in
@@ -113,7 +123,7 @@ func (s *Source) enter() {
 	if err != nil || !info.Mode().IsRegular() || info.Size()-off < minLane {
 		return
 	}
-	s.lane = &lane{st: st, next: off, end: info.Size()}
+	s.lane.Store(&lane{st: st, file: st.file, next: off, end: info.Size()})
 }
 
 // walkLane finds the records of a block of the lane.
@@ -163,7 +173,7 @@ func (s *Source) walkLane(b *Block) {
 		st.recs, st.at = b.recs, k
 		b.buf, b.recs = nil, nil
 	}
-	l.left = true
+	l.left.Store(true)
 	if r.blocks {
 		r.blocks = false
 		r.in = &counted{io.NewSectionReader(st.file, b.off+int64(b.n), math.MaxInt64-b.off-int64(b.n)), &s.done}

@@ -51,9 +51,9 @@ type Source struct {
 	problems []Problem
 	done     atomic.Int64
 	total    int64
-	follow   *follower // nil unless files are followed
-	last     *stream   // whose records the last batch was
-	lane     *lane     // nil before the first
+	follow   *follower            // nil unless files are followed
+	last     *stream              // whose records the last batch was
+	lane     atomic.Pointer[lane] // nil before the first
 	lost     atomic.Uint64
 }
 

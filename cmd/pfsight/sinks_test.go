@@ -211,7 +211,7 @@ func TestShortWrites(t *testing.T) {
 	for i := range 100 {
 		k.put(numbered(i*3, i*3+3), 3)
 	}
-	eventually(t, "all lines", func() bool { k.mu.Lock(); defer k.mu.Unlock(); return len(k.sink.queue) == 0 })
+	eventually(t, "all lines", func() bool { k.sink.mu.Lock(); defer k.sink.mu.Unlock(); return len(k.sink.queue) == 0 })
 	k.end()
 	if want := numbered(0, 300); !bytes.Equal(out.got, want) && k.gaveUp.Load() == 0 {
 		t.Errorf("%d bytes came of %d", len(out.got), len(want))
