@@ -229,10 +229,20 @@ type ServerHello struct {
 	Incomplete bool // as in ClientHello
 }
 
-// Version returns the version that the message selects.
+// Version returns the version that the message selects. Where its end was not
+// seen, supported_versions may be missing: then a suite of TLS 1.3, which no
+// other version has, tells.
 func (m *ServerHello) Version() iana.Version {
-	if m.SelectedVersion != 0 {
+	switch {
+	case m.SelectedVersion != 0:
 		return m.SelectedVersion
+	case m.Incomplete && m.CipherSuite.Info().KeyExchange == iana.KexTLS13:
+		switch m.LegacyVersion {
+		case iana.TLS12:
+			return iana.TLS13
+		case iana.DTLS12:
+			return iana.DTLS13
+		}
 	}
 	return m.LegacyVersion
 }
