@@ -119,9 +119,7 @@ func TestRotationBySize(t *testing.T) {
 	k.put([]byte(strings.Repeat("x", 150)+"\n"), 1) // longer than a file may be: alone in one
 	k.put(numbered(100, 103), 3)
 	eventually(t, "all lines", func() bool { _, b := folder(t, dir); return bytes.Contains(b, numbered(102, 103)) })
-	if _, err := os.Stat(f.path + partial); err != nil {
-		t.Errorf("the last file: %v", err)
-	}
+	eventually(t, "the last file", func() bool { _, err := os.Stat(f.path + partial); return err == nil })
 	k.end()
 	names, _ := folder(t, dir)
 	total := 0

@@ -43,7 +43,7 @@ func signsClient(b []byte) bool {
 		return bytes.Contains(b[:min(len(b), 64)], []byte(ldapStartTLS))
 	case 'C':
 		l, _, ok := bytes.Cut(b[:min(len(b), signWindow)], []byte("\n"))
-		return ok && string(b[:8]) == "CONNECT " && bytes.Contains(l, []byte(" HTTP/1."))
+		return ok && bytes.HasPrefix(b, []byte("CONNECT ")) && bytes.Contains(l, []byte(" HTTP/1."))
 	case 'P':
 		return string(b[:min(len(b), 9)]) == "PROXY TCP" || string(b[:min(len(b), 13)]) == "PROXY UNKNOWN"
 	}

@@ -73,12 +73,14 @@ func (j *Judgement) tls13(h *parse.Handshake) {
 			j.KeyExchange, j.PostQuantum = "KEM", TriOf(g.PostQuantum)
 		}
 	}
-	switch {
-	case sh.HasPSK && externalPSK(h):
+	switch external := externalPSK(h); {
+	case sh.HasPSK && external == True:
 		j.Resumed, j.Authentication = False, "PSK"
 		j.Reasons.Add(ExternalPSK)
-	case sh.HasPSK:
+	case sh.HasPSK && external == False:
 		j.Resumed, j.Resumption, j.Authentication = True, "psk", "PSK"
+	case sh.HasPSK:
+		j.Authentication = "PSK" // of a session, or from elsewhere: the ClientHello would tell
 	case !sh.Incomplete:
 		j.Resumed = False
 	}
@@ -102,12 +104,15 @@ func (j *Judgement) tls13(h *parse.Handshake) {
 	}
 }
 
-// externalPSK reports whether the PSK that the server chose was agreed on
+// externalPSK tells whether the PSK that the server chose was agreed on
 // outside of TLS: its identity has no age, RFC 8446 section 4.2.11. A
 // ticket's age is masked with a random number, so it is 0 once in 2^32.
-func externalPSK(h *parse.Handshake) bool {
+func externalPSK(h *parse.Handshake) Tri {
 	i := int(h.ServerHello.SelectedPSK)
-	return h.ClientHello != nil && i < len(h.ClientHello.PSKs) && h.ClientHello.PSKs[i].ObfuscatedAge == 0
+	if h.ClientHello == nil || i >= len(h.ClientHello.PSKs) {
+		return Untold
+	}
+	return TriOf(h.ClientHello.PSKs[i].ObfuscatedAge == 0)
 }
 
 // early tells what became of early data, as far as the clear part says.

@@ -149,7 +149,7 @@ func TestTLS13(t *testing.T) {
 		{"psk_dhe_ke", parse.ServerHello{HasKeyShare: true, Group: 29, HasPSK: true}, nil, Yes, PSKWithKeyShare, "ECDHE", False, True},
 		{"psk_ke", parse.ServerHello{HasPSK: true}, nil, No, PSKKE, "PSK", Untold, True},
 		{"external psk_ke", parse.ServerHello{HasPSK: true, SelectedPSK: 1}, nil, No, ExternalPSK, "PSK", Untold, False},
-		{"client not seen", parse.ServerHello{HasKeyShare: true, Group: 29, HasPSK: true}, func(h *parse.Handshake) { h.ClientHello = nil }, Yes, PSKWithKeyShare, "ECDHE", False, True},
+		{"client not seen", parse.ServerHello{HasKeyShare: true, Group: 29, HasPSK: true}, func(h *parse.Handshake) { h.ClientHello = nil }, Yes, PSKWithKeyShare, "ECDHE", False, Untold},
 		{"neither", parse.ServerHello{}, nil, Unknown, Damaged, "", Untold, False},
 		{"cut", parse.ServerHello{Incomplete: true, HasPSK: true}, nil, Unknown, Damaged, "", Untold, True},
 		{"integrity only", parse.ServerHello{HasKeyShare: true, Group: 29, CipherSuite: 0xc0b4}, nil, No, NullEncryption, "ECDHE", False, False},
