@@ -96,7 +96,7 @@ func (t *tracker) segment(s *segment) {
 				t.onLite(s, sl.ref, l)
 				return
 			}
-		} else if f := t.flows.get(sl.ref); f.key == s.key {
+		} else if f := t.flows.get(sl.ref); f.key.is(&s.key) {
 			if f.key.proto != protoTCP {
 				t.onUDP(s, sl.ref, f)
 			} else {

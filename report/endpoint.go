@@ -1,7 +1,7 @@
 package report
 
 import (
-	"cmp"
+	"bytes"
 	"net/netip"
 
 	"pfsight/capture/stream"
@@ -37,7 +37,10 @@ func (e Endpoint) String() string {
 
 // Compare orders endpoints: stations of a LAN come first.
 func (e Endpoint) Compare(o Endpoint) int {
-	return cmp.Or(e.AddrPort.Compare(o.AddrPort), cmp.Compare(e.MAC.String(), o.MAC.String()))
+	if c := e.AddrPort.Compare(o.AddrPort); c != 0 {
+		return c
+	}
+	return bytes.Compare(e.MAC[:], o.MAC[:])
 }
 
 // String returns the IP address, or the MAC address, or "" where neither is
@@ -54,5 +57,8 @@ func (h Host) String() string {
 
 // Compare orders hosts: stations of a LAN come first.
 func (h Host) Compare(o Host) int {
-	return cmp.Or(h.Addr.Compare(o.Addr), cmp.Compare(h.MAC.String(), o.MAC.String()))
+	if c := h.Addr.Compare(o.Addr); c != 0 {
+		return c
+	}
+	return bytes.Compare(h.MAC[:], o.MAC[:])
 }

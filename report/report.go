@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"hash/maphash"
 	"slices"
 	"strconv"
 
@@ -39,6 +40,7 @@ type Report struct {
 	ticketKeys reuses[string]
 	exposed    heavy[[32]byte, exposure]
 	clients    int // in all sets of clients
+	seed       maphash.Seed
 }
 
 type kexLabel struct {
@@ -71,6 +73,7 @@ type exposure struct {
 // NewReport returns an empty Report.
 func NewReport() *Report {
 	return &Report{
+		seed:     maphash.MakeSeed(),
 		versions: map[iana.Version]uint64{}, suites: map[string]uint64{}, groups: map[string]uint64{}, kex: map[kexLabel]uint64{},
 		servers: newHeavy[serverKey, server](maxServers), keys: newReuses[KeyID](maxKeys), ticketKeys: newReuses[string](maxTicketKey), exposed: newHeavy[[32]byte, exposure](maxExposed),
 	}
@@ -177,11 +180,13 @@ func (r *Report) addServer(c *Connection) {
 	}
 }
 
-// A clients is a set of addresses.
-type clients map[Host]struct{}
+// A clients is a set of addresses by their hashes, which are counted and not
+// named: a small key without pointers costs the garbage collector nothing.
+type clients map[uint64]struct{}
 
 // addClient keeps a client as long as there is room.
-func (r *Report) addClient(set clients, a Host) {
+func (r *Report) addClient(set clients, host Host) {
+	a := maphash.Comparable(r.seed, host)
 	if _, ok := set[a]; ok || len(set) >= MaxClients || r.clients >= maxAllClients && len(set) >= leastClients {
 		return
 	}
@@ -245,10 +250,13 @@ func (r *Report) Summary() *Summary {
 	}
 	s.ServersTotal = uint64(len(s.Servers))
 	slices.SortFunc(s.Servers, func(a, b Server) int {
-		return cmp.Or(
+		if c := cmp.Or(
 			cmp.Compare(b.Verdicts[secrecy.No], a.Verdicts[secrecy.No]),
 			cmp.Compare(b.Verdicts[secrecy.Conditional], a.Verdicts[secrecy.Conditional]),
-			cmp.Compare(b.N, a.N), a.Addr.Compare(b.Addr), cmp.Compare(a.Name, b.Name))
+			cmp.Compare(b.N, a.N)); c != 0 {
+			return c
+		}
+		return cmp.Or(a.Addr.Compare(b.Addr), cmp.Compare(a.Name, b.Name))
 	})
 	s.ReusedKeys, s.ReusedKeyConnections, s.ReusedKeySpan = r.keys.again, r.keys.connections, r.keys.againSpan
 	s.TicketKeys, s.TicketKeySpan = r.ticketKeys.values, r.ticketKeys.span

@@ -49,6 +49,7 @@ var rooms = map[string][]string{
 	"github.com/pierrec/lz4/v4":               {"capture/pcapfile"},
 	"github.com/ulikunitz/xz":                 {"capture/pcapfile"},
 	"golang.org/x/crypto/cryptobyte":          {"parse", "parse/dtls", "parse/quic", "parse/starttls"},
+	"github.com/parquet-go/parquet-go":        {"report/render"},
 	"github.com/olekukonko/tablewriter":       {"report/render"},
 	"github.com/spf13/":                       {"cmd/pfsight"},
 	"golang.org/x/term":                       {"cmd/pfsight"},

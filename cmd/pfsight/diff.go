@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"slices"
 
@@ -76,6 +77,9 @@ func (a *app) diff(ctx context.Context, f *readFlags, args, fail []string) error
 	d := diff.Compare(sides[0], sides[1])
 	if err := a.show(o, func(w io.Writer) error { return render.Diff(w, d, f.asked, o.render) }); err != nil {
 		return err
+	}
+	if len(fail) > 0 && (d.Before.Connections == 0 || d.After.Connections == 0) {
+		return errors.New("--fail-on: on one side nothing was observed, so there is nothing to judge by")
 	}
 	moved := func(what string, k diff.Kind, label string, c diff.Change) {
 		if s, ok := d.Find(k, label); slices.Contains(fail, what) && ok && s.Change == c {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"slices"
 	"strconv"
@@ -172,6 +173,9 @@ func (a *app) impact(ctx context.Context, f *impactFlags, args []string) error {
 	}
 	if err := a.show(o, func(w io.Writer) error { return render.Impact(w, r, f.asked, o.render) }); err != nil {
 		return err
+	}
+	if len(f.fail) > 0 && r.Now.Told.Connections == 0 {
+		return errors.New("--fail-on: no ClientHello was observed, so there is nothing to judge by")
 	}
 	a.impactFails(f, o, r, limit)
 	return nil

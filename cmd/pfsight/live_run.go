@@ -38,6 +38,8 @@ type liveRun struct {
 	notes    *held      // where messages wait while a screen is shown; nil: nowhere
 	messages io.Writer
 	results  io.Writer
+
+	end, hup, usr1 chan os.Signal
 }
 
 // live watches interfaces until it is told to end.
@@ -70,6 +72,12 @@ func (r *liveRun) run(ctx context.Context) (err error) {
 	o := r.opt
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	// From here on a signal ends this in good order, also before the capture
+	// has begun.
+	r.end, r.hup, r.usr1 = make(chan os.Signal, 2), make(chan os.Signal, 1), make(chan os.Signal, 1)
+	signal.Notify(r.end, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(r.end)
+	defer notifyLive(r.hup, r.usr1)()
 
 	defer r.release()
 	// All that needs rights is opened first.
@@ -183,11 +191,6 @@ func (r *liveRun) capture(ctx context.Context, cancel func()) (st capture.Stats,
 
 // attend looks after signals and times while the capture runs.
 func (r *liveRun) attend(ctx context.Context, cancel func()) {
-	end := make(chan os.Signal, 2)
-	signal.Notify(end, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(end)
-	hup, usr1 := make(chan os.Signal, 1), make(chan os.Signal, 1)
-	defer notifyLive(hup, usr1)()
 	var over, summary <-chan time.Time
 	if r.opt.duration > 0 {
 		over = time.After(r.opt.duration)
@@ -204,7 +207,7 @@ func (r *liveRun) attend(ctx context.Context, cancel func()) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-end:
+		case <-r.end:
 			if ending {
 				cancel()
 			}
@@ -212,14 +215,14 @@ func (r *liveRun) attend(ctx context.Context, cancel func()) {
 			r.src.Stop()
 		case <-over:
 			r.src.Stop()
-		case <-hup:
+		case <-r.hup:
 			for _, k := range r.sinks {
 				k.reopen()
 			}
 			r.tell("the outputs are opened anew")
 		case <-summary:
 			r.printSummary()
-		case <-usr1:
+		case <-r.usr1:
 			r.printSummary()
 		case <-look.C:
 			r.look(nil)

@@ -28,6 +28,9 @@ func (a *app) onDemand(j *joiner, o *options) (stop func()) {
 			s.Input = inputOf(&j.sofar, s.Gaps)
 			s.Input.Files = o.paths
 			j.mu.Unlock()
+			if j.records != nil {
+				j.records.input(&s.Input)
+			}
 			var b bytes.Buffer
 			if summarize(&b, s, o) != nil {
 				continue

@@ -34,7 +34,7 @@ type options struct {
 	render      render.Options
 }
 
-var formats = []string{"table", "markdown", "html", "json", "jsonl", "csv"}
+var formats = []string{"table", "markdown", "html", "json", "jsonl", "csv", "parquet"}
 
 // options resolves what was typed. Its errors say what to do instead.
 func (f *readFlags) options(a *app, args []string) (*options, error) {
@@ -60,6 +60,9 @@ func (f *readFlags) options(a *app, args []string) (*options, error) {
 	}
 	if o.format == "html" && o.connections {
 		return nil, usagef("--format html is of the summary: leave out --connections, or choose table, markdown, json, jsonl or csv")
+	}
+	if o.format == "parquet" && o.output == "" {
+		return nil, usagef("--format parquet: name the file with -o FILE")
 	}
 	if o.filter != "" {
 		if err := filter.Validate(o.filter); err != nil {

@@ -41,7 +41,7 @@ func (a *app) read(ctx context.Context, o *options) error {
 	}
 	defer src.Close()
 
-	j := &joiner{rows: map[uint64]*report.Connection{}, report: report.NewReport(), history: report.NewHistory(), cancel: stop, where: o.where}
+	j := &joiner{rows: map[uint64]*report.Connection{}, report: report.NewReport(), history: report.NewHistory(), cancel: stop, where: o.where, records: saved}
 	if j.out = rowWriter(o, w); j.out != nil && o.follow {
 		j.flush = w.Flush // whoever reads the rows waits for them
 	}
@@ -115,6 +115,8 @@ func rowWriter(o *options, w *bufio.Writer) render.Writer {
 		return render.NewJSONL(w)
 	case "csv":
 		return render.NewCSV(w)
+	case "parquet":
+		return render.NewParquet(w)
 	}
 	if !o.connections {
 		return nil
@@ -158,6 +160,7 @@ type joiner struct {
 	err     error // of out; the first
 	cancel  func()
 	where   *where.Filter // nil: all
+	records *recordInput  // nil: none are read
 	keeps   bool          // out holds rows until its end
 	saved   uint64        // rows of saved records
 }

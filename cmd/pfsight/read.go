@@ -36,7 +36,7 @@ func (f *readFlags) register(s *pflag.FlagSet) {
 	s.StringVarP(&f.filter, "filter", "f", "", "look only at packets that match the tcpdump `EXPR`; see \"pfsight explain filter\"")
 	s.StringVar(&f.where, "where", "", "look only at connections whose record makes `EXPR` true; see \"pfsight explain where\"")
 	s.BoolVar(&f.connections, "connections", false, "show the connections, not the summary")
-	s.StringVar(&f.format, "format", "table", "`FORMAT` of the output: table, markdown, html, json, jsonl, csv; html is always of the summary, the last three of connections")
+	s.StringVar(&f.format, "format", "table", "`FORMAT` of the output: table, markdown, html, json, jsonl, csv, parquet; html is always of the summary, the last four of connections")
 	s.StringVarP(&f.output, "output", "o", "", "write the result to `FILE` (default: standard output)")
 	s.StringVar(&f.color, "color", "auto", "`WHEN` to use colour: auto, always, never")
 	s.IntVar(&f.width, "width", 0, "`COLUMNS` of the output (default: the terminal's, else 80)")

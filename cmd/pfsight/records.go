@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"io"
+	"os"
 	"sync"
 
 	"pfsight/capture/pcapfile"
@@ -35,14 +38,37 @@ type recordFile struct {
 
 // other is what pcapfile is to do with saved records.
 func (r *recordInput) other() *pcapfile.Other {
-	return &pcapfile.Other{Detect: rec.Detect, Read: r.read}
+	detect := func(head []byte) bool { return rec.Detect(head) || render.DetectParquet(head) }
+	return &pcapfile.Other{Detect: detect, Read: r.read}
 }
 
 func (r *recordInput) read(name string, in io.Reader) error {
 	r.mu.Lock()
 	r.files = append(r.files, recordFile{name: name})
 	r.mu.Unlock()
-	return rec.Read(r.ctx, in, r.sinks...)
+	head := bufio.NewReader(in)
+	if b, _ := head.Peek(4); !render.DetectParquet(b) {
+		return rec.Read(r.ctx, head, r.sinks...)
+	}
+	// What a Parquet file holds is told at its end.
+	f, err := os.Open(name)
+	if err != nil {
+		return errors.New("a Parquet file is read by its name, not from a pipe")
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	lines, err := render.ParquetRecords(f, st.Size())
+	if err != nil {
+		return err
+	}
+	defer lines.Close()
+	if err = rec.Read(r.ctx, lines, r.sinks...); errors.Is(err, rec.ErrNotRecords) && st.Size() > 0 {
+		return nil // a file without rows
+	}
+	return err
 }
 
 // seen counts rows that were read, in turn.
@@ -96,6 +122,8 @@ func (r *recordInput) problems(a *app, quiet bool) {
 
 // input adds what was read to in.
 func (r *recordInput) input(in *report.Input) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if len(r.files) == 0 {
 		return
 	}

@@ -71,6 +71,10 @@ func TestRecordsSummary(t *testing.T) {
 		if code != 0 || stderr != "" || below(got) != below(want) {
 			t.Errorf("exit %d %s\n%s\n%s", code, stderr, got, want)
 		}
+		_, page, _ := pfsight(t, "", "--format", "html", saved)
+		if !strings.Contains(page, "saved records") || strings.Contains(page, "0 packets") || !strings.Contains(page, "before the records were saved") {
+			t.Error("the page does not say what it rests on")
+		}
 		if !strings.Contains(got, "saved records") {
 			t.Errorf("the summary does not say what it rests on: %s", got)
 		}
@@ -168,5 +172,43 @@ func TestWhere(t *testing.T) {
 	_, out, _ := pfsight(t, "", "--where", "forward_secrecy == no", saved)
 	if !strings.Contains(out, "Only connections where forward_secrecy == no.") || !strings.Contains(out, "not forward secret") {
 		t.Errorf("the summary does not say what was chosen: %s", out)
+	}
+}
+
+// TestParquet writes the records of all captures as Parquet, reads them, and
+// writes them again.
+func TestParquet(t *testing.T) {
+	want := slurp(t, save(t, "jsonl", "a.jsonl", captures))
+	file := save(t, "parquet", "a.parquet", captures)
+	if got := slurp(t, save(t, "jsonl", "b.jsonl", file)); got != want {
+		t.Errorf("by way of Parquet:\n%.2000s\n%.2000s", got, want)
+	}
+	code, out, _ := pfsight(t, "", "--where", "forward_secrecy == no", file)
+	if code != 0 || !strings.Contains(out, "saved records") {
+		t.Errorf("exit %d: %s", code, out)
+	}
+	if code, _, stderr := pfsight(t, "", "--format", "parquet", rsa); code != 2 || !strings.Contains(stderr, "-o FILE") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	if code, _, stderr := pfsight(t, slurp(t, file), "-"); code != 3 || !strings.Contains(stderr, "by its name") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	empty := save(t, "parquet", "empty.parquet", captures+"/bad/header-only.pcap")
+	if code, out, stderr := pfsight(t, "", empty); code != 0 || !strings.Contains(out, "No TLS handshake was observed in 0 saved records") {
+		t.Errorf("exit %d: %s%s", code, out, stderr)
+	}
+	// Damaged ones: no panic, and an error that names the file.
+	whole := slurp(t, file)
+	path := filepath.Join(t.TempDir(), "bad.parquet")
+	for i := 4; i < len(whole); i += len(whole)/40 + 1 {
+		for _, bad := range []string{whole[:i], whole[:i] + "\xff\x00\xff" + whole[min(i+3, len(whole)):]} {
+			if err := os.WriteFile(path, []byte(bad), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			code, _, stderr := pfsight(t, "", path)
+			if code == 3 && !strings.Contains(stderr, path) || code != 3 && code != 0 {
+				t.Errorf("cut at %d: exit %d: %s", i, code, stderr)
+			}
+		}
 	}
 }

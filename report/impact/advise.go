@@ -125,6 +125,9 @@ func (st *Study) Advise(candidates, chosen []*policy.Policy) *Advice {
 	}
 	for i := range adv.Steps {
 		s := &adv.Steps[i]
+		if len(st.parties) == 0 {
+			break // nobody to break: no advice
+		}
 		if s.Breaks.Connections+s.Depends.Connections == 0 {
 			adv.Strictest = s
 			break

@@ -43,6 +43,10 @@ func Impact(w io.Writer, r *ImpactReport, format string, opt Options) error {
 func impactDocument(r *ImpactReport, opt Options, format string) *document {
 	doc := &document{title: "What servers with another policy would do to the clients that were observed"}
 	impactBase(doc, r)
+	if r.Now.Told.Connections == 0 {
+		doc.text("No ClientHello was observed: nothing can be said of any policy.")
+		return doc
+	}
 	switch n := len(r.Outcomes); {
 	case n == 0:
 	case n <= 3:
@@ -51,7 +55,7 @@ func impactDocument(r *ImpactReport, opt Options, format string) *document {
 		impactRows(doc, r)
 	}
 	for _, o := range r.Outcomes {
-		impactDetail(doc, o, opt, format)
+		impactDetail(doc, o, opt, format, len(r.Outcomes) > 3 && format == "table")
 	}
 	if r.Advice != nil {
 		impactAdvice(doc, r, opt, format)
@@ -205,7 +209,8 @@ func impactRows(doc *document, r *ImpactReport) {
 	doc.note("clients: those that break. FS: forward secrecy; PQ: post-quantum; retry: one more round trip.")
 }
 
-func impactDetail(doc *document, o *impact.Outcome, opt Options, format string) {
+// impactDetail says what one policy would do; of many, why clients break alone.
+func impactDetail(doc *document, o *impact.Outcome, opt Options, format string, brief bool) {
 	doc.heading("%s", o.Name+": "+o.Title)
 	if o.Policy.Note != "" {
 		doc.note("%s", o.Policy.Note)
@@ -219,6 +224,9 @@ func impactDetail(doc *document, o *impact.Outcome, opt Options, format string) 
 			t.rows = append(t.rows, []string{f.Text, Number(f.Connections), Number(f.Clients), Number(f.Servers), Size(f.Bytes)})
 		}
 		doc.add(t, len(t.rows))
+	}
+	if brief {
+		return
 	}
 	breakingTables(doc, o.Breaking, o.More, opt, format)
 	if o.Depends.Connections > 0 {

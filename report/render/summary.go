@@ -116,6 +116,9 @@ func (p *printer) input(s *report.Summary) {
 	p.line("%s", p.loss(s))
 }
 
+// savedLoss says what saved records do not.
+const savedLoss = "what was lost before the records were saved is not in them"
+
 // inputSize says how much was read.
 func inputSize(in *report.Input) string {
 	if in.Saved && in.Packets == 0 {
@@ -143,7 +146,7 @@ func (p *printer) loss(s *report.Summary) string {
 		parts = append(parts, fmt.Sprintf("%s of %s connections seen in one direction only", Number(n), Number(s.Connections)))
 	}
 	if in := &s.Input; in.Saved {
-		parts = append(parts, "what was lost before the records were saved is not in them")
+		parts = append(parts, savedLoss)
 	}
 	if len(parts) == 0 {
 		return "Nothing that belongs to a handshake is known to be missing."

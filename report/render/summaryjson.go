@@ -51,7 +51,9 @@ type (
 		Sources []string    `json:"sources"` // files or interfaces
 		Packets uint64      `json:"packets"`
 		Bytes   uint64      `json:"bytes"`
-		First   string      `json:"first,omitempty"` // RFC 3339, UTC; absent without packets
+		Records uint64      `json:"records,omitempty"` // saved ones, which do not say what their captures lost
+		Where   string      `json:"where,omitempty"`   // the expression that chose the connections
+		First   string      `json:"first,omitempty"`   // RFC 3339, UTC; absent without packets and records
 		Last    string      `json:"last,omitempty"`
 		Loss    []jsonCount `json:"loss"` // what is in no share, by reason
 	}
@@ -120,7 +122,7 @@ type (
 func SummaryJSON(w io.Writer, s *report.Summary, l *Live, opt Options) error {
 	in := &s.Input
 	j := jsonSummary{
-		Input:       jsonInput{Sources: append([]string{}, in.Files...), Packets: in.Packets, Bytes: in.Bytes, Loss: []jsonCount{}},
+		Input:       jsonInput{Sources: append([]string{}, in.Files...), Packets: in.Packets, Bytes: in.Bytes, Records: in.Records, Where: in.Where, Loss: []jsonCount{}},
 		Connections: s.Connections, Negotiated: s.Negotiated, ForwardSecrecy: jsonVerdicts(s.Verdicts), Outcomes: map[string]uint64{},
 		TicketKey: s.TicketKey, Resumed: s.Resumed, PostQuantum: s.PostQuantum, PostQuantumOffered: s.PostQuantumOffered,
 		ClientHellos: s.ClientHellos, HelloRetryRequests: s.HelloRetryRequests, HellosSplit: s.HellosSplit, ClientOnly: s.ClientOnly, ServerOnly: s.ServerOnly,
@@ -129,7 +131,7 @@ func SummaryJSON(w io.Writer, s *report.Summary, l *Live, opt Options) error {
 		CipherSuites: jsonCounts(s.Suites, false), Reasons: jsonCounts(s.Reasons, false), Untold: jsonCounts(s.Untold, false),
 		Servers: []jsonServer{}, ServersTotal: s.ServersTotal, ServersLost: s.ServersLost, Exposure: []jsonExposure{},
 	}
-	if in.Packets > 0 {
+	if in.Packets+in.Records > 0 {
 		j.Input.First, j.Input.Last = rfc3339(in.First), rfc3339(in.Last)
 	}
 	for _, x := range in.Loss {

@@ -73,8 +73,8 @@ func newView(s *report.Summary, opt Options) *view {
 		v.Inputs = append(v.Inputs, Quote(f))
 	}
 	v.InputMore = more(len(in.Files), maxInputs)
-	v.Read = fmt.Sprintf("%s, %s", plural(in.Packets, "packet"), Size(in.Bytes))
-	if in.Packets > 0 {
+	v.Read = inputSize(in)
+	if in.Packets+in.Records > 0 {
 		v.Read += fmt.Sprintf(", %s to %s UTC (%s)", stamp(in.First), stamp(in.Last), Span(in.Last-in.First))
 	}
 	if in.Where != "" {
@@ -147,6 +147,9 @@ func missing(s *report.Summary) []string {
 	}
 	if n := s.ClientOnly + s.ServerOnly; n > 0 {
 		out = append(out, fmt.Sprintf("%s of %s connections seen in one direction only", Number(n), Number(s.Connections)))
+	}
+	if s.Input.Saved {
+		out = append(out, savedLoss)
 	}
 	return out
 }

@@ -117,8 +117,8 @@ func mix(in io.Reader, out io.Writer, chosen []string) error {
 		c := *speaks[n]
 		lasts := c.Totals.Last - c.Time
 		c.Time, c.Totals.Last = at, at+lasts
-		c.Client = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 20, byte(n >> 8), byte(n)}), uint16(32768+r.IntN(28000)))
-		c.Server = netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(s + 1)}), 443)
+		c.Client = endpoint([4]byte{10, 20, byte(n >> 8), byte(n)}, uint16(32768+r.IntN(28000)))
+		c.Server = endpoint([4]byte{192, 0, 2, byte(s + 1)}, 443)
 		c.ServerName = "app" + strconv.Itoa(s+1) + ".example"
 		c.Source = "mix.pcap"
 		if c.EphemeralKey != (report.KeyID{}) {
@@ -140,4 +140,8 @@ func mix(in io.Reader, out io.Writer, chosen []string) error {
 		}
 	}
 	return w.Flush()
+}
+
+func endpoint(addr [4]byte, port uint16) report.Endpoint {
+	return report.Endpoint{AddrPort: netip.AddrPortFrom(netip.AddrFrom4(addr), port)}
 }
