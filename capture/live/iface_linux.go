@@ -65,6 +65,7 @@ func (f *iface) open(s *Source) (err error) {
 	}
 	fd := rings[0].fd
 	f.index, f.kind, f.up = 0, linkEach, true
+	loopback := false // each packet that goes out comes in too
 	if f.name != Any {
 		if f.index, f.up = lookup(fd, f.name); f.index == 0 {
 			return errors.New("there is no such interface; see 'pfsight interfaces'")
@@ -74,6 +75,7 @@ func (f *iface) open(s *Source) (err error) {
 			return fmt.Errorf("its kind: %w", err)
 		}
 		f.kind = kindOf(ifr.Uint16())
+		loopback = ifr.Uint16() == unix.ARPHRD_LOOPBACK
 	}
 	code, whole, err := program(s.opt.Filter, f.kind, s.opt.Snaplen, s.thinned)
 	if err != nil {
@@ -89,7 +91,10 @@ func (f *iface) open(s *Source) (err error) {
 			return err
 		}
 	}
-	if err := join(rings); err != nil {
+	if loopback && len(rings) == 1 {
+		_ = unix.SetsockoptInt(rings[0].fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1) // without it read passes over them
+	}
+	if err := join(rings, loopback); err != nil {
 		s.opt.Log("%s: no fanout (%v): one ring does all", f.name, err)
 		for _, r := range rings[1:] {
 			r.close()

@@ -406,6 +406,30 @@ func TestAny(t *testing.T) {
 	}
 }
 
+// TestLoopback captures each packet once, and counts it once.
+func TestLoopback(t *testing.T) {
+	if !livetest.Isolate(t) {
+		return
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	for _, rings := range []int{1, 2} {
+		l := listen(t, Options{Interfaces: []string{"lo"}, Filter: "udp", Rings: rings})
+		const n = 50
+		for range n {
+			_ = unix.Sendto(fd, []byte("one"), 0, &unix.SockaddrInet4{Port: 9, Addr: [4]byte{127, 0, 0, 1}}) // the answer to the one before may be an error
+		}
+		time.Sleep(100 * time.Millisecond)
+		got, st := len(l.end()), l.src.Interfaces()[0]
+		if got != int(st.Packets) || got < n/2 || got > n {
+			t.Errorf("%d rings: %d sent, %d came, %d counted", rings, n, got, st.Packets)
+		}
+	}
+}
+
 // TestBulk tells of a connection that sends much: from then on only headers
 // come, with the lengths of the whole.
 func TestBulk(t *testing.T) {

@@ -119,12 +119,15 @@ func (r *ring) bind(index int) error {
 
 // join puts the rings into one fanout group: the kernel spreads the frames
 // among them, by a hash that is the same for both directions of a connection,
-// and takes another when one is full.
-func join(rings []*ring) error {
+// and takes another when one is full. incoming leaves out what goes out.
+func join(rings []*ring, incoming bool) error {
 	if len(rings) < 2 {
 		return nil
 	}
-	const mode = unix.PACKET_FANOUT_HASH | unix.PACKET_FANOUT_FLAG_ROLLOVER
+	mode := unix.PACKET_FANOUT_HASH | unix.PACKET_FANOUT_FLAG_ROLLOVER
+	if incoming {
+		mode |= unix.PACKET_FANOUT_FLAG_IGNORE_OUTGOING
+	}
 	if err := unix.SetsockoptInt(rings[0].fd, unix.SOL_PACKET, unix.PACKET_FANOUT, (mode|unix.PACKET_FANOUT_FLAG_UNIQUEID)<<16); err != nil {
 		return err
 	}

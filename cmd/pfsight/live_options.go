@@ -134,7 +134,7 @@ func (o *liveOptions) look(a *app, f *liveFlags) error {
 		}
 		o.lines = true
 	case tty && !toStdout:
-		o.screen = isTerminal(a.stderr) && os.Getenv("TERM") != "dumb"
+		o.screen = os.Getenv("TERM") != "dumb"
 		if in, ok := a.stdin.(*os.File); !ok || !term.IsTerminal(int(in.Fd())) {
 			o.screen = false
 		}

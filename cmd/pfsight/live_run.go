@@ -33,10 +33,11 @@ type liveRun struct {
 	sensor *sensor
 	sinks  []*sink // all
 	undone atomic.Uint64
-	notes  *held
-	results,
+
+	printing sync.Mutex // of messages and results, and what they are
+	notes    *held      // where messages wait while a screen is shown; nil: nowhere
 	messages io.Writer
-	printing sync.Mutex
+	results  io.Writer
 
 	end, hup, usr1 chan os.Signal
 }
@@ -47,12 +48,12 @@ func (a *app) live(ctx context.Context, o *liveOptions) error {
 		ctx = context.Background()
 	}
 	r := &liveRun{app: a, opt: o, state: newLiveState(), messages: a.stderr, results: a.stdout}
-	if o.screen {
-		r.notes = &held{}
+	if o.screen && isTerminal(a.stderr) {
+		r.notes = &held{} // there is no room beside the screen
 		r.messages = r.notes
 	}
 	if slices.Contains(o.outputs, "-") || o.lines {
-		r.results = r.messages
+		r.results = a.stderr
 	}
 	return r.run(ctx)
 }
@@ -78,6 +79,7 @@ func (r *liveRun) run(ctx context.Context) (err error) {
 	defer signal.Stop(r.end)
 	defer notifyLive(r.hup, r.usr1)()
 
+	defer r.release()
 	// All that needs rights is opened first.
 	r.sensor = &sensor{opt: o, state: r.state, history: report.NewHistory(), rows: map[uint64]*report.Connection{}}
 	defer func() {
@@ -109,11 +111,7 @@ func (r *liveRun) run(ctx context.Context) (err error) {
 		k.start()
 	}
 	st, interrupted, err := r.capture(ctx, cancel)
-	if r.notes != nil {
-		// The screen is gone: what was held back comes now.
-		_, _ = r.stderr.Write(r.notes.take())
-		r.messages = r.stderr
-	}
+	r.release()
 	if err != nil {
 		return err
 	}
@@ -133,6 +131,16 @@ func (r *liveRun) run(ctx context.Context) (err error) {
 		r.code = exitIncomplete
 	}
 	return nil
+}
+
+// release writes what was held back while the screen was shown.
+func (r *liveRun) release() {
+	r.printing.Lock()
+	defer r.printing.Unlock()
+	if r.notes != nil {
+		_, _ = r.stderr.Write(r.notes.take())
+		r.messages, r.notes = r.stderr, nil
+	}
 }
 
 // capture runs until the end. interrupted says that what the kernel held was
@@ -264,15 +272,12 @@ func (r *liveRun) summarize(st *capture.Stats) error {
 	if st == nil {
 		b.WriteByte('\n')
 	}
-	w := r.results
-	switch {
-	case r.notes != nil && st == nil:
-		w = r.notes // beside the screen there is no room
-	case w == io.Writer(r.notes):
-		w = r.stderr
-	}
 	r.printing.Lock()
 	defer r.printing.Unlock()
+	w := r.results
+	if r.opt.screen && st == nil {
+		w = r.messages // the screen has standard output
+	}
 	_, err := w.Write(b.Bytes())
 	return err
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"time"
+
+	"pfsight/report/secrecy"
 )
 
 // hexCode reads a code point such as 0x1301.
@@ -150,3 +152,63 @@ func (s *interned) of(b []byte) string {
 
 // maxString is the longest string that is shared, bytes.
 const maxString = 255
+
+// list reads a list of strings.
+func (p *Parser) list(to *[]string) bool {
+	start := p.i
+	if end := p.bracket(); end > 0 {
+		if l, ok := p.lists[string(p.b[start:end])]; ok {
+			*to, p.i = l, end
+			return true
+		}
+	}
+	list, ok := p.texts()
+	*to = list
+	if key := p.b[start:p.i]; ok && len(p.lists) < maxLists && p.room(len(key)) {
+		p.lists[string(key)] = list
+	}
+	return ok
+}
+
+func (p *Parser) texts() (list []string, ok bool) {
+	if !p.open('[') {
+		return nil, false
+	}
+	for more := p.more(']'); more; more = p.next(']') {
+		var s string
+		if !p.text(&s) {
+			return nil, false
+		}
+		list = append(list, s)
+	}
+	return list, !p.bad
+}
+
+func (p *Parser) reasonList(to *secrecy.Reasons) bool {
+	start := p.i
+	if end := p.bracket(); end > 0 {
+		if r, ok := p.reasons[string(p.b[start:end])]; ok {
+			*to, p.i = r.v, end
+			p.tell(r.note)
+			return true
+		}
+	}
+	list, ok := p.texts()
+	if !ok {
+		return false
+	}
+	var r shared[secrecy.Reasons]
+	for _, code := range list {
+		if x, ok := secrecy.LookupReason(code); ok {
+			r.v.Add(x)
+		} else if r.note == "" {
+			r.note = "reasons: " + clip([]byte(code)) + " is not a code"
+		}
+	}
+	*to = r.v
+	p.tell(r.note)
+	if key := p.b[start:p.i]; len(p.reasons) < maxLists && p.room(len(key)) {
+		p.reasons[string(key)] = r
+	}
+	return true
+}

@@ -1,0 +1,157 @@
+package capture
+
+import (
+	"cmp"
+	"slices"
+
+	"pfsight/capture/stream"
+)
+
+// newOpening returns an opening without anything in it.
+func (t *tracker) newOpening() (uint32, *opening) {
+	var ref uint32
+	if k := len(t.free); k > 0 {
+		ref = t.free[k-1]
+		t.free = t.free[:k-1]
+	} else {
+		t.opens = append(t.opens, nil)
+		t.silence = append(t.silence, 0)
+		ref = uint32(len(t.opens))
+	}
+	var o *opening
+	if k := len(t.spare); k > 0 {
+		o = t.spare[k-1]
+		t.spare = t.spare[:k-1]
+	} else {
+		o = new(opening)
+	}
+	t.opens[ref-1] = o
+	t.pool.held += openingCost
+	t.peak.Openings = max(t.peak.Openings, len(t.opens)-len(t.free))
+	t.peak.Held = max(t.peak.Held, t.pool.held)
+	return ref, o
+}
+
+// takeOpening takes an opening from its flow. Its memory counts no longer.
+func (t *tracker) takeOpening(f *flow) *opening {
+	o := t.opens[f.opening-1]
+	t.opens[f.opening-1] = nil
+	t.free = append(t.free, f.opening)
+	f.opening = 0
+	t.pool.held -= openingCost
+	for d := range o.conv.Half {
+		t.pool.held -= cap(o.conv.Half[d].Data)
+	}
+	return o
+}
+
+// deliver hands the opening over.
+func (t *tracker) deliver(f *flow) {
+	o := t.takeOpening(f)
+	c := &o.conv
+	if c.Transport == stream.UDP {
+		f.setDelivered(f.last)
+	}
+	for d := range c.Half {
+		h := &c.Half[d]
+		e := uint8(d) ^ f.client
+		h.FIN = f.bits&(hasFIN<<e) != 0
+		h.RST = f.bits&(sawRST<<e) != 0
+		if h.Full {
+			t.drops[PrefixLimit]++
+		}
+		if h.Conflict {
+			t.drops[Conflict]++
+		}
+	}
+	t.out.opens = append(t.out.opens, o)
+	t.out.events = append(t.out.events, Event{ID: c.ID, Opening: c})
+}
+
+// recycle takes the memory of openings back when all was made of them.
+func (t *tracker) recycle(b *outbox) {
+	for _, o := range b.opens {
+		t.reuse(o)
+	}
+	clear(b.events)
+	b.opens, b.events = b.opens[:0], b.events[:0]
+}
+
+// maxSpare is how many openings, without buffers, are kept for later.
+const maxSpare = 4096
+
+func (t *tracker) reuse(o *opening) {
+	for d := range o.conv.Half {
+		h := &o.conv.Half[d]
+		t.pool.put(h.Data)
+		*h = stream.Half{Gaps: h.Gaps[:0], Marks: h.Marks[:0]}
+	}
+	if len(t.spare) < maxSpare {
+		*o = opening{conv: stream.Conversation{Half: o.conv.Half}}
+		t.spare = append(t.spare, o)
+	}
+}
+
+// forget takes a flow out without a word.
+func (t *tracker) forget(ref uint32, f *flow) {
+	if f.opening != 0 {
+		t.reuse(t.takeOpening(f))
+	}
+	t.table.remove(f.tag, ref)
+	t.flows.release(ref)
+}
+
+// end hands over what is left of a connection and takes it out.
+func (t *tracker) end(ref uint32, f *flow, why stream.End) {
+	if f.opening != 0 {
+		t.deliver(f)
+	}
+	if f.bits&told == 0 {
+		t.close(f, why)
+	}
+	t.table.remove(f.tag, ref)
+	t.flows.release(ref)
+}
+
+// close tells the sink that a connection has ended.
+func (t *tracker) close(f *flow, why stream.End) {
+	switch {
+	case f.bits&(sawRST|sawRSTb) != 0:
+		why = stream.EndRST
+	case f.bits&(hasFIN|hasFINb) == hasFIN|hasFINb:
+		why = stream.EndFIN
+	}
+	tot := stream.Totals{Packets: f.packets, Last: f.last, End: why}
+	tot.Bytes[stream.ToServer] = f.bytes[f.client]
+	tot.Bytes[stream.ToClient] = f.bytes[f.client^1]
+	t.out.events = append(t.out.events, Event{ID: f.id, Totals: tot})
+}
+
+// flushEvery is how many events are gathered at the end before they are
+// handed over.
+const flushEvery = 1024
+
+// finish ends everything, in the order in which it began. flush hands over
+// what out holds.
+func (t *tracker) finish(out *outbox, flush func()) {
+	type open struct {
+		id  uint64
+		ref uint32
+	}
+	var left []open
+	for ref := uint32(1); ref <= t.flows.used; ref++ {
+		if f := t.flows.get(ref); f.bits&inUse != 0 {
+			left = append(left, open{f.id, ref})
+		}
+	}
+	slices.SortFunc(left, func(a, b open) int { return cmp.Compare(a.id, b.id) })
+	t.recycle(out)
+	t.out = out
+	for _, o := range left {
+		t.end(o.ref, t.flows.get(o.ref), stream.EndInput)
+		if len(out.events) >= flushEvery {
+			flush()
+		}
+	}
+	flush()
+}
