@@ -274,9 +274,16 @@ func (r *Report) Summary() *Summary {
 
 func counts[K comparable](m map[K]uint64, name func(K) (string, string)) []Count {
 	out := make([]Count, 0, len(m))
+	at := map[[2]string]int{} // two numbers may have one name, as DTLS 1.0 does
 	for k, n := range m {
 		label, note := name(k)
-		out = append(out, Count{label, note, n})
+		i, ok := at[[2]string{label, note}]
+		if !ok {
+			i = len(out)
+			at[[2]string{label, note}] = i
+			out = append(out, Count{Label: label, Note: note})
+		}
+		out[i].N += n
 	}
 	sortCounts(out)
 	return out
