@@ -9,7 +9,7 @@ func (r *Report) Ended(c *Connection) {
 		return
 	}
 	n, end := c.Totals.Bytes[0]+c.Totals.Bytes[1], max(c.Time, c.Totals.Last)
-	if v := r.servers.get(serverKey{c.Server, c.ServerName}); v != nil {
+	if _, v := r.serverAt(c); v != nil {
 		v.bytes += n
 	}
 	r.keys.ended(c.EphemeralKey, end)

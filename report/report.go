@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"encoding/binary"
 	"hash/maphash"
 	"slices"
 	"strconv"
@@ -35,7 +36,7 @@ type Report struct {
 	kex        map[kexLabel]uint64
 	reasons    [secrecy.NumReasons]uint64
 	untold     [secrecy.NumReasons]uint64
-	servers    heavy[serverKey, server]
+	servers    heavy[uint64, server] // see serverAt
 	keys       reuses[KeyID]
 	ticketKeys reuses[string]
 	exposed    heavy[[32]byte, exposure]
@@ -48,12 +49,9 @@ type kexLabel struct {
 	verdict secrecy.Verdict
 }
 
-type serverKey struct {
-	addr Endpoint
-	name string
-}
-
 type server struct {
+	addr     Endpoint
+	name     string
 	n        uint64
 	verdicts [4]uint64
 	bytes    uint64
@@ -75,7 +73,7 @@ func NewReport() *Report {
 	return &Report{
 		seed:     maphash.MakeSeed(),
 		versions: map[iana.Version]uint64{}, suites: map[string]uint64{}, groups: map[string]uint64{}, kex: map[kexLabel]uint64{},
-		servers: newHeavy[serverKey, server](maxServers), keys: newReuses[KeyID](maxKeys), ticketKeys: newReuses[string](maxTicketKey), exposed: newHeavy[[32]byte, exposure](maxExposed),
+		servers: newHeavy[uint64, server](maxServers), keys: newReuses[KeyID](maxKeys), ticketKeys: newReuses[string](maxTicketKey), exposed: newHeavy[[32]byte, exposure](maxExposed),
 	}
 }
 
@@ -161,13 +159,14 @@ func (r *Report) addServer(c *Connection) {
 	if insecure {
 		weight = insecureWeight
 	}
-	v, fresh, evicted := r.servers.add(serverKey{c.Server, c.ServerName}, weight)
+	at, _ := r.serverAt(c)
+	v, fresh, evicted := r.servers.add(at, weight)
 	if evicted != nil {
 		r.s.ServersLost += evicted.n
 		r.clients -= len(evicted.clients)
 	}
 	if fresh {
-		v.clients = clients{}
+		v.addr, v.name, v.clients = c.Server, c.ServerName, clients{}
 	}
 	v.n++
 	v.verdicts[c.ForwardSecrecy]++
@@ -176,6 +175,24 @@ func (r *Report) addServer(c *Connection) {
 	if insecure {
 		if why, ok := c.Reasons.First(); ok {
 			v.why[why]++
+		}
+	}
+}
+
+// serverAt returns the key of c's server in the table, and its entry if it
+// has one. The key is a hash, which the map takes in less time than an address
+// and a name; another server with the same one gets the next.
+func (r *Report) serverAt(c *Connection) (uint64, *server) {
+	var b [24]byte
+	addr := c.Server.Addr().As16()
+	copy(b[:], addr[:])
+	binary.BigEndian.PutUint16(b[16:], c.Server.Port())
+	copy(b[18:], c.Server.MAC[:])
+	at := maphash.Bytes(r.seed, b[:]) ^ maphash.String(r.seed, c.ServerName)*0x9e3779b97f4a7c15
+	for ; ; at++ {
+		v := r.servers.get(at)
+		if v == nil || v.addr == c.Server && v.name == c.ServerName {
+			return at, v
 		}
 	}
 }
@@ -237,9 +254,9 @@ func (r *Report) Summary() *Summary {
 	s.KeyExchanges = counts(r.kex, func(k kexLabel) (string, string) { return k.name, k.verdict.String() })
 	s.Reasons = reasonCounts(&r.reasons)
 	s.Untold = reasonCounts(&r.untold)
-	for k, e := range r.servers.m {
+	for _, e := range r.servers.m {
 		v := &e.value
-		out := Server{Addr: k.addr, Name: k.name, N: v.n, Verdicts: v.verdicts, Bytes: v.bytes, Clients: uint64(len(v.clients))}
+		out := Server{Addr: v.addr, Name: v.name, N: v.n, Verdicts: v.verdicts, Bytes: v.bytes, Clients: uint64(len(v.clients))}
 		var most uint32
 		for why, n := range v.why {
 			if n > most {
