@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"hash/maphash"
 	"slices"
 
 	"pfsight/capture/stream"
@@ -27,6 +28,8 @@ const (
 type Builder struct {
 	offers  map[string]*Offer
 	certs   map[[32]byte]*Certificate
+	recent  [cachedCerts]cachedCert
+	seed    maphash.Seed
 	names   map[string]string
 	key     []byte
 	finger  *fingerprinter // nil: rows have no JA3, JA3S and JA4
@@ -35,7 +38,7 @@ type Builder struct {
 
 // NewBuilder returns a Builder.
 func NewBuilder() *Builder {
-	return &Builder{offers: map[string]*Offer{}, certs: map[[32]byte]*Certificate{}, names: map[string]string{}}
+	return &Builder{offers: map[string]*Offer{}, certs: map[[32]byte]*Certificate{}, seed: maphash.MakeSeed(), names: map[string]string{}}
 }
 
 // Fingerprint makes the Builder give rows JA3, JA3S and JA4, which cost about
