@@ -2,7 +2,6 @@ package render
 
 import (
 	"encoding/csv"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -20,9 +19,7 @@ var DiffFormats = []string{"table", "json", "csv", "markdown", "html"}
 func Diff(w io.Writer, d *diff.Diff, format string, opt Options) error {
 	switch format {
 	case "json":
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		return e.Encode(diffJSON(d))
+		return writeJSON(w, diffJSON(d), "  ")
 	case "csv":
 		return diffCSV(w, d)
 	}

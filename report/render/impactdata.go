@@ -114,9 +114,7 @@ func impactJSON(w io.Writer, r *ImpactReport) error {
 			out.Advice.Openings = append(out.Advice.Openings, x)
 		}
 	}
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(out)
+	return writeJSON(w, out, "  ")
 }
 
 // impactCSV writes one line of each number of a policy, and one of each client

@@ -2,7 +2,6 @@ package render
 
 import (
 	"encoding/hex"
-	"encoding/json"
 	"io"
 	"strings"
 	"time"
@@ -152,10 +151,7 @@ func SummaryJSON(w io.Writer, s *report.Summary, l *Live, opt Options) error {
 	if l != nil {
 		j.Live = jsonOf(l)
 	}
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(true)
-	e.SetIndent("", " ")
-	return e.Encode(&j)
+	return writeJSON(w, &j, " ")
 }
 
 func jsonOf(l *Live) *jsonLive {
