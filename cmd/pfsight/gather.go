@@ -86,9 +86,12 @@ func (a *app) gather(ctx context.Context, o *options, takers []taker) (report.In
 		return report.Input{}, err
 	}
 	a.problems(o, src, st, ctx.Err() != nil)
-	saved.problems(a, o.quiet)
+	saved.problems(a, o)
 	in := inputOf(&st, j.gaps)
 	saved.input(&in)
+	if st.Packets > 0 {
+		in.Filter = o.filter
+	}
 	if o.where != nil {
 		in.Where = o.where.String()
 	}

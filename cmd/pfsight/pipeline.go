@@ -72,7 +72,7 @@ func (a *app) read(ctx context.Context, o *options) error {
 		return errors.Join(err, closeOut())
 	}
 	a.problems(o, src, st, interrupted)
-	saved.problems(a, o.quiet)
+	saved.problems(a, o)
 	if o.stats {
 		a.stats(&st)
 	}
@@ -82,6 +82,9 @@ func (a *app) read(ctx context.Context, o *options) error {
 		s := j.report.Summary()
 		s.Input = inputOf(&st, s.Gaps)
 		saved.input(&s.Input)
+		if st.Packets > 0 {
+			s.Input.Filter = o.filter
+		}
 		if o.where != nil {
 			s.Input.Where = o.where.String()
 		}
