@@ -106,6 +106,16 @@ func TestOutputKeepsInput(t *testing.T) {
 	if code, out, stderr := pfsight(t, "", "-f", "udp", records); code != 0 || strings.Contains(out, "Only packets") || !strings.Contains(stderr, "choose packets") {
 		t.Errorf("-f of records: exit %d\n%s%s", code, out, stderr)
 	}
+	parquet := filepath.Join(dir, "cut.parquet")
+	if err := os.WriteFile(parquet, []byte("PAR1 and no more"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := pfsight(t, "", parquet); code != 2 || !strings.Contains(stderr, "no Parquet file") {
+		t.Errorf("a cut Parquet file alone: exit %d\n%s", code, stderr)
+	}
+	if code, _, _ := pfsight(t, "", parquet, file); code != 3 {
+		t.Errorf("a cut Parquet file beside a capture: exit %d", code)
+	}
 	if code, out, _ := pfsight(t, "", "-f", "tcp", file); code != 0 || !strings.Contains(out, "\nOnly packets that match tcp.\n") {
 		t.Errorf("-f: exit %d\n%s", code, out)
 	}

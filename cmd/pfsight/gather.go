@@ -85,7 +85,7 @@ func (a *app) gather(ctx context.Context, o *options, takers []taker) (report.In
 	if err != nil {
 		return report.Input{}, err
 	}
-	a.problems(o, src, st, ctx.Err() != nil)
+	a.problems(o, src, st, saved, ctx.Err() != nil)
 	saved.problems(a, o)
 	in := inputOf(&st, j.gaps)
 	saved.input(&in)
