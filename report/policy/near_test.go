@@ -20,3 +20,15 @@ func TestNearest(t *testing.T) {
 		}
 	}
 }
+
+// TestYAMLErrors holds what is said of a file against names of Go's types.
+func TestYAMLErrors(t *testing.T) {
+	for text, want := range map[string]string{
+		"name: a\nversions: [TLS 1.2]\nfoo: 1\n": "line 3: field foo not found",
+		"root:x:0:0:root:/root:/bin/bash\n":      "line 1: not what belongs here",
+	} {
+		if _, err := ReadYAML(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "policy.file") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}

@@ -71,17 +71,17 @@ func impactDocument(r *ImpactReport, opt Options, format string) *document {
 func impactBase(doc *document, r *ImpactReport) {
 	n, in := &r.Now, &r.Input
 	doc.text("Read %s: %s.", inputName(in), inputSize(in))
-	if n.Connections == 0 {
-		doc.text("No TLS handshake was observed.")
-		return
-	}
-	doc.text("%s to %s UTC (%s). Nothing is said of clients that were not seen in that time.", stamp(n.First), stamp(n.Last), Span(n.Last-n.First))
 	if in.Filter != "" {
 		doc.text("Only packets that match %s.", in.Filter)
 	}
 	if in.Where != "" {
 		doc.text("Only connections where %s.", in.Where)
 	}
+	if n.Connections == 0 {
+		doc.text("No TLS handshake was observed.")
+		return
+	}
+	doc.text("%s to %s UTC (%s). Nothing is said of clients that were not seen in that time.", stamp(n.First), stamp(n.Last), Span(n.Last-n.First))
 	for _, l := range in.Loss {
 		doc.text("Missing: %s %s.", Number(l.Count), lossText(l))
 	}
