@@ -60,6 +60,7 @@ type Input struct {
 
 	Saved   bool   // saved records were read, which do not say what their captures lost
 	Records uint64 // of them
+	Filter  string // the expression that chose the packets, "" for all
 	Where   string // the expression that chose the connections, "" for all
 }
 

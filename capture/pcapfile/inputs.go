@@ -161,6 +161,9 @@ func peek(in []input, bad []Problem, path string, st fs.FileInfo, other *Other) 
 		i.other = true
 		return append(in, i), bad
 	}
+	if other != nil && errors.Is(err, ErrNotCapture) {
+		err = fmt.Errorf("%w, and no saved records", err)
+	}
 	if err != nil {
 		return in, append(bad, Problem{path, err, true})
 	}

@@ -39,7 +39,10 @@ func TestUsage(t *testing.T) {
 		{[]string{"--nonsense", rsa}, "unknown flag: --nonsense"},
 		{[]string{"--format", "xml", rsa}, "choose one of"},
 		{[]string{"--format", "html", "--connections", rsa}, "of the summary"},
-		{[]string{"-f", "tcp port", rsa}, "-f:"},
+		{[]string{"-f", "tcp port", rsa}, "-f: at column 5"},
+		{[]string{"impact", "--policy", "tls13-only", "--max-breaking", "1%", rsa}, "--fail-on"},
+		{[]string{"impact", "--policy", "tls13-onyl", rsa}, "did you mean tls13-only?"},
+		{[]string{"explain", "outcom"}, "did you mean outcome?"},
 		{[]string{"-f", "host example.com", rsa}, "names are not looked up"},
 		{[]string{"--where", "forward_secrecy == maybe", rsa}, "--where: at column 20"},
 		{[]string{"--color", "blue", rsa}, "choose auto, always or never"},
@@ -57,6 +60,64 @@ func TestUsage(t *testing.T) {
 		if code != 2 || out != "" || !strings.Contains(stderr, c.want) || !strings.HasPrefix(stderr, "pfsight: ") {
 			t.Errorf("%v: exit %d\n%s\n%s", c.args, code, out, stderr)
 		}
+	}
+}
+
+// TestOutputKeepsInput writes a result over what it is of.
+func TestOutputKeepsInput(t *testing.T) {
+	dir := t.TempDir()
+	b, err := os.ReadFile(rsa)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, records := filepath.Join(dir, "a.pcap"), filepath.Join(dir, "a.jsonl")
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := pfsight(t, "", "--format", "jsonl", "-o", records, file); code != 0 {
+		t.Fatal(stderr)
+	}
+	saved, _ := os.ReadFile(records)
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"-o", file, file}, "is an input"},
+		{[]string{"-o", filepath.Join(dir, ".", "a.pcap"), dir}, "is a capture"},
+		{[]string{"--format", "jsonl", "-o", records, records}, "is an input"},
+		{[]string{"impact", "--policy", "tls13-only", "-o", records, records}, "is an input"},
+		{[]string{"diff", "-o", records, records, file}, "is an input"},
+		{[]string{"-o", dir, file}, "is a directory"},
+	} {
+		code, out, stderr := pfsight(t, "", c.args...)
+		if code != 2 || out != "" || !strings.Contains(stderr, c.want) {
+			t.Errorf("%v: exit %d\n%s%s", c.args, code, out, stderr)
+		}
+	}
+	if now, _ := os.ReadFile(file); !bytes.Equal(now, b) {
+		t.Error("the capture has changed")
+	}
+	if now, _ := os.ReadFile(records); !bytes.Equal(now, saved) || len(saved) == 0 {
+		t.Error("the records have changed")
+	}
+	if code, out, stderr := pfsight(t, "", "--format", "jsonl", "-o", "-", file); code != 0 || out != string(saved) {
+		t.Errorf("-o -: exit %d\n%s%s", code, out, stderr)
+	}
+	if code, out, stderr := pfsight(t, "", "-f", "udp", records); code != 0 || strings.Contains(out, "Only packets") || !strings.Contains(stderr, "choose packets") {
+		t.Errorf("-f of records: exit %d\n%s%s", code, out, stderr)
+	}
+	parquet := filepath.Join(dir, "cut.parquet")
+	if err := os.WriteFile(parquet, []byte("PAR1 and no more"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := pfsight(t, "", parquet); code != 2 || !strings.Contains(stderr, "no Parquet file") {
+		t.Errorf("a cut Parquet file alone: exit %d\n%s", code, stderr)
+	}
+	if code, _, _ := pfsight(t, "", parquet, file); code != 3 {
+		t.Errorf("a cut Parquet file beside a capture: exit %d", code)
+	}
+	if code, out, _ := pfsight(t, "", "-f", "tcp", file); code != 0 || !strings.Contains(out, "\nOnly packets that match tcp.\n") {
+		t.Errorf("-f: exit %d\n%s", code, out)
 	}
 }
 

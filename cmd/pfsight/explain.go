@@ -31,7 +31,8 @@ func newExplain(a *app) *cobra.Command {
   reasons           all reasons, one a line
   filter            what -f understands
   where             what --where understands
-  fields            the fields of the JSON record`,
+  a field           forward_secrecy, outcome: of the JSON record
+  fields            all fields of the JSON record`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usagef("explain what? For example: pfsight explain rsa_key_transport")
@@ -69,7 +70,7 @@ func explain(w io.Writer, code string) error {
 		return nil
 	case "fields":
 		for _, f := range render.Fields {
-			fmt.Fprintf(w, "%s (%s)\n    %s\n    absent: %s\n", f.Name, f.Type, f.Meaning, f.Absent)
+			explainField(w, f)
 		}
 		return nil
 	}
@@ -108,6 +109,12 @@ func explain(w io.Writer, code string) error {
 			found = true
 		}
 	}
+	for _, f := range render.Fields {
+		if strings.EqualFold(f.Name, code) {
+			explainField(w, f)
+			found = true
+		}
+	}
 	for _, k := range iana.KeyExchanges() {
 		if !found && strings.EqualFold(k.String(), code) {
 			text, v, why := secrecy.Family(k)
@@ -127,7 +134,11 @@ func explain(w io.Writer, code string) error {
 	if near := suggestions(code); len(near) > 0 {
 		return fmt.Errorf("explain %q: not known; did you mean %s?", code, strings.Join(near, ", "))
 	}
-	return fmt.Errorf("explain %q: not known; see 'pfsight explain reasons'", code)
+	return fmt.Errorf("explain %q: not known; see 'pfsight explain --help'", code)
+}
+
+func explainField(w io.Writer, f render.Field) {
+	fmt.Fprintf(w, "%s (%s)\n    %s\n    absent: %s\n", f.Name, f.Type, f.Meaning, f.Absent)
 }
 
 func explainReason(w io.Writer, r secrecy.Reason) {
@@ -179,7 +190,7 @@ func explainSuite(w io.Writer, s iana.CipherSuite) {
 	}
 	row("in TLS 1.2", i.RFC10015Text())
 	row("recommended", map[string]string{"Y": "yes", "N": "no", "D": "discouraged"}[i.Recommended])
-	row("reference", strings.ReplaceAll(strings.Trim(i.Reference, "[]"), "][", ", "))
+	row("reference", references(i.Reference))
 }
 
 func explainGroup(w io.Writer, g iana.Group) {
@@ -199,8 +210,13 @@ func explainGroup(w io.Writer, g iana.Group) {
 		fmt.Fprintf(w, "  strength         about %d bits, classical\n", i.SecurityBits)
 	}
 	if i.Reference != "" {
-		fmt.Fprintf(w, "  reference        %s\n", strings.ReplaceAll(strings.Trim(i.Reference, "[]"), "][", ", "))
+		fmt.Fprintf(w, "  reference        %s\n", references(i.Reference))
 	}
+}
+
+// references takes the brackets off those of the registries: "[RFC5246][RFC8996]".
+func references(s string) string {
+	return strings.NewReplacer("][", ", ", "[", "", "]", "").Replace(s)
 }
 
 // para writes text in lines of at most 80 columns.
@@ -235,6 +251,9 @@ func suggestions(code string) []string {
 	}
 	for r := range secrecy.NumReasons {
 		add(r.String())
+	}
+	for _, f := range render.Fields {
+		add(f.Name)
 	}
 	for i := range iana.Groups() {
 		add(iana.Groups()[i].Name)

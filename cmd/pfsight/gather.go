@@ -85,10 +85,13 @@ func (a *app) gather(ctx context.Context, o *options, takers []taker) (report.In
 	if err != nil {
 		return report.Input{}, err
 	}
-	a.problems(o, src, st, ctx.Err() != nil)
-	saved.problems(a, o.quiet)
+	a.problems(o, src, st, saved, ctx.Err() != nil)
+	saved.problems(a, o)
 	in := inputOf(&st, j.gaps)
 	saved.input(&in)
+	if st.Packets > 0 {
+		in.Filter = o.filter
+	}
 	if o.where != nil {
 		in.Where = o.where.String()
 	}

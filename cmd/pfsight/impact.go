@@ -133,6 +133,9 @@ func (a *app) impact(ctx context.Context, f *impactFlags, args []string) error {
 	if err != nil {
 		return err
 	}
+	if len(f.fail) == 0 && f.maxBreaking != "0" {
+		return usagef("--max-breaking says how many may be so: of what, --fail-on says")
+	}
 	o, err := f.gatherOptions(a, args, render.ImpactFormats)
 	if err != nil {
 		return err

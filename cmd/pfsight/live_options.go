@@ -77,7 +77,7 @@ func (f *liveFlags) options(a *app, args []string) (*liveOptions, error) {
 	}
 	if f.filter != "" {
 		if err := filter.Validate(f.filter); err != nil {
-			return nil, usagef("-f: %w", err)
+			return nil, badFilter(f.filter, err)
 		}
 	}
 	if f.where != "" {

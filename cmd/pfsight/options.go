@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"pfsight/capture/filter"
+	"pfsight/capture/pcapfile"
 	"pfsight/report/render"
 	"pfsight/report/where"
 )
@@ -25,7 +26,8 @@ type options struct {
 	where       *where.Filter // nil: all
 	connections bool
 	format      string
-	output      string
+	output      string // "": standard output
+	toStdout    bool   // by "-o -"
 	quiet       bool
 	workers     int
 	memory      int64
@@ -42,6 +44,9 @@ func (f *readFlags) options(a *app, args []string) (*options, error) {
 		paths: slices.Concat(f.files, args), recursive: f.recursive, count: f.count, filter: f.filter,
 		connections: f.connections, format: f.format, output: f.output, quiet: f.quiet,
 		follow: f.follow, stats: f.stats,
+	}
+	if o.output == "-" { // as elsewhere
+		o.output, o.toStdout = "", true
 	}
 	if len(o.paths) == 0 {
 		return nil, usagef("no capture named: pfsight FILE, or - for standard input")
@@ -61,12 +66,12 @@ func (f *readFlags) options(a *app, args []string) (*options, error) {
 	if o.format == "html" && o.connections {
 		return nil, usagef("--format html is of the summary: leave out --connections, or choose table, markdown, json, jsonl or csv")
 	}
-	if o.format == "parquet" && o.output == "" {
+	if o.format == "parquet" && o.output == "" && !o.toStdout {
 		return nil, usagef("--format parquet: name the file with -o FILE")
 	}
 	if o.filter != "" {
 		if err := filter.Validate(o.filter); err != nil {
-			return nil, usagef("-f: %w", err)
+			return nil, badFilter(o.filter, err)
 		}
 	}
 	if f.where != "" {
@@ -106,6 +111,9 @@ func (f *readFlags) options(a *app, args []string) (*options, error) {
 	default:
 		return nil, usagef("--color %q: choose auto, always or never", f.color)
 	}
+	if err := o.checkOutput(); err != nil {
+		return nil, err
+	}
 	o.render.ASCII = tty && !utf8Locale()
 	return o, nil
 }
@@ -125,6 +133,45 @@ func utf8Locale() bool {
 		}
 	}
 	return false
+}
+
+// badFilter shows where in the expression of -f the fault is, as --where does.
+func badFilter(expr string, err error) error {
+	if e := (*filter.Error)(nil); errors.As(err, &e) && e.Pos >= 0 && e.Pos <= len(expr) {
+		err = &where.Error{Expr: expr, Offset: e.Pos, What: e.What}
+	}
+	return usagef("-f: %w", err)
+}
+
+// checkOutput refuses what would destroy an input, and what cannot be written
+// to, before the inputs are read.
+func (o *options) checkOutput() error {
+	if o.output == "" {
+		return nil
+	}
+	out, err := os.Stat(o.output)
+	if err != nil {
+		return nil // it is not there yet
+	}
+	if out.IsDir() {
+		return usagef("-o %s: is a directory", o.output)
+	}
+	if !out.Mode().IsRegular() {
+		return nil
+	}
+	for _, p := range o.paths {
+		if in, err := os.Stat(p); err == nil && os.SameFile(in, out) {
+			return usagef("-o %s: this is an input, and would be lost", o.output)
+		}
+	}
+	if f, err := os.Open(o.output); err == nil { // it may be in a folder that is read
+		defer f.Close()
+		if r, err := pcapfile.NewReader(f); err == nil {
+			r.Close()
+			return usagef("-o %s: this is a capture, and would be lost", o.output)
+		}
+	}
+	return nil
 }
 
 // open opens the output, before the first packet is read.

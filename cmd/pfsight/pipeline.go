@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os/signal"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -71,8 +72,8 @@ func (a *app) read(ctx context.Context, o *options) error {
 	if err = errors.Join(err, j.err); err != nil {
 		return errors.Join(err, closeOut())
 	}
-	a.problems(o, src, st, interrupted)
-	saved.problems(a, o.quiet)
+	a.problems(o, src, st, saved, interrupted)
+	saved.problems(a, o)
 	if o.stats {
 		a.stats(&st)
 	}
@@ -82,6 +83,9 @@ func (a *app) read(ctx context.Context, o *options) error {
 		s := j.report.Summary()
 		s.Input = inputOf(&st, s.Gaps)
 		saved.input(&s.Input)
+		if st.Packets > 0 {
+			s.Input.Filter = o.filter
+		}
 		if o.where != nil {
 			s.Input.Where = o.where.String()
 		}
@@ -262,7 +266,7 @@ func (j *joiner) add(r *report.Connection) {
 }
 
 // problems tells what was wrong with the input, and sets the exit code.
-func (a *app) problems(o *options, src *pcapfile.Source, st capture.Stats, interrupted bool) {
+func (a *app) problems(o *options, src *pcapfile.Source, st capture.Stats, saved *recordInput, interrupted bool) {
 	for _, p := range src.Problems() {
 		a.code = exitIncomplete
 		if !o.quiet {
@@ -280,8 +284,12 @@ func (a *app) problems(o *options, src *pcapfile.Source, st capture.Stats, inter
 			a.warn("interrupted: this is the report of what was read")
 		}
 	}
-	if st.Packets == 0 && len(src.Inputs()) == 0 {
-		a.code = exitFailed
+	broken := map[string]bool{}
+	for _, p := range src.Problems() {
+		broken[p.File] = true
+	}
+	if st.Packets == 0 && saved.rows == 0 && !slices.ContainsFunc(src.Inputs(), func(i pcapfile.InputInfo) bool { return !broken[i.Name] }) {
+		a.code = exitFailed // nothing could be read
 	}
 }
 

@@ -97,14 +97,17 @@ func (r *recordInput) seen(rows []report.Connection, faults []rec.Fault) {
 }
 
 // problems tells what was wrong with the records, and sets the exit code.
-func (r *recordInput) problems(a *app, quiet bool) {
+func (r *recordInput) problems(a *app, o *options) {
+	if len(r.files) > 0 && (o.filter != "" || o.count > 0) && !o.quiet {
+		a.warn("-f and -c choose packets, and saved records have none: all of them were read; --where chooses connections")
+	}
 	for i := range r.files {
 		f := &r.files[i]
 		if f.bad+f.kept == 0 {
 			continue
 		}
 		a.code = exitIncomplete
-		if quiet {
+		if o.quiet {
 			continue
 		}
 		for _, x := range f.faults {

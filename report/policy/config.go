@@ -46,11 +46,8 @@ func Find(word string) ([]*Policy, error) {
 	}
 	if _, err := os.Stat(word); err != nil && !strings.ContainsAny(word, "/.") {
 		near := ""
-		for _, p := range builtin {
-			if strings.Contains(p.Name, strings.ToLower(word)) {
-				near = "; did you mean " + p.Name + "?"
-				break
-			}
+		if list := nearest(word); len(list) > 0 {
+			near = "; did you mean " + strings.Join(list, ", ") + "?"
 		}
 		return nil, fmt.Errorf("policy %q: no built-in policy and no file has this name%s", word, near)
 	}

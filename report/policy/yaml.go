@@ -101,7 +101,7 @@ func ReadYAML(r io.Reader) (*Policy, error) {
 		if err == io.EOF {
 			err = errors.New("the file is empty")
 		}
-		return nil, fmt.Errorf("policy: %w", err)
+		return nil, fmt.Errorf("policy: %w", plainYAML(err))
 	}
 	if err := dec.Decode(new(yaml.Node)); err != io.EOF {
 		return nil, errors.New("policy: more than one document")
@@ -111,6 +111,22 @@ func ReadYAML(r io.Reader) (*Policy, error) {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
 	return p, nil
+}
+
+// plainYAML says an error of the decoder without the names of Go's types.
+func plainYAML(err error) error {
+	var t *yaml.TypeError
+	if !errors.As(err, &t) {
+		return err
+	}
+	var lines []string
+	for _, s := range t.Errors {
+		s, _, _ = strings.Cut(s, " into ")
+		s = strings.Replace(s, "cannot unmarshal", "not what belongs here:", 1)
+		s, _, _ = strings.Cut(s, " in type ")
+		lines = append(lines, s)
+	}
+	return errors.New(strings.Join(lines, "; "))
 }
 
 // readAll reads a file of at most maxFile bytes.

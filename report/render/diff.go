@@ -2,11 +2,11 @@ package render
 
 import (
 	"encoding/csv"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
 	"strconv"
+	"unicode/utf8"
 
 	"pfsight/report"
 	"pfsight/report/diff"
@@ -20,21 +20,27 @@ var DiffFormats = []string{"table", "json", "csv", "markdown", "html"}
 func Diff(w io.Writer, d *diff.Diff, format string, opt Options) error {
 	switch format {
 	case "json":
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		return e.Encode(diffJSON(d))
+		return writeJSON(w, diffJSON(d), "  ")
 	case "csv":
 		return diffCSV(w, d)
 	}
-	return diffDocument(d, opt).write(w, format, opt)
+	return diffDocument(d, format, opt).write(w, format, opt)
 }
 
-func diffDocument(d *diff.Diff, opt Options) *document {
+func diffDocument(d *diff.Diff, format string, opt Options) *document {
 	doc := &document{title: "What changed, as observed"}
 	sides := &table{header: []string{"", "before", "after"}, right: []bool{false, true, true}, elastic: 1}
 	b, a := &d.Before, &d.After
+	name := func(in *report.Input) string {
+		n := inputName(in)
+		if most := (opt.width() - 2 - len("connections") - 4) / 2; format == "table" && utf8.RuneCountInString(n) > most {
+			r := []rune(n) // its end tells more
+			return "…" + string(r[len(r)-max(most-1, leastElastic):])
+		}
+		return n
+	}
 	sides.rows = [][]string{
-		{"read", inputName(&b.Input), inputName(&a.Input)},
+		{"read", name(&b.Input), name(&a.Input)},
 		{"from, UTC", inputStamp(&b.Input, b.Input.First), inputStamp(&a.Input, a.Input.First)},
 		{"over", inputSpan(&b.Input), inputSpan(&a.Input)},
 		{"connections", Number(b.Connections), Number(a.Connections)},
@@ -47,11 +53,14 @@ func diffDocument(d *diff.Diff, opt Options) *document {
 		name string
 		in   *diff.SideInput
 	}{{"before", b}, {"after", a}} {
+		if f := s.in.Input.Filter; f != "" && s.name == "before" {
+			doc.text("Only packets that match %s.", f)
+		}
 		if w := s.in.Input.Where; w != "" && s.name == "before" {
 			doc.text("Only connections where %s.", w)
 		}
 		for _, l := range s.in.Input.Loss {
-			doc.text("Missing %s: %s %s.", s.name, Number(l.Count), l.What)
+			doc.text("Missing %s: %s %s.", s.name, Number(l.Count), lossText(l))
 		}
 		if l := s.in.Lost; l.Clients+l.Servers+l.Labels > 0 {
 			doc.text("Beyond the limits %s: connections of %s clients, %s servers and %s other names are in the shares, but not kept apart.", s.name, Number(l.Clients), Number(l.Servers), Number(l.Labels))
@@ -192,13 +201,14 @@ func diffJSON(d *diff.Diff) any {
 		Files       []string  `json:"files"`
 		First       string    `json:"first,omitempty"`
 		Last        string    `json:"last,omitempty"`
+		Filter      string    `json:"filter,omitempty"`
 		Where       string    `json:"where,omitempty"`
 		Connections uint64    `json:"connections"`
 		Negotiated  uint64    `json:"negotiated"`
 		Beyond      diff.Lost `json:"beyond_limits"`
 	}
 	of := func(s *diff.SideInput) side {
-		out := side{Files: s.Input.Files, Where: s.Input.Where, Connections: s.Connections, Negotiated: s.Negotiated, Beyond: s.Lost}
+		out := side{Files: s.Input.Files, Filter: s.Input.Filter, Where: s.Input.Where, Connections: s.Connections, Negotiated: s.Negotiated, Beyond: s.Lost}
 		if s.Input.Packets+s.Input.Records > 0 {
 			out.First, out.Last = string(appendTime(nil, s.Input.First)), string(appendTime(nil, s.Input.Last))
 		}

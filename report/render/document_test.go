@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -83,7 +84,7 @@ func TestDiffHostile(t *testing.T) {
 
 func checkDocumentJSON(t *testing.T, b []byte) {
 	t.Helper()
-	if !json.Valid(b) || bytes.ContainsAny(b, "\x1b\x00") {
+	if !json.Valid(b) || bytes.ContainsFunc(b, func(r rune) bool { return r != '\n' && !shown(r) }) {
 		t.Errorf("no JSON: %q", b)
 	}
 }
@@ -97,6 +98,15 @@ func TestFit(t *testing.T) {
 	}
 	if got, want := p.b.String(), "  a     b\n  left  l         r\n  l     left  right\n"; got != want {
 		t.Errorf("got\n%s", got)
+	}
+}
+
+// TestFitElastic leaves out the elastic column itself.
+func TestFitElastic(t *testing.T) {
+	g := grid{header: []string{"a", "b", "c"}, rows: [][]string{{strings.Repeat("x", 30), "b", strings.Repeat("y", 30)}}}
+	g.fit(20, []int{0, 0, 1}, 2)
+	if want := []string{strings.Repeat("x", 16) + "…", "b"}; !slices.Equal(g.rows[0], want) {
+		t.Errorf("got %q, want %q", g.rows[0], want)
 	}
 }
 
@@ -123,6 +133,12 @@ func TestImpactHostile(t *testing.T) {
 			r.Advice = st.Advise(list, list)
 			for _, f := range ImpactFormats {
 				var b bytes.Buffer
+				for _, width := range []int{40, 60} {
+					if err := Impact(&b, r, f, Options{Width: width}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				b.Reset()
 				if err := Impact(&b, r, f, Options{}); err != nil {
 					t.Fatal(err)
 				}

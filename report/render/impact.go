@@ -71,19 +71,22 @@ func impactDocument(r *ImpactReport, opt Options, format string) *document {
 func impactBase(doc *document, r *ImpactReport) {
 	n, in := &r.Now, &r.Input
 	doc.text("Read %s: %s.", inputName(in), inputSize(in))
+	if in.Filter != "" {
+		doc.text("Only packets that match %s.", in.Filter)
+	}
+	if in.Where != "" {
+		doc.text("Only connections where %s.", in.Where)
+	}
 	if n.Connections == 0 {
 		doc.text("No TLS handshake was observed.")
 		return
 	}
 	doc.text("%s to %s UTC (%s). Nothing is said of clients that were not seen in that time.", stamp(n.First), stamp(n.Last), Span(n.Last-n.First))
-	if in.Where != "" {
-		doc.text("Only connections where %s.", in.Where)
-	}
 	for _, l := range in.Loss {
-		doc.text("Missing: %s %s.", Number(l.Count), l.What)
+		doc.text("Missing: %s %s.", Number(l.Count), lossText(l))
 	}
-	doc.text("%s with a whole ClientHello, of %s at %s: %s that differ. Each meets each policy, those that failed or continued a session too.",
-		plural(n.Told.Connections, "connection"), plural(n.Told.Clients, "client"), plural(n.Told.Servers, "server"), plural(n.Hellos, "ClientHello"))
+	doc.text("%s with a whole ClientHello, of %s at %s: %s. Each meets each policy, those that failed or continued a session too.",
+		plural(n.Told.Connections, "connection"), plural(n.Told.Clients, "client"), plural(n.Told.Servers, "server"), distinct(n.Hellos))
 	var not []string
 	for _, x := range []struct {
 		n    uint64
@@ -449,4 +452,12 @@ func versionsText(o *report.Offer) string {
 	}
 	slices.Reverse(list)
 	return strings.Join(list, ", ")
+}
+
+// distinct counts ClientHellos of which no two are alike.
+func distinct(n uint64) string {
+	if n == 1 {
+		return "1 ClientHello"
+	}
+	return plural(n, "ClientHello") + " that differ"
 }

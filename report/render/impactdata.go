@@ -85,13 +85,14 @@ func impactJSON(w io.Writer, r *ImpactReport) error {
 		Files    []string   `json:"files"`
 		First    string     `json:"first,omitempty"`
 		Last     string     `json:"last,omitempty"`
+		Filter   string     `json:"filter,omitempty"`
 		Where    string     `json:"where,omitempty"`
 		Keys     string     `json:"certificate,omitempty"`
 		Observed impact.Now `json:"observed"`
 		Policies []outcome  `json:"policies"`
 		Advice   *advice    `json:"advice,omitempty"`
 		Config   string     `json:"config,omitempty"`
-	}{Files: r.Input.Files, Where: r.Input.Where, Keys: r.Keys, Observed: r.Now, Config: r.Config, Policies: []outcome{}}
+	}{Files: r.Input.Files, Filter: r.Input.Filter, Where: r.Input.Where, Keys: r.Keys, Observed: r.Now, Config: r.Config, Policies: []outcome{}}
 	if r.Now.Connections > 0 {
 		out.First, out.Last = string(appendTime(nil, r.Now.First)), string(appendTime(nil, r.Now.Last))
 	}
@@ -114,9 +115,7 @@ func impactJSON(w io.Writer, r *ImpactReport) error {
 			out.Advice.Openings = append(out.Advice.Openings, x)
 		}
 	}
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(out)
+	return writeJSON(w, out, "  ")
 }
 
 // impactCSV writes one line of each number of a policy, and one of each client

@@ -26,6 +26,9 @@ func SummaryMarkdown(w io.Writer, s *report.Summary, opt Options) error {
 		e.printf(", %s to %s UTC (%s)", stamp(in.First), stamp(in.Last), Span(in.Last-in.First))
 	}
 	e.printf("\n\n")
+	if in.Filter != "" {
+		e.printf("Only packets that match %s.\n\n", Markdown(in.Filter))
+	}
 	if in.Where != "" {
 		e.printf("Only connections where %s.\n\n", Markdown(in.Where))
 	}

@@ -5,7 +5,6 @@ package render
 import (
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -24,7 +23,7 @@ func Quote(s string) string {
 			b.WriteString(hex2(s[i]))
 		case r == '\\':
 			b.WriteString(`\\`)
-		case unicode.IsPrint(r) && !unicode.Is(unicode.Bidi_Control, r):
+		case shown(r):
 			b.WriteRune(r)
 		default:
 			q := strconv.QuoteRuneToASCII(r)

@@ -445,7 +445,9 @@ func appendCodes[T code](b []byte, name string, list []T, grease func(T) bool) [
 
 // appendString writes a JSON string. A byte that is not UTF-8 becomes U+FFFD,
 // since JSON has no other way to say it; that character is always written as
-// an escape, so that a record which is read is written the same again.
+// an escape, so that a record which is read is written the same again. What a
+// terminal would not show, or a reader of lines take for the end of one, is an
+// escape too.
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
 	for i := 0; i < len(s); {
@@ -461,9 +463,8 @@ func appendString(b []byte, s string) []byte {
 			b = append(b, '\\', c)
 		case r == utf8.RuneError:
 			b = append(b, `\ufffd`...)
-		case r < 0x20 || r == 0x7f:
-			b = append(b, `\u00`...)
-			b = append(b, hex2(c)...)
+		case !shown(r):
+			b = appendRune(b, r)
 		default:
 			b = append(b, s[i:i+n]...)
 		}

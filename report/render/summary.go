@@ -107,6 +107,9 @@ func (p *printer) input(s *report.Summary) {
 		name = fmt.Sprintf("%s and %s more", Quote(in.Files[0]), Number(uint64(len(in.Files)-1)))
 	}
 	p.wrap("", fmt.Sprintf("Read %s: %s.", name, inputSize(in)))
+	if in.Filter != "" {
+		p.wrap("", "Only packets that match "+Quote(in.Filter)+".")
+	}
 	if in.Where != "" {
 		p.wrap("", "Only connections where "+Quote(in.Where)+".")
 	}
@@ -140,7 +143,7 @@ func inputCount(in *report.Input) string {
 func (p *printer) loss(s *report.Summary) string {
 	var parts []string
 	for _, l := range s.Input.Loss {
-		parts = append(parts, fmt.Sprintf("%s %s", Number(l.Count), l.What))
+		parts = append(parts, Number(l.Count)+" "+lossText(l))
 	}
 	if n := s.ClientOnly + s.ServerOnly; n > 0 {
 		parts = append(parts, fmt.Sprintf("%s of %s connections seen in one direction only", Number(n), Number(s.Connections)))
@@ -401,6 +404,21 @@ func Span(ns int64) string {
 }
 
 func stamp(ns int64) string { return time.Unix(0, ns).UTC().Format("2006-01-02 15:04:05") }
+
+// lossText says what was lost. The first noun of l.What is in the plural.
+func lossText(l report.Loss) string {
+	if l.Count != 1 {
+		return l.What
+	}
+	words := strings.Fields(l.What)
+	for i, w := range words {
+		if s, ok := strings.CutSuffix(w, "s"); ok {
+			words[i] = s
+			break
+		}
+	}
+	return strings.Join(words, " ")
+}
 
 func plural(n uint64, what string) string {
 	if n == 1 {

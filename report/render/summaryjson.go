@@ -2,7 +2,6 @@ package render
 
 import (
 	"encoding/hex"
-	"encoding/json"
 	"io"
 	"strings"
 	"time"
@@ -52,6 +51,7 @@ type (
 		Packets uint64      `json:"packets"`
 		Bytes   uint64      `json:"bytes"`
 		Records uint64      `json:"records,omitempty"` // saved ones, which do not say what their captures lost
+		Filter  string      `json:"filter,omitempty"`  // the expression that chose the packets
 		Where   string      `json:"where,omitempty"`   // the expression that chose the connections
 		First   string      `json:"first,omitempty"`   // RFC 3339, UTC; absent without packets and records
 		Last    string      `json:"last,omitempty"`
@@ -122,7 +122,7 @@ type (
 func SummaryJSON(w io.Writer, s *report.Summary, l *Live, opt Options) error {
 	in := &s.Input
 	j := jsonSummary{
-		Input:       jsonInput{Sources: append([]string{}, in.Files...), Packets: in.Packets, Bytes: in.Bytes, Records: in.Records, Where: in.Where, Loss: []jsonCount{}},
+		Input:       jsonInput{Sources: append([]string{}, in.Files...), Packets: in.Packets, Bytes: in.Bytes, Records: in.Records, Filter: in.Filter, Where: in.Where, Loss: []jsonCount{}},
 		Connections: s.Connections, Negotiated: s.Negotiated, ForwardSecrecy: jsonVerdicts(s.Verdicts), Outcomes: map[string]uint64{},
 		TicketKey: s.TicketKey, Resumed: s.Resumed, PostQuantum: s.PostQuantum, PostQuantumOffered: s.PostQuantumOffered,
 		ClientHellos: s.ClientHellos, HelloRetryRequests: s.HelloRetryRequests, HellosSplit: s.HellosSplit, ClientOnly: s.ClientOnly, ServerOnly: s.ServerOnly,
@@ -152,10 +152,7 @@ func SummaryJSON(w io.Writer, s *report.Summary, l *Live, opt Options) error {
 	if l != nil {
 		j.Live = jsonOf(l)
 	}
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(true)
-	e.SetIndent("", " ")
-	return e.Encode(&j)
+	return writeJSON(w, &j, " ")
 }
 
 func jsonOf(l *Live) *jsonLive {

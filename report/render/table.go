@@ -22,7 +22,8 @@ type grid struct {
 const leastElastic = 12
 
 // fit makes the grid at most width columns wide: columns are left out, the
-// highest of drop first and none of 0, and at last the elastic one is cut.
+// highest of drop first and none of 0, and at last the elastic one is cut, or
+// the widest if the elastic one was left out.
 func (g *grid) fit(width int, drop []int, elastic int) {
 	for {
 		total, most := 0, 0
@@ -55,8 +56,12 @@ func (g *grid) fit(width int, drop []int, elastic int) {
 		if most < len(g.right) {
 			g.right = slices.Delete(slices.Clone(g.right), most, most+1)
 		}
-		if most < elastic {
+		switch {
+		case most < elastic:
 			elastic--
+		case most == elastic:
+			widths = slices.Delete(widths, most, most+1)
+			elastic = slices.Index(widths, slices.Max(widths))
 		}
 	}
 }

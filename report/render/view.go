@@ -18,7 +18,7 @@ type view struct {
 
 	Inputs          []string
 	InputMore, Read string
-	Where           string
+	Filter, Where   string
 	VerdictTitle    string
 	Shares          []viewShares
 	Missing         []string
@@ -77,6 +77,7 @@ func newView(s *report.Summary, opt Options) *view {
 	if in.Packets+in.Records > 0 {
 		v.Read += fmt.Sprintf(", %s to %s UTC (%s)", stamp(in.First), stamp(in.Last), Span(in.Last-in.First))
 	}
+	v.Filter = Quote(in.Filter)
 	if in.Where != "" {
 		v.Where = Quote(in.Where)
 	}
@@ -143,7 +144,7 @@ func sharesOf(title string, verdicts [4]uint64, of uint64) viewShares {
 func missing(s *report.Summary) []string {
 	var out []string
 	for _, l := range s.Input.Loss {
-		out = append(out, Number(l.Count)+" "+Quote(l.What))
+		out = append(out, Number(l.Count)+" "+Quote(lossText(l)))
 	}
 	if n := s.ClientOnly + s.ServerOnly; n > 0 {
 		out = append(out, fmt.Sprintf("%s of %s connections seen in one direction only", Number(n), Number(s.Connections)))
