@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"pfsight/report/render"
 )
 
 // An app is one run of the program: its streams and its exit code.
@@ -17,9 +19,10 @@ type app struct {
 	code           int
 }
 
-// warn tells the operator something; it never goes to stdout.
+// warn tells the operator something in one line; it never goes to stdout.
+// Names of files are as hostile as what is in them.
 func (a *app) warn(format string, args ...any) {
-	fmt.Fprintf(a.stderr, "pfsight: %s\n", fmt.Sprintf(format, args...))
+	fmt.Fprintf(a.stderr, "pfsight: %s\n", render.Message(fmt.Sprintf(format, args...)))
 }
 
 // usageError is an error of how the program was called.
