@@ -52,6 +52,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"--memory", "many", rsa}, "512M"},
 		{[]string{"-", "-"}, "once"},
 		{[]string{"no-such-file.pcap"}, "no such file"},
+		{[]string{"impcat", rsa + "x"}, "did you mean pfsight impact?"},
 		{[]string{"explain"}, "explain what?"},
 		{[]string{"explain", "rsa_key_transprt"}, "did you mean"},
 		{[]string{"-o", "/no/such/folder/x", rsa}, "writing the result"},

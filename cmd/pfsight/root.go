@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 	"syscall"
 
@@ -67,11 +68,21 @@ saved with --format jsonl or json are an input like a capture.
   pfsight --format jsonl -f 'tcp port 443' captures/ > connections.jsonl
   pfsight connections.jsonl
   pfsight explain rsa_key_transport`,
-		Args:          cobra.ArbitraryArgs,
-		RunE:          read.RunE,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			err := read.RunE(cmd, args)
+			if len(args) > 0 && errors.Is(err, fs.ErrNotExist) { // a command, mistyped, is taken for a file
+				if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+					err = fmt.Errorf("%w; did you mean pfsight %s?", err, near[0])
+				}
+			}
+			return err
+		},
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       version(),
+
+		SuggestionsMinimumDistance: 2,
 	}
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
