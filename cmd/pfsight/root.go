@@ -91,6 +91,7 @@ saved with --format jsonl or json are an input like a capture.
 	root.Flags().AddFlagSet(read.Flags())
 	root.Flags().SortFlags, read.Flags().SortFlags = false, false
 	root.AddCommand(read, newLive(a), newImpact(a), newDiff(a), newPolicies(a), newExplain(a), newInterfaces(a))
+	complete(root)
 	root.SetVersionTemplate("pfsight {{.Version}}\n")
 	cobra.AddTemplateFunc("flags", flagHelp)
 	root.SetUsageTemplate(strings.NewReplacer(".LocalFlags.FlagUsages", "flags .LocalFlags", ".InheritedFlags.FlagUsages", "flags .InheritedFlags").Replace(root.UsageTemplate()))
