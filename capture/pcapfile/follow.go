@@ -65,7 +65,7 @@ func (f *follower) scan() bool {
 	}
 	sort.Strings(found)
 	for _, p := range found {
-		f.queue = append(f.queue, input{name: p})
+		f.queue = append(f.queue, input{name: p, found: true})
 	}
 	return len(f.queue) > 0
 }

@@ -75,6 +75,7 @@ type input struct {
 	first int64 // time of the first packet
 	empty bool  // a capture without packets
 	other bool  // Other reads it
+	found bool  // in a folder that is followed; nobody said that it is a capture
 }
 
 // collect finds the inputs that paths name. What cannot be used is a Problem.

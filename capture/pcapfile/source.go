@@ -180,7 +180,9 @@ func (s *Source) start(i input) {
 		if r != nil {
 			r.Close()
 		}
-		s.problems = append(s.problems, Problem{st.name, err, true})
+		if !i.found || !errors.Is(err, ErrNotCapture) && !errors.Is(err, ErrEmpty) {
+			s.problems = append(s.problems, Problem{st.name, err, true})
+		}
 		if st.file != nil {
 			st.file.Close()
 		}

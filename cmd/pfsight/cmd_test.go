@@ -52,6 +52,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"--memory", "many", rsa}, "512M"},
 		{[]string{"-", "-"}, "once"},
 		{[]string{"no-such-file.pcap"}, "no such file"},
+		{[]string{"impcat", rsa + "x"}, "did you mean pfsight impact?"},
 		{[]string{"explain"}, "explain what?"},
 		{[]string{"explain", "rsa_key_transprt"}, "did you mean"},
 		{[]string{"-o", "/no/such/folder/x", rsa}, "writing the result"},
@@ -105,6 +106,13 @@ func TestOutputKeepsInput(t *testing.T) {
 	}
 	if code, out, stderr := pfsight(t, "", "-f", "udp", records); code != 0 || strings.Contains(out, "Only packets") || !strings.Contains(stderr, "choose packets") {
 		t.Errorf("-f of records: exit %d\n%s%s", code, out, stderr)
+	}
+	evil := filepath.Join(dir, "a\x1b[31m\n\u202e\\.pcap")
+	if err := os.WriteFile(evil, b[:100], 0o600); err != nil {
+		t.Skip(err) // not every file system takes such a name
+	}
+	if code, _, stderr := pfsight(t, "", dir); code != 3 || !strings.Contains(stderr, `a\x1b[31m\n\u202e\.pcap: packet 1`) || strings.Count(stderr, "\n") != 1 {
+		t.Errorf("a hostile name: exit %d, %q", code, stderr)
 	}
 	parquet := filepath.Join(dir, "cut.parquet")
 	if err := os.WriteFile(parquet, []byte("PAR1 and no more"), 0o600); err != nil {

@@ -47,7 +47,7 @@ BEFORE and AFTER are each a capture, saved records, or a folder of them.`,
 		},
 	}
 	f.registerGather(cmd.Flags(), render.DiffFormats)
-	cmd.Flags().StringSliceVar(&fail, "fail-on", nil, "exit 1 if `WHAT` is so: less-forward-secrecy, less-post-quantum, more-rejected (by more than chance), lost-server, lost-client, refused-server, refused-client; may be repeated")
+	cmd.Flags().StringSliceVar(&fail, "fail-on", nil, "exit 1 if `WHAT` is so: less-forward-secrecy, less-post-quantum, more-rejected (by more than chance), lost-server, lost-client (forward secrecy was lost, not the server), refused-server, refused-client; may be repeated")
 	cmd.Flags().SortFlags = false
 	return cmd
 }

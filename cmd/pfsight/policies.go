@@ -24,8 +24,9 @@ type policiesFlags struct {
 func newPolicies(a *app) *cobra.Command {
 	var f policiesFlags
 	cmd := &cobra.Command{
-		Use:   "policies",
-		Short: "Show the TLS policies that are built in, or one of a file",
+		Use:        "policies",
+		SuggestFor: []string{"policy"},
+		Short:      "Show the TLS policies that are built in, or one of a file",
 		Long: `policies lists the TLS server policies that are built in: of cloud providers,
 Windows Server, browsers' and governments' guides, and generic ones. Each has
 its source and its date and says how sure it is. Those that are incomplete or

@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"pfsight/report/render"
 )
 
 // An app is one run of the program: its streams and its exit code.
@@ -17,9 +20,10 @@ type app struct {
 	code           int
 }
 
-// warn tells the operator something; it never goes to stdout.
+// warn tells the operator something in one line; it never goes to stdout.
+// Names of files are as hostile as what is in them.
 func (a *app) warn(format string, args ...any) {
-	fmt.Fprintf(a.stderr, "pfsight: %s\n", fmt.Sprintf(format, args...))
+	fmt.Fprintf(a.stderr, "pfsight: %s\n", render.Message(fmt.Sprintf(format, args...)))
 }
 
 // usageError is an error of how the program was called.
@@ -64,11 +68,21 @@ saved with --format jsonl or json are an input like a capture.
   pfsight --format jsonl -f 'tcp port 443' captures/ > connections.jsonl
   pfsight connections.jsonl
   pfsight explain rsa_key_transport`,
-		Args:          cobra.ArbitraryArgs,
-		RunE:          read.RunE,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			err := read.RunE(cmd, args)
+			if len(args) > 0 && errors.Is(err, fs.ErrNotExist) { // a command, mistyped, is taken for a file
+				if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+					err = fmt.Errorf("%w; did you mean pfsight %s?", err, near[0])
+				}
+			}
+			return err
+		},
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       version(),
+
+		SuggestionsMinimumDistance: 2,
 	}
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
@@ -77,6 +91,7 @@ saved with --format jsonl or json are an input like a capture.
 	root.Flags().AddFlagSet(read.Flags())
 	root.Flags().SortFlags, read.Flags().SortFlags = false, false
 	root.AddCommand(read, newLive(a), newImpact(a), newDiff(a), newPolicies(a), newExplain(a), newInterfaces(a))
+	complete(root)
 	root.SetVersionTemplate("pfsight {{.Version}}\n")
 	cobra.AddTemplateFunc("flags", flagHelp)
 	root.SetUsageTemplate(strings.NewReplacer(".LocalFlags.FlagUsages", "flags .LocalFlags", ".InheritedFlags.FlagUsages", "flags .InheritedFlags").Replace(root.UsageTemplate()))

@@ -34,6 +34,19 @@ func Quote(s string) string {
 	return b.String()
 }
 
+// Message makes a message fit for one line of a terminal, as Quote does, but for
+// backslashes: what it quotes may have been quoted before.
+func Message(s string) string {
+	if strings.IndexFunc(s, func(r rune) bool { return !shown(r) }) < 0 && utf8.ValidString(s) {
+		return s
+	}
+	parts := strings.Split(s, `\`)
+	for i, p := range parts {
+		parts[i] = Quote(p)
+	}
+	return strings.Join(parts, `\`)
+}
+
 func plain(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < 0x20 || c > 0x7e || c == '\\' {
