@@ -505,7 +505,7 @@ func TestSweepIsSpread(t *testing.T) {
 			swept++
 		}
 	}
-	if most := 22000*sweepSteps*sweepShare/n; swept > most || swept == 0 {
+	if most := 22000 * sweepSteps * sweepShare / n; swept > most || swept == 0 {
 		t.Errorf("swept %d times, want at most %d", swept, most)
 	}
 }
