@@ -56,7 +56,7 @@ func (t *tracker) add(hs *half, h *stream.Half, s *segment) bool {
 		}
 		return false
 	}
-	if len(b) < wire && off+wire > before {
+	if len(b) < wire && off+wire > before && off <= before+maxAhead {
 		if !h.Cut {
 			h.Cut = true
 		}
@@ -95,6 +95,7 @@ func (t *tracker) add(hs *half, h *stream.Half, s *segment) bool {
 		h.Data = append(h.Data, b...)
 	case off > n:
 		h.Data = h.Data[:end]
+		clear(h.Data[n:off]) // of what an earlier connection said
 		h.Gaps = append(h.Gaps, stream.Gap{From: n, To: off})
 		copy(h.Data[off:], b)
 	default:

@@ -17,7 +17,7 @@ func idleTime(f *flow) int64 {
 // capture time has moved on, so the work is spread and nothing stays for much
 // longer than its time.
 func (t *tracker) sweep(now int64) {
-	t.swept = now
+	t.swept, t.unswept = now, 0
 	step := t.step
 	t.step = (step + 1) % sweepSteps
 	for ref := uint32(step) + 1; ref <= t.flows.used; ref += sweepSteps {

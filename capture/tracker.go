@@ -24,6 +24,7 @@ const (
 	closedIdle  = 5 * 1e9   // after both sides closed or one reset, for what comes late
 	sweepEvery  = 250 * 1e6 // between two steps of the sweep
 	sweepSteps  = 64        // steps in which the sweep passes everything once
+	sweepShare  = 32        // entries passed for one segment at the most, so that times that jump cost little
 )
 
 // A tracker follows connections as far as their openings, in bounded memory.
@@ -50,6 +51,7 @@ type tracker struct {
 	inputs   []string // of the block in hand, by segment.input; nil: all are source's
 	swept    int64    // capture time of the last step of the sweep
 	step     int
+	unswept  uint32          // segments since then
 	hand     uint32          // where eviction looks next
 	touch    uint32          // keeps the early loads of slots alive
 	datagram stream.Datagram // the one shown to opt.Split last
@@ -75,7 +77,8 @@ func (t *tracker) segment(s *segment) {
 	if s.key.proto != protoTCP && !t.split(s) {
 		return
 	}
-	if d := s.time - t.swept; d >= sweepEvery || d <= -sweepEvery {
+	t.unswept++
+	if d := s.time - t.swept; (d >= sweepEvery || d <= -sweepEvery) && t.unswept >= (t.flows.used+t.lites.used)/(sweepSteps*sweepShare) {
 		t.sweep(s.time)
 	}
 	tag, check := tagOf(s.hash), uint32(s.hash)
@@ -373,7 +376,7 @@ func (t *tracker) feed(s *segment, ref uint32, f *flow) {
 	o.last = s.time
 	hs, h := &o.half[d], &o.conv.Half[d]
 	h.Packets++
-	if len(s.payload) > 0 && !hs.stop && !h.Done {
+	if s.wire > 0 && !hs.stop && !h.Done {
 		if !hs.known {
 			if t.opt.Sign(s.payload) != stream.NoSign {
 				hs.base, hs.known = s.seq, true

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math/rand"
 	"slices"
+	"strings"
 	"testing"
 
 	"pfsight/capture/stream"
@@ -457,5 +458,54 @@ func BenchmarkTrack(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestGapIsClear gives the buffer of one connection to another that has a gap:
+// nothing of the first may be in it.
+func TestGapIsClear(t *testing.T) {
+	w := newWatch(t, 0)
+	secret := "C" + strings.Repeat("secret", 100) + "."
+	w.feed(dialog(1, secret, "S"+secret, 1, 2)...)
+	w.feed(dialog(2, "", "", 1, 2)[:2]...)
+	w.feed(tseg{conn: 2, seq: 2 + 500, flags: flagACK, data: "tail"})
+	got := w.finish()
+	if len(got) != 2 || len(got[1].gaps[0]) != 1 || !bytes.Equal(got[1].data[0][:500], make([]byte, 500)) {
+		t.Errorf("%d connections, %q", len(got), got[len(got)-1].data[0])
+	}
+}
+
+// TestCutToHeaders is a capture whose snaplen leaves the headers alone: that
+// handshakes were cut is told.
+func TestCutToHeaders(t *testing.T) {
+	w := newWatch(t, 0)
+	d := dialog(1, "", "", 1, 2)
+	w.feed(d[:2]...)
+	w.feed(tseg{conn: 1, seq: 2, ack: 3, flags: flagACK, wire: 500})
+	w.feed(tseg{conn: 1, server: server, seq: 3, ack: 502, flags: flagACK, wire: 1400})
+	got := w.finish()
+	if len(got) != 1 || !got[0].conv.Half[0].Cut || !got[0].conv.Half[1].Cut || w.drops[CutPayload] == 0 {
+		t.Errorf("%d connections, %d cut", len(got), w.drops[CutPayload])
+	}
+}
+
+// TestSweepIsSpread alternates the time between packets while many connections
+// are open: the sweep must not pass them for every packet.
+func TestSweepIsSpread(t *testing.T) {
+	w := newWatch(t, 1<<30)
+	const n = 200000
+	for i := range n {
+		w.feed(tseg{conn: 10 + i, seq: 1, flags: flagSYN})
+	}
+	swept := 0
+	for i := range 20000 {
+		step := w.tr.step
+		w.feed(tseg{conn: 1, seq: 5, flags: flagACK, time: int64(i%2) * 1e9})
+		if w.tr.step != step {
+			swept++
+		}
+	}
+	if most := 22000 * sweepSteps * sweepShare / n; swept > most || swept == 0 {
+		t.Errorf("swept %d times, want at most %d", swept, most)
 	}
 }

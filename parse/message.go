@@ -14,6 +14,7 @@ type message struct {
 	length int    // as its header says
 	off    int    // of its header in the half
 	end    int    // of its last byte in the half
+	seen   int    // of a message with bytes missing: how much of body comes before them
 
 	// placed says that mark and split are set: the half does not tell.
 	placed bool
@@ -65,6 +66,7 @@ type assembler struct {
 	start int  // offset in the half of the unfinished message
 	open  bool // there is one
 	lost  bool // bytes of it were not seen
+	seen  int  // with lost: how many bytes of it, its header included, come before those
 	deaf  bool // the place in the message stream was lost
 }
 
@@ -92,7 +94,7 @@ func (a *assembler) add(b []byte, from, to int) {
 			}
 			n := min(want-got, len(b)-at)
 			if missing && p.half.Missing(from+at, from+at+n) {
-				a.lost = true
+				a.lose(got, from+at, from+at+n)
 				if got < messageHeader {
 					a.giveUp(from + at)
 					return
@@ -125,12 +127,32 @@ func (a *assembler) add(b []byte, from, to int) {
 		case have:
 			a.start = from + at
 			end := at + messageHeader + m.length
-			a.lost = missing && p.half.Missing(from+at, from+end)
+			if a.lost = false; missing && p.half.Missing(from+at, from+end) {
+				a.lose(0, from+at, from+end)
+			}
 			a.emit(m, from+end)
 			at = end
 		default:
-			a.open, a.start, a.from, a.lost = true, from+at, len(p.join), missing && p.half.Missing(from+at, from+len(b))
+			a.open, a.start, a.from, a.lost = true, from+at, len(p.join), false
+			if missing && p.half.Missing(from+at, from+len(b)) {
+				a.lose(0, from+at, from+len(b))
+			}
 			p.join = append(p.join, b[at:]...)
+			return
+		}
+	}
+}
+
+// lose notes that bytes of [from, to) in the half were not seen, where the
+// message goes on behind its first got bytes.
+func (a *assembler) lose(got, from, to int) {
+	if a.lost {
+		return
+	}
+	a.lost = true
+	for _, g := range a.p.half.Gaps {
+		if g.To > from && g.From < to {
+			a.seen = got + max(g.From-from, 0)
 			return
 		}
 	}
@@ -140,6 +162,7 @@ func (a *assembler) emit(m message, end int) {
 	a.open = false
 	m.off, m.end = a.start, end
 	if a.lost {
+		m.seen = max(a.seen-messageHeader, 0)
 		a.p.lost(m)
 		return
 	}
@@ -163,6 +186,7 @@ func (a *assembler) flush() {
 	}
 	m.off, m.end = a.start, len(a.p.half.Data)
 	if a.lost {
+		m.seen = max(a.seen-messageHeader, 0)
 		a.p.lost(m)
 		return
 	}
@@ -205,14 +229,9 @@ func (p *Parser) prefixOf(m message) {
 		p.message(m)
 		return
 	}
-	for _, g := range p.half.Gaps {
-		if g.To > m.off && g.From < m.end {
-			if n := g.From - m.off - messageHeader; n > 0 && n < len(m.body) {
-				m.body = m.body[:n]
-				p.message(m)
-			}
-			return
-		}
+	if m.seen > 0 && m.seen < len(m.body) {
+		m.body = m.body[:m.seen]
+		p.message(m)
 	}
 }
 
@@ -263,8 +282,11 @@ func (p *Parser) read(in records, role stream.Dir) {
 	}
 	ccs := false
 	for {
+		if h.Missing(off, min(off+recordHeader, len(h.Data))) {
+			break
+		}
 		r, s := nextRecord(h.Data, off)
-		if s != have || h.Missing(off, off+recordHeader) {
+		if s != have {
 			if s == notTLS && off > in.from {
 				p.problem(off, "record", "no record begins here")
 			}
@@ -274,7 +296,9 @@ func (p *Parser) read(in records, role stream.Dir) {
 		body := h.Data[r.from:min(r.to, len(h.Data))]
 		switch r.typ {
 		case recHandshake:
-			if typ, whole := plainMessage(body); ccs && !p.isTLS13() && !(whole && (typ == msgClientHello || typ == msgServerHello)) {
+			typ, whole := plainMessage(body)
+			whole = whole && !h.Missing(r.from, r.from+messageHeader)
+			if ccs && !p.isTLS13() && !(whole && (typ == msgClientHello || typ == msgServerHello)) {
 				p.enc[role] = keep(p.enc[role], r)
 				break
 			}

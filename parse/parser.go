@@ -84,7 +84,7 @@ func (p *Parser) Parse(c *stream.Conversation) *Handshake {
 		return p.overOpenVPN(c)
 	}
 	client, server := records{half: &c.Half[stream.ToServer]}, records{half: &c.Half[stream.ToClient]}
-	if !beginsTLS(client.half.Data) || !beginsTLS(server.half.Data) {
+	if a, b := client.half, server.half; !beginsTLS(a.Data[:a.Contiguous()]) || !beginsTLS(b.Data[:b.Contiguous()]) {
 		p.upgrade(c, &client, &server)
 	}
 	if swapped(client, server) {

@@ -40,7 +40,7 @@ func beginsOpenVPN(b []byte, midstream bool) bool {
 // isOpenVPN reports whether a conversation over TCP is OpenVPN's.
 func isOpenVPN(c *stream.Conversation) bool {
 	for d := range c.Half {
-		if h := &c.Half[d]; beginsOpenVPN(h.Data, h.Midstream) {
+		if h := &c.Half[d]; beginsOpenVPN(h.Data[:h.Contiguous()], h.Midstream) {
 			return true
 		}
 	}

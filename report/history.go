@@ -129,8 +129,10 @@ func (b *Builder) sessionNames(r *Connection, h *parse.Handshake) {
 	if b.history == nil || sh == nil {
 		return
 	}
-	if len(sh.Random) >= 8 {
-		r.random = binary.BigEndian.Uint64(sh.Random[len(sh.Random)-8:])
+	if len(sh.Random) >= 16 {
+		// Its first bytes may be the time, and its last ones are the same
+		// wherever TLS 1.3 was not agreed on, RFC 8446 section 4.1.3.
+		r.random = binary.BigEndian.Uint64(sh.Random[8:])
 	}
 	if r.Version.IsTLS13() {
 		return

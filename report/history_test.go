@@ -1,8 +1,12 @@
 package report
 
 import (
+	"bytes"
 	"testing"
 
+	"pfsight/capture/stream"
+	"pfsight/parse"
+	"pfsight/parse/iana"
 	"pfsight/report/secrecy"
 )
 
@@ -64,5 +68,29 @@ func TestRecent(t *testing.T) {
 		if v, ok := m.get(i); !ok || v != i+1 {
 			t.Errorf("%d: %d, %v", i, v, ok)
 		}
+	}
+}
+
+// TestHistoryDowngrade is a server that knows TLS 1.3 and reuses its ephemeral
+// key in TLS 1.2: the random of all its hellos ends alike, RFC 8446 section
+// 4.1.3, and the key is still seen to be used again.
+func TestHistoryDowngrade(t *testing.T) {
+	b, h := NewBuilder(), NewHistory()
+	b.For(h)
+	row := func(first byte) *Connection {
+		random := append(bytes.Repeat([]byte{first}, 24), "DOWNGRD\x01"...)
+		hs := &parse.Handshake{ServerSeen: true,
+			ServerHello:       &parse.ServerHello{LegacyVersion: iana.TLS12, CipherSuite: 0xc02f, Random: random},
+			ServerKeyExchange: &parse.ServerKeyExchange{CurveType: 3, Group: 29, Public: []byte("the same value")}}
+		r := b.Connection(hs, &stream.Conversation{})
+		h.Join(r)
+		return r
+	}
+	row(1)
+	if row(1).Reasons.Has(secrecy.ReusedEphemeralKey) {
+		t.Error("a copy of a handshake is a second use")
+	}
+	if !row(2).Reasons.Has(secrecy.ReusedEphemeralKey) {
+		t.Error("the second use is not seen")
 	}
 }
