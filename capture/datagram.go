@@ -86,7 +86,7 @@ func (t *tracker) newUDP(s *segment) {
 			client ^= 1
 		}
 	}
-	ref, f := t.newFlow(s, tagOf(s.hash))
+	ref, f := t.newFlow(s, true)
 	f.client = client
 	o := t.opens[f.opening-1]
 	o.conv.Start = s.time

@@ -57,9 +57,7 @@ func (t *tracker) add(hs *half, h *stream.Half, s *segment) bool {
 		return false
 	}
 	if len(b) < wire && off+wire > before && off <= before+maxAhead {
-		if !h.Cut {
-			h.Cut = true
-		}
+		h.Cut = true
 		t.drops[CutPayload]++
 	}
 	if len(b) == 0 {

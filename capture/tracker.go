@@ -194,7 +194,7 @@ func (t *tracker) onLite(s *segment, ref uint32, l *lite) {
 func (t *tracker) promote(s *segment, ref uint32, l *lite) {
 	was := *l
 	t.lites.release(ref &^ liteRef)
-	fref, f := t.newFlow(s, 0)
+	fref, f := t.newFlow(s, false)
 	t.table.replace(was.tag, ref, fref)
 	f.isn = was.isn
 	f.bits |= uint16(was.bits & (hasISN | hasISNb))
@@ -230,7 +230,7 @@ func (t *tracker) promote(s *segment, ref uint32, l *lite) {
 // midstream follows a connection whose beginning was not seen, from a segment
 // in which a handshake begins.
 func (t *tracker) midstream(s *segment, sign stream.Sign) {
-	fref, f := t.newFlow(s, tagOf(s.hash))
+	fref, f := t.newFlow(s, true)
 	f.client = s.fromB
 	if sign == stream.ServerSign {
 		f.client = s.fromB ^ 1
@@ -250,8 +250,9 @@ func (t *tracker) midstream(s *segment, sign stream.Sign) {
 	t.onFlow(s, fref, f)
 }
 
-// newFlow makes an entry with an opening; with a tag it is put into the table.
-func (t *tracker) newFlow(s *segment, tag uint32) (uint32, *flow) {
+// newFlow makes an entry with an opening, and puts it into the table if told
+// to.
+func (t *tracker) newFlow(s *segment, insert bool) (uint32, *flow) {
 	if t.flows.n >= t.maxFlows {
 		t.evictFlow()
 	}
@@ -262,7 +263,7 @@ func (t *tracker) newFlow(s *segment, tag uint32) (uint32, *flow) {
 	t.peak.Connections = max(t.peak.Connections, t.flows.n)
 	t.nextID++
 	*f = flow{key: s.key, id: t.nextID, last: s.time, tag: tagOf(s.hash), bits: inUse}
-	if tag != 0 || s.hash>>32 == 0 && tag == tagOf(s.hash) {
+	if insert {
 		t.table.insert(f.tag, ref)
 	}
 	oref, o := t.newOpening()

@@ -199,7 +199,6 @@ func look(h, other *stream.Half, r record, body []byte) bool {
 			return *st>>askShift >= maxFlight
 		}
 		return *st&askEarly == 0 || n >= maxEarly
-	case recHeartbeat:
 	}
 	return false
 }

@@ -173,7 +173,7 @@ func (p *Parser) sslv2(half *stream.Half, from int) int {
 		return from
 	}
 	b = b[2+n:]
-	if n, s := sslv2Key(b); s == have && len(b) >= 6 {
+	if n, s := sslv2Key(b); s == have {
 		p.v2.Kind, p.v2.HasKind = kindAt(b[3:]), true
 		p.cke = ClientKeyExchange{Length: n}
 		p.hs.ClientKeyExchange = &p.cke

@@ -125,17 +125,28 @@ func (r *Report) Add(c *Connection) {
 	}
 	r.versions[c.Version]++
 	if name, _ := c.Suite(); name != "" {
-		r.suites[name]++
+		bump(r.suites, name)
 	}
 	r.kex[kexLabel{c.KeyExchange, c.ForwardSecrecy}]++
 	switch {
 	case c.HasGroup:
-		r.groups[c.Group.String()]++
+		bump(r.groups, c.Group.String())
 	case c.DHBits > 0:
-		r.groups[dhLabel(c)]++
+		bump(r.groups, dhLabel(c))
 	}
 	r.addServer(c)
 	r.addKeys(c)
+}
+
+// maxLabels is how many suites and how many groups are counted by name: more
+// than are registered. What an attacker makes up beyond that is "other".
+const maxLabels = 1 << 10
+
+func bump(m map[string]uint64, label string) {
+	if _, ok := m[label]; !ok && len(m) >= maxLabels {
+		label = "other"
+	}
+	m[label]++
 }
 
 func dhLabel(c *Connection) string {
