@@ -120,7 +120,9 @@ func (b *Builder) clientHello(r *Connection, h *parse.Handshake) {
 	if ch.HasServerName {
 		r.ServerName = b.name(ch.ServerName)
 	}
-	r.ECH = secrecy.TriOf(ch.ECH)
+	if ch.ECH || !ch.Incomplete {
+		r.ECH = secrecy.TriOf(ch.ECH)
+	}
 	r.Offered = b.offer(offered, h.SSLv2)
 	r.FirstHelloSplit = offered.Split
 }

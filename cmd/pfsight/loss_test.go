@@ -2,10 +2,12 @@ package main
 
 import (
 	"encoding/binary"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 )
 
@@ -15,7 +17,7 @@ func TestLoss(t *testing.T) {
 	dir := t.TempDir()
 	rng := rand.New(rand.NewPCG(1, 2))
 	checked := 0
-	for name := range verdicts {
+	for _, name := range slices.Sorted(maps.Keys(verdicts)) {
 		whole, err := os.ReadFile(filepath.Join(captures, name+".pcap"))
 		if err != nil {
 			t.Fatal(err)
