@@ -6,12 +6,12 @@ import (
 
 // The tracker's memory is divided among its tables. What their limits cost is
 // counted under the Reason named with each. With DefaultMemory they are 2^20
-// half-open connections, 2^20 connections and 16 MiB of open handshakes.
+// half-open connections, 2^20 connections and 32 MiB of open handshakes.
 const (
 	liteShare   = 32      // one in so many bytes is for half-open connections (SYNEvict)
 	liteCost    = 32      // bytes of one
 	flowCost    = 1024    // bytes of a connection that is followed, its row included (FlowEvict)
-	heldShare   = 64      // one in so many bytes is for handshakes that are not complete (FlowEvict)
+	heldShare   = 32      // one in so many bytes is for handshakes that are not complete (FlowEvict)
 	openingCost = 1 << 10 // bytes of an open handshake besides its buffers, about
 	leastTable  = 1 << 10 // entries that a table may have in any case
 )
