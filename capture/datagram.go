@@ -78,7 +78,7 @@ func (t *tracker) newUDP(s *segment) {
 			return
 		}
 		sign := t.opt.SignUDP(s.payload)
-		if sign < ClientSignOrServer {
+		if sign < leastSign {
 			return
 		}
 		client = s.fromB

@@ -131,14 +131,14 @@ func (t *tracker) onNew(s *segment) {
 	if len(s.payload) == 0 {
 		return
 	}
-	if sign := t.opt.Sign(s.payload); sign >= ClientSignOrServer {
+	if sign := t.opt.Sign(s.payload); sign >= leastSign {
 		t.midstream(s, sign)
 	}
 }
 
-// ClientSignOrServer is the least Sign that a handshake is followed for
+// leastSign is the least Sign that a handshake is followed for
 // without having seen its connection begin.
-const ClientSignOrServer = stream.ClientSign
+const leastSign = stream.ClientSign
 
 // onLite takes a segment of a connection of which only SYNs were seen.
 func (t *tracker) onLite(s *segment, ref uint32, l *lite) {
@@ -185,7 +185,7 @@ func (t *tracker) onLite(s *segment, ref uint32, l *lite) {
 			return
 		}
 	}
-	if len(s.payload) > 0 && t.opt.Sign(s.payload) >= ClientSignOrServer {
+	if len(s.payload) > 0 && t.opt.Sign(s.payload) >= leastSign {
 		t.promote(s, ref, l)
 	}
 }

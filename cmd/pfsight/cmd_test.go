@@ -249,3 +249,14 @@ func TestBrokenOutput(t *testing.T) {
 		}
 	}
 }
+
+// TestCutInputInReport reads a file that was cut: the report itself says so,
+// for whoever gets it without the warning.
+func TestCutInputInReport(t *testing.T) {
+	for _, format := range []string{"table", "markdown", "html"} {
+		code, out, _ := pfsight(t, "", "--format", format, captures+"/bad/cut-in-packet.pcap")
+		if code != exitIncomplete || !strings.Contains(out, "cut, damaged or not readable") {
+			t.Errorf("%s: exit %d, %.400s", format, code, out)
+		}
+	}
+}

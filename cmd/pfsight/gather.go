@@ -88,6 +88,7 @@ func (a *app) gather(ctx context.Context, o *options, takers []taker) (report.In
 	a.problems(o, src, st, saved, ctx.Err() != nil)
 	saved.problems(a, o)
 	in := inputOf(&st, j.gaps)
+	cutInputs(&in, src)
 	saved.input(&in)
 	if st.Packets > 0 {
 		in.Filter = o.filter

@@ -82,6 +82,7 @@ func (a *app) read(ctx context.Context, o *options) error {
 	} else {
 		s := j.report.Summary()
 		s.Input = inputOf(&st, s.Gaps)
+		cutInputs(&s.Input, src)
 		saved.input(&s.Input)
 		if st.Packets > 0 {
 			s.Input.Filter = o.filter
@@ -305,4 +306,12 @@ func inputOf(st *capture.Stats, gaps uint64) report.Input {
 		in.Loss = append(in.Loss, report.Loss{Reason: "tcp_gaps", What: "connections with bytes missing inside the handshake", Count: gaps})
 	}
 	return in
+}
+
+// cutInputs notes how many inputs were not read to their end, or not at all:
+// whoever is given the report was not told by the warnings.
+func cutInputs(in *report.Input, src *pcapfile.Source) {
+	if n := len(src.Problems()); n > 0 {
+		in.Loss = append(in.Loss, report.Loss{Reason: "cut_inputs", What: "inputs cut, damaged or not readable", Count: uint64(n)})
+	}
 }
