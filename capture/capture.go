@@ -53,7 +53,10 @@ type Sink interface {
 // An Event tells that an opening is as complete as it will be, or that a
 // connection whose opening was told of has ended.
 type Event struct {
-	ID      uint64               // of the conversation
+	ID uint64 // of the conversation
+	// Ref names the connection among those that have not ended: it is small,
+	// and another's when the end of this one was told.
+	Ref     uint32
 	Opening *stream.Conversation // nil: it has ended
 	Totals  stream.Totals        // of one that has ended
 }

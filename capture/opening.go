@@ -65,7 +65,7 @@ func (t *tracker) deliver(f *flow) {
 		}
 	}
 	t.out.opens = append(t.out.opens, o)
-	t.out.events = append(t.out.events, Event{ID: c.ID, Opening: c})
+	t.out.events = append(t.out.events, Event{ID: c.ID, Ref: o.flow, Opening: c})
 }
 
 // recycle takes the memory of openings back when all was made of them.
@@ -107,14 +107,14 @@ func (t *tracker) end(ref uint32, f *flow, why stream.End) {
 		t.deliver(f)
 	}
 	if f.bits&told == 0 {
-		t.close(f, why)
+		t.close(ref, f, why)
 	}
 	t.table.remove(f.tag, ref)
 	t.flows.release(ref)
 }
 
 // close tells the sink that a connection has ended.
-func (t *tracker) close(f *flow, why stream.End) {
+func (t *tracker) close(ref uint32, f *flow, why stream.End) {
 	switch {
 	case f.bits&(sawRST|sawRSTb) != 0:
 		why = stream.EndRST
@@ -124,7 +124,7 @@ func (t *tracker) close(f *flow, why stream.End) {
 	tot := stream.Totals{Packets: f.packets, Last: f.last, End: why}
 	tot.Bytes[stream.ToServer] = f.bytes[f.client]
 	tot.Bytes[stream.ToClient] = f.bytes[f.client^1]
-	t.out.events = append(t.out.events, Event{ID: f.id, Totals: tot})
+	t.out.events = append(t.out.events, Event{ID: f.id, Ref: ref, Totals: tot})
 }
 
 // flushEvery is how many events are gathered at the end before they are

@@ -167,7 +167,7 @@ func (t *tracker) evictOpening() {
 		ref := worst.flow
 		f := t.flows.get(ref)
 		t.deliver(f)
-		t.close(f, stream.EndEvict)
+		t.close(ref, f, stream.EndEvict)
 		f.bits |= told
 	}
 }

@@ -21,6 +21,7 @@ const (
 	maxOffers       = 1 << 14
 	maxCertificates = 1 << 14
 	maxNames        = 1 << 16
+	maxSpare        = 1 << 12 // rows kept to be used again
 )
 
 // A Builder makes rows of handshakes. Equal offers, certificates and names
@@ -32,6 +33,7 @@ type Builder struct {
 	seed    maphash.Seed
 	names   map[string]string
 	key     []byte
+	spare   []*Connection
 	finger  *fingerprinter // nil: rows have no JA3, JA3S and JA4
 	history *History       // nil: rows are not joined to those before them
 }
@@ -48,10 +50,29 @@ func (b *Builder) Fingerprint() { b.finger = new(fingerprinter) }
 // For makes the Builder note what h needs to join its rows.
 func (b *Builder) For(h *History) { b.history = h }
 
+// Recycle gives back a row of which nobody holds anything any more.
+func (b *Builder) Recycle(r *Connection) {
+	if len(b.spare) < maxSpare {
+		b.spare = append(b.spare, r)
+	}
+}
+
+// row returns a row to write, whatever it holds.
+func (b *Builder) row() *Connection {
+	k := len(b.spare)
+	if k == 0 {
+		return new(Connection)
+	}
+	r := b.spare[k-1]
+	b.spare = b.spare[:k-1]
+	return r
+}
+
 // Connection makes the row of a handshake in c. It keeps nothing of h and c.
 func (b *Builder) Connection(h *parse.Handshake, c *stream.Conversation) *Connection {
 	j := secrecy.Judge(h)
-	r := &Connection{
+	r := b.row()
+	*r = Connection{
 		ID: c.ID, Time: c.Start, Client: Endpoint{c.Client, c.ClientMAC}, Server: Endpoint{c.Server, c.ServerMAC}, Transport: c.Transport, Protocol: h.Protocol,
 		Encapsulation: c.Encapsulation, Source: c.Source, Swapped: h.Swapped,
 		KeyExchange: j.KeyExchange, Authentication: j.Authentication, Group: j.Group, HasGroup: j.HasGroup,

@@ -65,7 +65,7 @@ func (a *app) gather(ctx context.Context, o *options, takers []taker) (report.In
 		return report.Input{}, err
 	}
 	defer src.Close()
-	j := &joiner{rows: map[uint64]*report.Connection{}, taker: takers[len(takers)-1], history: report.NewHistory(), cancel: stop, where: o.where}
+	j := &joiner{taker: takers[len(takers)-1], history: report.NewHistory(), cancel: stop, where: o.where}
 	sinks := make([]capture.Sink, o.workers)
 	for i := range sinks {
 		b := report.NewBuilder()

@@ -81,7 +81,7 @@ func (r *liveRun) run(ctx context.Context) (err error) {
 
 	defer r.release()
 	// All that needs rights is opened first.
-	r.sensor = &sensor{opt: o, state: r.state, history: report.NewHistory(), rows: map[uint64]*report.Connection{}}
+	r.sensor = &sensor{opt: o, state: r.state, history: report.NewHistory()}
 	defer func() {
 		for _, k := range r.sinks {
 			k.end()

@@ -23,7 +23,7 @@ type sensor struct {
 	plain   *sink   // of lines for people; nil: none
 
 	mu      sync.Mutex
-	rows    map[uint64]*report.Connection // told of, not ended; bounded by the tracker's table
+	rows    openRows // told of, not ended; bounded by the tracker's table
 	encoder render.Encoder
 	records batch
 	lines   batch
@@ -53,9 +53,9 @@ func (w *sensorWorker) Take(events []capture.Event) {
 	for i := range events {
 		e := &events[i]
 		if e.Opening == nil {
-			w.found = append(w.found, found{id: e.ID, totals: e.Totals})
+			w.found = append(w.found, found{ref: e.Ref, totals: e.Totals})
 		} else if h := w.parser.Parse(e.Opening); h != nil {
-			w.found = append(w.found, found{row: w.builder.Connection(h, e.Opening)})
+			w.found = append(w.found, found{ref: e.Ref, row: w.builder.Connection(h, e.Opening)})
 		}
 	}
 }
@@ -68,23 +68,19 @@ func (w *sensorWorker) Emit(sofar *capture.Stats) {
 	s.sofar = *sofar
 	for i := range w.found {
 		if f := &w.found[i]; f.row != nil {
-			s.rows[f.row.ID] = f.row
+			s.rows.put(f.ref, f.row)
 			s.history.Join(f.row)
 			s.state.Add(f.row)
 			s.event(render.Handshake, f.row)
-		} else {
-			s.end(f.id, f.totals)
+		} else if row := s.rows.take(f.ref); row != nil {
+			s.end(row, f.totals)
+			w.builder.Recycle(row)
 		}
 	}
 	s.deliver()
 }
 
-func (s *sensor) end(id uint64, t stream.Totals) {
-	r := s.rows[id]
-	if r == nil {
-		return // it was no handshake
-	}
-	delete(s.rows, id)
+func (s *sensor) end(r *report.Connection, t stream.Totals) {
 	r.Close(t)
 	s.state.End(r)
 	s.event(render.End, r)

@@ -42,7 +42,7 @@ func (a *app) read(ctx context.Context, o *options) error {
 	}
 	defer src.Close()
 
-	j := &joiner{rows: map[uint64]*report.Connection{}, report: report.NewReport(), history: report.NewHistory(), cancel: stop, where: o.where, records: saved}
+	j := &joiner{report: report.NewReport(), history: report.NewHistory(), cancel: stop, where: o.where, records: saved}
 	if j.out = rowWriter(o, w); j.out != nil && o.follow {
 		j.flush = w.Flush // whoever reads the rows waits for them
 	}
@@ -156,7 +156,7 @@ type joiner struct {
 	mu      sync.Mutex
 	sofar   capture.Stats
 	flush   func() error
-	rows    map[uint64]*report.Connection // handed over, not ended
+	rows    openRows // handed over, not ended
 	report  *report.Report
 	history *report.History
 	taker   taker  // takes the rows in the place of report and out, if there is one
@@ -182,7 +182,7 @@ type reader struct {
 // A found is what was made of a capture.Event.
 type found struct {
 	row    *report.Connection // nil: the connection has ended
-	id     uint64
+	ref    uint32
 	totals stream.Totals
 }
 
@@ -194,9 +194,9 @@ func (r *reader) Take(events []capture.Event) {
 	for i := range events {
 		e := &events[i]
 		if e.Opening == nil {
-			r.found = append(r.found, found{id: e.ID, totals: e.Totals})
+			r.found = append(r.found, found{ref: e.Ref, totals: e.Totals})
 		} else if h := r.parser.Parse(e.Opening); h != nil {
-			r.found = append(r.found, found{row: r.builder.Connection(h, e.Opening)})
+			r.found = append(r.found, found{ref: e.Ref, row: r.builder.Connection(h, e.Opening)})
 		}
 	}
 }
@@ -223,10 +223,13 @@ func (r *reader) Emit(sofar *capture.Stats) {
 	r.sofar = *sofar
 	for i := range r.found {
 		if f := &r.found[i]; f.row != nil {
-			r.rows[f.row.ID] = f.row
+			r.rows.put(f.ref, f.row)
 			r.history.Join(f.row)
-		} else {
-			r.closed(f.id, f.totals)
+		} else if row := r.rows.take(f.ref); row != nil {
+			r.closed(row, f.totals)
+			if !r.keeps {
+				r.builder.Recycle(row)
+			}
 		}
 	}
 	if r.flush != nil && r.err == nil {
@@ -237,12 +240,7 @@ func (r *reader) Emit(sofar *capture.Stats) {
 }
 
 // closed passes on the row of a connection that has ended.
-func (j *joiner) closed(id uint64, t stream.Totals) {
-	r := j.rows[id]
-	if r == nil {
-		return // it was no handshake
-	}
-	delete(j.rows, id)
+func (j *joiner) closed(r *report.Connection, t stream.Totals) {
 	r.Close(t)
 	if j.where == nil || j.where.Match(r) {
 		j.add(r)
