@@ -32,7 +32,7 @@ const (
 	// no packet is skipped without being held.
 	maxBlock = MaxFrame + 1<<16
 	// bufSize is how much is read at once. It fits a level-2 cache.
-	bufSize = 256 << 10
+	bufSize = 512 << 10
 	// maxInterfaces bounds the table of a pcapng file's interfaces.
 	maxInterfaces = 1 << 16
 )
