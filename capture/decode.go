@@ -46,6 +46,9 @@ const (
 // may hold one that only a decoder with frags can tell of (segment.late).
 // wireLen is the frame's length on the wire.
 func (d *decoder) decode(link pcapfile.LinkType, b []byte, wireLen int, time int64, s *segment) bool {
+	if link == pcapfile.LinkEthernet && d.plain(b, wireLen, time, s) {
+		return true
+	}
 	d.late = false
 	if d.frame(link, b, wireLen, time, s) {
 		return true

@@ -70,25 +70,15 @@ const v4Mapped = 0x0000ffff00000000
 
 // setEndpoints fills the key from the addresses as halves of 16 bytes.
 func (s *segment) setEndpoints(srcHi, srcLo, dstHi, dstLo uint64, srcPort, dstPort uint16, proto uint8) {
-	swap := false
-	switch {
-	case srcHi != dstHi:
-		swap = srcHi > dstHi
-	case srcLo != dstLo:
-		swap = srcLo > dstLo
-	default:
-		swap = srcPort > dstPort
-	}
-	k := &s.key
-	k.proto = uint32(proto)
-	if swap {
-		s.fromB = 1
-		k.aHi, k.aLo, k.bHi, k.bLo = dstHi, dstLo, srcHi, srcLo
-		k.ports = uint32(dstPort)<<16 | uint32(srcPort)
-	} else {
-		s.fromB = 0
-		k.aHi, k.aLo, k.bHi, k.bLo = srcHi, srcLo, dstHi, dstLo
-		k.ports = uint32(srcPort)<<16 | uint32(dstPort)
+	// Which side is a is as good as random, so no branch hangs on it.
+	_, less := bits.Sub64(uint64(dstPort), uint64(srcPort), 0)
+	_, less = bits.Sub64(dstLo, srcLo, less)
+	_, less = bits.Sub64(dstHi, srcHi, less)
+	hi, lo, port := (srcHi^dstHi)&-less, (srcLo^dstLo)&-less, (srcPort^dstPort)&-uint16(less)
+	s.fromB = uint8(less)
+	s.key = flowKey{
+		aHi: srcHi ^ hi, aLo: srcLo ^ lo, bHi: dstHi ^ hi, bLo: dstLo ^ lo,
+		ports: uint32(srcPort^port)<<16 | uint32(dstPort^port), proto: uint32(proto),
 	}
 }
 

@@ -1,6 +1,10 @@
 package capture
 
-import "pfsight/capture/stream"
+import (
+	"math"
+
+	"pfsight/capture/stream"
+)
 
 // idleTime returns after how long without a packet a flow has ended.
 func idleTime(f *flow) int64 {
@@ -18,18 +22,33 @@ func idleTime(f *flow) int64 {
 // longer than its time.
 func (t *tracker) sweep(now int64) {
 	t.swept, t.unswept = now, 0
-	step := t.step
-	t.step = (step + 1) % sweepSteps
-	for ref := uint32(step) + 1; ref <= t.flows.used; ref += sweepSteps {
-		if f := t.flows.get(ref); f.bits&inUse != 0 && now-f.last > idleTime(f) {
-			t.end(ref, f, stream.EndIdle)
+	for range (t.flows.used + sweepSteps - 1) / sweepSteps {
+		t.flowAt = t.flowAt%t.flows.used + 1
+		if f := t.flows.get(t.flowAt); f.bits&inUse != 0 && now-f.last > idleTime(f) {
+			t.end(t.flowAt, f, stream.EndIdle)
 		}
 	}
-	for ref := uint32(step) + 1; ref <= t.lites.used; ref += sweepSteps {
-		if l := t.lites.get(ref); l.bits&liteUsed != 0 && now-l.start > liteIdle {
-			t.table.remove(l.tag, ref|liteRef)
-			t.lites.release(ref)
+	var over [window]uint32
+	n := 0
+	for range (t.lites.used + sweepSteps - 1) / sweepSteps {
+		t.liteAt = t.liteAt%t.lites.used + 1
+		if l := t.lites.get(t.liteAt); l.bits&liteUsed != 0 && now-l.start > liteIdle {
+			// Their slots lie anywhere, so many are asked of memory at once.
+			t.touch += t.table.slots[l.tag&t.table.mask].tag
+			over[n] = t.liteAt
+			if n++; n == len(over) {
+				t.dropLites(over[:n])
+				n = 0
+			}
 		}
+	}
+	t.dropLites(over[:n])
+}
+
+func (t *tracker) dropLites(refs []uint32) {
+	for _, ref := range refs {
+		t.table.remove(t.lites.get(ref).tag, ref|liteRef)
+		t.lites.release(ref)
 	}
 }
 
@@ -143,31 +162,56 @@ func (t *tracker) rate(ref uint32, o *opening) {
 	t.silence[ref-1] = s
 }
 
-// evictOpening hands over incomplete openings until there is room again:
-// among a few, those of which the least is to be expected. Their entries stay.
+// When there is no room, so many open handshakes are handed over, until one
+// part in evictMore of the room is free: what they are made of is asked of
+// memory at once.
+const (
+	evictAtOnce = 16
+	evictMore   = 64
+)
+
+// evictOpening hands over incomplete openings so that there is room again:
+// each is, among a few, the one of which the least is to be expected. Their
+// entries stay.
 func (t *tracker) evictOpening() {
-	n := uint32(len(t.opens))
-	for tries := 0; t.pool.held > t.maxHeld && tries < 8; tries++ {
-		var worst *opening
-		var score int64
-		for range evictAmong {
-			t.hand = t.hand%n + 1
-			o := t.opens[t.hand-1]
-			if o == nil {
-				continue
-			}
-			if s := t.silence[t.hand-1]; worst == nil || s > score {
-				worst, score = o, s
-			}
+	var picked [evictAtOnce]uint32
+	n := 0
+	for range evictAtOnce {
+		if ref := t.leastHopeful(); ref != 0 {
+			t.silence[ref-1] = math.MinInt64 // not to be picked again
+			picked[n] = ref
+			n++
+			t.touch += t.opens[ref-1].flow
 		}
-		if worst == nil {
-			return
+	}
+	for _, ref := range picked[:n] {
+		o := t.opens[ref-1]
+		t.touch += t.flows.get(o.flow).tag + uint32(len(o.conv.Half[1].Data))
+	}
+	enough := t.maxHeld - t.maxHeld/evictMore
+	for _, oref := range picked[:n] {
+		if t.pool.held <= enough {
+			t.rate(oref, t.opens[oref-1])
+			continue
 		}
 		t.drops[FlowEvict]++
-		ref := worst.flow
+		ref := t.opens[oref-1].flow
 		f := t.flows.get(ref)
 		t.deliver(f)
 		t.close(ref, f, stream.EndEvict)
 		f.bits |= told
 	}
+}
+
+// leastHopeful returns the one that is to go of a few openings, 0 if there is
+// none near.
+func (t *tracker) leastHopeful() (worst uint32) {
+	score := int64(math.MinInt64)
+	for range evictAmong {
+		t.hand = t.hand%uint32(len(t.opens)) + 1
+		if s := t.silence[t.hand-1]; s > score && t.opens[t.hand-1] != nil {
+			worst, score = t.hand, s
+		}
+	}
+	return worst
 }

@@ -50,7 +50,8 @@ type tracker struct {
 	source   string   // of the block in hand
 	inputs   []string // of the block in hand, by segment.input; nil: all are source's
 	swept    int64    // capture time of the last step of the sweep
-	step     int
+	flowAt   uint32   // which the sweep passed last
+	liteAt   uint32
 	unswept  uint32          // segments since then
 	hand     uint32          // where eviction looks next
 	touch    uint32          // keeps the early loads of slots alive

@@ -499,9 +499,9 @@ func TestSweepIsSpread(t *testing.T) {
 	}
 	swept := 0
 	for i := range 20000 {
-		step := w.tr.step
+		at := w.tr.liteAt
 		w.feed(tseg{conn: 1, seq: 5, flags: flagACK, time: int64(i%2) * 1e9})
-		if w.tr.step != step {
+		if w.tr.liteAt != at {
 			swept++
 		}
 	}
