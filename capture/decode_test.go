@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -88,6 +89,7 @@ func FuzzDecode(f *testing.F) {
 		d := decoder{drops: &drops, frags: new(fragments)}
 		for i, data := range [][]byte{a, b, a} {
 			var s segment
+			samePlain(t, data, len(data)+int(more))
 			if !d.decode(linkTypes[int(link)%len(linkTypes)], data, len(data)+int(more), int64(i), &s) {
 				continue
 			}
@@ -106,6 +108,47 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("three frames, %d drops", n)
 		}
 	})
+}
+
+// samePlain checks that plain makes of a frame what frame does, if it takes it.
+// It reports whether it did.
+func samePlain(t *testing.T, b []byte, wireLen int) bool {
+	var drops Counters
+	d := decoder{drops: &drops, seed: 7}
+	got := segment{late: true, encap: 9, payload: b, packet: 3}
+	if !d.plain(b, wireLen, 5, &got) {
+		return false
+	}
+	want := segment{packet: 3}
+	if !d.frame(pcapfile.LinkEthernet, b, wireLen, 5, &want) {
+		t.Fatalf("% x: plain takes what frame does not", b)
+	}
+	if len(got.payload) != len(want.payload) || len(got.payload) > 0 && &got.payload[0] != &want.payload[0] {
+		t.Fatalf("% x: %d bytes of payload, want %d", b, len(got.payload), len(want.payload))
+	}
+	got.payload, want.payload = nil, nil
+	if !reflect.DeepEqual(got, want) {
+		t.Fatalf("% x:\n%+v, want\n%+v", b, got, want)
+	}
+	return true
+}
+
+func TestPlain(t *testing.T) {
+	plain := 0
+	for _, rec := range frames(t) {
+		if rec.Link != pcapfile.LinkEthernet {
+			continue
+		}
+		for n := range len(rec.Data) + 1 {
+			if samePlain(t, rec.Data[:n], rec.WireLen) && n == len(rec.Data) {
+				plain++
+			}
+			samePlain(t, rec.Data[:n], n)
+		}
+	}
+	if plain == 0 {
+		t.Error("no frame is plain")
+	}
 }
 
 func BenchmarkDecode(b *testing.B) {
