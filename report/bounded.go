@@ -28,18 +28,14 @@ func newHeavy[K comparable, V any](limit int) heavy[K, V] {
 	return heavy[K, V]{m: map[K]*heavyEntry[K, V]{}, limit: limit}
 }
 
-func (h *heavy[K, V]) get(k K) *V {
-	if e := h.m[k]; e != nil {
-		return &e.value
-	}
-	return nil
-}
+// get returns the entry of a key, nil if it has none.
+func (h *heavy[K, V]) get(k K) *heavyEntry[K, V] { return h.m[k] }
 
-// add gives weight to a key. fresh says that its value is a new one; evicted
-// is the value that made room for it, nil for none. Of two that weigh the same
-// the one that was there first goes.
-func (h *heavy[K, V]) add(k K, weight uint64) (value *V, fresh bool, evicted *V) {
-	if e := h.m[k]; e != nil {
+// add gives weight to a key; e is what get returned of it. fresh says that its
+// value is a new one; evicted is the value that made room for it, nil for none.
+// Of two that weigh the same the one that was there first goes.
+func (h *heavy[K, V]) add(e *heavyEntry[K, V], k K, weight uint64) (value *V, fresh bool, evicted *V) {
+	if e != nil {
 		e.weight += weight
 		if len(h.least) > 0 {
 			heap.Fix(&h.least, e.at)
@@ -47,7 +43,7 @@ func (h *heavy[K, V]) add(k K, weight uint64) (value *V, fresh bool, evicted *V)
 		return &e.value, false, nil
 	}
 	h.came++
-	e := &heavyEntry[K, V]{key: k, weight: weight, order: h.came}
+	e = &heavyEntry[K, V]{key: k, weight: weight, order: h.came}
 	if len(h.m) >= h.limit {
 		if len(h.least) == 0 {
 			h.least = make(heavyHeap[K, V], 0, len(h.m))
@@ -92,8 +88,8 @@ func (h *heavyHeap[K, V]) Pop() any {
 // that did come again since they were last looked at stay, of the others the
 // oldest make room. Its sums are of all that was ever seen.
 type reuses[K comparable] struct {
-	m     map[K]*reuse
-	ring  []K // in the order in which they came
+	m     map[K]uint32 // places in ring: without pointers the collector has nothing to do
+	ring  []reuse[K]   // in the order in which they came
 	next  int
 	limit int
 
@@ -106,23 +102,30 @@ type reuses[K comparable] struct {
 }
 
 // A reuse is one value seen in one or several connections.
-type reuse struct {
+type reuse[K comparable] struct {
+	key         K
 	n           uint64
 	first, last int64
 	came        bool // again, since the ring passed it
 }
 
 func newReuses[K comparable](limit int) reuses[K] {
-	return reuses[K]{m: map[K]*reuse{}, limit: limit}
+	return reuses[K]{m: map[K]uint32{}, limit: limit}
 }
 
-// see takes one use of a value.
-func (r *reuses[K]) see(k K, first, last int64) {
-	u := r.m[k]
+// get returns what is remembered of a value, nil for nothing.
+func (r *reuses[K]) get(k K) *reuse[K] {
+	if at, ok := r.m[k]; ok {
+		return &r.ring[at]
+	}
+	return nil
+}
+
+// see takes one use of a value; u is what get returned of it.
+func (r *reuses[K]) see(u *reuse[K], k K, first, last int64) {
 	if u == nil {
-		u = &reuse{first: first, last: last}
-		r.room(k)
-		r.m[k] = u
+		u = r.room(k)
+		*u = reuse[K]{key: k, first: first, last: last}
 		r.values++
 	} else {
 		u.came = true
@@ -140,7 +143,7 @@ func (r *reuses[K]) see(k K, first, last int64) {
 }
 
 // stretch takes up how long u is in use.
-func (r *reuses[K]) stretch(u *reuse) {
+func (r *reuses[K]) stretch(u *reuse[K]) {
 	r.span = max(r.span, u.last-u.first)
 	if u.n > 1 {
 		r.againSpan = max(r.againSpan, u.last-u.first)
@@ -149,28 +152,30 @@ func (r *reuses[K]) stretch(u *reuse) {
 
 // ended says that a use went on until last.
 func (r *reuses[K]) ended(k K, last int64) {
-	if u := r.m[k]; u != nil {
+	if u := r.get(k); u != nil {
 		u.last = max(u.last, last)
 		r.stretch(u)
 	}
 }
 
 // room makes room for k in the ring.
-func (r *reuses[K]) room(k K) {
-	if len(r.ring) < r.limit {
-		r.ring = append(r.ring, k)
-		return
+func (r *reuses[K]) room(k K) *reuse[K] {
+	if n := len(r.ring); n < r.limit {
+		r.ring = append(r.ring, reuse[K]{})
+		r.m[k] = uint32(n)
+		return &r.ring[n]
 	}
 	for {
 		at := r.next
 		r.next = (r.next + 1) % r.limit
-		if u := r.m[r.ring[at]]; u.came {
+		u := &r.ring[at]
+		if u.came {
 			u.came = false
 			continue
 		}
-		delete(r.m, r.ring[at])
+		delete(r.m, u.key)
 		r.forgotten++
-		r.ring[at] = k
-		return
+		r.m[k] = uint32(at)
+		return u
 	}
 }

@@ -25,7 +25,7 @@ func TestHeavy(t *testing.T) {
 			k = r.IntN(often)
 		}
 		true_[k]++
-		v, fresh, evicted := h.add(k, 1)
+		v, fresh, evicted := h.add(h.get(k), k, 1)
 		if fresh && *v != 0 {
 			t.Fatal("a new value is not")
 		}
@@ -48,15 +48,16 @@ func TestHeavy(t *testing.T) {
 		t.Errorf("%d of %d are accounted for", sum, n)
 	}
 	for k := range often {
-		if v := h.get(k); v == nil || *v < true_[k]*9/10 {
+		if v := h.get(k); v == nil || v.value < true_[k]*9/10 {
 			t.Errorf("key %d came %d times and is not in the table with most of them", k, true_[k])
 		}
 	}
 	// What begins after the table was full has a chance too.
 	for range 2 * n / limit {
-		v, _, _ := h.add(-1, 1)
+		v, _, _ := h.add(h.get(-1), -1, 1)
 		*v++
-		h.add(r.Int(), 1)
+		k := r.Int()
+		h.add(h.get(k), k, 1)
 	}
 	if v := h.get(-1); v == nil {
 		t.Error("a key that began late found no place")
@@ -69,9 +70,9 @@ func TestReuses(t *testing.T) {
 	const limit, n = 64, 10000
 	r := newReuses[int](limit)
 	for i := range n {
-		r.see(i+1, int64(i), int64(i))
+		r.see(r.get(i+1), i+1, int64(i), int64(i))
 		if i%(limit/2) == 0 {
-			r.see(0, int64(i), int64(i))
+			r.see(r.get(0), 0, int64(i), int64(i))
 		}
 	}
 	r.ended(0, 2*n)
@@ -114,10 +115,10 @@ func TestReportBounded(t *testing.T) {
 	}
 	kept := 0
 	for _, e := range r.servers.m {
-		kept += len(e.value.clients)
+		kept += e.value.clients.n
 	}
 	for _, e := range r.exposed.m {
-		kept += len(e.value.clients)
+		kept += e.value.clients.n
 	}
 	if kept != r.clients {
 		t.Errorf("%d clients are kept, %d counted", kept, r.clients)
@@ -138,5 +139,24 @@ func TestReportSame(t *testing.T) {
 	}
 	if !reflect.DeepEqual(sums[0], sums[1]) {
 		t.Error("two Reports of the same connections differ")
+	}
+}
+
+// TestClients holds the set of clients against a map.
+func TestClients(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	var c clients
+	want := map[uint64]bool{}
+	for range 20000 {
+		h := r.Uint64N(3000) << 40 // all begin at the same slots
+		room := len(want) < 900
+		if added := c.add(h, room); added != (room && !want[h]) {
+			t.Fatalf("added %v, was there %v, room %v", added, want[h], room)
+		} else if added {
+			want[h] = true
+		}
+	}
+	if c.n != len(want) || c.n != 900 || len(c.slots) > 4096 {
+		t.Errorf("%d clients in %d slots, want %d", c.n, len(c.slots), len(want))
 	}
 }

@@ -9,8 +9,8 @@ func (r *Report) Ended(c *Connection) {
 		return
 	}
 	n, end := c.Totals.Bytes[0]+c.Totals.Bytes[1], max(c.Time, c.Totals.Last)
-	if _, v := r.serverAt(c); v != nil {
-		v.bytes += n
+	if _, e := r.serverAt(c); e != nil {
+		e.value.bytes += n
 	}
 	r.keys.ended(c.EphemeralKey, end)
 	r.ticketKeys.ended(c.TicketKey, end)
@@ -18,7 +18,7 @@ func (r *Report) Ended(c *Connection) {
 		return
 	}
 	if e := r.exposed.get(c.Certificate.SPKI); e != nil {
-		e.bytes += n
-		e.last = max(e.last, end)
+		e.value.bytes += n
+		e.value.last = max(e.value.last, end)
 	}
 }

@@ -57,14 +57,14 @@ func (s *History) Join(r *Connection) {
 		// The same handshake seen on both sides of a translator of addresses
 		// is no second use.
 		if random, ok := s.ephemeral.get(r.EphemeralKey); !ok {
-			s.ephemeral.put(r.EphemeralKey, r.random)
+			s.ephemeral.add(r.EphemeralKey, r.random)
 		} else if random != r.random {
 			r.Reasons.Add(secrecy.ReusedEphemeralKey)
 		}
 	}
 	if r.TicketKey != "" {
 		if first, ok := s.tickets.get(r.TicketKey); !ok {
-			s.tickets.put(r.TicketKey, r.Time)
+			s.tickets.add(r.TicketKey, r.Time)
 		} else if r.Time-first > ticketKeyLife {
 			r.Reasons.Add(secrecy.TicketKeyUnrotated)
 		}
@@ -112,13 +112,20 @@ func (m *recent[K, V]) get(k K) (V, bool) { v, ok := m.values[k]; return v, ok }
 
 func (m *recent[K, V]) put(k K, v V) {
 	if _, ok := m.values[k]; !ok {
-		if len(m.ring) < m.limit {
-			m.ring = append(m.ring, k)
-		} else {
-			delete(m.values, m.ring[m.next])
-			m.ring[m.next] = k
-			m.next = (m.next + 1) % m.limit
-		}
+		m.add(k, v)
+		return
+	}
+	m.values[k] = v
+}
+
+// add puts what is not there yet.
+func (m *recent[K, V]) add(k K, v V) {
+	if len(m.ring) < m.limit {
+		m.ring = append(m.ring, k)
+	} else {
+		delete(m.values, m.ring[m.next])
+		m.ring[m.next] = k
+		m.next = (m.next + 1) % m.limit
 	}
 	m.values[k] = v
 }

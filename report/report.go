@@ -170,19 +170,19 @@ func (r *Report) addServer(c *Connection) {
 	if insecure {
 		weight = insecureWeight
 	}
-	at, _ := r.serverAt(c)
-	v, fresh, evicted := r.servers.add(at, weight)
+	at, entry := r.serverAt(c)
+	v, fresh, evicted := r.servers.add(entry, at, weight)
 	if evicted != nil {
 		r.s.ServersLost += evicted.n
-		r.clients -= len(evicted.clients)
+		r.clients -= evicted.clients.n
 	}
 	if fresh {
-		v.addr, v.name, v.clients = c.Server, c.ServerName, clients{}
+		v.addr, v.name = c.Server, c.ServerName
 	}
 	v.n++
 	v.verdicts[c.ForwardSecrecy]++
 	v.bytes += c.Totals.Bytes[0] + c.Totals.Bytes[1]
-	r.addClient(v.clients, c.Client.Host())
+	r.addClient(&v.clients, c.Client)
 	if insecure {
 		if why, ok := c.Reasons.First(); ok {
 			v.why[why]++
@@ -193,60 +193,61 @@ func (r *Report) addServer(c *Connection) {
 // serverAt returns the key of c's server in the table, and its entry if it
 // has one. The key is a hash, which the map takes in less time than an address
 // and a name; another server with the same one gets the next.
-func (r *Report) serverAt(c *Connection) (uint64, *server) {
-	var b [24]byte
-	addr := c.Server.Addr().As16()
-	copy(b[:], addr[:])
-	binary.BigEndian.PutUint16(b[16:], c.Server.Port())
-	copy(b[18:], c.Server.MAC[:])
-	at := maphash.Bytes(r.seed, b[:]) ^ maphash.String(r.seed, c.ServerName)*0x9e3779b97f4a7c15
+func (r *Report) serverAt(c *Connection) (uint64, *heavyEntry[uint64, server]) {
+	at := r.hash(&c.Server, c.Server.Port()) ^ maphash.String(r.seed, c.ServerName)*0x9e3779b97f4a7c15
 	for ; ; at++ {
-		v := r.servers.get(at)
-		if v == nil || v.addr == c.Server && v.name == c.ServerName {
-			return at, v
+		e := r.servers.get(at)
+		if e == nil || e.value.addr == c.Server && e.value.name == c.ServerName {
+			return at, e
 		}
 	}
 }
 
-// A clients is a set of addresses by their hashes, which are counted and not
-// named: a small key without pointers costs the garbage collector nothing.
-type clients map[uint64]struct{}
+// hash mixes the host of an endpoint with a port.
+func (r *Report) hash(e *Endpoint, port uint16) uint64 {
+	var b [24]byte
+	addr := e.Addr().As16()
+	copy(b[:], addr[:])
+	binary.BigEndian.PutUint16(b[16:], port)
+	copy(b[18:], e.MAC[:])
+	return maphash.Bytes(r.seed, b[:])
+}
 
 // addClient keeps a client as long as there is room.
-func (r *Report) addClient(set clients, host Host) {
-	a := maphash.Comparable(r.seed, host)
-	if _, ok := set[a]; ok || len(set) >= MaxClients || r.clients >= maxAllClients && len(set) >= leastClients {
-		return
+func (r *Report) addClient(set *clients, client Endpoint) {
+	room := set.n < MaxClients && (r.clients < maxAllClients || set.n < leastClients)
+	if set.add(r.hash(&client, 0), room) {
+		r.clients++
 	}
-	set[a] = struct{}{}
-	r.clients++
 }
 
 func (r *Report) addKeys(c *Connection) {
 	end := max(c.Time, c.Totals.Last)
 	// The same handshake seen on both sides of a translator of addresses is no
 	// second use of its key; History has told them apart.
-	if c.EphemeralKey != (KeyID{}) && (r.keys.m[c.EphemeralKey] == nil || c.Reasons.Has(secrecy.ReusedEphemeralKey)) {
-		r.keys.see(c.EphemeralKey, c.Time, end)
+	if k := c.EphemeralKey; k != (KeyID{}) {
+		if u := r.keys.get(k); u == nil || c.Reasons.Has(secrecy.ReusedEphemeralKey) {
+			r.keys.see(u, k, c.Time, end)
+		}
 	}
-	if c.TicketKey != "" {
-		r.ticketKeys.see(c.TicketKey, c.Time, end)
+	if k := c.TicketKey; k != "" {
+		r.ticketKeys.see(r.ticketKeys.get(k), k, c.Time, end)
 	}
 	if !c.exposes() {
 		return
 	}
-	e, fresh, evicted := r.exposed.add(c.Certificate.SPKI, 1)
+	e, fresh, evicted := r.exposed.add(r.exposed.get(c.Certificate.SPKI), c.Certificate.SPKI, 1)
 	if evicted != nil {
 		r.s.KeysLost += evicted.n
-		r.clients -= len(evicted.clients)
+		r.clients -= evicted.clients.n
 	}
 	if fresh {
-		*e = exposure{first: c.Time, cert: c.Certificate, addr: c.Server, name: c.ServerName, clients: clients{}}
+		*e = exposure{first: c.Time, cert: c.Certificate, addr: c.Server, name: c.ServerName}
 	}
 	e.n++
 	e.bytes += c.Totals.Bytes[0] + c.Totals.Bytes[1]
 	e.first, e.last = min(e.first, c.Time), max(e.last, end)
-	r.addClient(e.clients, c.Client.Host())
+	r.addClient(&e.clients, c.Client)
 }
 
 // exposes reports whether the holder of the server's long-term key can read
@@ -267,7 +268,7 @@ func (r *Report) Summary() *Summary {
 	s.Untold = reasonCounts(&r.untold)
 	for _, e := range r.servers.m {
 		v := &e.value
-		out := Server{Addr: v.addr, Name: v.name, N: v.n, Verdicts: v.verdicts, Bytes: v.bytes, Clients: uint64(len(v.clients))}
+		out := Server{Addr: v.addr, Name: v.name, N: v.n, Verdicts: v.verdicts, Bytes: v.bytes, Clients: uint64(v.clients.n)}
 		var most uint32
 		for why, n := range v.why {
 			if n > most {
@@ -292,7 +293,7 @@ func (r *Report) Summary() *Summary {
 	for spki, entry := range r.exposed.m {
 		e := &entry.value
 		s.Exposure = append(s.Exposure, Exposure{SPKI: spki, Subject: e.cert.Subject, Key: e.cert.Key, Bits: e.cert.Bits, Server: e.addr, Name: e.name,
-			N: e.n, Bytes: e.bytes, Clients: uint64(len(e.clients)), First: e.first, Last: e.last})
+			N: e.n, Bytes: e.bytes, Clients: uint64(e.clients.n), First: e.first, Last: e.last})
 	}
 	slices.SortFunc(s.Exposure, func(a, b Exposure) int {
 		return cmp.Or(cmp.Compare(b.N, a.N), cmp.Compare(b.Bytes, a.Bytes), slices.Compare(a.SPKI[:], b.SPKI[:]))
