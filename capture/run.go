@@ -3,6 +3,7 @@ package capture
 import (
 	"context"
 	"io"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -167,43 +168,44 @@ func (w *worker) work() {
 
 // decode reads the headers of the block's packets.
 func (w *worker) decode() error {
-	st := &w.stats
-	w.segs = w.segs[:0]
-	number := w.block.First
-	for i := range w.block.Records {
-		rec := &w.block.Records[i]
-		if st.Packets == 0 || rec.Time < st.First {
-			st.First = rec.Time
-		}
-		st.Last = max(st.Last, rec.Time)
-		st.Packets++
-		st.Bytes += uint64(len(rec.Data))
+	recs := w.block.Records
+	if cap(w.segs) < len(recs) {
+		w.segs = make([]segment, 0, 2*len(recs))
+	}
+	segs := w.segs[:len(recs)]
+	st, d := &w.stats, &w.decoder
+	first, last, size := int64(math.MaxInt64), int64(math.MinInt64), 0
+	n, seen := 0, 0
+	var end error
+	for i := range recs {
+		rec := &recs[i]
+		first, last = min(first, rec.Time), max(last, rec.Time)
+		size += len(rec.Data)
+		seen++
 		if w.opt.Filter != nil {
 			ok, err := w.opt.Filter(rec.Link, rec.Data, rec.WireLen)
 			if err != nil {
-				return err
+				end = err
+				break
 			}
 			if !ok {
 				st.Drops[FilteredOut]++
-				number++
 				continue
 			}
 		}
-		if len(w.segs) == cap(w.segs) {
-			w.segs = append(w.segs, segment{})[:len(w.segs)]
-		}
-		s := &w.segs[:len(w.segs)+1][len(w.segs)]
-		s.packet = number
-		s.input = rec.Input
-		number++
-		if w.decoder.decode(rec.Link, rec.Data, rec.WireLen, rec.Time, s) {
-			w.segs = w.segs[:len(w.segs)+1]
+		s := &segs[n]
+		s.packet, s.input = w.block.First+uint64(i), rec.Input
+		if d.decode(rec.Link, rec.Data, rec.WireLen, rec.Time, s) {
+			n++
 		}
 		if w.wanted++; w.wanted == w.opt.MaxPackets {
-			return io.EOF
+			end = io.EOF
+			break
 		}
 	}
-	return nil
+	w.segs = segs[:n]
+	st.add(&Stats{Packets: uint64(seen), Bytes: uint64(size), First: first, Last: last})
+	return end
 }
 
 // window is how many headers are looked at ahead of the table, so that the

@@ -92,7 +92,7 @@ func (t *table) grow() {
 // A slab keeps values of one size in chunks, so that growing moves nothing,
 // and hands out references from 1.
 type slab[T any] struct {
-	chunks [][]T
+	chunks []*[chunkSize]T
 	free   []uint32
 	used   uint32 // references ever handed out
 	n      int    // in use
@@ -116,7 +116,7 @@ func (s *slab[T]) add() (uint32, *T) {
 		return ref, s.get(ref)
 	}
 	if int(s.used)>>chunkBits == len(s.chunks) {
-		s.chunks = append(s.chunks, make([]T, chunkSize))
+		s.chunks = append(s.chunks, new([chunkSize]T))
 	}
 	s.used++
 	return s.used, s.get(s.used)
