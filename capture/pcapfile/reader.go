@@ -31,8 +31,13 @@ const (
 	// maxBlock is the longest pcapng block that is believed; one that holds
 	// no packet is skipped without being held.
 	maxBlock = MaxFrame + 1<<16
-	// bufSize is how much is read at once. It fits a level-2 cache.
-	bufSize = 512 << 10
+	// bufSize is how much is read at once of a large input; it fits a level-2
+	// cache. Reading begins with leastBuf, which most of many small files
+	// fit; of more than fewOpen files at once each has sharedBuf.
+	bufSize   = 512 << 10
+	leastBuf  = 64 << 10
+	sharedBuf = 256 << 10
+	fewOpen   = 8
 	// maxInterfaces bounds the table of a pcapng file's interfaces.
 	maxInterfaces = 1 << 16
 )
@@ -62,6 +67,7 @@ type Reader struct {
 	in      io.Reader
 	buf     []byte
 	r, w    int
+	most    int   // bytes that buf is worth having
 	eof     bool  // in has ended
 	inErr   error // what ended it, if not io.EOF
 	base    int64 // offset in the unpacked stream of buf[0]
@@ -77,6 +83,7 @@ type Reader struct {
 	err     error
 	ahead   *ahead
 	blocks  bool   // buf is a block of a lane: its end is not the input's
+	filled  bool   // by the last read, buf was
 	toSkip  int    // bytes at the beginning of the next block to pass over
 	Format  string // pcap, pcapng
 	Packed  string // gzip, zstd, xz, lz4, or ""
@@ -96,7 +103,7 @@ func NewReader(in io.Reader) (*Reader, error) {
 // newReader is NewReader; with ErrNotCapture it returns a Reader that holds
 // what was read.
 func newReader(in io.Reader) (*Reader, error) {
-	r := &Reader{in: in, buf: make([]byte, bufSize)}
+	r := &Reader{in: in, buf: make([]byte, leastBuf), most: bufSize}
 	if !r.need(1) {
 		if r.inErr != nil {
 			return nil, r.inErr
@@ -204,12 +211,16 @@ func (r *Reader) need(n int) bool {
 			r.w -= r.r
 			r.r = 0
 		}
-		if r.w == len(r.buf) {
-			// Grow only as data really arrives.
-			r.buf = append(r.buf, make([]byte, len(r.buf))...)
+		// Grow only as data really arrives.
+		switch {
+		case r.w == len(r.buf):
+			r.resize(2 * len(r.buf))
+		case r.filled && len(r.buf) < r.most:
+			r.resize(min(4*len(r.buf), r.most))
 		}
 		k, err := r.in.Read(r.buf[r.w:])
 		r.w += k
+		r.filled = r.w == len(r.buf)
 		if err != nil {
 			r.eof = true
 			if err != io.EOF {
@@ -218,6 +229,12 @@ func (r *Reader) need(n int) bool {
 		}
 	}
 	return true
+}
+
+func (r *Reader) resize(n int) {
+	old := r.buf[:r.w]
+	r.buf = make([]byte, n)
+	copy(r.buf, old)
 }
 
 // skip passes over n bytes without holding them.

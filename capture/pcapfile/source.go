@@ -188,6 +188,9 @@ func (s *Source) start(i input) {
 		}
 		return
 	}
+	if len(s.open) >= fewOpen {
+		r.most = sharedBuf
+	}
 	st.r = r
 	st.info = len(s.infos)
 	s.infos = append(s.infos, InputInfo{Name: st.name, Format: r.Format, Packed: r.Packed})
