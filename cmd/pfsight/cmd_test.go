@@ -50,6 +50,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"--width", "5", rsa}, "at least 40"},
 		{[]string{"-j", "0", rsa}, "cores"},
 		{[]string{"--memory", "many", rsa}, "512M"},
+		{[]string{"--memory", "9000000T", rsa}, "512M"},
 		{[]string{"-", "-"}, "once"},
 		{[]string{"no-such-file.pcap"}, "no such file"},
 		{[]string{"impcat", rsa + "x"}, "did you mean pfsight impact?"},
@@ -97,6 +98,9 @@ func TestOutputKeepsInput(t *testing.T) {
 	}
 	if now, _ := os.ReadFile(file); !bytes.Equal(now, b) {
 		t.Error("the capture has changed")
+	}
+	if code, _, _ := pfsight(t, "", "-o", records, filepath.Join(dir, "no-such-file")); code != 2 {
+		t.Errorf("exit %d", code)
 	}
 	if now, _ := os.ReadFile(records); !bytes.Equal(now, saved) || len(saved) == 0 {
 		t.Error("the records have changed")

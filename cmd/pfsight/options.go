@@ -189,9 +189,9 @@ func (o *options) open(a *app) (io.Writer, func() error, error) {
 // maxWorkers bounds what -j may ask for.
 const maxWorkers = 256
 
-// size reads a number of bytes such as 512M: K, M and G are powers of 1024.
+// size reads a number of bytes such as 512M: K, M, G and T are powers of 1024.
 func size(s string) (int64, error) {
-	digits := strings.TrimRight(strings.ToUpper(s), "KMGIB")
+	digits := strings.TrimRight(strings.ToUpper(s), "KMGTIB")
 	n, err := strconv.ParseInt(digits, 10, 32)
 	if err != nil || n <= 0 {
 		return 0, errors.New("write a size such as 512M or 2G")
@@ -205,6 +205,10 @@ func size(s string) (int64, error) {
 		return n << 20, nil
 	case "G":
 		return n << 30, nil
+	case "T":
+		if n < 1<<20 {
+			return n << 40, nil
+		}
 	}
 	return 0, errors.New("write a size such as 512M or 2G")
 }

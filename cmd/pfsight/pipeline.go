@@ -28,19 +28,20 @@ func (a *app) read(ctx context.Context, o *options) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 
-	out, closeOut, err := o.open(a)
-	if err != nil {
-		return err
-	}
-	w := bufio.NewWriterSize(out, 64<<10)
 	saved := &recordInput{ctx: ctx}
 	src, err := pcapfile.Open(o.paths, pcapfile.Options{
 		Recursive: o.recursive, Stdin: a.stdin, Lanes: o.workers > 1, Follow: o.follow, Stop: ctx.Done(), Other: saved.other(),
 	})
 	if err != nil {
-		return errors.Join(err, closeOut())
+		return err
 	}
 	defer src.Close()
+	// Only now: where there is nothing to read, the old file stays.
+	out, closeOut, err := o.open(a)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriterSize(out, 64<<10)
 
 	j := &joiner{report: report.NewReport(), history: report.NewHistory(), cancel: stop, where: o.where, records: saved}
 	if j.out = rowWriter(o, w); j.out != nil && o.follow {

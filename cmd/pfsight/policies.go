@@ -90,6 +90,9 @@ func newPoliciesShow(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if f.config != "" && f.yaml {
+				return usagef("choose one of --config and --yaml")
+			}
 			if f.config != "" && !slices.Contains(policy.ConfigKinds(), f.config) {
 				return usagef("--config %q: choose one of %s", f.config, strings.Join(policy.ConfigKinds(), ", "))
 			}

@@ -82,6 +82,7 @@ func TestPoliciesOfFiles(t *testing.T) {
 	}{
 		{[]string{"policies", "mozilla"}, "policies show mozilla"},
 		{[]string{"policies", "show"}, "show which policy?"},
+		{[]string{"policies", "show", "mozilla-modern-5-7", "--yaml", "--config", "nginx"}, "choose one of --config and --yaml"},
 		{[]string{"policies", "show", "mozilla-modern"}, "did you mean mozilla-modern-"},
 		{[]string{"policies", "show", "no-such-file.yaml"}, "no such file"},
 		{[]string{"policies", "show", "tls13-only", "--config", "iis"}, "choose one of nginx"},
