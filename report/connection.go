@@ -93,20 +93,32 @@ type Connection struct {
 // Suite returns the name and the number of what was negotiated, "" for none:
 // a cipher suite, or in SSL 2.0 a cipher kind.
 func (c *Connection) Suite() (name, id string) {
+	if name = c.suiteName(); name == "" {
+		return "", ""
+	}
+	if c.Version == iana.SSL20 {
+		return name, c.SSLv2Kind.ID()
+	}
+	return name, c.CipherSuite.ID()
+}
+
+// suiteName is Suite without the number, which costs memory.
+func (c *Connection) suiteName() string {
 	switch {
 	case c.Version == 0, c.Version == iana.SSL20 && c.SSLv2Kind == 0:
-		return "", ""
+		return ""
 	case c.Version == iana.SSL20:
-		return c.SSLv2Kind.String(), c.SSLv2Kind.ID()
+		return c.SSLv2Kind.String()
 	}
-	return c.CipherSuite.String(), c.CipherSuite.ID()
+	return c.CipherSuite.String()
 }
 
 // MaxProblems is the number of problems that a Connection keeps; a count of
 // the rest is its last one.
 const MaxProblems = 16
 
-// A KeyID is the first 16 bytes of the SHA-256 of an ephemeral public value.
+// A KeyID is the first 16 bytes of the SHA-256 of an ephemeral public value, or
+// what Builder.Local has in its place.
 type KeyID [16]byte
 
 // An Offer is what a ClientHello offered, GREASE values included. Equal

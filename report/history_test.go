@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 
 	"pfsight/capture/stream"
@@ -92,5 +93,35 @@ func TestHistoryDowngrade(t *testing.T) {
 	}
 	if !row(2).Reasons.Has(secrecy.ReusedEphemeralKey) {
 		t.Error("the second use is not seen")
+	}
+}
+
+// TestLocalNames finds the same values again under names that hold for one
+// process alone.
+func TestLocalNames(t *testing.T) {
+	all := conversations(t, "*.pcap*")
+	again := func(local bool) (reused []bool) {
+		h := NewHistory()
+		var b [2]*Builder
+		for i := range b {
+			b[i] = NewBuilder()
+			b[i].For(h)
+			if local {
+				b[i].Local()
+			}
+		}
+		var p parse.Parser
+		for i, c := range all {
+			if hs := p.Parse(c); hs != nil {
+				r := b[i%2].Connection(hs, c)
+				h.Join(r)
+				reused = append(reused, r.Reasons.Has(secrecy.ReusedEphemeralKey), r.EphemeralKey == KeyID{})
+			}
+		}
+		return reused
+	}
+	got, want := again(true), again(false)
+	if !slices.Equal(got, want) || !slices.Contains(got[:], true) {
+		t.Error("other values were found again under local names")
 	}
 }

@@ -124,7 +124,7 @@ func (r *Report) Add(c *Connection) {
 		s.HelloRetryRequests++
 	}
 	r.versions[c.Version]++
-	if name, _ := c.Suite(); name != "" {
+	if name := c.suiteName(); name != "" {
 		bump(r.suites, name)
 	}
 	r.kex[kexLabel{c.KeyExchange, c.ForwardSecrecy}]++

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"sync/atomic"
 )
 
@@ -229,6 +230,12 @@ func (s *Source) Problems() []Problem { return s.problems }
 
 // Inputs returns what was found in the inputs opened so far.
 func (s *Source) Inputs() []InputInfo { return s.infos }
+
+// OnlyCaptures reports whether it is certain that Options.Other is given
+// nothing. It is to be asked before the first batch.
+func (s *Source) OnlyCaptures() bool {
+	return s.follow != nil || !slices.ContainsFunc(s.pending, func(i input) bool { return i.other || i.first == 0 && !i.empty })
+}
 
 // Progress returns how many bytes of the inputs, as they lie on disk, were
 // read, and how many there are; 0 where that cannot be known.

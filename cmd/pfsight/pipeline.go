@@ -58,6 +58,8 @@ func (a *app) read(ctx context.Context, o *options) error {
 		b.For(j.history)
 		if j.out != nil || o.where != nil {
 			b.Fingerprint()
+		} else if src.OnlyCaptures() {
+			b.Local()
 		}
 		sinks[i] = &reader{joiner: j, builder: b}
 	}
