@@ -21,7 +21,7 @@ func (t *tracker) sweep(now int64) {
 	step := t.step
 	t.step = (step + 1) % sweepSteps
 	for ref := uint32(step) + 1; ref <= t.flows.used; ref += sweepSteps {
-		if f := t.flows.get(ref); f.bits&inUse != 0 && now-f.last > idleTime(f) {
+		if f := t.flows.get(ref); f.bits&(inUse|moved) == inUse && now-f.last > idleTime(f) {
 			t.end(ref, f, stream.EndIdle)
 		}
 	}
@@ -101,9 +101,13 @@ func (t *tracker) evictFlow() {
 	var score int64
 	for range 256 {
 		t.hand = t.hand%t.flows.used + 1
-		f := t.flows.get(t.hand)
+		ref, f := t.hand, t.flows.get(t.hand)
 		if f.bits&inUse == 0 {
 			continue
+		}
+		if f.bits&moved != 0 {
+			ref = *f.movedFrom()
+			f = t.flows.get(ref)
 		}
 		quiet := -f.last >> 2
 		switch {
@@ -113,7 +117,7 @@ func (t *tracker) evictFlow() {
 			quiet += 1 << 61
 		}
 		if worst == 0 || quiet > score {
-			worst, score = t.hand, quiet
+			worst, score = ref, quiet
 		}
 	}
 	if worst != 0 {
