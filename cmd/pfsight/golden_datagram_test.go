@@ -29,6 +29,7 @@ var datagramVerdicts = map[string][]string{
 	"dtls12-pion-psk":             {"no psk_only"},
 	"dtls12-pion-session-id":      {"yes ephemeral_key_exchange", "conditional session_id_resumption"},
 	"dtls12-pion-srtp":            {"yes ephemeral_key_exchange"},
+	"dtls12-pion-turn":            {"yes ephemeral_key_exchange", "yes ephemeral_key_exchange", "yes ephemeral_key_exchange", "yes ephemeral_key_exchange"},
 	"dtls12-psk":                  {"no psk_only"},
 	"dtls12-rsa":                  {"no rsa_key_transport deprecated_key_exchange"},
 	"dtls12-session-id":           {"no rsa_key_transport deprecated_key_exchange", "no rsa_key_transport resumed_not_forward_secret deprecated_key_exchange"},
