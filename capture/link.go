@@ -11,7 +11,7 @@ import (
 // Names live no longer than their opening, and count to its memory, so with
 // DefaultMemory there are at most some 500,000 of them.
 const (
-	maxNamed  = 8  // names of one opening (NameLimit): a connection of QUIC has two, one more after a Retry
+	maxNamed  = 8  // names of one opening (NameLimit): a connection of QUIC whose client has a short ID has two, one more after a Retry
 	maxMoves  = 4  // further addresses of one client
 	maxAsked  = 8  // datagrams from elsewhere that one opening is compared with
 	leastName = 4  // bytes of a server's name: a shorter one is not unlikely to be another's
@@ -38,11 +38,16 @@ type name struct {
 func newNametable() nametable { return nametable{table: newTable(), seed: maphash.MakeSeed()} }
 
 // hash returns the hash of the names that the server, an endpoint of k, and its
-// client have given their connection, 0 if they do not serve. Of its nil it is
-// that of the client's alone: a server may give the connection another name
-// where that is not seen.
+// client have given their connection, 0 if they do not serve. A long name of the
+// client serves alone: the server may give the connection other names where
+// that is not seen.
 func (n *nametable) hash(k *flowKey, server uint8, its, clients []byte) uint64 {
-	if len(its) > stream.MaxName || len(clients) > stream.MaxName || len(its) < leastName && (its != nil || len(clients) < leastOwn) {
+	if len(clients) >= leastOwn {
+		its = nil
+	} else if len(its) < leastName {
+		return 0
+	}
+	if len(its) > stream.MaxName || len(clients) > stream.MaxName {
 		return 0
 	}
 	hi, lo, port := k.aHi, k.aLo, uint16(k.ports>>16)
@@ -81,15 +86,11 @@ func (t *tracker) learn(ref uint32, f *flow, o *opening, d stream.Dir, b []byte)
 	if d == stream.ToClient {
 		to, from = from, to
 	}
-	t.learnName(ref, o, t.nametable.hash(&f.key, f.client^1, to, from))
-	t.learnName(ref, o, t.nametable.hash(&f.key, f.client^1, nil, from))
-}
-
-func (t *tracker) learnName(ref uint32, o *opening, hash uint64) {
+	n := &t.nametable
+	hash := n.hash(&f.key, f.client^1, to, from)
 	if hash == 0 {
 		return
 	}
-	n := &t.nametable
 	for _, x := range o.names[:o.named] {
 		if n.slab.get(x).hash == hash {
 			return
@@ -134,14 +135,8 @@ func (t *tracker) join(s *segment) bool {
 	d := stream.ToServer
 	x := n.find(n.hash(&s.key, s.fromB^1, to, from))
 	if x == nil {
-		x = n.find(n.hash(&s.key, s.fromB^1, nil, from))
-	}
-	if x == nil {
 		d = stream.ToClient
 		x = n.find(n.hash(&s.key, s.fromB, from, to))
-	}
-	if x == nil {
-		x = n.find(n.hash(&s.key, s.fromB, nil, to))
 	}
 	if x == nil || x.shared {
 		return false
