@@ -20,6 +20,9 @@ type Options struct {
 	// Split tells apart what shares one pair of endpoints. Default: in UDP
 	// nothing does, and EAPOL is not followed.
 	Split stream.Splitter
+	// Link tells which datagrams between other endpoints are more of an
+	// opening. Default: none are.
+	Link stream.Linker
 	// Filter reports whether a frame is wanted; others are not looked at. Its
 	// error ends the Run. Several goroutines call it. Default: all are wanted.
 	Filter func(link pcapfile.LinkType, data []byte, wireLen int) (bool, error)

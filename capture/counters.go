@@ -22,6 +22,7 @@ const (
 	FlowEvict                    // a connection ended early for lack of room
 	Conflict                     // a retransmission with other bytes
 	SessionLimit                 // a session among several of one pair of endpoints, forgotten for lack of room
+	NameLimit                    // a name of a connection beyond those by which its datagrams are known at another address
 	TooDeep                      // more headers inside each other than are followed
 	numReasons
 )
@@ -43,6 +44,7 @@ var reasonTexts = [numReasons]struct{ code, what string }{
 	FlowEvict:      {"flow_evicted", "connections ended early for lack of room"},
 	Conflict:       {"conflicting_retransmission", "connections with a retransmission of other bytes"},
 	SessionLimit:   {"session_limit", "sessions inside UDP or EAPOL forgotten for lack of room"},
+	NameLimit:      {"name_limit", "names of connections beyond those kept to follow a change of address"},
 	TooDeep:        {"too_deep", "packets with more headers than are followed"},
 }
 
@@ -56,7 +58,7 @@ func (r Reason) What() string { return reasonTexts[r].what }
 // may be missing from the results; the others are traffic that holds none.
 func (r Reason) Loss() bool {
 	switch r {
-	case FilteredOut, NotIP, OtherTransport, SYNEvict:
+	case FilteredOut, NotIP, OtherTransport, SYNEvict, NameLimit:
 		return false
 	}
 	return true

@@ -78,7 +78,7 @@ func (t *tracker) newUDP(s *segment) {
 			return
 		}
 		sign := t.opt.SignUDP(s.payload)
-		if sign < leastSign {
+		if sign == stream.NoSign || t.nametable.n > 0 && s.key.proto == protoUDP && t.join(s) || sign < leastSign {
 			return
 		}
 		client = s.fromB
@@ -91,25 +91,38 @@ func (t *tracker) newUDP(s *segment) {
 	o := t.opens[f.opening-1]
 	o.conv.Start = s.time
 	t.setEndpoints(o, f)
-	t.onUDP(s, ref, f)
+	t.onUDP(s, ref, f, s.fromB)
 }
 
-// onUDP takes a datagram of a conversation that is followed.
-func (t *tracker) onUDP(s *segment, ref uint32, f *flow) {
+// onDatagram takes a datagram between endpoints that have an entry.
+func (t *tracker) onDatagram(s *segment, ref uint32, f *flow) {
+	e := s.fromB
+	if f.bits&moved != 0 {
+		d := dirOf(f, e)
+		ref = *f.movedFrom()
+		f = t.flows.get(ref)
+		e = f.client ^ uint8(d)
+	}
 	if s.time-f.last > idleTime(f) {
 		t.end(ref, f, stream.EndIdle)
 		t.onNew(s)
 		return
 	}
+	t.onUDP(s, ref, f, e)
+}
+
+// onUDP takes a datagram of a conversation that is followed, said by endpoint
+// e of it.
+func (t *tracker) onUDP(s *segment, ref uint32, f *flow, e uint8) {
 	f.last = s.time
 	f.packets++
-	f.bytes[s.fromB] += uint64(s.wire)
+	f.bytes[e] += uint64(s.wire)
 	if f.opening == 0 {
 		// Another connection between the same ports, but not a copy of the
 		// first hello that came late.
 		if s.key.proto == protoUDP && s.time-f.delivered() > sameHello && t.opt.SignUDP(s.payload) == stream.ClientSign {
 			f.packets--
-			f.bytes[s.fromB] -= uint64(s.wire)
+			f.bytes[e] -= uint64(s.wire)
 			t.end(ref, f, stream.EndReused)
 			t.newUDP(s)
 		}
@@ -117,7 +130,7 @@ func (t *tracker) onUDP(s *segment, ref uint32, f *flow) {
 	}
 	o := t.opens[f.opening-1]
 	o.last = s.time
-	d := dirOf(f, s.fromB)
+	d := dirOf(f, e)
 	hs, h := &o.half[d], &o.conv.Half[d]
 	h.Packets++
 	if f.key.protocol() == protoEAPOL {
@@ -147,6 +160,9 @@ func (t *tracker) onUDP(s *segment, ref uint32, f *flow) {
 	}
 	h.Data = append(h.Data, s.payload...)
 	mark(h, from, end, s)
+	if t.opt.Link != nil && s.key.proto == protoUDP {
+		t.learn(ref, f, o, d, s.payload)
+	}
 	t.rate(f.opening, o)
 	if len(h.Data) < h.Want {
 		return

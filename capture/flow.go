@@ -25,6 +25,13 @@ func (f *flow) delivered() int64 { return int64(f.isn[0])<<32 | int64(f.isn[1]) 
 
 func (f *flow) setDelivered(time int64) { f.isn = [2]uint32{uint32(time >> 32), uint32(time)} }
 
+// A flow over UDP has the list of its client's later addresses where TCP keeps
+// sequence numbers: each is an entry too, with the bit moved, that refers to the
+// next one and to the flow.
+func (f *flow) nextMove() *uint32 { return &f.next[0] }
+
+func (f *flow) movedFrom() *uint32 { return &f.next[1] }
+
 // Bits of a flow. Those of endpoint b are one to the left.
 const (
 	hasISN    = 1 << iota // isn comes from a SYN
@@ -38,6 +45,7 @@ const (
 	clientSYN             // the client is known by its SYN
 	inUse                 // the slab's entry is taken
 	told                  // ended early for lack of room; kept so that what comes late makes no second connection
+	moved                 // no connection of its own: an address that the client of another has moved to
 )
 
 // A lite entry is a connection of which only SYNs were seen. It is small,
@@ -67,4 +75,8 @@ type opening struct {
 	conv stream.Conversation
 	half [2]half // by stream.Dir
 	flow uint32  // 0: not in use
+
+	names [maxNamed]uint32 // references of tracker.nametable
+	named uint8            // of names
+	asked uint8            // datagrams between other endpoints that may be more of this
 }

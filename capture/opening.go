@@ -35,6 +35,7 @@ func (t *tracker) newOpening() (uint32, *opening) {
 // takeOpening takes an opening from its flow. Its memory counts no longer.
 func (t *tracker) takeOpening(f *flow) *opening {
 	o := t.opens[f.opening-1]
+	t.unname(o)
 	t.opens[f.opening-1] = nil
 	t.free = append(t.free, f.opening)
 	f.opening = 0
@@ -97,8 +98,7 @@ func (t *tracker) forget(ref uint32, f *flow) {
 	if f.opening != 0 {
 		t.reuse(t.takeOpening(f))
 	}
-	t.table.remove(f.tag, ref)
-	t.flows.release(ref)
+	t.release(ref, f)
 }
 
 // end hands over what is left of a connection and takes it out.
@@ -109,8 +109,7 @@ func (t *tracker) end(ref uint32, f *flow, why stream.End) {
 	if f.bits&told == 0 {
 		t.close(ref, f, why)
 	}
-	t.table.remove(f.tag, ref)
-	t.flows.release(ref)
+	t.release(ref, f)
 }
 
 // close tells the sink that a connection has ended.
@@ -140,7 +139,7 @@ func (t *tracker) finish(out *outbox, flush func()) {
 	}
 	var left []open
 	for ref := uint32(1); ref <= t.flows.used; ref++ {
-		if f := t.flows.get(ref); f.bits&inUse != 0 {
+		if f := t.flows.get(ref); f.bits&(inUse|moved) == inUse {
 			left = append(left, open{f.id, ref})
 		}
 	}

@@ -24,7 +24,7 @@ func (t *tracker) sweep(now int64) {
 	t.swept, t.unswept = now, 0
 	for range (t.flows.used + sweepSteps - 1) / sweepSteps {
 		t.flowAt = t.flowAt%t.flows.used + 1
-		if f := t.flows.get(t.flowAt); f.bits&inUse != 0 && now-f.last > idleTime(f) {
+		if f := t.flows.get(t.flowAt); f.bits&(inUse|moved) == inUse && now-f.last > idleTime(f) {
 			t.end(t.flowAt, f, stream.EndIdle)
 		}
 	}
@@ -120,9 +120,13 @@ func (t *tracker) evictFlow() {
 	var score int64
 	for range 256 {
 		t.hand = t.hand%t.flows.used + 1
-		f := t.flows.get(t.hand)
+		ref, f := t.hand, t.flows.get(t.hand)
 		if f.bits&inUse == 0 {
 			continue
+		}
+		if f.bits&moved != 0 {
+			ref = *f.movedFrom()
+			f = t.flows.get(ref)
 		}
 		quiet := -f.last >> 2
 		switch {
@@ -132,7 +136,7 @@ func (t *tracker) evictFlow() {
 			quiet += 1 << 61
 		}
 		if worst == 0 || quiet > score {
-			worst, score = t.hand, quiet
+			worst, score = ref, quiet
 		}
 	}
 	if worst != 0 {

@@ -30,32 +30,33 @@ const (
 // A tracker follows connections as far as their openings, in bounded memory.
 // One goroutine at a time uses it.
 type tracker struct {
-	opt      *Options
-	drops    *Counters
-	table    table
-	flows    slab[flow]
-	lites    slab[lite]
-	opens    []*opening // by reference - 1; nil: not in use
-	silence  []int64    // of opens, see rate: apart, so that eviction touches few cache lines
-	free     []uint32   // references of opens
-	spare    []*opening // to be used again
-	pool     pool
-	out      *outbox
-	encaps   map[uint64][]string // names of layers, shared
-	maxLites int
-	maxFlows int
-	maxHeld  int
-	peak     Tables
-	nextID   uint64
-	source   string   // of the block in hand
-	inputs   []string // of the block in hand, by segment.input; nil: all are source's
-	swept    int64    // capture time of the last step of the sweep
-	flowAt   uint32   // which the sweep passed last
-	liteAt   uint32
-	unswept  uint32          // segments since then
-	hand     uint32          // where eviction looks next
-	touch    uint32          // keeps the early loads of slots alive
-	datagram stream.Datagram // the one shown to opt.Split last
+	opt       *Options
+	drops     *Counters
+	table     table
+	flows     slab[flow]
+	lites     slab[lite]
+	opens     []*opening // by reference - 1; nil: not in use
+	silence   []int64    // of opens, see rate: apart, so that eviction touches few cache lines
+	free      []uint32   // references of opens
+	spare     []*opening // to be used again
+	pool      pool
+	nametable nametable
+	out       *outbox
+	encaps    map[uint64][]string // names of layers, shared
+	maxLites  int
+	maxFlows  int
+	maxHeld   int
+	peak      Tables
+	nextID    uint64
+	source    string   // of the block in hand
+	inputs    []string // of the block in hand, by segment.input; nil: all are source's
+	swept     int64    // capture time of the last step of the sweep
+	flowAt    uint32   // which the sweep passed last
+	liteAt    uint32
+	unswept   uint32          // segments since then
+	hand      uint32          // where eviction looks next
+	touch     uint32          // keeps the early loads of slots alive
+	datagram  stream.Datagram // the one shown to opt.Split last
 }
 
 func newTracker(opt *Options, drops *Counters) *tracker {
@@ -64,7 +65,7 @@ func newTracker(opt *Options, drops *Counters) *tracker {
 		mem = DefaultMemory
 	}
 	t := &tracker{
-		opt: opt, drops: drops, table: newTable(), encaps: map[uint64][]string{},
+		opt: opt, drops: drops, table: newTable(), nametable: newNametable(), encaps: map[uint64][]string{},
 		maxLites: int(max(mem/liteShare/liteCost, leastTable)),
 		maxFlows: int(max(mem/flowCost, leastTable)),
 		maxHeld:  int(max(mem/heldShare, maxPrefix*4)),
@@ -99,7 +100,7 @@ func (t *tracker) segment(s *segment) {
 			}
 		} else if f := t.flows.get(sl.ref); f.key.is(&s.key) {
 			if f.key.proto != protoTCP {
-				t.onUDP(s, sl.ref, f)
+				t.onDatagram(s, sl.ref, f)
 			} else {
 				t.onFlow(s, sl.ref, f)
 			}

@@ -59,7 +59,7 @@ type Handshake struct {
 	// EAP does.
 	CarrierFailed bool
 	// Carrier names what the handshake's packets were wrapped in below its own
-	// protocol, such as "capwap"; "" for nothing.
+	// protocol: "capwap", or "turn"; "" for nothing.
 	Carrier string
 
 	ClientHello  *ClientHello // the last one before the ServerHello

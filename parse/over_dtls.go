@@ -13,8 +13,11 @@ func (p *Parser) overDTLS(c *stream.Conversation) *Handshake {
 		return nil
 	}
 	p.hs.Protocol, p.hs.Swapped = DTLS, o.Swapped
-	if o.Capwap {
+	switch {
+	case o.Capwap:
 		p.hs.Carrier = "capwap"
+	case o.TURN:
+		p.hs.Carrier = "turn"
 	}
 	for _, d := range [2]stream.Dir{stream.ToClient, stream.ToServer} {
 		side := &o.Said[d]

@@ -36,6 +36,10 @@ func SignUDP(b []byte) stream.Sign {
 	return s
 }
 
+// NewLinker returns the stream.Linker of what is followed over UDP: of QUIC,
+// whose connections have IDs from the first packet on. One Run uses it.
+func NewLinker() stream.Linker { return new(quic.Link) }
+
 // signUDP asks all carriers, and returns the first of those that say most.
 func signUDP(b []byte) (best stream.Sign, by *carrier) {
 	for i := range carriers {

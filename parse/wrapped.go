@@ -4,24 +4,26 @@ import (
 	"encoding/binary"
 
 	"pfsight/capture/stream"
+	"pfsight/parse/dtls"
 	"pfsight/parse/eap"
 	"pfsight/parse/openvpn"
+	"pfsight/parse/turn"
 )
 
 // NewSplitter returns the stream.Splitter of what shares one pair of
-// endpoints: EAP sessions, and the exchanges of keys of an OpenVPN tunnel. One
-// Run uses it.
+// endpoints: EAP sessions, the exchanges of keys of an OpenVPN tunnel, and the
+// peers behind a TURN relay. One Run uses it.
 func NewSplitter() stream.Splitter {
-	e, o := eap.NewSessions(), openvpn.NewSessions()
+	splitters := [...]stream.Splitter{eap.NewSessions().Split, openvpn.NewSessions().Split, turn.NewSessions(dtls.Sign).Split}
 	return func(d *stream.Datagram) (session uint32, dir stream.Dir, lost bool) {
-		if session, dir, lost = e.Split(d); session != 0 {
-			return session << 1, dir, lost
+		for i, split := range splitters {
+			s, dir, forgot := split(d)
+			lost = lost || forgot
+			if s != 0 {
+				return s<<2 | uint32(i+1), dir, lost
+			}
 		}
-		var forgot bool
-		if session, dir, forgot = o.Split(d); session != 0 {
-			session = session<<1 | 1
-		}
-		return session, dir, lost || forgot
+		return 0, 0, lost
 	}
 }
 

@@ -90,7 +90,9 @@ func (b *Builder) Connection(h *parse.Handshake, c *stream.Conversation) *Connec
 		r.Encapsulation = append(slices.Clip(r.Encapsulation), h.Carrier)
 	}
 	client, server := &c.Half[stream.ToServer], &c.Half[stream.ToClient]
-	if h.Swapped {
+	if !h.Swapped {
+		r.MigratedTo = c.Moved
+	} else {
 		r.Client, r.Server = r.Server, r.Client
 		client, server = server, client
 	}

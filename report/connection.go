@@ -3,6 +3,8 @@
 package report
 
 import (
+	"net/netip"
+
 	"pfsight/capture/stream"
 	"pfsight/parse"
 	"pfsight/parse/iana"
@@ -25,9 +27,10 @@ type Connection struct {
 	UpgradeChain []string // all that was spoken before TLS, outermost first; nil where that is Upgrade alone
 	Target       string   // where a proxy was told to connect, host:port; may hold any byte
 
-	Encapsulation []string // outermost first; shared
-	Source        string   // the file or interface of the first packet
-	Swapped       bool     // the ClientHello came from the side that did not begin the connection
+	Encapsulation []string       // outermost first; shared
+	Source        string         // the file or interface of the first packet
+	MigratedTo    netip.AddrPort // the client's address after it changed within the handshake, the last one; zero: it did not
+	Swapped       bool           // the ClientHello came from the side that did not begin the connection
 
 	ServerName string // as sent in the ClientHello; may hold any byte
 	ALPN       string // the protocol selected; may hold any byte

@@ -83,6 +83,10 @@ type Conversation struct {
 	// Client and Server are zero. A zero ServerMAC or ClientMAC says that its
 	// frames were not seen and that those to it went to the group address.
 	ClientMAC, ServerMAC MAC
+
+	// Moved is the client's address after it changed within the opening, the
+	// last one if it did so more than once. Zero: it did not.
+	Moved netip.AddrPort
 }
 
 // A Half is what one endpoint said.
@@ -236,6 +240,25 @@ type Datagram struct {
 // It is called for every datagram, in the order of the capture, by one
 // goroutine at a time, so it looks at a few bytes only of what is not its own.
 type Splitter func(*Datagram) (session uint32, d Dir, lost bool)
+
+// MaxName is the longest name that a Linker may give, bytes.
+const MaxName = 20
+
+// A Linker tells which datagrams belong to one conversation although the
+// client's address changed, as it does behind a NAT that forgot it. One
+// goroutine at a time uses it.
+type Linker interface {
+	// Names reads from a datagram the names that its receiver and its sender
+	// have given their connection, each at most MaxName bytes and of any length
+	// from 0. They alias b. ok is false where it bears none. It is asked for the datagrams of openings and for
+	// those that may begin one, so it looks at a few bytes only.
+	Names(b []byte) (to, from []byte, ok bool)
+	// Same reports whether b, which bears the client's name in c, and perhaps
+	// the server's, and was said in direction d by or to another address than
+	// c's client has, is more of c: no copy of what is there, and nothing of
+	// another client's.
+	Same(c *Conversation, d Dir, b []byte) bool
+}
 
 // Totals is what is known of a connection when it has ended.
 type Totals struct {

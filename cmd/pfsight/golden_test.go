@@ -65,6 +65,9 @@ type truth struct {
 	Target     string   // where a proxy was told to connect, host:port
 	AlertFrom  string   `json:"alert_from"`
 	QUIC       string   `json:"quic_version"`
+	MovedTo    int      `json:"moved_to_port"`
+
+	Encapsulation []string
 }
 
 // alerts are the numbers of RFC 8446 section 6 and RFC 7507 that the captures show.
@@ -100,6 +103,18 @@ func (want truth) compare(t *testing.T, got record) {
 	}
 	if want.ClientPort != 0 {
 		is("client_port", float64(want.ClientPort))
+	}
+	if want.Encapsulation != nil {
+		var layers []any
+		for _, e := range want.Encapsulation {
+			layers = append(layers, e)
+		}
+		is("encapsulation", layers)
+	}
+	if want.MovedTo != 0 {
+		is("migrated_to", got["client_ip"].(string)+":"+strconv.Itoa(want.MovedTo))
+	} else {
+		is("migrated_to", nil)
 	}
 	if want.ECH != nil {
 		is("ech", *want.ECH)

@@ -1,6 +1,9 @@
 package dtls
 
-import "pfsight/capture/stream"
+import (
+	"pfsight/capture/stream"
+	"pfsight/parse/turn"
+)
 
 // Bits of stream.Note.State. Note.Offset is how far the datagrams of the half
 // were looked at.
@@ -86,6 +89,8 @@ func askDatagram(n *stream.Note, b []byte) {
 	off := 0
 	if isCapwap(b) {
 		off = capwapHeader
+	} else if from, to, ok := turn.Unwrap(b); ok {
+		b, off = b[:to], from
 	}
 	for off < len(b) {
 		r, s := nextRecord(b, off, -1)

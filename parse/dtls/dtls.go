@@ -55,6 +55,8 @@ type Opening struct {
 	// Capwap says that datagrams began with the CAPWAP DTLS header, RFC 5415
 	// section 4.2.
 	Capwap bool
+	// TURN says that datagrams were messages to or from a TURN relay, RFC 8656.
+	TURN bool
 	// Restarts counts the ClientHellos that the client gave up for one with
 	// another random before a ServerHello came; Said holds the last alone.
 	Restarts int

@@ -1,6 +1,7 @@
 package dtls
 
 import (
+	"encoding/hex"
 	"testing"
 
 	"pfsight/capture/stream"
@@ -26,9 +27,22 @@ func unpack(b []byte) []said {
 	return out
 }
 
+// inTURN puts what was said into messages of TURN.
+func inTURN(in []said) (out []said) {
+	for i, s := range in {
+		wrap := inChannel
+		if i%3 == 1 {
+			wrap = inSend
+		}
+		out = append(out, said{s.d, unhex(wrap(hex.EncodeToString(s.b)))})
+	}
+	return out
+}
+
 func FuzzRead(f *testing.F) {
 	for _, s := range scenes() {
 		f.Add(pack(s.in))
+		f.Add(pack(inTURN(s.in)))
 	}
 	var r Reader
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -54,6 +68,7 @@ func FuzzRead(f *testing.F) {
 func FuzzAsk(f *testing.F) {
 	for _, s := range scenes() {
 		f.Add(pack(s.in))
+		f.Add(pack(inTURN(s.in)))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		in := unpack(b)
@@ -72,7 +87,7 @@ func FuzzAsk(f *testing.F) {
 // FuzzSign holds the cheap look at a datagram against the Reader.
 func FuzzSign(f *testing.F) {
 	for _, s := range scenes() {
-		for _, x := range s.in {
+		for _, x := range append(inTURN(s.in), s.in...) {
 			f.Add(x.b)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"pfsight/capture/stream"
+	"pfsight/parse/turn"
 )
 
 // A Reader reads conversations. It keeps its memory between calls. The zero
@@ -95,8 +96,11 @@ func (r *Reader) datagram(d stream.Dir, m stream.Mark) {
 	s := &r.side[d]
 	b := r.c.Half[d].Data[m.From:m.To]
 	off := 0
+	inTurn := false
 	if isCapwap(b) {
 		off = capwapHeader
+	} else if from, to, ok := turn.Unwrap(b); ok {
+		b, off, inTurn = b[:to], from, true
 	}
 	for n := 0; off < len(b) && !r.over; n++ {
 		rec, st := nextRecord(b, off, -1)
@@ -112,14 +116,15 @@ func (r *Reader) datagram(d stream.Dir, m stream.Mark) {
 			s.problem(int(m.From)+off, "record", r.why(d, st))
 			return
 		}
-		if off == capwapHeader && n == 0 {
+		if off == capwapHeader && n == 0 && !inTurn {
 			r.o.Capwap = true
 		}
+		r.o.TURN = r.o.TURN || inTurn
 		at := int(m.From) + off
 		if rec.hasCID {
 			s.count(rec, m)
 			if len(r.pending) < maxPending {
-				r.pending = append(r.pending, pending{d, at, int(m.To), m})
+				r.pending = append(r.pending, pending{d, at, int(m.From) + len(b), m})
 			} else {
 				s.keep(rec, at, -1, nil, m)
 			}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"pfsight/capture/stream"
+	"pfsight/parse/turn"
 )
 
 // Bounds of what a hello may say of itself for Sign to believe it.
@@ -21,6 +22,13 @@ const (
 func Sign(b []byte) stream.Sign {
 	if len(b) < recordHeader {
 		return stream.NoSign
+	}
+	switch b[0] >> 4 {
+	case 4, 0: // TURN: a channel, or an indication
+		from, to, ok := turn.Unwrap(b)
+		if ok && b[from]>>4 != 4 && b[from] > 1 {
+			return Sign(b[from:to])
+		}
 	}
 	if b[0] == 1 {
 		if !isCapwap(b) || len(b) < capwapHeader+recordHeader {

@@ -1,6 +1,7 @@
 package dtls
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -18,6 +19,13 @@ func TestSign(t *testing.T) {
 		{"ClientHello of 1.0", recordOf(22, version10, 0, 0, hello), stream.ClientSign},
 		{"ClientHello before the standard", recordOf(22, version01, 0, 0, hello), stream.ClientSign},
 		{"ClientHello in CAPWAP", "01000000" + plain(hello), stream.ClientSign},
+		{"ClientHello in a TURN channel", inChannel(plain(hello)), stream.ClientSign},
+		{"the same, padded", inChannel(plain(hello)) + "0000", stream.ClientSign},
+		{"ClientHello in a Send indication", inSend(plain(hello)), stream.ClientSign},
+		{"ServerHello in a TURN channel", inChannel(plain(messageOf(2, 0, serverHello1))), stream.ServerSign},
+		{"data in a TURN channel", inChannel(data), stream.MaybeSign},
+		{"RTP in a TURN channel", inChannel(rtp), stream.NoSign},
+		{"a TURN channel in another", inChannel(inChannel(plain(hello))), stream.NoSign},
 		{"two records in CAPWAP", "01000000" + plain(hello) + "01000000" + plain(hello), stream.ClientSign},
 		{"a first fragment", plain(fragmentOf(1, 0, hello1, 0, 20)), stream.ClientSign},
 		{"a later fragment", plain(fragmentOf(1, 0, hello1, 20, 42)), stream.ClientSign},
@@ -137,4 +145,14 @@ func BenchmarkRead(b *testing.B) {
 			})
 		}
 	}
+}
+
+// inChannel makes a ChannelData message, RFC 8656 section 12.4.
+func inChannel(s string) string { return fmt.Sprintf("4001 %04x", len(unhex(s))) + s }
+
+// inSend makes a Send indication with DATA alone, RFC 8656 section 11.1.
+func inSend(s string) string {
+	n := len(unhex(s))
+	pad := -n & 3
+	return fmt.Sprintf("0016 %04x 2112a442 000102030405060708090a0b 0013 %04x", 4+n+pad, n) + s + strings.Repeat("00", pad)
 }

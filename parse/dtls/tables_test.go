@@ -85,6 +85,7 @@ func summary(o *Opening) string {
 	}
 	add(o.Swapped, "swapped")
 	add(o.Capwap, "capwap")
+	add(o.TURN, "turn")
 	add(o.Restarts > 0, "restarts=%d", o.Restarts)
 	add(o.Foreign > 0, "foreign=%d", o.Foreign)
 	for role, s := range o.Said {

@@ -109,6 +109,8 @@ type opener struct {
 	block [16]byte
 	nonce [12]byte
 	input [16]byte
+	// number is the packet number of what was opened last.
+	number int64
 }
 
 // open returns the frames of the Initial p of b, nil if s is not its key. It
@@ -132,6 +134,7 @@ func (o *opener) open(s *keys, b []byte, p *packet) (frames []byte, whole bool) 
 		short = short<<8 | int64(*c)
 	}
 	number := fullNumber(s.largest, short, 8*n)
+	o.number = number
 	o.nonce = s.iv
 	for i := range 8 {
 		o.nonce[4+i] ^= byte(number >> (56 - 8*i))

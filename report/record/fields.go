@@ -12,6 +12,7 @@ const (
 	fServerIP
 	fServerPort
 	fServerMAC
+	fMigratedTo
 	fTransport
 	fProtocol
 	fQUICVersion
@@ -84,6 +85,7 @@ var fieldNames = [numFields]string{
 	fServerMAC:         "server_mac",
 	fServerIP:          "server_ip",
 	fServerPort:        "server_port",
+	fMigratedTo:        "migrated_to",
 	fTransport:         "transport",
 	fProtocol:          "protocol",
 	fQUICVersion:       "quic_version",

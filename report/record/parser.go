@@ -148,6 +148,14 @@ func (p *Parser) field(f field, c *report.Connection) (ok bool) {
 		return p.mac(&c.Client.MAC)
 	case fServerMAC:
 		return p.mac(&c.Server.MAC)
+	case fMigratedTo:
+		raw, escaped := p.raw()
+		if p.bad || escaped {
+			return false
+		}
+		var err error
+		c.MigratedTo, err = netip.ParseAddrPort(p.strings.of(raw))
+		return err == nil
 	case fTransport:
 		switch raw, _ := p.raw(); string(raw) {
 		case "tcp":

@@ -30,7 +30,7 @@ func full() *report.Connection {
 		ForwardSecrecy: secrecy.Conditional, PostQuantum: secrecy.False, Outcome: report.Rejected, Alert: "handshake_failure", AlertFrom: "server", OneWay: "client",
 		Certificate: &report.Certificate{Subject: "CN={a}", Issuer: "CN=]", Key: "RSA", Bits: 2048, NotBefore: -5, NotAfter: 4102444800, SHA256: [32]byte{1}, SPKI: [32]byte{2}},
 		ClientCert:  &report.Certificate{SHA256: [32]byte{3}}, EphemeralKey: report.KeyID{1}, TicketKey: "aa", TicketLifetime: 0, JA3: "a", JA3S: "b", JA4: "c",
-		QUICVersion: "v1", UpgradeChain: []string{"connect", "smtp"}, Target: "mail.example:25", CurveBits: 160, HasRetryGroup: true, RetryGroup: 24,
+		MigratedTo: netip.MustParseAddrPort("[2001:db8::2]:40000"), QUICVersion: "v1", UpgradeChain: []string{"connect", "smtp"}, Target: "mail.example:25", CurveBits: 160, HasRetryGroup: true, RetryGroup: 24,
 		EncryptThenMAC: secrecy.False, Renegotiation: secrecy.True, HasSession: true, Session: report.Session{Time: 1600000000000000000, Packet: 9, Source: "before.pcap", ForwardSecrecy: secrecy.Yes},
 		Gap: true, FirstHelloSplit: true, ClientHelloPacket: 1<<53 - 1, ServerHelloPacket: 2, Totals: stream.Totals{Bytes: [2]uint64{1, 2}, Packets: 3, Last: 1700000001000000000},
 		Offered: &report.Offer{

@@ -25,6 +25,7 @@ var Fields = []Field{
 	{"server_ip", "string", "address of the other side", "as client_ip"},
 	{"server_port", "number", "its port", "as client_ip"},
 	{"server_mac", "string", "EAPOL: address of the authenticator", "another transport, or not seen"},
+	{"migrated_to", "string", "QUIC: address:port of the client after it changed within the handshake, as a NAT does it; the last one", "it did not, or another protocol"},
 	{"transport", "tcp, udp, eapol", "what carried the handshake; eapol is IEEE 802.1X", "never"},
 	{"protocol", "tls, dtls, quic", "how it was carried", "never"},
 	{"quic_version", "string", "version of QUIC", "another protocol"},
@@ -128,6 +129,9 @@ func (e *Encoder) record(b []byte, c *report.Connection, totals bool) []byte {
 	b = append(b, '"')
 	b = appendEndpoint(b, "client", c.Client)
 	b = appendEndpoint(b, "server", c.Server)
+	if c.MigratedTo.IsValid() {
+		b = append(c.MigratedTo.AppendTo(append(appendKey(b, "migrated_to"), '"')), '"')
+	}
 	b = appendText(b, "transport", c.Transport.String())
 	b = appendText(b, "protocol", c.Protocol.String())
 	b = appendText(b, "quic_version", c.QUICVersion)

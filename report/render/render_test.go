@@ -27,7 +27,7 @@ var hostile = []string{
 func row(s string) *report.Connection {
 	c := &report.Connection{
 		ID: 7, Time: 1700000000123456789, Client: report.Endpoint{AddrPort: netip.MustParseAddrPort("10.0.0.1:50000"), MAC: stream.MAC{2, 0, 0, 0xab, 0xcd, 5}}, Server: report.Endpoint{AddrPort: netip.MustParseAddrPort("[2001:db8::1]:443"), MAC: stream.MAC{2, 0, 0, 0, 0, 10}},
-		QUICVersion: "v1", Upgrade: "smtp", UpgradeChain: []string{"connect", "smtp"}, Target: "mail.example:25", Encapsulation: []string{"vlan"}, Source: s, ServerName: s, ALPN: s, HasServerHello: true, Version: 0x303, CipherSuite: 0xc02f,
+		MigratedTo: netip.MustParseAddrPort("10.0.0.2:40000"), QUICVersion: "v1", Upgrade: "smtp", UpgradeChain: []string{"connect", "smtp"}, Target: "mail.example:25", Encapsulation: []string{"vlan"}, Source: s, ServerName: s, ALPN: s, HasServerHello: true, Version: 0x303, CipherSuite: 0xc02f,
 		KeyExchange: "ECDHE", Authentication: "RSA", Group: 29, HasGroup: true, DHBits: 2048, DHPrime: "x", PSKMode: "psk_ke", Resumed: secrecy.True,
 		Resumption: "ticket", EarlyData: "sent", HelloRetryRequest: secrecy.True, RetryGroup: 23, HasRetryGroup: true, ECH: secrecy.False, ExtendedMaster: secrecy.True, EncryptThenMAC: secrecy.True, Renegotiation: secrecy.False, CurveBits: 160, HasSession: true, Session: report.Session{Time: 1, Packet: 2, Source: "other", ForwardSecrecy: secrecy.Yes},
 		ForwardSecrecy: secrecy.No, PostQuantum: secrecy.False, Outcome: report.Rejected, Alert: "handshake_failure", AlertFrom: "server", OneWay: "client",

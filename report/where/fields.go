@@ -102,6 +102,7 @@ func makeFields() []field {
 	num("server_port", func(c *conn) (int64, bool) { return int64(c.Server.Port()), c.Server.IsValid() })
 	str("client_mac", func(c *conn) string { return ifTrue(c.Client.HasMAC(), c.Client.MAC.String) })
 	str("server_mac", func(c *conn) string { return ifTrue(c.Server.HasMAC(), c.Server.MAC.String) })
+	str("migrated_to", func(c *conn) string { return ifTrue(c.MigratedTo.IsValid(), c.MigratedTo.String) })
 	str("transport", func(c *conn) string { return c.Transport.String() }, "tcp", "udp", "eapol")
 	str("protocol", func(c *conn) string { return c.Protocol.String() }, "tls", "dtls", "quic")
 	str("quic_version", func(c *conn) string { return c.QUICVersion })

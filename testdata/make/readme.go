@@ -36,11 +36,12 @@ server here compresses its certificates (RFC 8879), which exists in TLS 1.3 only
 of a WebSocket, masked in what the client sends.
 
 What begins with ` + "`eap-`" + ` is EAP between hostapd and eapol_test or wpa_supplicant, as RADIUS or, with ` + "`wired`" + ` in its name, as IEEE
-802.1X; in ` + "`eap-several`" + ` one port of a NAS carries three sessions at once. What begins with ` + "`openvpn-`" + ` are both ends of a tunnel.
+802.1X; in ` + "`eap-several`" + ` one port of a NAS carries three sessions at once. In ` + "`dtls12-pion-turn`" + ` a client speaks to two peers through a TURN relay; both sides of that are there. What begins with ` + "`openvpn-`" + ` are both ends of a tunnel.
 
 What begins with ` + "`quic-`" + ` was made by ` + "`go -C testdata/make/peers/quic run .`" + `, a module of its own whose ` + "`go.mod`" + ` names the versions of
 quic-go and golang.org/x/net/quic; ngtcp2 there is gtlsserver and gtlsclient of ngtcp2 0.12.1, with GnuTLS. Chromium 156 is a client only: what is
-said of it was said by its server, quic-go.
+said of it was said by its server, quic-go. In what begins with ` + "`quic-rebind-`" + ` a NAT gives the client another port: before it has an answer (lost), after
+it, after a Retry, between the halves of the ClientHello (mlkem, no-id), twice, or when the handshake is over (after). In no-id the client has no connection ID.
 
 `
 

@@ -39,6 +39,8 @@ type truth struct {
 	Outcome    string `json:"outcome,omitempty"`
 	Alert      string `json:"alert,omitempty"` // its number
 	ClientPort int    `json:"client_port,omitempty"`
+
+	Encapsulation []string `json:"encapsulation,omitempty"`
 }
 
 // A scene is one capture.

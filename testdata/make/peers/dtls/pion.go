@@ -136,5 +136,6 @@ func pionScenes() []scene {
 		{"dtls12-pion-cid-server", "", peers{serverID: dtls.RandomCIDGenerator(4), clientID: dtls.OnlySendCIDGenerator()}.play},
 		{"dtls12-pion-srtp", "", dtlsSRTP},
 		{"dtls12-pion-session-id", "", peers{connections: 2}.play},
+		{"dtls12-pion-turn", "", turnRelay},
 	}
 }

@@ -44,6 +44,7 @@ type truth struct {
 	FirstQUIC string `json:"quic_first_version,omitempty"` // where a Version Negotiation followed
 	Retry     bool   `json:"quic_retry,omitempty"`         // the server was told to send one
 	AlertFrom string `json:"alert_from,omitempty"`         // "client" or "server"
+	MovedTo   int    `json:"moved_to_port,omitempty"`      // where the NAT gave the client another port in the handshake
 }
 
 // A scene is one capture.
@@ -72,7 +73,7 @@ func main() {
 		log.Fatalf("ip: %v\n%s", err, b)
 	}
 	check(os.MkdirAll(*out, 0o755))
-	for _, s := range slices.Concat(quicGoScenes(), netScenes(), ngtcp2Scenes(), chromiumScenes()) {
+	for _, s := range slices.Concat(quicGoScenes(), rebindScenes(), netScenes(), ngtcp2Scenes(), chromiumScenes()) {
 		if flag.NArg() > 0 && !slices.Contains(flag.Args(), s.name) {
 			continue
 		}

@@ -1,0 +1,179 @@
+package quic
+
+import (
+	"bytes"
+	"slices"
+
+	"pfsight/capture/stream"
+)
+
+// Limits of what is compared.
+const (
+	maxNumbers = 16 // Initials of the client: a ClientHello and its retransmissions have fewer
+	maxChosen  = 4  // connection IDs that keys may follow from
+	maxKeys    = 12 // connection IDs that they are derived from
+	maxOpened  = 96 // decryptions, of which nearly all succeed
+)
+
+// A Link is a stream.Linker: the names of a connection are its connection
+// IDs. A client may not migrate before the handshake is confirmed, but a NAT
+// may give it another port or address at any time, RFC 9000 section 9. The
+// zero value is ready.
+type Link struct {
+	opener   opener
+	keys     pair
+	ids      []cid // see chosen
+	crypto   crypto
+	numbers  []int64
+	repeated bool
+	derived  int
+	opened   int
+}
+
+// Names returns the connection IDs of a packet with a long header of a known
+// version. A short header does not tell how long its one is.
+func (*Link) Names(b []byte) (to, from []byte, ok bool) {
+	if len(b) < 7 || b[0]&0x80 == 0 {
+		return nil, nil, false
+	}
+	p, ok := nextPacket(b, 0)
+	if !ok || p.kind > kindRetry || p.kind != kindRetry && p.length < minProtected {
+		return nil, nil, false
+	}
+	return p.dcid, p.scid, true
+}
+
+// Same reports whether a datagram with the client's connection ID in c is
+// another one of this client, or of the server to it. It is not where c has the
+// same one: then both sides of a NAT are captured. An ID that the server chose
+// in c is no other connection's. Any other may be: that of the client's first
+// Initials belongs to another client too if that chooses all alike, and a later
+// one of the server was given to the client in a frame that is encrypted. Then an
+// Initial must prove it: it is protected with keys of c, and one of the client
+// bears a number that none of c has, as RFC 9000 section 12.3 demands, and agrees
+// with what c has of the ClientHello. What was cut by the snaplen proves nothing.
+func (l *Link) Same(c *stream.Conversation, d stream.Dir, b []byte) bool {
+	if copied(&c.Half[d], b) {
+		return false
+	}
+	p, ok := nextPacket(b, 0)
+	if !ok || p.kind > kindRetry {
+		return false
+	}
+	l.derived, l.opened = 0, 0
+	its, clients := p.dcid, p.scid
+	if d == stream.ToClient {
+		its, clients = clients, its
+	}
+	l.chosen(&c.Half[stream.ToServer])
+	if !has(l.ids, p.version, its) && bears(&c.Half[stream.ToClient], clients, its) {
+		return true
+	}
+	for i := range l.ids {
+		if id := &l.ids[i]; id.v == p.version {
+			l.keys.start(id.v, id.b[:id.n])
+			if l.reset(); l.add(d, b, 0) > 0 {
+				return d == stream.ToClient || l.more(&c.Half[stream.ToServer], b)
+			}
+		}
+	}
+	return false
+}
+
+// chosen finds the connection IDs that a client made up, or that a Retry told
+// it: those that keys of an Initial follow from. Of its first datagrams that
+// is so.
+func (l *Link) chosen(client *stream.Half) {
+	l.ids = l.ids[:0]
+	datagrams(client, func(m stream.Mark, _ int) {
+		if p, ok := nextPacket(client.Data[:m.To], int(m.From)); ok && p.kind <= kindZeroRTT && !has(l.ids, p.version, p.dcid) && len(l.ids) < maxChosen {
+			if len(l.ids) > 0 && !p.cut && p.kind == kindInitial {
+				if l.derived++; l.derived > maxKeys {
+					return
+				}
+				l.keys.start(p.version, p.dcid)
+				if l.reset(); l.add(stream.ToServer, client.Data[:m.To], int(m.From)) == 0 {
+					return
+				}
+			}
+			l.ids = keep(l.ids, &p, p.dcid)
+		}
+	})
+}
+
+// more reports whether the Initials in b, which are protected with l's keys,
+// are others than those of the client in c but say nothing else.
+func (l *Link) more(client *stream.Half, b []byte) bool {
+	l.reset()
+	datagrams(client, func(m stream.Mark, _ int) { l.add(stream.ToServer, client.Data[:m.To], int(m.From)) })
+	if len(l.numbers) == 0 {
+		return false
+	}
+	l.repeated = false
+	return l.add(stream.ToServer, b, 0) > 0 && !l.repeated && !l.crypto.conflict
+}
+
+func (l *Link) reset() {
+	l.crypto.reset()
+	l.numbers, l.repeated = l.numbers[:0], false
+}
+
+// copied reports whether b is a datagram of h.
+func copied(h *stream.Half, b []byte) (yes bool) {
+	datagrams(h, func(m stream.Mark, _ int) {
+		yes = yes || bytes.Equal(h.Data[m.From:m.To], b)
+	})
+	return yes
+}
+
+// bears reports whether a datagram of h, from the endpoint that is named from
+// to the one that is named to, is there.
+func bears(h *stream.Half, to, from []byte) (yes bool) {
+	datagrams(h, func(m stream.Mark, _ int) {
+		if !yes {
+			p, ok := nextPacket(h.Data[:m.To], int(m.From))
+			yes = ok && p.kind <= kindRetry && bytes.Equal(p.dcid, to) && bytes.Equal(p.scid, from)
+		}
+	})
+	return yes
+}
+
+// add reads the Initials of the datagram b[from:], said in direction d, that
+// are protected with l's keys, and returns how many there are. repeated is set where
+// one has a number that was there before, or where there are too many.
+func (l *Link) add(d stream.Dir, b []byte, from int) (n int) {
+	for from < len(b) {
+		p, ok := nextPacket(b, from)
+		if !ok || p.kind >= kindRetry {
+			break
+		}
+		from = p.to
+		if p.kind != kindInitial || p.version != l.keys.version || p.cut {
+			continue
+		}
+		if l.opened++; len(l.numbers) == maxNumbers || l.opened > maxOpened {
+			l.repeated = true
+			break
+		}
+		frames, _ := l.opener.open(l.keys.of(d), b, &p)
+		if len(frames) == 0 {
+			continue
+		}
+		n++
+		if slices.Contains(l.numbers, l.opener.number) {
+			l.repeated = true
+			continue
+		}
+		l.numbers = append(l.numbers, l.opener.number)
+		for at := 0; ; {
+			f, next, _, ok := nextFrame(frames, at, p.version.dialect())
+			if !ok {
+				break
+			}
+			if at = next; f.typ == frameCrypto {
+				l.crypto.add(int(min(f.off, maxCrypto)), f.data)
+			}
+		}
+	}
+	return n
+}

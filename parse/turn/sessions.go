@@ -1,0 +1,190 @@
+package turn
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+	"net/netip"
+
+	"pfsight/capture/stream"
+)
+
+// Limits of a Sessions.
+const (
+	maxAllocations = 1 << 14 // pairs of endpoints between which a relay's client speaks
+	maxPeers       = 16      // peers of one of them
+)
+
+// A Sessions tells apart what one client of a relay says to each of its peers,
+// and the DTLS connections with one peer one after the other. Its method Split
+// is a stream.Splitter. It remembers at most 16384 allocations of 16 peers.
+// NewSessions makes one.
+type Sessions struct {
+	sign        stream.Signer
+	allocations map[uint64]*allocation
+	order       []uint64 // of allocations
+	first       int
+	last        uint32
+	seed        maphash.Seed
+}
+
+// An allocation is what is known of one pair of endpoints.
+type allocation struct {
+	peers [maxPeers]peer
+	n     int
+	next  int // the one that has to go
+}
+
+// A peer has an address, a channel, or both; the other is zero.
+type peer struct {
+	address netip.AddrPort
+	channel uint16
+	session uint32
+	hello   uint64 // hash of the random of the client that began the session
+}
+
+// NewSessions returns a Sessions that has seen nothing. sign tells what begins
+// a session of what is relayed.
+func NewSessions(sign stream.Signer) *Sessions {
+	return &Sessions{sign: sign, allocations: map[uint64]*allocation{}, seed: maphash.MakeSeed()}
+}
+
+const maxSession = 1<<24 - 1
+
+// Split is a stream.Splitter. What is sent to a peer in an indication belongs to
+// the session of the channel that is bound to it. Other than hellos, only
+// what goes to a peer with a session belongs to one.
+func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lost bool) {
+	b := d.Data
+	if d.Transport != stream.UDP || len(b) <= channelHeader {
+		return 0, 0, false
+	}
+	var p peer
+	var from, to int
+	switch {
+	case b[0] >= minChannel && b[0] <= maxChannel:
+		var ok bool
+		if to, ok = channelData(b); !ok {
+			return 0, 0, false
+		}
+		p.channel, from = binary.BigEndian.Uint16(b), channelHeader
+	case b[0] == 0 && (b[1] == typeSend || b[1] == typeData || b[1] == typeChannelBind):
+		m, ok := read(b)
+		if !ok || !m.peer.IsValid() {
+			return 0, 0, false
+		}
+		p.address, from, to = m.peer, m.from, m.to
+		if m.typ == typeChannelBind {
+			if m.channel>>8 < minChannel || m.channel>>8 > maxChannel {
+				return 0, 0, false
+			}
+			p.channel = m.channel
+			return 0, 0, s.bind(d.Flow, p)
+		}
+	default:
+		return 0, 0, false
+	}
+	a := s.allocations[d.Flow]
+	var at *peer
+	if a != nil {
+		at = a.find(p)
+	}
+	sign := s.sign(b[from:to])
+	if sign < stream.ClientSign {
+		if at == nil {
+			return 0, 0, false
+		}
+		return at.session, 0, false
+	}
+	if at == nil {
+		a, lost = s.allocation(d.Flow)
+		var forgot bool
+		at, forgot = a.add(p)
+		lost = lost || forgot
+	}
+	hello := s.random(b[from:to])
+	if at.session == 0 || sign == stream.ClientSign && hello != 0 && at.hello != 0 && hello != at.hello {
+		s.last = s.last%maxSession + 1
+		at.session = s.last
+	}
+	if hello != 0 {
+		at.hello = hello
+	}
+	return at.session, 0, lost
+}
+
+// bind notes the channel of a peer, RFC 8656 section 12.
+func (s *Sessions) bind(flow uint64, p peer) (lost bool) {
+	a, lost := s.allocation(flow)
+	for i := range a.peers[:a.n] {
+		if x := &a.peers[i]; x.address == p.address {
+			x.channel = p.channel
+			return lost
+		}
+	}
+	if x := a.find(peer{channel: p.channel}); x != nil && !x.address.IsValid() {
+		x.address = p.address // the channel was in use before the capture began
+		return lost
+	}
+	for i := range a.peers[:a.n] {
+		if x := &a.peers[i]; x.channel == p.channel {
+			x.channel = 0 // it is another's now
+		}
+	}
+	_, forgot := a.add(p)
+	return lost || forgot
+}
+
+// random returns a hash of the random in a ClientHello of DTLS, 0 where it is not there.
+func (s *Sessions) random(b []byte) uint64 {
+	const at = 13 + 12 + 2 // the headers of the record and of the message, and the version
+	if len(b) < at+32 || b[13] != 1 || b[19]|b[20]|b[21] != 0 {
+		return 0
+	}
+	return maphash.Bytes(s.seed, b[at:at+32]) | 1
+}
+
+// allocation returns what is known of a pair of endpoints, and whether another's
+// sessions were forgotten for it.
+func (s *Sessions) allocation(flow uint64) (a *allocation, lost bool) {
+	if a = s.allocations[flow]; a != nil {
+		return a, false
+	}
+	if len(s.order) < maxAllocations {
+		s.order = append(s.order, flow)
+	} else {
+		old := s.order[s.first]
+		for _, p := range s.allocations[old].peers {
+			lost = lost || p.session != 0
+		}
+		delete(s.allocations, old)
+		s.order[s.first] = flow
+		s.first = (s.first + 1) % maxAllocations
+	}
+	a = new(allocation)
+	s.allocations[flow] = a
+	return a, lost
+}
+
+// find returns the peer with this address or this channel.
+func (a *allocation) find(p peer) *peer {
+	for i := range a.peers[:a.n] {
+		if x := &a.peers[i]; p.channel != 0 && x.channel == p.channel || p.channel == 0 && x.address == p.address {
+			return x
+		}
+	}
+	return nil
+}
+
+// add adds a peer, and reports whether another's session was forgotten for it.
+func (a *allocation) add(p peer) (at *peer, lost bool) {
+	if a.n < maxPeers {
+		a.n++
+		at = &a.peers[a.n-1]
+	} else {
+		at = &a.peers[a.next]
+		a.next = (a.next + 1) % maxPeers
+		lost = at.session != 0
+	}
+	*at = p
+	return at, lost
+}

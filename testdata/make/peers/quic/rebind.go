@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/quic-go/quic-go"
+)
+
+// A nat is one between a client and the server, which forgets the client once and
+// gives it another port. The client has an address that is not captured: its
+// datagrams are handed over within the program, so the capture shows only the
+// side of the server, as it does at a server.
+type nat struct {
+	server  *net.UDPAddr
+	local   string
+	to      chan []byte // to the client
+	wake    chan struct{}
+	closed  chan struct{}
+	mu      sync.Mutex
+	out     *net.UDPConn
+	ports   []int
+	sent    int
+	rebinds []bool // before the client's datagrams, by their number
+	lose    bool   // the first datagram of the server
+	stopped bool
+}
+
+func (n *nat) bind() {
+	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(n.local)})
+	check(err)
+	n.out = c
+	n.ports = append(n.ports, c.LocalAddr().(*net.UDPAddr).Port)
+	go func() {
+		b := make([]byte, 2048)
+		for {
+			k, err := c.Read(b)
+			if err != nil {
+				return
+			}
+			n.mu.Lock()
+			lost := n.lose && n.out == c
+			n.lose = n.lose && !lost
+			n.mu.Unlock()
+			if lost {
+				continue
+			}
+			select {
+			case n.to <- append([]byte(nil), b[:k]...):
+			case <-n.closed:
+			}
+		}
+	}()
+}
+
+// WriteTo sends what the client says.
+func (n *nat) WriteTo(b []byte, _ net.Addr) (int, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.stopped {
+		return 0, net.ErrClosed
+	}
+	if n.out == nil || n.sent < len(n.rebinds) && n.rebinds[n.sent] {
+		n.bind()
+	}
+	n.sent++
+	return n.out.WriteToUDP(b, n.server)
+}
+
+// ReadFrom is what the client hears.
+func (n *nat) ReadFrom(b []byte) (int, net.Addr, error) {
+	select {
+	case d := <-n.to:
+		return copy(b, d), n.server, nil
+	case <-n.wake:
+		return 0, nil, os.ErrDeadlineExceeded
+	case <-n.closed:
+		return 0, nil, net.ErrClosed
+	}
+}
+
+func (n *nat) Close() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.stopped {
+		n.stopped = true
+		n.out.Close()
+		close(n.closed)
+	}
+	return nil
+}
+
+// SetReadDeadline serves quic-go to end a ReadFrom.
+func (n *nat) SetReadDeadline(t time.Time) error {
+	if !t.IsZero() {
+		select {
+		case n.wake <- struct{}{}:
+		default:
+		}
+	}
+	return nil
+}
+
+func (n *nat) LocalAddr() net.Addr {
+	return &net.UDPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5000}
+}
+func (n *nat) SetDeadline(time.Time) error      { return nil }
+func (n *nat) SetWriteDeadline(time.Time) error { return nil }
+
+// A rebinding is a connection whose client gets another port within its handshake.
+type rebinding struct {
+	play
+	rebinds []bool
+	lose    bool
+	noID    bool // the client has no connection ID
+	longID  bool // the server's are of 20 bytes, else of 4
+	after   bool // the handshake was over by then
+}
+
+func (r rebinding) run() []truth {
+	cert, _ := certificate()
+	serverTLS := &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{protocol}}
+	clientTLS := &tls.Config{InsecureSkipVerify: true, ServerName: "quic.example", NextProtos: []string{protocol}}
+	config := &quic.Config{DisablePathMTUDiscovery: true, MaxIdleTimeout: 5 * time.Second}
+	if r.client != nil {
+		r.client(clientTLS, config)
+	}
+	udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 4433})
+	check(err)
+	defer udp.Close()
+	server := &quic.Transport{Conn: udp}
+	if r.longID {
+		server.ConnectionIDLength = 20
+	}
+	defer server.Close()
+	if r.retry {
+		server.VerifySourceAddress = func(net.Addr) bool { return true }
+	}
+	l, err := server.ListenEarly(serverTLS, config)
+	check(err)
+	go serve(l)
+
+	n := &nat{server: udp.LocalAddr().(*net.UDPAddr), local: "127.0.0.1", rebinds: r.rebinds, lose: r.lose,
+		to: make(chan []byte, 1024), wake: make(chan struct{}, 1), closed: make(chan struct{})}
+	defer n.Close()
+	said := truth{Stack: "quic-go", Retry: r.retry}
+	ctx, stop := context.WithTimeout(context.Background(), 5*time.Second)
+	defer stop()
+	client := &quic.Transport{Conn: n}
+	if !r.noID {
+		client.ConnectionIDLength = 8
+	}
+	defer client.Close()
+	dial := client.Dial
+	if r.noID {
+		dial = func(ctx context.Context, to net.Addr, t *tls.Config, q *quic.Config) (*quic.Conn, error) {
+			return quic.Dial(ctx, n, to, t, q)
+		}
+	}
+	c, err := dial(ctx, n.server, clientTLS, config)
+	check(err)
+	check(echo(ctx, c))
+	s := c.ConnectionState()
+	said.Outcome, said.Version, said.Suite, said.Group = "established", "TLS 1.3", tls.CipherSuiteName(s.TLS.CipherSuite), groups[s.TLS.CurveID]
+	said.Resumed, said.HelloRetry, said.QUIC = ptr(s.TLS.DidResume), ptr(s.TLS.HelloRetryRequest), s.Version.String()
+	time.Sleep(50 * time.Millisecond)
+	check(c.CloseWithError(0, ""))
+	time.Sleep(50 * time.Millisecond)
+	n.mu.Lock()
+	said.ClientPort = n.ports[0]
+	if !r.after {
+		said.MovedTo = n.ports[len(n.ports)-1]
+	}
+	n.mu.Unlock()
+	return []truth{said}
+}
+
+func rebindScenes() []scene {
+	x25519 := play{client: curves(tls.X25519)}
+	retry := x25519
+	retry.retry = true
+	second := []bool{1: true}
+	split := play{} // the key share of ML-KEM makes two datagrams of the ClientHello
+	return []scene{
+		// What the server answers to the first port is lost; the client says its ClientHello again.
+		{"quic-rebind-lost", "", rebinding{play: x25519, rebinds: second, lose: true}.run},
+		{"quic-rebind-answered", "", rebinding{play: x25519, rebinds: second}.run},
+		{"quic-rebind-after", "", rebinding{play: x25519, rebinds: []bool{2: true}, longID: true, after: true}.run},
+		{"quic-rebind-retry", "", rebinding{play: retry, rebinds: second}.run},
+		{"quic-rebind-no-id", "", rebinding{play: split, rebinds: second, noID: true}.run},
+		{"quic-rebind-mlkem", "", rebinding{play: split, rebinds: second}.run},
+		{"quic-rebind-twice", "", rebinding{play: split, rebinds: []bool{1: true, 2: true}, longID: true}.run},
+	}
+}
