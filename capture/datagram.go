@@ -141,12 +141,13 @@ func (t *tracker) onUDP(s *segment, ref uint32, f *flow) {
 		h.Cut = true
 		t.drops[CutPayload]++
 	}
-	from := len(h.Data)
+	from, lists := len(h.Data), listed(h)
 	if end > cap(h.Data) {
 		h.Data = t.pool.grow(h.Data, end)
 	}
 	h.Data = append(h.Data, s.payload...)
 	mark(h, from, end, s)
+	t.pool.held += listed(h) - lists
 	t.rate(f.opening, o)
 	if len(h.Data) < h.Want {
 		return

@@ -27,20 +27,24 @@ const (
 // A Builder makes rows of handshakes. Equal offers, certificates and names
 // are made once and shared. One goroutine uses it.
 type Builder struct {
-	offers  map[string]*Offer
-	certs   map[[32]byte]*Certificate
-	recent  [cachedCerts]cachedCert
-	seed    maphash.Seed
-	names   map[string]string
-	key     []byte
-	spare   []*Connection
-	finger  *fingerprinter // nil: rows have no JA3, JA3S and JA4
-	history *History       // nil: rows are not joined to those before them
+	offers                                  map[string]*Offer
+	certs                                   map[[32]byte]*Certificate
+	recent                                  [cachedCerts]cachedCert
+	seed                                    maphash.Seed
+	names                                   map[string]string
+	key                                     []byte
+	spare                                   []*Connection
+	maxOffers, maxCerts, maxNames, maxSpare int            // see Within
+	finger                                  *fingerprinter // nil: rows have no JA3, JA3S and JA4
+	history                                 *History       // nil: rows are not joined to those before them
 }
 
 // NewBuilder returns a Builder.
 func NewBuilder() *Builder {
-	return &Builder{offers: map[string]*Offer{}, certs: map[[32]byte]*Certificate{}, seed: maphash.MakeSeed(), names: map[string]string{}}
+	return &Builder{
+		offers: map[string]*Offer{}, certs: map[[32]byte]*Certificate{}, seed: maphash.MakeSeed(), names: map[string]string{},
+		maxOffers: maxOffers, maxCerts: maxCertificates, maxNames: maxNames, maxSpare: maxSpare,
+	}
 }
 
 // Fingerprint makes the Builder give rows JA3, JA3S and JA4, which cost about
@@ -52,7 +56,7 @@ func (b *Builder) For(h *History) { b.history = h }
 
 // Recycle gives back a row of which nobody holds anything any more.
 func (b *Builder) Recycle(r *Connection) {
-	if len(b.spare) < maxSpare {
+	if len(b.spare) < b.maxSpare {
 		b.spare = append(b.spare, r)
 	}
 }
@@ -211,7 +215,7 @@ func (b *Builder) name(s []byte) string {
 		return n
 	}
 	n := string(s)
-	if len(b.names) >= maxNames {
+	if len(b.names) >= b.maxNames {
 		clear(b.names)
 	}
 	b.names[n] = n
@@ -263,7 +267,7 @@ func (b *Builder) offer(ch *parse.ClientHello, v2 *parse.SSLv2) *Offer {
 	for _, a := range ch.ALPN {
 		o.ALPN = append(o.ALPN, string(a))
 	}
-	if len(b.offers) >= maxOffers {
+	if len(b.offers) >= b.maxOffers {
 		clear(b.offers)
 	}
 	b.offers[string(k)] = o

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
@@ -530,102 +529,6 @@ func TestLiveConfined(t *testing.T) {
 	if len(files) != 1 || len(lines(t, files[0])) != 2*len(records(t, path)) {
 		t.Errorf("%q: %s", files, &p.stderr)
 	}
-}
-
-// TestLiveSoak sends the same captures again and again, and looks at the
-// memory that the program takes: for a few seconds, or for as long as
-// PFSIGHT_SOAK says, such as 10m: then it grows no more in the second half.
-func TestLiveSoak(t *testing.T) {
-	long := 10 * time.Second
-	if s := os.Getenv("PFSIGHT_SOAK"); s != "" {
-		var err error
-		if long, err = time.ParseDuration(s); err != nil {
-			t.Fatal(err)
-		}
-	} else if testing.Short() {
-		t.Skip("short")
-	}
-	if !livetest.Isolate(t) {
-		return
-	}
-	livetest.Veth(t, "va", "vb")
-	send := livetest.NewSender(t, "va")
-	var frames [][]byte
-	for _, path := range replayable(t) {
-		src, err := pcapfile.Open([]string{path}, pcapfile.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		var b pcapfile.Batch
-		for src.Next(&b) == nil {
-			for _, r := range b.Records {
-				frames = append(frames, slices.Clone(r.Data))
-			}
-		}
-		src.Close()
-	}
-	dir := t.TempDir()
-	p := start(t, "-i", "vb", "-o", filepath.Join(dir, "events.jsonl"), "--rotate-size", "1M", "--memory", "64M", "--listen", "127.0.0.1:0", "-q")
-	began, round := time.Now(), 0
-	var peaks [10]int // of each tenth of the time
-	n := 0
-	for time.Since(began) < long {
-		// Other ports each round, so that each is of new connections.
-		for _, f := range frames {
-			if len(f) > 38 && f[12] == 8 && f[13] == 0 && f[14] == 0x45 {
-				f[34] ^= byte(round) // the source's, and what it is does not matter
-				f[36] ^= byte(round)
-			}
-			send.Send(f)
-			n++
-		}
-		round++
-		if files, _ := filepath.Glob(filepath.Join(dir, "events-*")); len(files) > 20 {
-			for _, f := range files[:10] {
-				os.Remove(f)
-			}
-		}
-		time.Sleep(20 * time.Millisecond)
-		kb := resident(t, p.cmd.Process.Pid)
-		i := min(int(10*time.Since(began)/long), 9)
-		peaks[i] = max(peaks[i], kb)
-	}
-	code := p.end()
-	t.Logf("%d packets in %d rounds, %v: at most %d KB in each tenth of it", n, round, long, peaks)
-	if code != 0 && code != exitIncomplete {
-		t.Errorf("exit %d: %s", code, &p.stderr)
-	}
-	// Connections stay for minutes, so the tables are full only after some.
-	limit := peaks[5] + peaks[5]/10
-	if long < 10*time.Minute {
-		limit = 512 << 10
-	}
-	if racing {
-		limit *= 4
-	}
-	if peaks[9] > limit {
-		t.Errorf("%d KB are taken in the end: the limit is %d", peaks[9], limit)
-	}
-}
-
-// resident returns the resident memory of a process, KB, without what it
-// shares with the kernel: the rings.
-func resident(t *testing.T, pid int) int {
-	t.Helper()
-	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	in := bufio.NewScanner(f)
-	for in.Scan() {
-		if v, ok := strings.CutPrefix(in.Text(), "RssAnon:"); ok {
-			n, _ := strconv.Atoi(strings.Fields(v)[0])
-			return n
-		}
-	}
-	t.Fatal("no RssAnon")
-	return 0
 }
 
 func TestLiveUsage(t *testing.T) {

@@ -56,6 +56,8 @@ type liveState struct {
 	now     func() time.Time
 	started time.Time
 	metrics *metrics.Set
+	// maxPending is how many changes wait, the constant or less.
+	maxPending int
 
 	mu      sync.Mutex // short: of what is pending and of what is told of the capture
 	pending []change
@@ -100,7 +102,7 @@ type sample struct {
 }
 
 func newLiveState() *liveState {
-	s := &liveState{now: time.Now, report: report.NewReport(), lost: map[string]uint64{}, places: map[uint64]place{}}
+	s := &liveState{now: time.Now, report: report.NewReport(), lost: map[string]uint64{}, places: map[uint64]place{}, maxPending: maxPending}
 	s.started = s.now()
 	s.samples = []sample{{at: s.started}}
 	s.metrics = metrics.New(version(), s.captureMetrics)
@@ -121,7 +123,7 @@ func (s *liveState) take(r *report.Connection, ended bool) {
 	n := len(s.pending)
 	s.mu.Unlock()
 	switch {
-	case n >= maxPending:
+	case n >= s.maxPending:
 		s.sums.Lock()
 	case n < settleAt || !s.sums.TryLock():
 		return
