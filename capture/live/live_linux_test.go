@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -393,7 +394,11 @@ func TestAny(t *testing.T) {
 	}
 	time.Sleep(300 * time.Millisecond)
 	udp, raw := 0, 0
-	for _, r := range l.end() {
+	recs := l.end()
+	if st := l.src.Interfaces()[0]; int(st.Packets) != len(recs) {
+		t.Errorf("%d frames came, %d are counted", len(recs), st.Packets)
+	}
+	for _, r := range recs {
 		if bytes.HasSuffix(r.Data, []byte("one")) && r.Data[23] == unix.IPPROTO_UDP {
 			udp++
 		}
@@ -404,6 +409,34 @@ func TestAny(t *testing.T) {
 	if udp != 1 || raw != 1 {
 		t.Errorf("the datagram came %d times, that of the tunnel %d times", udp, raw)
 	}
+}
+
+// TestStop ends the capture while frames come: those that are counted were
+// read.
+func TestStop(t *testing.T) {
+	if !livetest.Isolate(t) {
+		return
+	}
+	livetest.Veth(t, "va", "vb")
+	send := livetest.NewSender(t, "va")
+	var stop atomic.Bool
+	done := make(chan struct{})
+	f := frame(client, server, 0x10, 100)
+	go func() {
+		defer close(done)
+		for !stop.Load() {
+			send.Send(f)
+		}
+	}()
+	for _, names := range [][]string{{"vb"}, {Any}} {
+		l := listen(t, Options{Interfaces: names, Rings: 2})
+		l.wait(t, 1000)
+		if got, st := len(l.end()), l.src.Interfaces()[0]; got+int(st.Drops) != int(st.Packets) {
+			t.Errorf("%q: %d came, %d were dropped, %d are counted", names, got, st.Drops, st.Packets)
+		}
+	}
+	stop.Store(true)
+	<-done
 }
 
 // TestLoopback captures each packet once, and counts it once.
