@@ -350,7 +350,7 @@ func TestLiveTLS(t *testing.T) {
 	dir := t.TempDir()
 	events := filepath.Join(dir, "events.jsonl")
 	all := filepath.Join(dir, "all")
-	p := start(t, "-i", "va", "-o", events, "-o", all, "-o", "-", "-f", "tcp port 443")
+	p := start(t, "-i", "va", "-o", events, "-o", all, "-o", "-", "-f", "tcp port 443", "--where", "server_port == 443")
 	const payload = 100000
 	var open []*tls.Conn
 	for _, c := range []*tls.Config{
@@ -424,8 +424,10 @@ func TestLiveTLS(t *testing.T) {
 	if len(a) == 0 || !bytes.Equal(a, b) || p.stdout.String() != string(a) {
 		t.Errorf("the outputs differ: %d, %d and %d bytes", len(a), len(b), len(p.stdout.String()))
 	}
-	if !strings.Contains(p.stderr.String(), "not forward secret") {
-		t.Errorf("no summary: %s", &p.stderr)
+	for _, want := range []string{"not forward secret", "Only packets that match tcp port 443.", "events are of those where server_port == 443."} {
+		if !strings.Contains(strings.Join(strings.Fields(p.stderr.String()), " "), want) {
+			t.Errorf("the summary does not say %q: %s", want, &p.stderr)
+		}
 	}
 }
 

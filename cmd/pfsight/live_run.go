@@ -48,6 +48,10 @@ func (a *app) live(ctx context.Context, o *liveOptions) error {
 		ctx = context.Background()
 	}
 	r := &liveRun{app: a, opt: o, state: newLiveState(), messages: a.stderr, results: a.stdout}
+	r.state.filter = o.capture.Filter
+	if o.where != nil {
+		r.state.events = o.where.String()
+	}
 	if o.screen && isTerminal(a.stderr) {
 		r.notes = &held{} // there is no room beside the screen
 		r.messages = r.notes

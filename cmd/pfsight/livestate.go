@@ -56,6 +56,9 @@ type liveState struct {
 	now     func() time.Time
 	started time.Time
 	metrics *metrics.Set
+	// filter and events are the expressions that chose packets and events;
+	// both, and maxPending, are set before the first change.
+	filter, events string
 	// maxPending is how many changes wait, the constant or less.
 	maxPending int
 
@@ -294,6 +297,7 @@ func (s *liveState) look() (*report.Summary, *render.Live) {
 		st := s.capture
 		st.Drops[capture.KernelDrops] = s.drops()
 		*in = inputOf(&st, s.summary.Gaps)
+		in.Filter, in.Events = s.filter, s.events
 		for i := range s.ifaces {
 			in.Files = append(in.Files, s.ifaces[i].Name)
 		}
