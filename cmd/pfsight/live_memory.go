@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -40,7 +41,7 @@ func divide(memory int64, o *liveOptions) budget {
 	b.sums = used / 4
 	b.queue = used / 8
 	b.pending = int(min(used/16/changeCost, maxPending))
-	b.heap = min(b.runtime/2, maxEase)
+	b.heap = min(used*6/5, maxEase)
 	return b
 }
 
@@ -60,9 +61,14 @@ func blocks(memory int64, o *live.Options) int {
 // little of what the process takes, and the collector has less to do.
 const maxEase = 64 << 20
 
+// touchStep is how much of the heap is touched at once: so much is never on a
+// stack.
+const touchStep = 1 << 20
+
 // govern keeps the runtime within the budget, until ctx ends.
 func (b *budget) govern(ctx context.Context) {
-	limit, percent := debug.SetMemoryLimit(b.runtime), debug.SetGCPercent(100)
+	const most = 1000
+	limit, percent := debug.SetMemoryLimit(b.runtime), debug.SetGCPercent(-1)
 	if limit < b.runtime {
 		debug.SetMemoryLimit(limit) // by GOMEMLIMIT
 	}
@@ -70,14 +76,24 @@ func (b *budget) govern(ctx context.Context) {
 		debug.SetMemoryLimit(limit)
 		debug.SetGCPercent(percent)
 	}()
+	// What the heap will grow to in any case it takes now, so that it shows
+	// at once whether there is room.
+	for size := int64(0); size < b.heap; size += touchStep {
+		touched := make([]byte, touchStep)
+		for i := 0; i < touchStep; i += 4096 {
+			touched[i] = 1
+		}
+		runtime.KeepAlive(touched)
+	}
+	debug.SetGCPercent(most)
 	t := time.NewTicker(lookEvery)
 	defer t.Stop()
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	now := 100
+	now := most
 	for {
 		metrics.Read(live)
 		if used := int64(live[0].Value.Uint64()); used > 0 {
-			want := int(min(max(100*b.heap/used-100, 100), 1000))
+			want := int(min(max(100*b.heap/used-100, 100), most))
 			if d := want - now; d > now/8 || d < -now/8 {
 				debug.SetGCPercent(want)
 				now = want
