@@ -133,7 +133,6 @@ func TestLiveRate(t *testing.T) {
 		if one {
 			name = "one core receives and captures"
 			steer(t, "vb", 1)
-			pin(t, 0, 0)
 		}
 		t.Logf("%-30s %10s %8s %10s  %s", name, "packets/s", "Gbit/s", "CPU s/Gbit", "what ended it")
 		for i := range list {
@@ -162,30 +161,13 @@ func steer(t *testing.T, name string, core int) {
 	}
 }
 
-// pin binds all threads of a process to a core, or this thread alone: pid 0.
-func pin(t *testing.T, pid, core int) {
+// pin binds this thread, and the programs that it starts, to a core.
+func pin(t *testing.T, core int) {
 	t.Helper()
 	var set unix.CPUSet
 	set.Set(core)
-	threads := []string{"0"}
-	if pid != 0 {
-		list, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
-		if err != nil {
-			t.Fatal(err)
-		}
-		threads = threads[:0]
-		for _, e := range list {
-			threads = append(threads, e.Name())
-		}
-	}
-	for _, s := range threads {
-		id, err := strconv.Atoi(s)
-		if err == nil {
-			err = unix.SchedSetaffinity(id, &set)
-		}
-		if err != nil && !errors.Is(err, unix.ESRCH) {
-			t.Fatal(err)
-		}
+	if err := unix.SchedSetaffinity(0, &set); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -225,6 +207,9 @@ func (r *rival) try(t *testing.T, send *livetest.Replayer, n int, rate float64, 
 	t.Helper()
 	var c *exec.Cmd
 	var said *syncBuffer
+	if one {
+		pin(t, 1)
+	}
 	switch {
 	case r.live != nil:
 		p := start(t, r.live...)
@@ -239,8 +224,8 @@ func (r *rival) try(t *testing.T, send *livetest.Replayer, n int, rate float64, 
 		eventually(t, r.name, func() bool { return strings.Contains(said.String(), r.ready) })
 		time.Sleep(300 * time.Millisecond)
 	}
-	if c != nil && one {
-		pin(t, c.Process.Pid, 1)
+	if one {
+		pin(t, 0)
 	}
 	before := sent(t, "va")
 	took := send.Replay(n, rate)
