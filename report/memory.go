@@ -4,7 +4,7 @@ package report
 // mostly servers and their clients.
 const (
 	reportCost  = 80 << 20
-	historyCost = 12 << 20
+	historyCost = 20 << 20
 	builderCost = 28 << 20
 	// leastKept is how many entries a table may have in any case.
 	leastKept = 64

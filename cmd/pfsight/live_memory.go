@@ -17,7 +17,6 @@ const leastMemory = 32 << 20
 
 // A budget divides --memory: all of what the process holds but its own code.
 type budget struct {
-	rings   int64 // all of them, where nothing else was asked for
 	runtime int64 // all that Go's runtime holds: what is used, and what waits to be collected
 	tables  int64 // of connections that live
 	open    int64 // of handshakes that are not complete; of tables
@@ -29,7 +28,7 @@ type budget struct {
 
 // divide makes the budget for so many bytes.
 func divide(memory int64, o *liveOptions) budget {
-	b := budget{rings: memory / 4}
+	var b budget
 	taken := int64(o.capture.Blocks) * int64(o.capture.BlockSize) * int64(o.capture.Rings*len(o.capture.Interfaces))
 	b.runtime = max(memory-taken, leastMemory/2)
 	// A third is left for garbage: with less the collector would take more

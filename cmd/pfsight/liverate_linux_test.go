@@ -171,17 +171,26 @@ func pin(t *testing.T, core int) {
 	}
 }
 
+// tries is how often a rate is tried until nothing is lost: a loss may be due
+// to others who use the machine.
+const tries = 3
+
 // highest bisects for the highest rate without loss.
 func highest(t *testing.T, r *rival, send *livetest.Replayer, size float64, long time.Duration, one bool) (best trial, end string) {
-	try := func(rate float64) trial {
+	try := func(rate float64) (x trial) {
 		guess := rate
 		if guess == 0 {
 			guess = 400_000
 		}
-		x := r.try(t, send, int(guess*long.Seconds()), rate, one)
-		x.gbit = x.rate * size * 8 / 1e9
-		if testing.Verbose() {
-			t.Logf("    %-26s %10.0f %8.2f %10.3f  %d sent, %d lost, %d told of", r.name, x.rate, x.gbit, x.perGbit(), x.sent, x.lost, x.told)
+		for range tries {
+			x = r.try(t, send, int(guess*long.Seconds()), rate, one)
+			x.gbit = x.rate * size * 8 / 1e9
+			if testing.Verbose() {
+				t.Logf("    %-26s %10.0f %8.2f %10.3f  %d sent, %d lost, %d told of", r.name, x.rate, x.gbit, x.perGbit(), x.sent, x.lost, x.told)
+			}
+			if x.lost == 0 {
+				break
+			}
 		}
 		return x
 	}
@@ -190,7 +199,7 @@ func highest(t *testing.T, r *rival, send *livetest.Replayer, size float64, long
 		return top, "the sender"
 	}
 	low, high := 0.0, top.rate
-	for high-low > 0.03*high {
+	for high-low > 0.04*high {
 		mid := (low + high) / 2
 		x := try(mid)
 		if x.lost == 0 {
