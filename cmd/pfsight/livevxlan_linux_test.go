@@ -36,7 +36,7 @@ func (c *counting) Take(events []capture.Event) {
 	if len(events) > 0 {
 		c.some++
 	}
-	time.Sleep(time.Millisecond) // what parsing takes, on a core that is not there
+	time.Sleep(5 * time.Millisecond) // what parsing takes, on a core that is not there
 }
 
 func (c *counting) Emit(*capture.Stats) {}
@@ -55,7 +55,7 @@ func TestVXLANWorkers(t *testing.T) {
 	}
 	defer src.Close()
 	send := livetest.NewSender(t, "va")
-	const rounds = 1000
+	const rounds = 2000
 	for round := range rounds {
 		for _, f := range frames {
 			livetest.Renew(f, round)
@@ -86,9 +86,12 @@ func TestVXLANWorkers(t *testing.T) {
 	if want := int64(len(records(t, rsa)) * rounds); src.Lost() == 0 && opened.Load() != want {
 		t.Errorf("%d handshakes came, of %d", opened.Load(), want)
 	}
-	for i, w := range workers {
-		if w.some < 2 {
-			t.Errorf("worker %d had a part in %d blocks", i, w.some)
-		}
+	all, most := 0, 0
+	for _, w := range workers {
+		all += w.some
+		most = max(most, w.some)
+	}
+	if all < 2*len(workers) || most > all/2 {
+		t.Errorf("one worker had %d of %d blocks", most, all)
 	}
 }
