@@ -36,6 +36,9 @@ type Options struct {
 	// Memory is about how many bytes the tracker may use; what that costs is
 	// counted. Default: DefaultMemory.
 	Memory int64
+	// Open is how many bytes handshakes that are not complete may use.
+	// Default: a fixed part of Memory.
+	Open int64
 }
 
 // DefaultMemory is the memory that the tracker may use by default, bytes.

@@ -154,12 +154,13 @@ func (t *tracker) onUDP(s *segment, ref uint32, f *flow, e uint8) {
 		h.Cut = true
 		t.drops[CutPayload]++
 	}
-	from := len(h.Data)
+	from, lists := len(h.Data), listed(h)
 	if end > cap(h.Data) {
 		h.Data = t.pool.grow(h.Data, end)
 	}
 	h.Data = append(h.Data, s.payload...)
 	mark(h, from, end, s)
+	t.pool.held += listed(h) - lists
 	if t.opt.Link != nil && s.key.proto == protoUDP {
 		t.learn(ref, f, o, d, s.payload)
 	}

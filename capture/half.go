@@ -3,6 +3,7 @@ package capture
 import (
 	"bytes"
 	"slices"
+	"unsafe"
 
 	"pfsight/capture/stream"
 )
@@ -80,7 +81,7 @@ func (t *tracker) add(hs *half, h *stream.Half, s *segment) bool {
 		}
 		b, end = b[:maxPrefix-off], maxPrefix
 	}
-	n := len(h.Data)
+	n, lists := len(h.Data), listed(h)
 	if off > n && len(h.Gaps) >= maxGaps {
 		t.drops[GapLimit]++
 		return false
@@ -103,6 +104,7 @@ func (t *tracker) add(hs *half, h *stream.Half, s *segment) bool {
 		}
 	}
 	mark(h, off, end, s)
+	t.pool.held += listed(h) - lists
 	return h.Contiguous() > before
 }
 
@@ -160,9 +162,23 @@ func mark(h *stream.Half, off, end int, s *segment) {
 	last.Packet, last.Time = m.Packet, m.Time
 }
 
+// shortList is how many gaps and how many marks are taken to be part of what an
+// opening costs in any case.
+const shortList = 32
+
+// listed returns how many bytes the gaps and marks of h take beyond that.
+func listed(h *stream.Half) int {
+	if cap(h.Marks) <= shortList && cap(h.Gaps) <= shortList {
+		return 0
+	}
+	return max(cap(h.Marks)-shortList, 0)*int(unsafe.Sizeof(stream.Mark{})) + max(cap(h.Gaps)-shortList, 0)*int(unsafe.Sizeof(stream.Gap{}))
+}
+
 // A pool keeps the buffers of openings that ended, by size.
 type pool struct {
 	free [8][][]byte // 1 KiB << i
+	kept int         // bytes of them
+	room int         // that they may take
 	held int         // bytes of openings that were not handed over
 }
 
@@ -184,6 +200,7 @@ func (p *pool) grow(b []byte, n int) []byte {
 	if k := len(p.free[c]); k > 0 {
 		out = p.free[c][k-1]
 		p.free[c] = p.free[c][:k-1]
+		p.kept -= cap(out)
 	} else {
 		out = make([]byte, 0, size)
 	}
@@ -197,7 +214,8 @@ func (p *pool) put(b []byte) {
 		return
 	}
 	c, _ := class(cap(b))
-	if len(p.free[c]) < poolKeep {
+	if len(p.free[c]) < poolKeep && p.kept+cap(b) <= p.room {
 		p.free[c] = append(p.free[c], b[:0])
+		p.kept += cap(b)
 	}
 }

@@ -41,7 +41,7 @@ func (t *tracker) takeOpening(f *flow) *opening {
 	f.opening = 0
 	t.pool.held -= openingCost
 	for d := range o.conv.Half {
-		t.pool.held -= cap(o.conv.Half[d].Data)
+		t.pool.held -= cap(o.conv.Half[d].Data) + listed(&o.conv.Half[d])
 	}
 	return o
 }
@@ -85,9 +85,13 @@ func (t *tracker) reuse(o *opening) {
 	for d := range o.conv.Half {
 		h := &o.conv.Half[d]
 		t.pool.put(h.Data)
+		if listed(h) > 0 {
+			*h = stream.Half{} // not to be kept
+			continue
+		}
 		*h = stream.Half{Gaps: h.Gaps[:0], Marks: h.Marks[:0]}
 	}
-	if len(t.spare) < maxSpare {
+	if len(t.spare) < t.maxSpare {
 		*o = opening{conv: stream.Conversation{Half: o.conv.Half}}
 		t.spare = append(t.spare, o)
 	}

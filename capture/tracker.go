@@ -46,6 +46,7 @@ type tracker struct {
 	maxLites  int
 	maxFlows  int
 	maxHeld   int
+	maxSpare  int
 	peak      Tables
 	nextID    uint64
 	source    string   // of the block in hand
@@ -68,8 +69,13 @@ func newTracker(opt *Options, drops *Counters) *tracker {
 		opt: opt, drops: drops, table: newTable(), nametable: newNametable(), encaps: map[uint64][]string{},
 		maxLites: int(max(mem/liteShare/liteCost, leastTable)),
 		maxFlows: int(max(mem/flowCost, leastTable)),
-		maxHeld:  int(max(mem/heldShare, maxPrefix*4)),
+		maxHeld:  int(max(opt.Open, maxPrefix*4)),
 	}
+	if opt.Open <= 0 {
+		t.maxHeld = int(max(mem/heldShare, maxPrefix*4))
+	}
+	t.pool.room = t.maxHeld / 2
+	t.maxSpare = min(maxSpare, t.maxHeld/openingCost)
 	t.peak.MaxHalfOpen, t.peak.MaxConnections, t.peak.MaxHeld = t.maxLites, t.maxFlows, t.maxHeld
 	return t
 }

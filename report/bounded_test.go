@@ -81,23 +81,31 @@ func TestReuses(t *testing.T) {
 	}
 }
 
+// stranger returns a connection between hosts, with keys and a certificate,
+// that no other number gives.
+func stranger(i int) *Connection {
+	a := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+	c := &Connection{
+		ID: uint64(i), Time: int64(i), Client: Endpoint{AddrPort: netip.AddrPortFrom(a, 1)}, Server: Endpoint{AddrPort: netip.AddrPortFrom(a, 443)}, ServerName: fmt.Sprint(i),
+		HasServerHello: true, Version: 0x303, CipherSuite: 0x9c, ForwardSecrecy: secrecy.No, EphemeralKey: KeyID{byte(i), byte(i >> 8), byte(i >> 16), 1},
+		TicketKey: fmt.Sprint(i), Certificate: &Certificate{SPKI: [32]byte{byte(i), byte(i >> 8), byte(i >> 16)}}, Group: iana.Group(i), HasGroup: true,
+		session: sessionNames{id: uint64(2*i + 1), ticket: uint64(2*i + 2)},
+	}
+	c.Reasons.Add(secrecy.RSAKeyTransport)
+	return c
+}
+
 // TestReportBounded adds connections of ever new servers, names, keys, tickets
 // and clients, and holds every table to its limit.
 func TestReportBounded(t *testing.T) {
 	r := NewReport()
 	const n = 180000
 	for i := range n {
-		a := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
-		c := Connection{
-			ID: uint64(i), Time: int64(i), Client: Endpoint{AddrPort: netip.AddrPortFrom(a, 1)}, Server: Endpoint{AddrPort: netip.AddrPortFrom(a, 443)}, ServerName: fmt.Sprint(i),
-			HasServerHello: true, Version: 0x303, CipherSuite: 0x9c, ForwardSecrecy: secrecy.No, EphemeralKey: KeyID{byte(i), byte(i >> 8), byte(i >> 16), 1},
-			TicketKey: fmt.Sprint(i), Certificate: &Certificate{SPKI: [32]byte{byte(i), byte(i >> 8), byte(i >> 16)}}, Group: iana.Group(i), HasGroup: true,
-		}
-		c.Reasons.Add(secrecy.RSAKeyTransport)
+		c := stranger(i)
 		if i%4 == 0 {
 			c.Server, c.ServerName = Endpoint{AddrPort: netip.MustParseAddrPort("192.0.2.1:443")}, "often"
 		}
-		r.Add(&c)
+		r.Add(c)
 	}
 	s := r.Summary()
 	if len(s.Servers) != maxServers || len(s.Exposure) != maxExposed || len(r.keys.m) != maxKeys || len(r.ticketKeys.m) != maxTicketKey || r.clients > maxAllClients {

@@ -37,11 +37,17 @@ type Builder struct {
 	finger  *fingerprinter // nil: rows have no JA3, JA3S and JA4
 	history *History       // nil: rows are not joined to those before them
 	local   bool           // ephemeral values are named for this process alone
+
+	// See Within.
+	maxOffers, maxCerts, maxNames, maxSpare int
 }
 
 // NewBuilder returns a Builder.
 func NewBuilder() *Builder {
-	return &Builder{offers: map[string]*Offer{}, certs: map[[32]byte]*Certificate{}, seed: maphash.MakeSeed(), names: map[string]string{}}
+	return &Builder{
+		offers: map[string]*Offer{}, certs: map[[32]byte]*Certificate{}, seed: maphash.MakeSeed(), names: map[string]string{},
+		maxOffers: maxOffers, maxCerts: maxCertificates, maxNames: maxNames, maxSpare: maxSpare,
+	}
 }
 
 // Fingerprint makes the Builder give rows JA3, JA3S and JA4, which cost about
@@ -58,7 +64,7 @@ func (b *Builder) Local() { b.local = b.history != nil }
 
 // Recycle gives back a row of which nobody holds anything any more.
 func (b *Builder) Recycle(r *Connection) {
-	if len(b.spare) < maxSpare {
+	if len(b.spare) < b.maxSpare {
 		b.spare = append(b.spare, r)
 	}
 }
@@ -225,7 +231,7 @@ func (b *Builder) name(s []byte) string {
 		return n
 	}
 	n := string(s)
-	if len(b.names) >= maxNames {
+	if len(b.names) >= b.maxNames {
 		clear(b.names)
 	}
 	b.names[n] = n
@@ -277,7 +283,7 @@ func (b *Builder) offer(ch *parse.ClientHello, v2 *parse.SSLv2) *Offer {
 	for _, a := range ch.ALPN {
 		o.ALPN = append(o.ALPN, string(a))
 	}
-	if len(b.offers) >= maxOffers {
+	if len(b.offers) >= b.maxOffers {
 		clear(b.offers)
 	}
 	b.offers[string(k)] = o

@@ -47,7 +47,7 @@ func (b *Builder) hashed(der []byte) *Certificate {
 	}
 	c := readCertificate(der)
 	c.SHA256 = sum
-	if len(b.certs) >= maxCertificates {
+	if len(b.certs) >= b.maxCerts {
 		clear(b.certs)
 	}
 	b.certs[sum] = c

@@ -41,6 +41,7 @@ type Report struct {
 	ticketKeys reuses[string]
 	exposed    heavy[[32]byte, exposure]
 	clients    int // in all sets of clients
+	maxClients int // of them
 	seed       maphash.Seed
 }
 
@@ -71,7 +72,7 @@ type exposure struct {
 // NewReport returns an empty Report.
 func NewReport() *Report {
 	return &Report{
-		seed:     maphash.MakeSeed(),
+		seed: maphash.MakeSeed(), maxClients: maxAllClients,
 		versions: map[iana.Version]uint64{}, suites: map[string]uint64{}, groups: map[string]uint64{}, kex: map[kexLabel]uint64{},
 		servers: newHeavy[uint64, server](maxServers), keys: newReuses[KeyID](maxKeys), ticketKeys: newReuses[string](maxTicketKey), exposed: newHeavy[[32]byte, exposure](maxExposed),
 	}
@@ -215,7 +216,7 @@ func (r *Report) hash(e *Endpoint, port uint16) uint64 {
 
 // addClient keeps a client as long as there is room.
 func (r *Report) addClient(set *clients, client Endpoint) {
-	room := set.n < MaxClients && (r.clients < maxAllClients || set.n < leastClients)
+	room := set.n < MaxClients && (r.clients < r.maxClients || set.n < leastClients)
 	if set.add(r.hash(&client, 0), room) {
 		r.clients++
 	}

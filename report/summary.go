@@ -62,6 +62,7 @@ type Input struct {
 	Records uint64 // of them
 	Filter  string // the expression that chose the packets, "" for all
 	Where   string // the expression that chose the connections, "" for all
+	Events  string // the expression that chose of which connections events were written, "" for all; the sums are of all
 }
 
 // A Loss is one reason for which something was not read.

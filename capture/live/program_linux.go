@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/sys/unix"
+
 	"pfsight/capture/filter"
 	"pfsight/capture/pcapfile"
 )
@@ -37,6 +39,8 @@ const (
 // Ancillary loads of Linux, linux/filter.h: SKF_AD_OFF plus what is wanted.
 const (
 	adOff     = 0xfffff000
+	adPktType = adOff + 4
+	adHatype  = adOff + 28
 	adVLANTag = adOff + 44
 	adVLANHas = adOff + 48
 	adVLANTP  = adOff + 60
@@ -166,8 +170,20 @@ func isTag(t uint32) bool { return t == 0x8100 || t == 0x88a8 }
 
 // tail returns what ends a program whose answer is yes.
 func tail(link linkKind, snaplen int, bulk []pair) []filter.Instruction {
+	ret := filter.Instruction{Code: bpfRET, K: uint32(snaplen)}
+	if link == linkEach {
+		// What goes out on a loopback comes in next, and must be counted once.
+		return []filter.Instruction{
+			{Code: bpfLDH, K: adPktType},
+			{Code: bpfJEQ, Jf: 3, K: unix.PACKET_OUTGOING},
+			{Code: bpfLDH, K: adHatype},
+			{Code: bpfJEQ, Jf: 1, K: unix.ARPHRD_LOOPBACK},
+			{Code: bpfRET},
+			ret,
+		}
+	}
 	if link != linkKind(pcapfile.LinkEthernet) || len(bulk) == 0 {
-		return []filter.Instruction{{Code: bpfRET, K: uint32(snaplen)}}
+		return []filter.Instruction{ret}
 	}
 	return thinner(snaplen, bulk)
 }

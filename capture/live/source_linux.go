@@ -178,6 +178,10 @@ func (s *Source) Claim(to *pcapfile.Block) {
 		}
 		if s.stop.Load() {
 			if s.ended == 0 {
+				// What comes later is neither read nor counted.
+				for _, r := range s.rings {
+					_ = r.attach(nil)
+				}
 				s.ended = now
 			}
 			// What the kernel had not handed over comes within this time.

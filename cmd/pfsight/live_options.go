@@ -33,7 +33,7 @@ type liveOptions struct {
 	webConfig   string
 	user        *identity
 	sandbox     bool
-	memory      int64
+	memory      budget
 	workers     int
 	render      render.Options
 	// where says which connections events tell of; nil: all.
@@ -95,9 +95,12 @@ func (f *liveFlags) options(a *app, args []string) (*liveOptions, error) {
 	default:
 		return nil, usagef("--events %q: choose handshake, end or all", f.events)
 	}
-	var err error
-	if o.memory, err = size(f.memory); err != nil {
+	memory, err := size(f.memory)
+	if err != nil {
 		return nil, usagef("--memory %q: %w", f.memory, err)
+	}
+	if memory < leastMemory {
+		return nil, usagef("--memory %s: use 32M or more", f.memory)
 	}
 	if f.rotateSize != "" {
 		if o.rotateSize, err = size(f.rotateSize); err != nil {
@@ -112,9 +115,13 @@ func (f *liveFlags) options(a *app, args []string) (*liveOptions, error) {
 	if f.rings == 0 {
 		o.capture.Rings = min(f.workers, maxAutoRings)
 	}
+	if f.blocks == 0 {
+		o.capture.Blocks = blocks(memory, &o.capture)
+	}
 	if err := o.capture.Check(); err != nil {
 		return nil, usageError{err}
 	}
+	o.memory = divide(memory, o)
 	if f.user != "" {
 		if o.user, err = identify(f.user); err != nil {
 			return nil, usagef("--user %s: %w", f.user, err)

@@ -48,6 +48,10 @@ func (a *app) live(ctx context.Context, o *liveOptions) error {
 		ctx = context.Background()
 	}
 	r := &liveRun{app: a, opt: o, state: newLiveState(), messages: a.stderr, results: a.stdout}
+	r.state.filter = o.capture.Filter
+	if o.where != nil {
+		r.state.events = o.where.String()
+	}
 	if o.screen && isTerminal(a.stderr) {
 		r.notes = &held{} // there is no room beside the screen
 		r.messages = r.notes
@@ -148,7 +152,7 @@ func (r *liveRun) release() {
 func (r *liveRun) capture(ctx context.Context, cancel func()) (st capture.Stats, interrupted bool, err error) {
 	o := r.opt
 	copt := following()
-	copt.MaxPackets, copt.Memory = o.count, o.memory
+	copt.MaxPackets, copt.Memory, copt.Open = o.count, o.memory.tables, o.memory.open
 	if o.capture.Filter != "" {
 		match := filterOf(o.capture.Filter)
 		copt.Filter = func(link pcapfile.LinkType, data []byte, wireLen int) (bool, error) {
@@ -162,17 +166,22 @@ func (r *liveRun) capture(ctx context.Context, cancel func()) (st capture.Stats,
 		copt.Bulk = r.src.Bulk
 	}
 	workers := make([]capture.Sink, o.workers)
+	builders := make([]*report.Builder, o.workers)
 	for i := range workers {
 		b := report.NewBuilder()
 		b.For(r.sensor.history)
 		if len(r.sensor.sinks) > 0 || o.where != nil {
 			b.Fingerprint()
 		}
+		builders[i] = b
 		workers[i] = &sensorWorker{sensor: r.sensor, builder: b}
 	}
+	o.memory.remember(r.state.report, r.sensor.history, builders)
+	r.state.maxPending = o.memory.pending
 	running, done := context.WithCancel(ctx)
 	var around sync.WaitGroup
 	around.Go(func() { r.attend(running, cancel) })
+	around.Go(func() { o.memory.govern(running) })
 	if o.screen {
 		around.Go(func() {
 			if err := runTUI(running, r.state, r.stdin, r.stdout); err != nil {
@@ -339,6 +348,11 @@ func (r *liveRun) openSinks() error {
 		alone = alone && len(r.opt.outputs) == 0
 		stdout(k)
 		r.sensor.plain = k
+	}
+	for _, k := range r.sinks {
+		// What waits may be there three times: while it grows, and while it
+		// is written.
+		k.room = int(min(r.opt.memory.queue/3/int64(len(r.sinks)), sinkQueue))
 	}
 	return nil
 }

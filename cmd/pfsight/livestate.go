@@ -56,6 +56,11 @@ type liveState struct {
 	now     func() time.Time
 	started time.Time
 	metrics *metrics.Set
+	// filter and events are the expressions that chose packets and events;
+	// both, and maxPending, are set before the first change.
+	filter, events string
+	// maxPending is how many changes wait, the constant or less.
+	maxPending int
 
 	mu      sync.Mutex // short: of what is pending and of what is told of the capture
 	pending []change
@@ -100,7 +105,7 @@ type sample struct {
 }
 
 func newLiveState() *liveState {
-	s := &liveState{now: time.Now, report: report.NewReport(), lost: map[string]uint64{}, places: map[uint64]place{}}
+	s := &liveState{now: time.Now, report: report.NewReport(), lost: map[string]uint64{}, places: map[uint64]place{}, maxPending: maxPending}
 	s.started = s.now()
 	s.samples = []sample{{at: s.started}}
 	s.metrics = metrics.New(version(), s.captureMetrics)
@@ -121,7 +126,7 @@ func (s *liveState) take(r *report.Connection, ended bool) {
 	n := len(s.pending)
 	s.mu.Unlock()
 	switch {
-	case n >= maxPending:
+	case n >= s.maxPending:
 		s.sums.Lock()
 	case n < settleAt || !s.sums.TryLock():
 		return
@@ -292,6 +297,7 @@ func (s *liveState) look() (*report.Summary, *render.Live) {
 		st := s.capture
 		st.Drops[capture.KernelDrops] = s.drops()
 		*in = inputOf(&st, s.summary.Gaps)
+		in.Filter, in.Events = s.filter, s.events
 		for i := range s.ifaces {
 			in.Files = append(in.Files, s.ifaces[i].Name)
 		}

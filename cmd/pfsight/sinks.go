@@ -10,8 +10,8 @@ import (
 
 // Limits of a sink.
 const (
-	// sinkQueue is how many bytes of events wait for a sink that is slow or
-	// away; what comes then is lost and counted.
+	// sinkQueue is how many bytes of events wait at most for a sink that is
+	// slow or away; what comes then is lost and counted.
 	sinkQueue = 8 << 20
 	// sinkWait is how long one write to a socket may take before it is taken
 	// for dead.
@@ -42,6 +42,7 @@ type sink struct {
 	out  outlet
 	lost func(n uint64) // events that were not delivered
 	warn func(format string, args ...any)
+	room int    // bytes of events that wait at most
 	gone func() // the outlet will never take anything again; nil: it does not matter
 
 	mu     sync.Mutex
@@ -82,7 +83,7 @@ func (k *sink) clock() {
 // put takes n lines. It does not wait.
 func (k *sink) put(lines []byte, n uint64) {
 	k.mu.Lock()
-	if k.ended || len(k.queue)+len(lines) > sinkQueue {
+	if k.ended || len(k.queue)+len(lines) > k.room {
 		k.mu.Unlock()
 		k.lost(n)
 		return

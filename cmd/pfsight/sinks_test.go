@@ -27,7 +27,7 @@ type tested struct {
 
 func newTested(out outlet) *tested {
 	k := &tested{}
-	k.sink = &sink{name: "test", out: out, lost: func(n uint64) { k.gaveUp.Add(n) }, warn: func(format string, args ...any) {
+	k.sink = &sink{name: "test", out: out, room: sinkQueue, lost: func(n uint64) { k.gaveUp.Add(n) }, warn: func(format string, args ...any) {
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		k.said = append(k.said, fmt.Sprintf(format, args...))
@@ -300,7 +300,7 @@ func TestStdoutGone(t *testing.T) {
 	r, w := io.Pipe()
 	r.Close()
 	gone := make(chan struct{})
-	k := &sink{name: "standard output", out: streamOutlet{w}, lost: func(uint64) {}, warn: func(string, ...any) {}, gone: sync.OnceFunc(func() { close(gone) })}
+	k := &sink{name: "standard output", out: streamOutlet{w}, room: sinkQueue, lost: func(uint64) {}, warn: func(string, ...any) {}, gone: sync.OnceFunc(func() { close(gone) })}
 	k.start()
 	k.put(numbered(0, 1), 1)
 	select {

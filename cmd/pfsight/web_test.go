@@ -72,6 +72,24 @@ func get(t testing.TB, method, url, host string) (*http.Response, string) {
 	return a, string(b)
 }
 
+// TestWebExpressions serves what was chosen by -f and --where.
+func TestWebExpressions(t *testing.T) {
+	st := fedState(t)
+	st.filter, st.events = "tcp port 443", "server_name == '<b>'"
+	base := serve(t, st)
+	for path, want := range map[string][]string{
+		"/":            {"Only packets that match <code>tcp port 443</code>.", "events are of those where server_name == &#39;&lt;b&gt;&#39;."},
+		"/api/summary": {`"filter":"tcp port 443"`, `"events_where":"server_name == '\u003cb\u003e'"`},
+	} {
+		_, body := get(t, "GET", base+path, "")
+		for _, w := range want {
+			if !strings.Contains(strings.ReplaceAll(body, `": `, `":`), w) {
+				t.Errorf("%s does not say %s", path, w)
+			}
+		}
+	}
+}
+
 func TestWeb(t *testing.T) {
 	base := serve(t, fedState(t))
 	for _, c := range []struct {

@@ -113,11 +113,17 @@ func (p *printer) input(s *report.Summary) {
 	if in.Where != "" {
 		p.wrap("", "Only connections where "+Quote(in.Where)+".")
 	}
+	if in.Events != "" {
+		p.wrap("", eventsWhere+Quote(in.Events)+".")
+	}
 	if in.Packets+in.Records > 0 {
 		p.wrap("", fmt.Sprintf("%s to %s UTC (%s).", stamp(in.First), stamp(in.Last), Span(in.Last-in.First)))
 	}
 	p.line("%s", p.loss(s))
 }
+
+// eventsWhere begins what is said of an expression that chose events.
+const eventsWhere = "All connections are counted; events are of those where "
 
 // savedLoss says what saved records do not.
 const savedLoss = "what was lost before the records were saved is not in them"

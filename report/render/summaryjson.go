@@ -50,10 +50,11 @@ type (
 		Sources []string    `json:"sources"` // files or interfaces
 		Packets uint64      `json:"packets"`
 		Bytes   uint64      `json:"bytes"`
-		Records uint64      `json:"records,omitempty"` // saved ones, which do not say what their captures lost
-		Filter  string      `json:"filter,omitempty"`  // the expression that chose the packets
-		Where   string      `json:"where,omitempty"`   // the expression that chose the connections
-		First   string      `json:"first,omitempty"`   // RFC 3339, UTC; absent without packets and records
+		Records uint64      `json:"records,omitempty"`      // saved ones, which do not say what their captures lost
+		Filter  string      `json:"filter,omitempty"`       // the expression that chose the packets
+		Where   string      `json:"where,omitempty"`        // the expression that chose the connections
+		Events  string      `json:"events_where,omitempty"` // the expression that chose events; the sums are of all
+		First   string      `json:"first,omitempty"`        // RFC 3339, UTC; absent without packets and records
 		Last    string      `json:"last,omitempty"`
 		Loss    []jsonCount `json:"loss"` // what is in no share, by reason
 	}
@@ -122,7 +123,7 @@ type (
 func SummaryJSON(w io.Writer, s *report.Summary, l *Live, opt Options) error {
 	in := &s.Input
 	j := jsonSummary{
-		Input:       jsonInput{Sources: append([]string{}, in.Files...), Packets: in.Packets, Bytes: in.Bytes, Records: in.Records, Filter: in.Filter, Where: in.Where, Loss: []jsonCount{}},
+		Input:       jsonInput{Sources: append([]string{}, in.Files...), Packets: in.Packets, Bytes: in.Bytes, Records: in.Records, Filter: in.Filter, Where: in.Where, Events: in.Events, Loss: []jsonCount{}},
 		Connections: s.Connections, Negotiated: s.Negotiated, ForwardSecrecy: jsonVerdicts(s.Verdicts), Outcomes: map[string]uint64{},
 		TicketKey: s.TicketKey, Resumed: s.Resumed, PostQuantum: s.PostQuantum, PostQuantumOffered: s.PostQuantumOffered,
 		ClientHellos: s.ClientHellos, HelloRetryRequests: s.HelloRetryRequests, HellosSplit: s.HellosSplit, ClientOnly: s.ClientOnly, ServerOnly: s.ServerOnly,

@@ -19,6 +19,7 @@ type view struct {
 	Inputs          []string
 	InputMore, Read string
 	Filter, Where   string
+	Events          string // what is said of those that were written
 	VerdictTitle    string
 	Shares          []viewShares
 	Missing         []string
@@ -80,6 +81,9 @@ func newView(s *report.Summary, opt Options) *view {
 	v.Filter = Quote(in.Filter)
 	if in.Where != "" {
 		v.Where = Quote(in.Where)
+	}
+	if in.Events != "" {
+		v.Events = eventsWhere + Quote(in.Events) + "."
 	}
 	shares := sharesOf("Of the whole capture", s.Verdicts, s.Negotiated)
 	if s.TicketKey > 0 {

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"testing"
+
+	"pfsight/capture/live"
+)
+
+// TestDivide adds up what the parts of --memory may take.
+func TestDivide(t *testing.T) {
+	for _, memory := range []int64{32 << 20, 64 << 20, 256 << 20, 1 << 30, 16 << 30} {
+		for _, rings := range []int{1, 2, 8, 64} {
+			for _, block := range []int{live.MinBlock, live.DefaultBlock, 4 << 20} {
+				o := &liveOptions{capture: live.Options{Interfaces: []string{"a", "b"}, Rings: rings, BlockSize: block}}
+				o.capture.Blocks = blocks(memory, &o.capture)
+				if err := o.capture.Check(); err != nil {
+					t.Fatal(err)
+				}
+				b := divide(memory, o)
+				taken := int64(2*rings*o.capture.Blocks) * int64(block)
+				least := int64(2*rings*4) * int64(block) // no ring is smaller
+				if taken > max(memory/4, least) {
+					t.Errorf("%d: %d rings take %d", memory, 2*rings, taken)
+				}
+				if taken+b.runtime > memory && b.runtime > leastMemory/2 {
+					t.Errorf("%d: %d for rings, %d for the runtime", memory, taken, b.runtime)
+				}
+				used := b.tables + b.sums + b.queue + 2*changeCost*int64(b.pending)
+				if used > b.runtime || b.open > b.tables || b.heap > b.runtime || min(b.tables, b.open, b.sums, b.queue, int64(b.pending), b.heap) <= 0 {
+					t.Errorf("%d, %d rings of %d: %+v uses %d", memory, 2*rings, block, b, used)
+				}
+			}
+		}
+	}
+}

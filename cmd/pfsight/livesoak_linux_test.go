@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"pfsight/capture/live/livetest"
+)
+
+// TestLiveSoak sends connections without end, each round of a capture's frames
+// with other addresses, and looks at the memory that the program takes with
+// --memory 64M: for a few seconds, or for as long as PFSIGHT_SOAK says, such
+// as 10m, at PFSIGHT_SOAK_RATE packets a second, 30,000 by default. Then what
+// it takes after a fifth of the time and at the end is the same.
+func TestLiveSoak(t *testing.T) {
+	const memory, code = 64 << 10, 32 << 10 // KB; code is what --memory does not count
+	long, rate := 10*time.Second, 30_000
+	asked := os.Getenv("PFSIGHT_SOAK")
+	if asked != "" {
+		var err error
+		if long, err = time.ParseDuration(asked); err != nil {
+			t.Fatal(err)
+		}
+		if s := os.Getenv("PFSIGHT_SOAK_RATE"); s != "" {
+			if rate, err = strconv.Atoi(s); err != nil {
+				t.Fatal(err)
+			}
+		}
+	} else if testing.Short() {
+		t.Skip("short")
+	}
+	if !livetest.Isolate(t) {
+		return
+	}
+	livetest.Veth(t, "va", "vb")
+	var frames [][]byte
+	if asked != "" {
+		frames, _ = loadFrames(t, loadCapture(t, 128, 100))
+	} else {
+		for _, path := range replayable(t) {
+			f, _ := loadFrames(t, path)
+			frames = append(frames, f...)
+		}
+	}
+	dir := t.TempDir()
+	p := start(t, "-i", "vb", "-o", filepath.Join(dir, "events.jsonl"), "--rotate-size", "4M", "--memory", "64M", "--listen", "127.0.0.1:0")
+	send := livetest.NewReplayer(t, "va", frames)
+	send.Change = livetest.Renew
+	began := time.Now()
+	var tenths [10]int
+	var early, late mean
+	n := 0
+	for next := began; time.Since(began) < long; {
+		n += rate / 4
+		send.Replay(rate/4, float64(rate))
+		if time.Until(next) > 0 {
+			continue
+		}
+		next = next.Add(min(time.Second, long/100))
+		kb := resident(t, p.cmd.Process.Pid)
+		at := float64(time.Since(began)) / float64(long)
+		i := min(int(10*at), 9)
+		tenths[i] = max(tenths[i], kb)
+		switch {
+		case at > 0.175 && at < 0.225:
+			early.add(kb)
+		case at > 0.95:
+			late.add(kb)
+		}
+		if files, _ := filepath.Glob(filepath.Join(dir, "events-*")); len(files) > 5 {
+			for _, f := range files[:len(files)-5] {
+				os.Remove(f)
+			}
+		}
+	}
+	exit := p.end()
+	t.Logf("%d packets, %d rounds, %v: %d KB at most in each tenth of it; %d KB after a fifth, %d KB in the end", n, send.Round, long, tenths, early.of(), late.of())
+	t.Logf("%s", p.stderr.String())
+	if exit != 0 && exit != exitIncomplete {
+		t.Errorf("exit %d", exit)
+	}
+	limit := memory + code
+	if racing {
+		limit *= 4
+	}
+	for i, kb := range tenths {
+		if kb > limit {
+			t.Errorf("%d KB are taken in tenth %d: --memory is %d KB", kb, i, memory)
+		}
+	}
+	if long >= 10*time.Minute && (late.of() > early.of()*11/10 || late.of() < early.of()*9/10) {
+		t.Errorf("%d KB are taken after a fifth of the time, and %d KB in the end", early.of(), late.of())
+	}
+}
+
+// A mean is one of several numbers.
+type mean struct{ sum, n int }
+
+func (m *mean) add(v int) { m.sum += v; m.n++ }
+func (m *mean) of() int   { return m.sum / max(m.n, 1) }
+
+// resident returns the resident memory of a process, the rings that it shares
+// with the kernel included, KB.
+func resident(t *testing.T, pid int) int {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range bytes.Lines(b) {
+		if v, ok := strings.CutPrefix(string(line), "VmRSS:"); ok {
+			n, _ := strconv.Atoi(strings.Fields(v)[0])
+			return n
+		}
+	}
+	t.Fatal("no VmRSS")
+	return 0
+}
