@@ -6,6 +6,7 @@ import (
 	"pfsight/capture/stream"
 	"pfsight/parse/iana"
 	"pfsight/parse/openvpn"
+	"pfsight/parse/quic"
 	"pfsight/parse/starttls"
 )
 
@@ -37,16 +38,22 @@ const (
 	maxFlight = 16
 )
 
-// Ask is the stream.Asker of all that is followed. Of TLS over TCP it walks the record headers of
+// An asker keeps the memory that asking needs.
+type asker struct{ quic quic.Asker }
+
+// NewAsker returns the stream.Asker of all that is followed. One Run uses it.
+func NewAsker() stream.Asker { return new(asker).ask }
+
+// ask is the stream.Asker. Of TLS over TCP it walks the record headers of
 // Half[d], each once, and knows that a handshake is over by what follows it:
 // in TLS <= 1.2 the encrypted Finished after the ChangeCipherSpec, in TLS 1.3
 // the first encrypted record of the server after its hello and of the client
 // after that. Where the client's is no Finished by its length, it sends a
 // certificate, and whoever speaks next says whether it was taken: an alert of
 // the server means no, unless the client had closed before it.
-func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
+func (a *asker) ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 	if c.Transport != stream.TCP {
-		return askUDP(c, d)
+		return a.overUDP(c, d)
 	}
 	if isOpenVPN(c) {
 		return openvpn.Ask(c, d)

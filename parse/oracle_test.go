@@ -212,7 +212,7 @@ func ask(c *stream.Conversation, n int) (v stream.Verdict, asked int) {
 			h.Data, h.Marks = full[d][:at[d]], marks[d]
 			if at[d] >= h.Want {
 				asked++
-				if v = Ask(c, stream.Dir(d)); v != stream.More {
+				if v = NewAsker()(c, stream.Dir(d)); v != stream.More {
 					return v, asked
 				}
 			}

@@ -58,7 +58,7 @@ func feed(t testing.TB, client, server []byte, n int) (*stream.Conversation, str
 			h.Data = append(h.Data, said[d][:k]...)
 			said[d] = said[d][k:]
 			if len(h.Data) >= h.Want {
-				if v := Ask(c, stream.Dir(d)); v != stream.More {
+				if v := NewAsker()(c, stream.Dir(d)); v != stream.More {
 					return c, v
 				}
 			}

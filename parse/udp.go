@@ -13,18 +13,23 @@ import (
 // nothing of IP.
 type carrier struct {
 	sign stream.Signer
-	ask  stream.Asker
+	ask  func(*asker, *stream.Conversation, stream.Dir) stream.Verdict
 	read func(*Parser, *stream.Conversation) *Handshake
 }
 
 // carriers are in the order in which they are asked: those that most
 // datagrams are told from by their first byte come first.
 var carriers = [...]carrier{
-	{dtls.Sign, dtls.Ask, (*Parser).overDTLS},
-	{quic.Sign, quic.Ask, (*Parser).overQUIC},
-	{openvpn.Sign, openvpn.Ask, (*Parser).overOpenVPN},
-	{eap.Sign, eap.Ask, (*Parser).overEAP},
-	{rdpudp.Sign, rdpudp.Ask, (*Parser).overRDPUDP},
+	{dtls.Sign, with(dtls.Ask), (*Parser).overDTLS},
+	{quic.Sign, func(a *asker, c *stream.Conversation, d stream.Dir) stream.Verdict { return a.quic.Ask(c, d) }, (*Parser).overQUIC},
+	{openvpn.Sign, with(openvpn.Ask), (*Parser).overOpenVPN},
+	{eap.Sign, with(eap.Ask), (*Parser).overEAP},
+	{rdpudp.Sign, with(rdpudp.Ask), (*Parser).overRDPUDP},
+}
+
+// with makes a carrier's of an Asker that keeps nothing.
+func with(ask stream.Asker) func(*asker, *stream.Conversation, stream.Dir) stream.Verdict {
+	return func(_ *asker, c *stream.Conversation, d stream.Dir) stream.Verdict { return ask(c, d) }
 }
 
 // byEAP is the one of carriers that EAPOL has too.
@@ -73,9 +78,9 @@ func carrierOf(c *stream.Conversation) *carrier {
 	return by
 }
 
-func askUDP(c *stream.Conversation, d stream.Dir) stream.Verdict {
+func (a *asker) overUDP(c *stream.Conversation, d stream.Dir) stream.Verdict {
 	if by := carrierOf(c); by != nil {
-		return by.ask(c, d)
+		return by.ask(a, c, d)
 	}
 	return stream.Refuse
 }

@@ -24,6 +24,10 @@ const (
 	askSilence = 32 // for Handshake packets of the other side
 )
 
+// An Asker keeps the memory that its method Ask needs. The zero value is ready;
+// one goroutine uses it.
+type Asker struct{ reader Reader }
+
 // Ask is the stream.Asker of QUIC. It reads the headers of the packets in
 // Half[d], each once. When both sides have shown that the ServerHello was
 // sent and read, it looks whether both hellos are there, which means to
@@ -33,7 +37,7 @@ const (
 // not for long.
 //
 // The verdict is Refuse where the first datagrams are none of QUIC's.
-func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
+func (a *Asker) Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 	h, other := &c.Half[d], &c.Half[d.Opposite()]
 	walk(h)
 	h.Want = len(h.Data) + 1
@@ -68,8 +72,7 @@ func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 	case !came && *both < askLate, *both&(*both-1) != 0:
 		return stream.More
 	}
-	var r Reader
-	if o := r.Read(c); o != nil && (o.Close.Seen || o.complete()) {
+	if o := a.reader.Read(c); o != nil && (o.Close.Seen || o.complete()) {
 		return stream.Enough
 	}
 	return stream.More

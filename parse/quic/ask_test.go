@@ -72,7 +72,7 @@ func TestAsk(t *testing.T) {
 	_, _, conv := ask(join(one(c), more(20, up(t, zero)))...)
 	conv.Half[toServer].Full = true
 	add(conv, sh, 30)
-	if v := Ask(conv, toClient); v != stream.Enough {
+	if v := new(Asker).Ask(conv, toClient); v != stream.Enough {
 		t.Errorf("verdict %d of a ServerHello when the client's half is full", v)
 	}
 }

@@ -14,7 +14,7 @@ var benchScenes = []string{"quic-v1", "quic-chromium", "quic-mlkem-hrr"}
 func BenchmarkRead(b *testing.B) {
 	for _, name := range benchScenes {
 		b.Run(name, func(b *testing.B) {
-			c := follow(b, captures+"/"+name+".pcap", Ask)[0]
+			c := follow(b, captures+"/"+name+".pcap", new(Asker).Ask)[0]
 			var r Reader
 			b.SetBytes(int64(len(c.Half[0].Data) + len(c.Half[1].Data)))
 			b.ReportAllocs()
@@ -51,6 +51,7 @@ func BenchmarkAsk(b *testing.B) {
 			}
 			b.SetBytes(int64(n))
 			b.ReportAllocs()
+			var asker Asker
 			for b.Loop() {
 				var c stream.Conversation
 				var seen [2]int
@@ -61,7 +62,7 @@ func BenchmarkAsk(b *testing.B) {
 					h.Marks = f.Marks[:seen[d.from]]
 					h.Data = f.Data[:h.Marks[len(h.Marks)-1].To]
 					h.Packets++
-					if v = Ask(&c, d.from); v != stream.More {
+					if v = asker.Ask(&c, d.from); v != stream.More {
 						break
 					}
 				}

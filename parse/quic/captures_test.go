@@ -172,7 +172,7 @@ func TestCaptures(t *testing.T) {
 			if err := json.Unmarshal(b, &said); err != nil {
 				t.Fatal(err)
 			}
-			short, whole := follow(t, f, Ask), follow(t, f, more)
+			short, whole := follow(t, f, new(Asker).Ask), follow(t, f, more)
 			for _, want := range said {
 				for _, list := range [][]*stream.Conversation{short, whole} {
 					i := slices.IndexFunc(list, func(c *stream.Conversation) bool { return c.Client.Port() == want.ClientPort })

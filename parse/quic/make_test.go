@@ -214,7 +214,7 @@ func ask(list ...datagram) (stream.Verdict, int, *stream.Conversation) {
 		if h := &c.Half[d.from]; h.Done || len(h.Data) < h.Want {
 			continue
 		}
-		if v := Ask(c, d.from); v != stream.More {
+		if v := new(Asker).Ask(c, d.from); v != stream.More {
 			return v, i + 1, c
 		}
 	}

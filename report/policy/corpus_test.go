@@ -56,7 +56,7 @@ func corpus(t testing.TB, folders ...string) []realHello {
 			continue // the folder of bad captures
 		}
 		c.from = path
-		if _, err := capture.Run(context.Background(), src, capture.Options{Ask: parse.Ask, Sign: parse.Sign}, c); err != nil {
+		if _, err := capture.Run(context.Background(), src, capture.Options{Ask: parse.NewAsker(), Sign: parse.Sign}, c); err != nil {
 			t.Fatalf("%s: %v", path, err)
 		}
 		src.Close()
