@@ -16,6 +16,9 @@ type Options struct {
 	// Recursive goes into the folders of a folder. Default: only the files
 	// directly in it.
 	Recursive bool
+	// Except is a file that is passed over where it is in a folder, such as
+	// the one that the result is written to. Default: none.
+	Except os.FileInfo
 	// Stdin is read where an input is named "-". Default: os.Stdin.
 	Stdin io.Reader
 	// Lanes lets several workers read a large plain file at once, by way of
@@ -127,7 +130,7 @@ func folder(in []input, bad []Problem, dir string, opt Options) ([]input, []Prob
 			return nil
 		}
 		st, err := os.Stat(path)
-		if err != nil || !st.Mode().IsRegular() {
+		if err != nil || !st.Mode().IsRegular() || opt.Except != nil && os.SameFile(st, opt.Except) {
 			return nil
 		}
 		n, m := len(in), len(bad)

@@ -65,6 +65,41 @@ func TestUsage(t *testing.T) {
 	}
 }
 
+// TestOutputInFolder writes a result into the folder of saved records that it
+// is of, where an earlier one is: that is replaced, and not read.
+func TestOutputInFolder(t *testing.T) {
+	dir := t.TempDir()
+	records, result := filepath.Join(dir, "a.jsonl"), filepath.Join(dir, "z.jsonl")
+	code, saved, stderr := pfsight(t, "", "--format", "jsonl", rsa)
+	if code != 0 {
+		t.Fatal(stderr)
+	}
+	many := saved + saved
+	if err := os.WriteFile(records, []byte(many), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := os.WriteFile(result, []byte(saved), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if code, _, stderr := pfsight(t, "", "--format", "jsonl", "-o", result, dir); code != 0 {
+			t.Fatalf("exit %d: %s", code, stderr)
+		}
+		if b, _ := os.ReadFile(result); string(b) != many {
+			t.Fatalf("%d bytes, want %d", len(b), len(many))
+		}
+	}
+	if err := os.Remove(records); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := pfsight(t, "", "--format", "jsonl", "-o", result, dir); code != 2 {
+		t.Errorf("nothing but the result: exit %d: %s", code, stderr)
+	}
+	if b, _ := os.ReadFile(result); string(b) != many {
+		t.Errorf("the old result has %d bytes", len(b))
+	}
+}
+
 // TestOutputKeepsInput writes a result over what it is of.
 func TestOutputKeepsInput(t *testing.T) {
 	dir := t.TempDir()

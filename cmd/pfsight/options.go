@@ -174,6 +174,20 @@ func (o *options) checkOutput() error {
 	return nil
 }
 
+// replaced returns the file that the result takes the place of, nil for none.
+// It may be an earlier result in a folder that is read, and while it is
+// written it would be read without end.
+func (o *options) replaced() os.FileInfo {
+	if o.output == "" {
+		return nil
+	}
+	st, err := os.Stat(o.output)
+	if err != nil {
+		return nil // it is not there yet
+	}
+	return st
+}
+
 // open opens the output, before the first packet is read.
 func (o *options) open(a *app) (io.Writer, func() error, error) {
 	if o.output == "" {
