@@ -89,6 +89,10 @@ func (t *tracker) segment(s *segment) {
 	if d := s.time - t.swept; (d >= sweepEvery || d <= -sweepEvery) && t.unswept >= (t.flows.used+t.lites.used)/(sweepSteps*sweepShare) {
 		t.sweep(s.time)
 	}
+	// Not only where one begins: those that are open grow. Here none is in hand.
+	if t.pool.held > t.maxHeld {
+		t.evictOpening()
+	}
 	tag, check := tagOf(s.hash), uint32(s.hash)
 	tb := &t.table
 	for i := tag & tb.mask; ; i = (i + 1) & tb.mask {
@@ -263,9 +267,6 @@ func (t *tracker) midstream(s *segment, sign stream.Sign) {
 func (t *tracker) newFlow(s *segment, insert bool) (uint32, *flow) {
 	if t.flows.n >= t.maxFlows {
 		t.evictFlow()
-	}
-	if t.pool.held > t.maxHeld {
-		t.evictOpening()
 	}
 	ref, f := t.flows.add()
 	t.peak.Connections = max(t.peak.Connections, t.flows.n)
