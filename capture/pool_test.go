@@ -1,8 +1,13 @@
 package capture
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"pfsight/capture/pcapfile"
+	"pfsight/parse"
 )
 
 // TestGapsCount counts what the lists of gaps and of marks take, too.
@@ -51,5 +56,102 @@ func TestGrowthIsHeld(t *testing.T) {
 			t.Errorf("udp %v: what the limit cost is not counted: %v", udp, w.drops.List())
 		}
 		w.finish()
+	}
+}
+
+// TestNothingIsLeft follows all captures that are here, with the parts that
+// read them, in much memory and in little, cut by a snaplen, and without every
+// seventh frame: when all has ended nothing is held of it, and each reference
+// was of one connection at a time.
+func TestNothingIsLeft(t *testing.T) {
+	files, _ := filepath.Glob("../testdata/captures/*.pcap*")
+	if len(files) < 100 {
+		t.Fatalf("only %d captures", len(files))
+	}
+	opens := 0
+	for _, mode := range []struct {
+		name          string
+		flows, held   int
+		snaplen, skip int
+		jump          int64
+	}{{"all", 1 << 20, 32 << 20, 1 << 20, 0, 0}, {"little", 4, 6 << 10, 1 << 20, 0, 0}, {"cut", 1 << 20, 32 << 20, 200, 0, 0}, {"lost", 16, 64 << 10, 1 << 20, 7, 0}, {"idle", 1 << 20, 32 << 20, 1 << 20, 0, 7e9}} {
+		var drops Counters
+		tr := newTracker(&Options{Ask: parse.NewAsker(), Sign: parse.Sign, SignUDP: parse.SignUDP, Split: parse.NewSplitter(), Link: parse.NewLinker()}, &drops)
+		tr.maxFlows, tr.maxHeld = mode.flows, mode.held
+		box := &outbox{}
+		tr.out = box
+		d := decoder{drops: &drops, seed: 1, frags: new(fragments)}
+		live := map[uint32]uint64{} // by Ref
+		take := func() {
+			for _, e := range box.events {
+				if e.Opening != nil {
+					opens++
+					if id := live[e.Ref]; id != 0 {
+						t.Fatalf("%s: connection %d has the reference %d of %d", mode.name, e.ID, e.Ref, id)
+					}
+					live[e.Ref] = e.ID
+					continue
+				}
+				if live[e.Ref] != e.ID {
+					t.Fatalf("%s: connection %d ends with the reference %d of %d", mode.name, e.ID, e.Ref, live[e.Ref])
+				}
+				delete(live, e.Ref)
+			}
+			tr.recycle(box)
+		}
+		now, n := int64(0), 0
+		for _, name := range files {
+			f, err := os.Open(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := pcapfile.NewReader(f)
+			if err != nil {
+				f.Close()
+				continue
+			}
+			recs := make([]pcapfile.Record, 64)
+			for {
+				k, err := r.NextBatch(recs)
+				for _, rec := range recs[:k] {
+					if n++; mode.skip != 0 && n%mode.skip == 0 {
+						continue
+					}
+					now += 1e6
+					if n%50 == 0 {
+						now += mode.jump
+					}
+					var s segment
+					if d.decode(rec.Link, rec.Data[:min(len(rec.Data), mode.snaplen)], rec.WireLen, now, &s) {
+						s.packet = uint64(n)
+						tr.segment(&s)
+						take()
+					}
+				}
+				if err != nil || k == 0 {
+					break
+				}
+			}
+			r.Close()
+			f.Close()
+		}
+		tr.finish(box, take)
+		names := &tr.nametable
+		if tr.pool.held != 0 || tr.flows.n != 0 || tr.table.n != tr.lites.n || names.n != 0 || names.slab.n != 0 || len(tr.opens) != len(tr.free) || len(live) != 0 {
+			t.Errorf("%s: left %d bytes, %d flows, %d of the table, %d half-open, %d names, %d openings, %d rows",
+				mode.name, tr.pool.held, tr.flows.n, tr.table.n, tr.lites.n, names.n, len(tr.opens)-len(tr.free), len(live))
+		}
+		kept := 0
+		for _, list := range tr.pool.free {
+			for _, b := range list {
+				kept += cap(b)
+			}
+		}
+		if kept != tr.pool.kept || kept > tr.pool.room {
+			t.Errorf("%s: %d bytes are kept, %d are counted, there is room for %d", mode.name, kept, tr.pool.kept, tr.pool.room)
+		}
+	}
+	if opens < 1000 {
+		t.Errorf("only %d handshakes", opens)
 	}
 }
