@@ -352,7 +352,7 @@ func (r *liveRun) openSinks() error {
 	for _, k := range r.sinks {
 		// What waits may be there three times: while it grows, and while it
 		// is written.
-		k.room = int(min(r.opt.memory.queue/3/int64(len(r.sinks)), sinkQueue))
+		k.room = int(max(min(r.opt.memory.queue/3/int64(len(r.sinks)), sinkQueue), 4*deliverAt))
 	}
 	return nil
 }

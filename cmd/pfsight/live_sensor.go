@@ -36,6 +36,10 @@ type batch struct {
 	n uint64
 }
 
+// deliverAt is how many bytes of events are handed over at once, about: a sink
+// takes all of that or nothing, so it is a small part of the room of any.
+const deliverAt = 16 << 10
+
 // A sensorWorker is the capture.Sink of one worker.
 type sensorWorker struct {
 	*sensor
@@ -100,6 +104,9 @@ func (s *sensor) event(ev render.Event, r *report.Connection) {
 	if s.plain != nil && ev == render.Handshake {
 		s.lines.b = append(plainLine(s.lines.b, r), '\n')
 		s.lines.n++
+	}
+	if max(len(s.records.b), len(s.lines.b)) >= deliverAt {
+		s.deliver()
 	}
 }
 
