@@ -29,9 +29,8 @@ type Sessions struct {
 
 // An allocation is what is known of one pair of endpoints.
 type allocation struct {
-	peers [maxPeers]peer
-	n     int
-	next  int // the one that has to go
+	peers []peer // maxPeers at the most
+	next  int    // the one that has to go
 }
 
 // A peer has an address, a channel, or both; the other is zero.
@@ -48,7 +47,9 @@ func NewSessions(sign stream.Signer) *Sessions {
 	return &Sessions{sign: sign, allocations: map[uint64]*allocation{}, seed: maphash.MakeSeed()}
 }
 
-const maxSession = 1<<24 - 1
+// maxSession keeps sessions in the bits that count: of the 24 of a
+// stream.Splitter two tell the protocol.
+const maxSession = 1<<22 - 1
 
 // Split is a stream.Splitter. What is sent to a peer in an indication belongs to
 // the session of the channel that is bound to it. Other than hellos, only
@@ -115,7 +116,7 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 // bind notes the channel of a peer, RFC 8656 section 12.
 func (s *Sessions) bind(flow uint64, p peer) (lost bool) {
 	a, lost := s.allocation(flow)
-	for i := range a.peers[:a.n] {
+	for i := range a.peers {
 		if x := &a.peers[i]; x.address == p.address {
 			x.channel = p.channel
 			return lost
@@ -125,7 +126,7 @@ func (s *Sessions) bind(flow uint64, p peer) (lost bool) {
 		x.address = p.address // the channel was in use before the capture began
 		return lost
 	}
-	for i := range a.peers[:a.n] {
+	for i := range a.peers {
 		if x := &a.peers[i]; x.channel == p.channel {
 			x.channel = 0 // it is another's now
 		}
@@ -167,7 +168,7 @@ func (s *Sessions) allocation(flow uint64) (a *allocation, lost bool) {
 
 // find returns the peer with this address or this channel.
 func (a *allocation) find(p peer) *peer {
-	for i := range a.peers[:a.n] {
+	for i := range a.peers {
 		if x := &a.peers[i]; p.channel != 0 && x.channel == p.channel || p.channel == 0 && x.address == p.address {
 			return x
 		}
@@ -175,16 +176,15 @@ func (a *allocation) find(p peer) *peer {
 	return nil
 }
 
-// add adds a peer, and reports whether another's session was forgotten for it.
+// add adds a peer, whose address holds until the next one, and reports whether another's session was forgotten for it.
 func (a *allocation) add(p peer) (at *peer, lost bool) {
-	if a.n < maxPeers {
-		a.n++
-		at = &a.peers[a.n-1]
-	} else {
-		at = &a.peers[a.next]
-		a.next = (a.next + 1) % maxPeers
-		lost = at.session != 0
+	if len(a.peers) < maxPeers {
+		a.peers = append(a.peers, p)
+		return &a.peers[len(a.peers)-1], false
 	}
+	at = &a.peers[a.next]
+	a.next = (a.next + 1) % maxPeers
+	lost = at.session != 0
 	*at = p
 	return at, lost
 }
