@@ -126,6 +126,9 @@ func samePlain(t *testing.T, b []byte, wireLen int) bool {
 	if len(got.payload) != len(want.payload) || len(got.payload) > 0 && &got.payload[0] != &want.payload[0] {
 		t.Fatalf("% x: %d bytes of payload, want %d", b, len(got.payload), len(want.payload))
 	}
+	if drops != (Counters{}) {
+		t.Fatalf("% x: plain counts nothing, frame %v", b, drops.List())
+	}
 	got.payload, want.payload = nil, nil
 	if !reflect.DeepEqual(got, want) {
 		t.Fatalf("% x:\n%+v, want\n%+v", b, got, want)

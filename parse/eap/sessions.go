@@ -77,8 +77,9 @@ func NewSessions() *Sessions {
 	return &Sessions{seed: maphash.MakeSeed(), traces: map[trace]value{}, over: map[uint32]state{}}
 }
 
-// maxSession keeps sessions in the 24 bits that count.
-const maxSession = 1<<24 - 1
+// maxSession keeps sessions in the bits that count: of the 24 of a
+// stream.Splitter two tell the protocol.
+const maxSession = 1<<22 - 1
 
 func (s *Sessions) begin() uint32 {
 	s.last = s.last%maxSession + 1

@@ -34,7 +34,9 @@ type tunnel struct {
 // NewSessions returns a Sessions that has seen nothing.
 func NewSessions() *Sessions { return &Sessions{tunnels: map[uint64]*tunnel{}} }
 
-const maxSession = 1<<24 - 1
+// maxSession keeps sessions in the bits that count: of the 24 of a
+// stream.Splitter two tell the protocol.
+const maxSession = 1<<22 - 1
 
 // Split is a stream.Splitter.
 func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lost bool) {
