@@ -23,6 +23,7 @@ const (
 	flowIdle    = 300 * 1e9 // without a packet
 	closedIdle  = 5 * 1e9   // after both sides closed or one reset, for what comes late
 	sweepEvery  = 250 * 1e6 // between two steps of the sweep
+	jump        = 10 * 1e9  // so far ahead of the last step time goes with the second packet that says so
 	sweepSteps  = 64        // steps in which the sweep passes everything once
 	sweepShare  = 32        // entries passed for one segment at the most, so that times that jump cost little
 )
@@ -55,6 +56,7 @@ type tracker struct {
 	flowAt    uint32   // which the sweep passed last
 	liteAt    uint32
 	unswept   uint32          // segments since then
+	jumped    bool            // there was a step without a sweep, see jump
 	hand      uint32          // where eviction looks next
 	touch     uint32          // keeps the early loads of slots alive
 	datagram  stream.Datagram // the one shown to opt.Split last
@@ -87,7 +89,13 @@ func (t *tracker) segment(s *segment) {
 	}
 	t.unswept++
 	if d := s.time - t.swept; (d >= sweepEvery || d <= -sweepEvery) && t.unswept >= (t.flows.used+t.lites.used)/(sweepSteps*sweepShare) {
-		t.sweep(s.time)
+		// One packet alone may bear a time that is far from true, and would end
+		// what is alive.
+		if t.jumped = d > jump && t.swept != 0 && !t.jumped; t.jumped {
+			t.swept, t.unswept = s.time, 0
+		} else {
+			t.sweep(s.time)
+		}
 	}
 	// Not only where one begins: those that are open grow. Here none is in hand.
 	if t.pool.held > t.maxHeld {

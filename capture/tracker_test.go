@@ -509,3 +509,32 @@ func TestSweepIsSpread(t *testing.T) {
 		t.Errorf("swept %d times, want at most %d", swept, most)
 	}
 }
+
+// TestOnePacketsTime puts a packet with a time that is far from true into
+// connections that are alive: they stay, and are swept when time really goes.
+func TestOnePacketsTime(t *testing.T) {
+	const start, year = int64(1500000000e9), int64(365 * 24 * 3600e9)
+	for _, off := range []int64{48 * year, -40 * year} {
+		w := newWatch(t, 0)
+		d := dialog(1, "Chello.", "Shello.", 1000, 2000)
+		for i := range d {
+			d[i].time = start + int64(i)*300e6
+		}
+		w.feed(d[0])
+		w.feed(tseg{conn: 2, seq: 5, flags: flagACK, time: start + off})
+		w.feed(d[1:4]...)
+		w.feed(tseg{conn: 2, seq: 5, flags: flagACK, time: start + off})
+		w.feed(d[4:]...)
+		if len(w.order) != 1 || w.conns[w.order[0]].closed != 0 || w.conns[w.order[0]].conv.Start != start {
+			t.Errorf("%d: %d connections", off, len(w.order))
+			continue
+		}
+		for i := range 3 {
+			w.feed(tseg{conn: 2, seq: 5, flags: flagACK, time: start + year + int64(i)*sweepEvery})
+		}
+		if x := w.conns[w.order[0]]; x.closed != 1 || x.totals.Packets != uint64(len(d)) {
+			t.Errorf("%d: ended %d times, %d packets", off, x.closed, x.totals.Packets)
+		}
+		w.finish()
+	}
+}
