@@ -52,7 +52,16 @@ const changeCost = 2 << 10
 // default, or as many as leave the most of memory for the rest.
 func blocks(memory int64, o *live.Options) int {
 	n := memory / 4 / int64(max(o.BlockSize, live.MinBlock)*max(o.Rings*len(o.Interfaces), 1))
-	return int(min(max(n, 4), live.DefaultBlocks))
+	return int(min(max(n, leastBlocks), live.DefaultBlocks))
+}
+
+// leastBlocks is how many blocks a ring has in any case.
+const leastBlocks = 4
+
+// rings returns how many rings an interface may have where it was not asked
+// for: as many as leave the most of memory for the rest.
+func rings(memory int64, o *live.Options) int {
+	return int(max(memory/4/int64(max(o.BlockSize, live.MinBlock)*leastBlocks*max(len(o.Interfaces), 1)), 1))
 }
 
 // maxEase is how large the heap may be, at most, before the collector is as

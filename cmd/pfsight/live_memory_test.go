@@ -33,3 +33,24 @@ func TestDivide(t *testing.T) {
 		}
 	}
 }
+
+// TestRings holds what is chosen without being asked for to its quarter of
+// --memory, on machines of many cores too.
+func TestRings(t *testing.T) {
+	for _, memory := range []int64{32 << 20, 64 << 20, 1 << 30} {
+		for _, interfaces := range [][]string{{"a"}, {"a", "b"}, {"a", "b", "c", "d"}} {
+			o := live.Options{Interfaces: interfaces, BlockSize: live.DefaultBlock}
+			o.Rings = min(maxAutoRings, rings(memory, &o))
+			o.Blocks = blocks(memory, &o)
+			if err := o.Check(); err != nil {
+				t.Fatal(err)
+			}
+			if taken := int64(len(interfaces)*o.Rings*o.Blocks) * int64(o.BlockSize); taken > memory/4 {
+				t.Errorf("--memory %d: %d rings of %d blocks for each of %d interfaces take %d", memory, o.Rings, o.Blocks, len(interfaces), taken)
+			}
+			if memory == 1<<30 && o.Rings != maxAutoRings {
+				t.Errorf("%d rings", o.Rings)
+			}
+		}
+	}
+}

@@ -113,7 +113,7 @@ func (f *liveFlags) options(a *app, args []string) (*liveOptions, error) {
 	}
 	o.capture.BlockSize = int(n)
 	if f.rings == 0 {
-		o.capture.Rings = min(f.workers, maxAutoRings)
+		o.capture.Rings = min(f.workers, maxAutoRings, rings(memory, &o.capture))
 	}
 	if f.blocks == 0 {
 		o.capture.Blocks = blocks(memory, &o.capture)
