@@ -57,6 +57,7 @@ func (a *app) gather(ctx context.Context, o *options, takers []taker) (report.In
 	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	defer eased()()
 	saved := &recordInput{ctx: ctx}
 	src, err := pcapfile.Open(o.paths, pcapfile.Options{
 		Recursive: o.recursive, Stdin: a.stdin, Lanes: o.workers > 1, Stop: ctx.Done(), Other: saved.other(),

@@ -4,8 +4,6 @@ import (
 	"context"
 	"runtime"
 	"runtime/debug"
-	"runtime/metrics"
-	"time"
 
 	"pfsight/capture/live"
 	"pfsight/report"
@@ -75,7 +73,6 @@ const touchStep = 1 << 20
 
 // govern keeps the runtime within the budget, until ctx ends.
 func (b *budget) govern(ctx context.Context) {
-	const most = 1000
 	limit, percent := debug.SetMemoryLimit(b.runtime), debug.SetGCPercent(-1)
 	if limit < b.runtime {
 		debug.SetMemoryLimit(limit) // by GOMEMLIMIT
@@ -93,26 +90,7 @@ func (b *budget) govern(ctx context.Context) {
 		}
 		runtime.KeepAlive(touched)
 	}
-	debug.SetGCPercent(most)
-	t := time.NewTicker(lookEvery)
-	defer t.Stop()
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	now := most
-	for {
-		metrics.Read(live)
-		if used := int64(live[0].Value.Uint64()); used > 0 {
-			want := int(min(max(100*b.heap/used-100, 100), most))
-			if d := want - now; d > now/8 || d < -now/8 {
-				debug.SetGCPercent(want)
-				now = want
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-		}
-	}
+	ease(ctx, b.heap, 100)
 }
 
 // remember bounds what is remembered of connections that ended, before the

@@ -9,7 +9,6 @@ package main
 import (
 	"io"
 	"os"
-	"runtime/debug"
 )
 
 // Exit codes.
@@ -20,14 +19,7 @@ const (
 	exitIncomplete = 3 // done, but the input was incomplete
 )
 
-// gcPercent makes the collector a little more eager than by default: of what
-// hostile traffic makes most is garbage at once.
-const gcPercent = 70
-
 func main() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 

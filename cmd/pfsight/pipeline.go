@@ -27,6 +27,7 @@ func (a *app) read(ctx context.Context, o *options) error {
 	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	defer eased()()
 
 	saved := &recordInput{ctx: ctx}
 	src, err := pcapfile.Open(o.paths, pcapfile.Options{
