@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync"
 	"time"
 )
 
@@ -25,9 +26,13 @@ func eased() (end func()) {
 	if os.Getenv("GOGC") != "" {
 		return func() {}
 	}
-	ctx, end := context.WithCancel(context.Background())
-	go ease(ctx, readHeap, gcPercent)
-	return end
+	ctx, cancel := context.WithCancel(context.Background())
+	var g sync.WaitGroup
+	g.Go(func() { ease(ctx, readHeap, gcPercent) })
+	return func() {
+		cancel()
+		g.Wait()
+	}
 }
 
 // ease lets the heap grow to so many bytes before it is collected, and from
