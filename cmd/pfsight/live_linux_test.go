@@ -398,6 +398,8 @@ func TestLiveUsage(t *testing.T) {
 		{[]string{"-i", "lo", "--rotate-size", "x"}, "512M"},
 		{[]string{"-i", "lo", "--web-config", "x"}, "--listen"},
 		{[]string{"-i", "lo", "--block-size", "100K"}, "power of two"},
+		{[]string{"-i", "lo", "--memory", "16M"}, "use 32M or more"},
+		{[]string{"-i", "lo", "--memory", "64M", "--rings", "8", "--blocks", "64"}, "take 256M of --memory 64M: leave 16M"},
 		{[]string{"-i", "lo", "--user", "no-such-user-"}, "--user"},
 		{[]string{"-i", "lo", "--plain", "-o", "-"}, "both want"},
 		{[]string{"-i", "no-such-one", "-o", "-"}, "no-such-one"},

@@ -27,8 +27,7 @@ type budget struct {
 // divide makes the budget for so many bytes.
 func divide(memory int64, o *liveOptions) budget {
 	var b budget
-	taken := int64(o.capture.Blocks) * int64(o.capture.BlockSize) * int64(o.capture.Rings*len(o.capture.Interfaces))
-	b.runtime = max(memory-taken, leastMemory/2)
+	b.runtime = max(memory-ringsTake(&o.capture), leastMemory/2)
 	// A third is left for garbage: with less the collector would take more
 	// time than it saves memory.
 	const always = 8 << 20 // what the program takes without any traffic
@@ -40,6 +39,11 @@ func divide(memory int64, o *liveOptions) budget {
 	b.pending = int(min(used/16/changeCost, maxPending))
 	b.heap = min(used*6/5, maxEase)
 	return b
+}
+
+// ringsTake returns how many bytes the rings take.
+func ringsTake(o *live.Options) int64 {
+	return int64(o.Blocks) * int64(o.BlockSize) * int64(o.Rings*len(o.Interfaces))
 }
 
 // changeCost is what a pending change costs, about: there may be as many

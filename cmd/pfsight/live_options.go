@@ -121,6 +121,9 @@ func (f *liveFlags) options(a *app, args []string) (*liveOptions, error) {
 	if err := o.capture.Check(); err != nil {
 		return nil, usageError{err}
 	}
+	if n := ringsTake(&o.capture); n > memory-leastMemory/2 && (f.rings != 0 || f.blocks != 0) {
+		return nil, usagef("--rings and --blocks take %dM of --memory %s: leave %dM of it or more", n>>20, f.memory, leastMemory/2>>20)
+	}
 	o.memory = divide(memory, o)
 	if f.user != "" {
 		if o.user, err = identify(f.user); err != nil {
