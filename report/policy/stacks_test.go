@@ -22,7 +22,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -128,7 +127,7 @@ func program(t testing.TB, name string, args func(port string) []string) (string
 	cmd := exec.CommandContext(ctx, name, args(port)...)
 	var said bytes.Buffer
 	cmd.Stderr = &limited{w: &said, left: 1 << 12}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	tie(cmd)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
