@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -11,6 +10,7 @@ import (
 
 	"pfsight/capture/filter"
 	"pfsight/parse/iana"
+	"pfsight/report/near"
 	"pfsight/report/policy"
 	"pfsight/report/render"
 	"pfsight/report/secrecy"
@@ -235,18 +235,14 @@ func para(w io.Writer, text string) {
 // suggestions returns known codes that are like code.
 func suggestions(code string) []string {
 	code = strings.ToLower(code)
-	type near struct {
-		name string
-		d    int
-	}
-	var list []near
+	var list near.Ranking
 	add := func(name string) {
 		l := strings.ToLower(name)
-		switch d := distance(code, l); {
+		switch d := near.Distance(code, l); {
 		case len(code) >= 4 && strings.Contains(l, code):
-			list = append(list, near{name, 0})
+			list.Add(name, 0)
 		case d <= max(1, len(code)/4):
-			list = append(list, near{name, d})
+			list.Add(name, d)
 		}
 	}
 	for r := range secrecy.NumReasons {
@@ -261,34 +257,5 @@ func suggestions(code string) []string {
 	for i := range iana.Suites() {
 		add(iana.Suites()[i].Name)
 	}
-	slices.SortStableFunc(list, func(a, b near) int { return a.d - b.d })
-	var out []string
-	for _, n := range list[:min(3, len(list))] {
-		out = append(out, n.name)
-	}
-	return out
-}
-
-// distance is Levenshtein's, of strings short enough for it.
-func distance(a, b string) int {
-	if len(a) > 64 || len(b) > 64 {
-		return 64
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diag := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			d := diag
-			if a[i] != b[j] {
-				d++
-			}
-			diag = row[j+1]
-			row[j+1] = min(d, diag+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
+	return list.Best(3)
 }

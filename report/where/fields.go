@@ -7,6 +7,7 @@ import (
 
 	"pfsight/parse/iana"
 	"pfsight/report"
+	"pfsight/report/near"
 	"pfsight/report/secrecy"
 )
 
@@ -301,50 +302,31 @@ func ofHello(c *conn, v bool) secrecy.Tri {
 
 // nearest returns the field whose name is like s, "" for none.
 func nearest(s string) string {
-	s = strings.ToLower(s)
-	best, least := "", max(2, len(s)/4)+1
+	names := make([]string, len(fields))
 	for i := range fields {
-		if d := distance(s, fields[i].name); d < least {
-			best, least = fields[i].name, d
+		names[i] = fields[i].name
+	}
+	return nearestIn(s, names)
+}
+
+// nearestIn returns the one of all that is like s, "" for none.
+func nearestIn(s string, all []string) string {
+	s = strings.ToLower(s)
+	var list near.Ranking
+	for _, a := range all {
+		if d := near.Distance(s, a); d <= max(2, len(s)/4) {
+			list.Add(a, d)
 		}
 	}
-	return best
+	if best := list.Best(1); len(best) > 0 {
+		return best[0]
+	}
+	return ""
 }
 
 func nearestOf(s string, all []string) string {
-	s = strings.ToLower(s)
-	best, least := "", max(2, len(s)/4)+1
-	for _, a := range all {
-		if d := distance(s, a); d < least {
-			best, least = a, d
-		}
+	if best := nearestIn(s, all); best != "" {
+		return "; did you mean " + best + "?"
 	}
-	if best == "" {
-		return ""
-	}
-	return "; did you mean " + best + "?"
-}
-
-// distance is Levenshtein's, of strings short enough for it.
-func distance(a, b string) int {
-	if len(a) > 64 || len(b) > 64 {
-		return 64
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diag := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			d := diag
-			if a[i] != b[j] {
-				d++
-			}
-			diag = row[j+1]
-			row[j+1] = min(d, diag+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
+	return ""
 }
