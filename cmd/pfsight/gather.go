@@ -72,7 +72,7 @@ func (a *app) gather(ctx context.Context, o *options, takers []taker) (report.In
 		b := report.NewBuilder()
 		b.For(j.history)
 		b.Fingerprint()
-		sinks[i] = &reader{joiner: j, builder: b}
+		sinks[i] = &reader{j, finder{builder: b}}
 		saved.sinks = append(saved.sinks, &takeSink{in: saved, taker: takers[i], where: j.where})
 	}
 	opt := following()

@@ -174,7 +174,7 @@ func (r *liveRun) capture(ctx context.Context, cancel func()) (st capture.Stats,
 			b.Fingerprint()
 		}
 		builders[i] = b
-		workers[i] = &sensorWorker{sensor: r.sensor, builder: b}
+		workers[i] = &sensorWorker{r.sensor, finder{builder: b}}
 	}
 	o.memory.remember(r.state.report, r.sensor.history, builders)
 	r.state.maxPending = o.memory.pending

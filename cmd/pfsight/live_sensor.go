@@ -8,7 +8,6 @@ import (
 
 	"pfsight/capture"
 	"pfsight/capture/stream"
-	"pfsight/parse"
 	"pfsight/report"
 	"pfsight/report/render"
 	"pfsight/report/secrecy"
@@ -43,25 +42,7 @@ const deliverAt = 16 << 10
 // A sensorWorker is the capture.Sink of one worker.
 type sensorWorker struct {
 	*sensor
-	parser  parse.Parser
-	builder *report.Builder
-	found   []found
-	touch   byte // keeps the early loads alive
-}
-
-// Take implements capture.Sink.
-func (w *sensorWorker) Take(events []capture.Event) {
-	clear(w.found)
-	w.found = w.found[:0]
-	w.touch += touch(events)
-	for i := range events {
-		e := &events[i]
-		if e.Opening == nil {
-			w.found = append(w.found, found{ref: e.Ref, totals: e.Totals})
-		} else if h := w.parser.Parse(e.Opening); h != nil {
-			w.found = append(w.found, found{ref: e.Ref, row: w.builder.Connection(h, e.Opening)})
-		}
-	}
+	finder
 }
 
 // Emit implements capture.Sink.

@@ -19,7 +19,7 @@ func TestManyEvents(t *testing.T) {
 	k := &sink{name: "test", room: 4 * deliverAt, lost: func(n uint64) { lost += n }}
 	k.more = sync.NewCond(&k.mu)
 	s := &sensor{opt: &liveOptions{events: []render.Event{render.Handshake, render.End}}, state: newLiveState(), history: report.NewHistory(), sinks: []*sink{k}}
-	w := &sensorWorker{sensor: s, builder: report.NewBuilder()}
+	w := &sensorWorker{s, finder{builder: report.NewBuilder()}}
 	for i := range uint32(n) {
 		w.found = append(w.found, found{ref: i + 1, row: madeRow(uint64(i+1), secrecy.No)})
 	}

@@ -62,7 +62,7 @@ func (a *app) read(ctx context.Context, o *options) error {
 		} else if src.OnlyCaptures() {
 			b.Local()
 		}
-		sinks[i] = &reader{joiner: j, builder: b}
+		sinks[i] = &reader{j, finder{builder: b}}
 	}
 	p := startProgress(a, o, src)
 	opt := following()
@@ -177,47 +177,7 @@ type joiner struct {
 // A reader is the capture.Sink of one worker.
 type reader struct {
 	*joiner
-	parser  parse.Parser
-	builder *report.Builder
-	found   []found
-	touch   byte // keeps the early loads alive
-}
-
-// A found is what was made of a capture.Event.
-type found struct {
-	row    *report.Connection // nil: the connection has ended
-	ref    uint32
-	totals stream.Totals
-}
-
-// Take implements capture.Sink.
-func (r *reader) Take(events []capture.Event) {
-	clear(r.found)
-	r.found = r.found[:0]
-	r.touch += touch(events)
-	for i := range events {
-		e := &events[i]
-		if e.Opening == nil {
-			r.found = append(r.found, found{ref: e.Ref, totals: e.Totals})
-		} else if h := r.parser.Parse(e.Opening); h != nil {
-			r.found = append(r.found, found{ref: e.Ref, row: r.builder.Connection(h, e.Opening)})
-		}
-	}
-}
-
-// touch reads a byte of each opening, so that those that come later are on
-// their way from memory while the first are parsed.
-func touch(events []capture.Event) (n byte) {
-	for i := range events {
-		if c := events[i].Opening; c != nil {
-			for d := range c.Half {
-				if b := c.Half[d].Data; len(b) > 0 {
-					n += b[0]
-				}
-			}
-		}
-	}
-	return n
+	finder
 }
 
 // Emit implements capture.Sink.
