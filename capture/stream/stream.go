@@ -241,6 +241,10 @@ type Datagram struct {
 // goroutine at a time, so it looks at a few bytes only of what is not its own.
 type Splitter func(*Datagram) (session uint32, d Dir, lost bool)
 
+// MaxSession is the largest number that the Splitter of one protocol gives, so
+// that one of several has two of the 24 bits to tell them apart by.
+const MaxSession = 1<<22 - 1
+
 // MaxName is the longest name that a Linker may give, bytes.
 const MaxName = 20
 
@@ -250,8 +254,9 @@ const MaxName = 20
 type Linker interface {
 	// Names reads from a datagram the names that its receiver and its sender
 	// have given their connection, each at most MaxName bytes and of any length
-	// from 0. They alias b. ok is false where it bears none. It is asked for the datagrams of openings and for
-	// those that may begin one, so it looks at a few bytes only.
+	// from 0. They alias b. ok is false where it bears none. It is asked for the
+	// datagrams of openings and for those that may begin one, so it looks at a
+	// few bytes only.
 	Names(b []byte) (to, from []byte, ok bool)
 	// Same reports whether b, which bears the client's name in c, and perhaps
 	// the server's, and was said in direction d by or to another address than

@@ -77,12 +77,8 @@ func NewSessions() *Sessions {
 	return &Sessions{seed: maphash.MakeSeed(), traces: map[trace]value{}, over: map[uint32]state{}}
 }
 
-// maxSession keeps sessions in the bits that count: of the 24 of a
-// stream.Splitter two tell the protocol.
-const maxSession = 1<<22 - 1
-
 func (s *Sessions) begin() uint32 {
-	s.last = s.last%maxSession + 1
+	s.last = s.last%stream.MaxSession + 1
 	return s.last
 }
 

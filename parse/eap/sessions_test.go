@@ -374,7 +374,7 @@ func FuzzSplit(f *testing.F) {
 					d.Src, d.Dst = switch1, station
 				}
 			}
-			if n, dir, _ := s.Split(&d); n > maxSession || dir > stream.ToClient {
+			if n, dir, _ := s.Split(&d); n > stream.MaxSession || dir > stream.ToClient {
 				t.Fatalf("session %d, direction %d", n, dir)
 			}
 		}

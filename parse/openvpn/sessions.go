@@ -34,10 +34,6 @@ type tunnel struct {
 // NewSessions returns a Sessions that has seen nothing.
 func NewSessions() *Sessions { return &Sessions{tunnels: map[uint64]*tunnel{}} }
 
-// maxSession keeps sessions in the bits that count: of the 24 of a
-// stream.Splitter two tell the protocol.
-const maxSession = 1<<22 - 1
-
 // Split is a stream.Splitter.
 func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lost bool) {
 	b := d.Data
@@ -64,7 +60,7 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 		} else if t.keys[key] != 0 && d.Time-t.began[key] < renewed {
 			return t.keys[key], stream.ToServer, lost
 		}
-		s.last = s.last%maxSession + 1
+		s.last = s.last%stream.MaxSession + 1
 		t.keys[key], t.began[key] = s.last, d.Time
 		return s.last, stream.ToServer, lost
 	case hardResetServerV1, hardResetServerV2, controlV1, ackV1, dataV1, dataV2:
@@ -79,7 +75,7 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 			// The capture began after the reset.
 			t = new(tunnel)
 			lost = s.add(d.Flow, t)
-			s.last = s.last%maxSession + 1
+			s.last = s.last%stream.MaxSession + 1
 			t.keys[key], t.began[key] = s.last, d.Time
 		}
 		return t.keys[key], stream.ToServer, lost

@@ -97,7 +97,7 @@ func FuzzSplit(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a, b, c []byte) {
 		s := NewSessions()
 		for i, data := range [][]byte{a, b, c, a, b} {
-			if n, dir, _ := s.Split(&stream.Datagram{Transport: stream.UDP, Time: int64(i), Data: data}); n > maxSession || dir > stream.ToClient {
+			if n, dir, _ := s.Split(&stream.Datagram{Transport: stream.UDP, Time: int64(i), Data: data}); n > stream.MaxSession || dir > stream.ToClient {
 				t.Fatalf("session %d, direction %d", n, dir)
 			}
 		}

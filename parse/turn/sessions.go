@@ -47,10 +47,6 @@ func NewSessions(sign stream.Signer) *Sessions {
 	return &Sessions{sign: sign, allocations: map[uint64]*allocation{}, seed: maphash.MakeSeed()}
 }
 
-// maxSession keeps sessions in the bits that count: of the 24 of a
-// stream.Splitter two tell the protocol.
-const maxSession = 1<<22 - 1
-
 // Split is a stream.Splitter. What is sent to a peer in an indication belongs to
 // the session of the channel that is bound to it. Other than hellos, only
 // what goes to a peer with a session belongs to one.
@@ -104,7 +100,7 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 	}
 	hello := s.random(b[from:to])
 	if at.session == 0 || sign == stream.ClientSign && hello != 0 && at.hello != 0 && hello != at.hello {
-		s.last = s.last%maxSession + 1
+		s.last = s.last%stream.MaxSession + 1
 		at.session = s.last
 	}
 	if hello != 0 {
