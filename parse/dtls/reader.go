@@ -96,8 +96,8 @@ func (r *Reader) datagram(d stream.Dir, m stream.Mark) {
 	s := &r.side[d]
 	b := r.c.Half[d].Data[m.From:m.To]
 	off := 0
-	inTurn := false
-	if isCapwap(b) {
+	inCapwap, inTurn := isCapwap(b), false
+	if inCapwap {
 		off = capwapHeader
 	} else if from, to, ok := turn.Unwrap(b); ok {
 		b, off, inTurn = b[:to], from, true
@@ -116,9 +116,7 @@ func (r *Reader) datagram(d stream.Dir, m stream.Mark) {
 			s.problem(int(m.From)+off, "record", r.why(d, st))
 			return
 		}
-		if off == capwapHeader && n == 0 && !inTurn {
-			r.o.Capwap = true
-		}
+		r.o.Capwap = r.o.Capwap || inCapwap
 		r.o.TURN = r.o.TURN || inTurn
 		at := int(m.From) + off
 		if rec.hasCID {
