@@ -160,17 +160,17 @@ func (t *tableWriter) Close() error {
 		clock = "2006-01-02 15:04:05"
 	}
 	cols := []col{
-		{"time", 2, func(c *report.Connection) string { return time.Unix(0, c.Time).UTC().Format(clock) }},
+		{"time", 3, func(c *report.Connection) string { return time.Unix(0, c.Time).UTC().Format(clock) }},
 		{"client", 1, func(c *report.Connection) string { return c.Client.Host().String() }},
 		{"server", 0, func(c *report.Connection) string { return c.Server.String() }},
-		{"name", 3, func(c *report.Connection) string { return cut(quote(c.ServerName), 40) }},
-		{"version", 5, func(c *report.Connection) string {
+		{"name", 4, func(c *report.Connection) string { return cut(quote(c.ServerName), 40) }},
+		{"version", 6, func(c *report.Connection) string {
 			if c.Version == 0 {
 				return ""
 			}
 			return c.Version.String()
 		}},
-		{"key exchange", 0, func(c *report.Connection) string { return KeyExchange(c) }},
+		{"key exchange", 2, func(c *report.Connection) string { return KeyExchange(c) }},
 		{"fs", 0, func(c *report.Connection) string { return c.ForwardSecrecy.String() }},
 		{"why", 0, func(c *report.Connection) string {
 			r := c.Reasons.Strings()
@@ -179,7 +179,7 @@ func (t *tableWriter) Close() error {
 			}
 			return quote(strings.Join(r, " "))
 		}},
-		{"outcome", 4, func(c *report.Connection) string {
+		{"outcome", 5, func(c *report.Connection) string {
 			if c.Alert != "" && c.Outcome == report.Rejected {
 				return c.Outcome.String() + ": " + quote(c.Alert)
 			}
