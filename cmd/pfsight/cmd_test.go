@@ -55,6 +55,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"no-such-file.pcap"}, "no such file"},
 		{[]string{"impcat", rsa + "x"}, "did you mean pfsight impact?"},
 		{[]string{"explain"}, "explain what?"},
+		{[]string{"impact", "--nonsense", rsa}, "Try 'pfsight impact --help'."},
 		{[]string{"explain", "rsa_key_transprt"}, "did you mean"},
 		{[]string{"-o", "/no/such/folder/x", rsa}, "writing the result"},
 	} {

@@ -34,7 +34,7 @@ func (e usageError) Unwrap() error { return e.error }
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 func (a *app) execute(root *cobra.Command) int {
-	err := root.Execute()
+	cmd, err := root.ExecuteC()
 	switch {
 	case err == nil:
 		return a.code
@@ -45,7 +45,7 @@ func (a *app) execute(root *cobra.Command) int {
 		a.warn("%s", line)
 	}
 	if errors.As(err, &usageError{}) || strings.HasPrefix(err.Error(), "unknown command") {
-		fmt.Fprintln(a.stderr, "Try 'pfsight --help'.")
+		fmt.Fprintf(a.stderr, "Try '%s --help'.\n", cmd.CommandPath())
 	}
 	return exitFailed
 }
