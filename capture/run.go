@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -115,6 +116,7 @@ type outbox struct {
 }
 
 func (w *worker) work() {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // for Block.Guard
 	for {
 		w.claiming.Lock()
 		ticket := w.tickets
@@ -146,13 +148,18 @@ func (w *worker) work() {
 		if !w.block.Shared {
 			w.walking.pass()
 		}
-		if err := w.decode(); err != nil {
+		var err error
+		met, wanted := w.stats, w.wanted
+		for !w.block.Guard(func() { err = w.decode() }) {
+			w.stats, w.wanted = met, wanted // again, without what is gone
+		}
+		if err != nil {
 			w.claiming.Lock()
 			w.stop = err
 			w.claiming.Unlock()
 		}
 		w.tracking.wait(ticket)
-		w.track()
+		w.block.Guard(w.track) // what is gone now was decoded, but belongs to no connection
 		w.drops, w.tables = w.run.stats.Drops, w.tracker.peak
 		w.tracking.pass()
 		w.src.Release(&w.block)

@@ -69,3 +69,52 @@ func TestFollow(t *testing.T) {
 		t.Errorf("problems: %v", p)
 	}
 }
+
+// TestFollowLarge follows a file of which much is written already, cut inside
+// a record, in blocks: it is waited for what comes behind them.
+func TestFollowLarge(t *testing.T) {
+	whole := synthetic(1, 12000, 1000)
+	name := filepath.Join(t.TempDir(), "large.pcap")
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	at := len(whole) - 1<<20 - 1
+	if _, err := f.Write(whole[:at]); err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan struct{})
+	s, err := Open([]string{name}, Options{Follow: true, Stop: stop, Workers: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	written := make(chan error, 1)
+	go func() {
+		time.Sleep(3 * pollEvery)
+		_, err := f.Write(whole[at:])
+		time.Sleep(3 * pollEvery)
+		close(stop)
+		written <- err
+	}()
+	n, blocks := 0, 0
+	for b := new(Block); ; s.Release(b) {
+		s.Claim(b)
+		b.Load()
+		if err := s.Walk(b); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if n += len(b.Records); !b.Shared {
+			blocks++
+		}
+	}
+	if err := <-written; err != nil {
+		t.Fatal(err)
+	}
+	if n != 12000 || blocks == 0 || len(s.Problems()) > 0 {
+		t.Errorf("%d packets in %d blocks, %v", n, blocks, s.Problems())
+	}
+}

@@ -2,6 +2,7 @@ package pcapfile
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"os"
@@ -10,9 +11,19 @@ import (
 )
 
 const (
-	// blockSize is how much of a file one worker takes at once: enough that
-	// handing the turns on costs little beside the work on it.
-	blockSize = 512 << 10
+	// mostBlock is how much of a file that is mapped a worker takes at once, and
+	// readBlock of one that is read: enough that handing the turns on costs
+	// little beside the work on it, and that what is made of it stays in a
+	// level-2 cache.
+	mostBlock = 2 << 20
+	readBlock = 512 << 10
+	// A worker that is alone hands on nothing: it takes about aloneRecords at
+	// once, which fit a smaller cache.
+	aloneRecords = 512
+	aloneBlock   = 64 << 10
+	// mapFrom is the mean size of records from which a file is mapped. Of
+	// shorter ones most bytes are in cache lines that are needed.
+	mapFrom = 640
 	// headRoom is kept free before a block for the record that began in the
 	// one before it. A longer one costs a copy of the block.
 	headRoom = 64 << 10
@@ -35,53 +46,144 @@ type Block struct {
 	// Kept is for other sources than this package's to use.
 	Kept any
 
-	buf  []byte
-	recs []Record
-	lane *lane
-	off  int64 // in the file
-	n    int   // bytes loaded at buf[headRoom:]
-	err  error // what ended the loading
+	recs   []Record
+	lane   *lane
+	off    int64    // in the file
+	size   int      // bytes claimed
+	m      *mapping // of the file, held; or nil
+	mapped bool     // the piece is read where it is mapped
+	buf    []byte   // else it is at buf[headRoom:],
+	n      int      // so many bytes of it
+	err    error    // what ended the loading
+	warmth byte     // keeps the loads of warm alive
 }
 
-// A lane is a file that is read in blocks: a plain one that no other input
-// overlaps in time, as far as is known.
+// A lane is a file that is read in blocks, by one worker or several: a plain
+// one that no other input overlaps in time, as far as is known.
 type lane struct {
 	st   *stream
 	file *os.File    // of st, which may be closed before the last Load
 	next int64       // offset of the next block to be claimed; of Claim
 	end  int64       // the file's size when the lane began
 	left atomic.Bool // the lane ended; what was claimed of it is void
-	rest []byte      // of the last block: the beginning of a record; of Walk
+
+	// The beginning of a record at the end of the last block, and of the one
+	// before; of Walk.
+	rest, spare []byte
+
+	m      *mapping // nil if it is not mapped
+	layout layout
+	cold   atomic.Int64  // offset before which the file is not looked for in memory
+	near   atomic.Uint32 // time of the record walked last, seconds
+	mean   atomic.Int64  // bytes of a record in the block walked last
 }
+
+// coldSize is how much of a file is read without asking, for each piece,
+// whether it is in memory, once a piece was not.
+const coldSize = 16 << 20
 
 // Claim reserves the next piece of the input for b. Calls are made one at a
 // time, and Walk of the same blocks in the same order.
 func (s *Source) Claim(b *Block) {
-	b.lane = nil
+	b.lane, b.m, b.mapped = nil, nil, false
 	if l := s.lane.Load(); l != nil && !l.left.Load() && l.next < l.end {
+		// All but the first begin at multiples of their size, as extents do.
 		b.lane, b.off = l, l.next
-		l.next += blockSize
+		size, mean := int64(readBlock), l.mean.Load()
+		if mean >= mapFrom && l.next >= l.cold.Load() {
+			b.m = l.m.hold()
+		}
+		switch {
+		case b.m != nil:
+			size = mostBlock
+		case s.opt.Workers < 2:
+			for size > aloneBlock && size > mean*aloneRecords {
+				size /= 2
+			}
+		}
+		b.size = int(min(size-l.next%size, l.end-l.next))
+		l.next += int64(b.size)
 	}
 }
 
 // Load reads the piece that was claimed. It may run beside other calls.
 func (b *Block) Load() {
-	if b.lane == nil {
+	l := b.lane
+	if l == nil {
 		return
 	}
-	if cap(b.buf) < headRoom+blockSize {
-		b.buf = make([]byte, headRoom+blockSize)
+	b.n, b.err = 0, nil
+	if end := b.off + int64(b.size); b.m != nil {
+		if inMemory(l.file, end-1) {
+			_, b.mapped = b.m.guarded(func() { b.warmth += l.layout.warm(b.m.data, int(b.off), int(end), l.near.Load()) })
+		} else {
+			l.cold.Store(b.off + coldSize)
+		}
 	}
-	b.buf = b.buf[:headRoom+blockSize]
-	b.n, b.err = b.lane.file.ReadAt(b.buf[headRoom:][:min(blockSize, int(b.lane.end-b.off))], b.off)
-	b.lane.st.source.done.Add(int64(b.n))
+	if b.mapped {
+		b.n = b.size
+	} else {
+		b.read()
+	}
+	l.st.source.done.Add(int64(b.n))
+}
+
+// read reads the piece into memory of the Block's own.
+func (b *Block) read() {
+	b.buf = slices.Grow(b.buf[:0], headRoom+b.size)[:headRoom+b.size]
+	b.n, b.err = b.lane.file.ReadAt(b.buf[headRoom:][:b.size], b.off)
+}
+
+// Guard runs f, which reads records of b, and reports whether it came to its
+// end. It does not where the file was cut meanwhile, or its disk failed: then
+// b has fewer records, and what is gone is a Problem. The goroutine must have
+// debug.SetPanicOnFault.
+func (b *Block) Guard(f func()) bool {
+	if !b.mapped {
+		f()
+		return true
+	}
+	at, ok := b.m.guarded(f)
+	if !ok {
+		b.cut(at)
+	}
+	return ok
+}
+
+// cut takes the records off that lie at the offset in the file or behind it.
+func (b *Block) cut(off int) {
+	if info, err := b.lane.file.Stat(); err == nil {
+		off = min(off, int(info.Size())) // the rest of its page reads as zeros
+	}
+	n := 0
+	for n < len(b.Records) && b.m.offset(b.Records[n].Data)+len(b.Records[n].Data) <= off {
+		n++
+	}
+	b.Records = b.Records[:min(n, max(len(b.Records)-1, 0))]
+	s := b.lane.st.source
+	s.gone.Lock()
+	defer s.gone.Unlock()
+	if g := &s.gone; g.lane != b.lane {
+		g.lane = b.lane
+		err := fmt.Errorf("packet %d, offset %d: %w: the file was cut while it was read", b.First+uint64(len(b.Records)), off, ErrTruncated)
+		g.problems = append(g.problems, Problem{File: b.Name, Err: err})
+	}
 }
 
 // Load is b.Load.
 func (s *Source) Load(b *Block) { b.Load() }
 
-// Release does nothing: the memory is the Block's own.
-func (s *Source) Release(*Block) {}
+// Release lets go of the file.
+func (s *Source) Release(b *Block) {
+	if b.m == nil {
+		return
+	}
+	if end := int(b.off) + b.size; end%mapExtent == 0 && end > mapExtent {
+		b.m.drop(end - mapExtent) // the one before: a record may reach from it into the next
+	}
+	b.m.release()
+	b.m = nil
+}
 
 // Walk finds the records of b. It returns io.EOF at the end of all input. A
 // Block without records is no end.
@@ -94,13 +196,11 @@ func (s *Source) Walk(b *Block) error {
 	case s.inLane():
 		return nil // b was claimed before the lane began: its blocks come next
 	}
-	b.Shared = true
+	b.Shared, b.mapped = true, false
 	if err := s.Next(&b.Batch); err != nil {
 		return err
 	}
-	if s.opt.Lanes {
-		s.enter()
-	}
+	s.enter()
 	return nil
 }
 
@@ -123,7 +223,20 @@ func (s *Source) enter() {
 	if err != nil || !info.Mode().IsRegular() || info.Size()-off < minLane {
 		return
 	}
-	s.lane.Store(&lane{st: st, file: st.file, next: off, end: info.Size()})
+	l := &lane{st: st, file: st.file, next: off, end: info.Size()}
+	if known, ok := st.r.layout(); ok {
+		l.layout, l.m = known, newMapping(st.file, info.Size())
+	}
+	l.near.Store(uint32(st.recs[len(st.recs)-1].Time / 1e9))
+	l.mean.Store(off / int64(st.base+uint64(len(st.recs))))
+	s.lane.Store(l)
+}
+
+// leave ends the lane. What workers have of it they keep.
+func (l *lane) leave() {
+	if !l.left.Swap(true) {
+		l.m.release()
+	}
 }
 
 // walkLane finds the records of a block of the lane.
@@ -136,10 +249,63 @@ func (s *Source) walkLane(b *Block) {
 		st.base += uint64(len(st.recs))
 		st.recs, st.at, st.given = nil, 0, 0
 	}
-	r := st.r
+	r, before := st.r, *st.r
+	var err error
+	ok := true
+	if b.mapped {
+		_, ok = b.m.guarded(func() { err = l.walk(b) })
+	} else {
+		err = l.walk(b)
+	}
+	k := s.overlap(b.recs)
+	if b.mapped && (!ok || k < len(b.recs)) {
+		// The file was cut, or another input begins here and the stream needs
+		// what stays when the lane goes.
+		*r, b.mapped = before, false
+		b.read()
+		err = l.walk(b)
+		k = s.overlap(b.recs)
+	}
+	l.rest, l.spare = l.spare, l.rest
+	s.infos[st.info].Packets += uint64(len(b.recs))
+	b.Batch = Batch{Name: st.name, First: st.base + 1, Records: b.recs}
+	if len(b.recs) > 0 {
+		l.near.Store(uint32(b.recs[len(b.recs)-1].Time / 1e9))
+		l.mean.Store(int64(b.n / len(b.recs)))
+	}
+	if k == len(b.recs) {
+		st.base += uint64(k)
+		if err == errMore && b.n == b.size && b.off+int64(b.size) < l.end {
+			return
+		}
+		// The last block, or the last that can be read: what there is behind it,
+		// and what is wrong with it, is found by reading on in order.
+	} else {
+		// Another input begins inside this block: from there on the two are read
+		// in the order of time, and the memory is the stream's.
+		b.Records = b.recs[:k]
+		st.recs, st.at = b.recs, k
+		b.buf, b.recs = nil, nil
+	}
+	l.leave()
+	r.buf = append(make([]byte, 0, bufSize), l.rest...)
+	r.buf = r.buf[:cap(r.buf)]
+	if r.blocks {
+		r.blocks = false
+		rest := io.NewSectionReader(st.file, b.off+int64(b.n), math.MaxInt64-b.off-int64(b.n))
+		r.in = &counted{rest, &s.done}
+		if s.follow != nil {
+			r.in = &counted{tail{rest, s.follow}, &s.done}
+		}
+	}
+	s.last = st
+}
+
+// walk finds the records of b. The error is errMore, or what ends the file.
+func (l *lane) walk(b *Block) (err error) {
+	r := l.st.r
 	b.follow(r)
 	b.recs = b.recs[:0]
-	var err error
 	for err == nil {
 		if len(b.recs) == cap(b.recs) {
 			b.recs = slices.Grow(b.recs, batchSize)
@@ -148,37 +314,11 @@ func (s *Source) walkLane(b *Block) {
 		n, err = r.NextBatch(b.recs[len(b.recs):cap(b.recs)])
 		b.recs = b.recs[:len(b.recs)+n]
 	}
-	s.infos[st.info].Packets += uint64(len(b.recs))
-	b.Batch = Batch{Name: st.name, First: st.base + 1, Records: b.recs}
-	k := s.overlap(b.recs)
-	if k == len(b.recs) {
-		st.base += uint64(k)
-		if err == errMore && b.off+blockSize < l.end {
-			// b's buffer is written anew before the next block is walked.
-			l.rest = append(l.rest[:0], r.buf[r.r:r.w]...)
-			r.base += int64(r.r)
-			r.buf, r.r, r.w = l.rest, 0, len(l.rest)
-			return
-		}
-		// The last block, or the last that can be read: what there is behind it,
-		// and what is wrong with it, is found by reading on in order.
-		r.buf = append(make([]byte, 0, bufSize), r.buf[r.r:r.w]...)
-		r.buf = r.buf[:cap(r.buf)]
-		r.base += int64(r.r)
-		r.r, r.w = 0, r.w-r.r
-	} else {
-		// Another input begins inside this block: from there on the two are read
-		// in the order of time, and the buffer is the stream's.
-		b.Records = b.recs[:k]
-		st.recs, st.at = b.recs, k
-		b.buf, b.recs = nil, nil
-	}
-	l.left.Store(true)
-	if r.blocks {
-		r.blocks = false
-		r.in = &counted{io.NewSectionReader(st.file, b.off+int64(b.n), math.MaxInt64-b.off-int64(b.n)), &s.done}
-	}
-	s.last = st
+	// The memory of b is not there any more when the next block is walked.
+	l.spare = append(l.spare[:0], r.buf[r.r:r.w]...)
+	r.base += int64(r.r)
+	r.buf, r.r, r.w = l.spare, 0, len(l.spare)
+	return err
 }
 
 // overlap returns the index of the first record that does not come before the
@@ -199,6 +339,12 @@ func (s *Source) overlap(recs []Record) int {
 func (b *Block) follow(r *Reader) {
 	rest := r.buf[r.r:r.w]
 	start := r.base + int64(r.r) // offset in the file of rest
+	r.blocks, r.eof, r.inErr = true, false, nil
+	if b.mapped {
+		r.buf = b.m.data[start : b.off+int64(b.n)]
+		r.base, r.r, r.w = start, 0, len(r.buf)
+		return
+	}
 	if len(rest) > headRoom {
 		b.buf = append(append(make([]byte, 0, len(rest)+b.n), rest...), b.buf[headRoom:][:b.n]...)
 		r.r, r.w = 0, len(b.buf)
@@ -208,8 +354,7 @@ func (b *Block) follow(r *Reader) {
 	}
 	r.base = start - int64(r.r)
 	r.buf = b.buf
-	r.blocks, r.eof, r.inErr = true, false, nil
-	if b.n < blockSize && b.err != nil && b.err != io.EOF {
+	if b.n < b.size && b.err != nil && b.err != io.EOF {
 		r.blocks, r.eof, r.inErr = false, true, b.err
 	}
 }

@@ -184,7 +184,7 @@ type seen struct {
 
 func walk(t *testing.T, paths []string, lanes bool) (out []seen, problems []Problem) {
 	t.Helper()
-	s, err := Open(paths, Options{Lanes: lanes})
+	s, err := Open(paths, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +207,7 @@ func walk(t *testing.T, paths []string, lanes bool) (out []seen, problems []Prob
 	}
 	// Two workers: always one claimed and loaded ahead of the one walked.
 	blocks := []*Block{{}, {}}
-	shared := 0
+	shared, mapped := 0, 0
 	s.Claim(blocks[0])
 	blocks[0].Load()
 	for i := 0; ; i++ {
@@ -220,11 +220,17 @@ func walk(t *testing.T, paths []string, lanes bool) (out []seen, problems []Prob
 		}
 		if b.Shared {
 			shared++
+		} else if b.mapped {
+			mapped++
 		}
 		note(&b.Batch)
+		s.Release(b)
 	}
 	if len(out) > 0 && shared == 0 {
 		t.Error("the beginning is always read in order")
+	}
+	if mapped == 0 && canMap(t) {
+		t.Error("nothing was read where it is mapped")
 	}
 	return out, s.Problems()
 }

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"sync"
 	"sync/atomic"
 )
 
@@ -56,6 +57,11 @@ type Source struct {
 	last     *stream              // whose records the last batch was
 	lane     atomic.Pointer[lane] // nil before the first
 	lost     atomic.Uint64
+	gone     struct {
+		sync.Mutex
+		lane     *lane // of the last of problems
+		problems []Problem
+	}
 }
 
 // Open collects the inputs that paths name. The error says that nothing at
@@ -226,7 +232,11 @@ func (s *Source) advance() {
 }
 
 // Problems returns what was wrong with inputs so far.
-func (s *Source) Problems() []Problem { return s.problems }
+func (s *Source) Problems() []Problem {
+	s.gone.Lock()
+	defer s.gone.Unlock()
+	return slices.Concat(s.problems, s.gone.problems)
+}
 
 // Inputs returns what was found in the inputs opened so far.
 func (s *Source) Inputs() []InputInfo { return s.infos }
@@ -247,6 +257,9 @@ func (s *Source) Lost() uint64 { return s.lost.Load() }
 
 // Close ends the reading.
 func (s *Source) Close() {
+	if l := s.lane.Load(); l != nil {
+		l.leave()
+	}
 	for _, st := range s.open {
 		st.close()
 	}

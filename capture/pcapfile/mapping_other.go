@@ -1,0 +1,12 @@
+//go:build !linux
+
+package pcapfile
+
+import "os"
+
+// Only where a file can be asked whether it is in memory is it mapped.
+
+func mapFile(*os.File, int) []byte  { return nil }
+func unmapFile([]byte)              {}
+func (m *mapping) drop(int)         {}
+func inMemory(*os.File, int64) bool { return false }

@@ -1,0 +1,104 @@
+package capture
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+
+	"pfsight/capture/pcapfile"
+	"pfsight/capture/stream"
+)
+
+// largeCapture writes n TCP segments of 1,000 bytes, each of a connection of
+// its own.
+func largeCapture(t *testing.T, n int) string {
+	frame := make([]byte, 14+20+20+1000)
+	copy(frame[12:], []byte{8, 0, 0x45, 0})
+	binary.BigEndian.PutUint16(frame[16:], uint16(len(frame)-14))
+	copy(frame[22:], []byte{64, protoTCP, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2})
+	copy(frame[46:], []byte{5 << 4, flagACK})
+	b := binary.LittleEndian.AppendUint32(nil, 0xa1b2c3d4)
+	b = append(b, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0)
+	for i := range n {
+		binary.BigEndian.PutUint32(frame[26:], 0x0a000000|uint32(i))
+		b = binary.LittleEndian.AppendUint32(b, uint32(1700000000+i/1000))
+		b = binary.LittleEndian.AppendUint32(b, uint32(i%1000*1000))
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(frame)))
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(frame)))
+		b = append(b, frame...)
+	}
+	name := filepath.Join(t.TempDir(), "large.pcap")
+	if err := os.WriteFile(name, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+type nobody struct{}
+
+func (nobody) Take([]Event) {}
+func (nobody) Emit(*Stats)  {}
+
+// TestFileCutInUse cuts a file while its packets are decoded, or their
+// connections followed: the Run ends with what there was, and says so.
+func TestFileCutInUse(t *testing.T) {
+	const packets, after, cut = 12000, 7000, 5 << 20
+	for _, stage := range []string{"decode", "track"} {
+		for workers := 1; workers <= 3; workers++ {
+			name := largeCapture(t, packets)
+			var met atomic.Int64
+			hit := func(now string) {
+				if now == stage && met.Add(1) == after {
+					if err := os.Truncate(name, cut); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			var sum atomic.Int64
+			read := func(b []byte) {
+				for _, x := range b {
+					if x != 0 {
+						sum.Add(int64(x))
+					}
+				}
+			}
+			src, err := pcapfile.Open([]string{name}, pcapfile.Options{Workers: workers})
+			if err != nil {
+				t.Fatal(err)
+			}
+			st, err := Run(context.Background(), src, Options{
+				Sign: func(b []byte) stream.Sign {
+					hit("track")
+					read(b)
+					return stream.NoSign
+				},
+				Filter: func(_ pcapfile.LinkType, b []byte, _ int) (bool, error) {
+					hit("decode")
+					read(b)
+					return true, nil
+				},
+			}, []Sink{nobody{}, nobody{}, nobody{}}[:workers]...)
+			src.Close()
+			if err != nil {
+				t.Fatalf("%s, %d workers: %v", stage, workers, err)
+			}
+			// Blocks before the cut are whole. Of packets behind it only those are
+			// there that were met before it.
+			if least := uint64(cut / 1070); st.Packets < least || st.Packets == packets {
+				t.Errorf("%s, %d workers: %d packets", stage, workers, st.Packets)
+			}
+			if len(src.Problems()) == 0 {
+				t.Errorf("%s, %d workers: no problem", stage, workers)
+			}
+			for _, p := range src.Problems() {
+				if p.File != name || !errors.Is(p.Err, pcapfile.ErrTruncated) {
+					t.Errorf("%s, %d workers: %v", stage, workers, p)
+				}
+			}
+		}
+	}
+}
