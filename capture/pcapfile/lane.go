@@ -178,9 +178,7 @@ func (s *Source) Release(b *Block) {
 	if b.m == nil {
 		return
 	}
-	if end := int(b.off) + b.size; end%mapExtent == 0 && end > mapExtent {
-		b.m.drop(end - mapExtent) // the one before: a record may reach from it into the next
-	}
+	b.m.passed(int(b.off) + b.size)
 	b.m.release()
 	b.m = nil
 }

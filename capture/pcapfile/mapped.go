@@ -23,8 +23,9 @@ import (
 
 // A mapping is a file in memory. It is unmapped when nobody holds it.
 type mapping struct {
-	data []byte
-	refs atomic.Int32
+	data    []byte
+	refs    atomic.Int32
+	dropped atomic.Int64 // what comes before is not kept
 }
 
 // mapExtent is the unit in which a mapping is dropped, bytes: a multiple of
@@ -66,6 +67,16 @@ func (m *mapping) hold() *mapping {
 func (m *mapping) release() {
 	if m != nil && m.refs.Add(-1) == 0 {
 		unmapFile(m.data)
+	}
+}
+
+// passed drops what comes before off, but for the last extent: a record may
+// reach from it into the next, and somebody may still use it. What is used all
+// the same comes back.
+func (m *mapping) passed(off int) {
+	to, from := int64(off&^(mapExtent-1)-mapExtent), m.dropped.Load()
+	if to > from && m.dropped.CompareAndSwap(from, to) {
+		dropMemory(m.data[from:to])
 	}
 }
 

@@ -17,11 +17,9 @@ func mapFile(f *os.File, size int) []byte {
 
 func unmapFile(data []byte) { _ = unix.Munmap(data) }
 
-// drop takes the extent that ends at end out of the process's memory; what is
-// read of it again comes back.
-func (m *mapping) drop(end int) {
-	_ = unix.Madvise(m.data[max(end-1, 0)&^(mapExtent-1):end], unix.MADV_DONTNEED)
-}
+// dropMemory takes a part of a mapping, whole pages, out of the process's
+// memory; what is read of it again comes back.
+func dropMemory(data []byte) { _ = unix.Madvise(data, unix.MADV_DONTNEED) }
 
 // inMemory reports whether the file, as it is now, has a byte at off, and in
 // memory. Where the file system cannot tell, the answer is no.

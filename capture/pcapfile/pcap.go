@@ -58,41 +58,52 @@ func (r *Reader) batchPcap(recs []Record) (int, error) {
 	if r.nano {
 		scale = 1
 	}
-	link := r.ifaces[0].Link
-	for n := 0; n < len(recs); n++ {
-		b := r.buf[r.r:r.w]
-		if len(b) < r.hdr {
-			if n > 0 {
-				return n, nil
+	link, hdr := r.ifaces[0].Link, r.hdr
+	n := 0
+	for {
+		at := r.r
+		for n < len(recs) {
+			b := r.buf[at:r.w]
+			if len(b) < hdr {
+				break
 			}
-			if !r.need(r.hdr) {
-				return 0, r.ended()
+			caplen, wire := r.lengths(b)
+			if caplen > MaxFrame {
+				r.r = at
+				return n, r.damaged(n, "a frame of %d bytes", caplen)
 			}
-			b = r.buf[r.r:r.w]
-		}
-		caplen, wire := r.u32(b[8:]), r.u32(b[12:])
-		if r.swapped != 0 && (r.swapped == 1 || caplen > wire) {
-			caplen, wire = wire, caplen
-		}
-		if caplen > MaxFrame {
-			return n, r.damaged(n, "a frame of %d bytes", caplen)
-		}
-		end := r.hdr + int(caplen)
-		if len(b) < end {
-			if n > 0 {
-				return n, nil
+			end := hdr + int(caplen)
+			if len(b) < end {
+				break
 			}
-			if !r.need(end) {
-				return 0, r.ended()
-			}
-			b = r.buf[r.r:r.w]
+			rec := &recs[n]
+			n++
+			rec.Time = int64(r.u32(b))*1e9 + int64(r.u32(b[4:]))*scale
+			rec.Data = b[hdr:end:end]
+			rec.WireLen = int(max(caplen, min(wire, 1<<30)))
+			rec.Link = link
+			at += end
 		}
-		rec := &recs[n]
-		rec.Time = int64(r.u32(b))*1e9 + int64(r.u32(b[4:]))*scale
-		rec.Data = b[r.hdr:end:end]
-		rec.WireLen = int(max(caplen, min(wire, 1<<30)))
-		rec.Link = link
-		r.r += end
+		r.r = at
+		if n > 0 || len(recs) == 0 {
+			return n, nil
+		}
+		if !r.need(hdr) {
+			return 0, r.ended()
+		}
+		caplen, _ := r.lengths(r.buf[r.r:r.w])
+		if caplen <= MaxFrame && !r.need(hdr+int(caplen)) {
+			return 0, r.ended()
+		}
 	}
-	return len(recs), nil
+}
+
+// lengths returns how much was captured of the frame of a record, and how
+// long it was.
+func (r *Reader) lengths(b []byte) (caplen, wire uint32) {
+	caplen, wire = r.u32(b[8:]), r.u32(b[12:])
+	if r.swapped != 0 && (r.swapped == 1 || caplen > wire) {
+		caplen, wire = wire, caplen
+	}
+	return caplen, wire
 }
