@@ -185,13 +185,26 @@ func (t *tracker) evictOpening() {
 			t.silence[ref-1] = math.MinInt64 // not to be picked again
 			picked[n] = ref
 			n++
-			t.touch += t.opens[ref-1].flow
 		}
+	}
+	// A level of references after the other, with nothing else between.
+	touch := t.touch
+	for _, ref := range picked[:n] {
+		o := t.opens[ref-1]
+		h := &o.conv.Half
+		touch += o.flow + uint32(o.last) + uint32(o.conv.Start) + uint32(len(h[0].Gaps)) + uint32(len(h[1].Data)) + uint32(h[1].Want) + o.half[0].base
 	}
 	for _, ref := range picked[:n] {
 		o := t.opens[ref-1]
-		t.touch += t.flows.get(o.flow).tag + uint32(len(o.conv.Half[1].Data))
+		touch += t.flows.get(o.flow).tag
+		for d := range o.conv.Half {
+			h := &o.conv.Half[d]
+			if len(h.Data) > 0 && len(h.Marks) > 0 {
+				touch += uint32(h.Data[0]) + uint32(h.Marks[0].Packet)
+			}
+		}
 	}
+	t.touch = touch
 	enough := t.maxHeld - t.maxHeld/evictMore
 	for _, oref := range picked[:n] {
 		if t.pool.held <= enough {
