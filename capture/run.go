@@ -258,24 +258,28 @@ type turn struct {
 	asleep int // under mu
 }
 
-// spins is how often a worker looks again before it sleeps. Turns are short,
-// and waking up costs more than most of them.
-const spins = 300
+// spins is how often a worker whose turn is the next looks again before it
+// sleeps. Turns are short, and waking up costs more than most of them.
+const spins = 3000
 
 func (t *turn) wait(ticket uint64) {
-	for range spins {
-		if t.now.Load() == ticket {
+	for spun := 0; ; spun++ {
+		now := t.now.Load()
+		if now == ticket {
 			return
 		}
-		runtime.Gosched()
+		if now+1 == ticket && spun < spins {
+			runtime.Gosched()
+			continue
+		}
+		t.mu.Lock()
+		t.asleep++
+		for t.now.Load() == now {
+			t.cond.Wait()
+		}
+		t.asleep--
+		t.mu.Unlock()
 	}
-	t.mu.Lock()
-	t.asleep++
-	for t.now.Load() != ticket {
-		t.cond.Wait()
-	}
-	t.asleep--
-	t.mu.Unlock()
 }
 
 func (t *turn) pass() {
