@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"sync/atomic"
+	"time"
 )
 
 const (
@@ -19,9 +20,9 @@ const (
 	readBlock = 512 << 10
 	// A worker that is alone hands on nothing: it takes about aloneRecords at
 	// once, which fit a smaller cache.
-	aloneRecords = 512
+	aloneRecords = 768
 	aloneBlock   = 64 << 10
-	// mapFrom is the mean size of records from which a file is mapped. Of
+	// mapFrom is the mean size of records from which a file may be mapped. Of
 	// shorter ones most bytes are in cache lines that are needed.
 	mapFrom = 640
 	// headRoom is kept free before a block for the record that began in the
@@ -52,10 +53,11 @@ type Block struct {
 	size   int      // bytes claimed
 	m      *mapping // of the file, held; or nil
 	mapped bool     // the piece is read where it is mapped
+	timed  bool     // how long it takes to have it is of interest
 	buf    []byte   // else it is at buf[headRoom:],
 	n      int      // so many bytes of it
 	err    error    // what ended the loading
-	warmth byte     // keeps the loads of warm alive
+	sum    byte     // keeps the loads of warm alive
 }
 
 // A lane is a file that is read in blocks, by one worker or several: a plain
@@ -73,9 +75,13 @@ type lane struct {
 
 	m      *mapping // nil if it is not mapped
 	layout layout
-	cold   atomic.Int64  // offset before which the file is not looked for in memory
-	near   atomic.Uint32 // time of the record walked last, seconds
-	mean   atomic.Int64  // bytes of a record in the block walked last
+	// Blocks claimed that might be mapped; of Claim. And how long it took to
+	// have a MiB of one, nanoseconds: read, mapped.
+	claimed int
+	took    [2]atomic.Int64
+	cold    atomic.Int64  // offset before which the file is not looked for in memory
+	near    atomic.Uint32 // time of the record walked last, seconds
+	mean    atomic.Int64  // bytes of a record in the block walked last
 }
 
 // coldSize is how much of a file is read without asking, for each piece,
@@ -85,13 +91,16 @@ const coldSize = 16 << 20
 // Claim reserves the next piece of the input for b. Calls are made one at a
 // time, and Walk of the same blocks in the same order.
 func (s *Source) Claim(b *Block) {
-	b.lane, b.m, b.mapped = nil, nil, false
+	b.lane, b.m, b.mapped, b.timed = nil, nil, false, false
 	if l := s.lane.Load(); l != nil && !l.left.Load() && l.next < l.end {
 		// All but the first begin at multiples of their size, as extents do.
 		b.lane, b.off = l, l.next
 		size, mean := int64(readBlock), l.mean.Load()
-		if mean >= mapFrom && l.next >= l.cold.Load() {
-			b.m = l.m.hold()
+		if mean >= mapFrom && l.m != nil && l.next >= l.cold.Load() {
+			if b.mapped, b.timed = l.choose(); b.mapped {
+				b.m = l.m.hold()
+				b.mapped = b.m != nil
+			}
 		}
 		switch {
 		case b.m != nil:
@@ -113,17 +122,22 @@ func (b *Block) Load() {
 		return
 	}
 	b.n, b.err = 0, nil
-	if end := b.off + int64(b.size); b.m != nil {
-		if inMemory(l.file, end-1) {
-			_, b.mapped = b.m.guarded(func() { b.warmth += l.layout.warm(b.m.data, int(b.off), int(end), l.near.Load()) })
-		} else {
-			l.cold.Store(b.off + coldSize)
-		}
+	end := b.off + int64(b.size)
+	if b.timed && !inMemory(l.file, end-1) {
+		l.cold.Store(b.off + coldSize)
+		b.mapped, b.timed = false, false
+	}
+	start := time.Now()
+	if b.mapped {
+		_, b.mapped = b.m.guarded(func() { b.sum += l.layout.warm(b.m.data, int(b.off), int(end), l.near.Load()) })
 	}
 	if b.mapped {
 		b.n = b.size
 	} else {
 		b.read()
+	}
+	if b.timed {
+		l.note(b, start)
 	}
 	l.st.source.done.Add(int64(b.n))
 }

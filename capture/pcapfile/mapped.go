@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"os"
 	"sync/atomic"
+	"time"
 	"unsafe"
 )
 
@@ -19,7 +20,8 @@ import (
 //   - A file that is cut takes the memory away. guarded and Block.Guard turn
 //     that into an end of the file.
 //   - What is not in memory would be waited for page by page, which read does
-//     better. inMemory tells.
+//     better. inMemory tells. And of what is kept in small pages each has to be
+//     mapped, which may take longer than to read it. choose tells.
 
 // A mapping is a file in memory. It is unmapped when nobody holds it.
 type mapping struct {
@@ -166,7 +168,8 @@ func (l *layout) warm(data []byte, from, to int, sec uint32) (sum byte) {
 	for n > 0 {
 		for i := 0; i < n; i++ {
 			b := unsafe.Add(base, at[i%walkers])
-			sum += (*[headers]byte)(b)[80]
+			h := (*[headers]byte)(b)
+			sum += h[48] ^ h[84]
 			k := binary.LittleEndian.Uint32((*[4]byte)(unsafe.Add(b, size))[:])
 			p := at[i%walkers] + int(max(k, least)) + more
 			at[i%walkers] = p
@@ -203,4 +206,46 @@ func (l *layout) guess(data []byte, from int, sec uint32) int {
 			return p
 		}
 	}
+}
+
+// Whether mapping is the faster way hangs on how the system keeps the file. Of
+// every compareEvery blocks that might be mapped, compareBlocks are and as many
+// are read, and the rest is done the better way.
+const (
+	compareEvery  = 128
+	compareBlocks = 3
+	// mapBelow is the percentage of a read's time that a block's mapping may
+	// take: it costs something later too.
+	mapBelow = 60
+	longTime = 1 << 50 // more than a block takes, nanoseconds
+)
+
+// choose says whether the next block, which might be mapped, is, and whether
+// how long it takes is of interest.
+func (l *lane) choose() (mapped, timed bool) {
+	n := l.claimed % compareEvery
+	l.claimed++
+	if n == 0 {
+		l.took[0].Store(longTime)
+		l.took[1].Store(longTime)
+	}
+	if n < 2*compareBlocks {
+		return n < compareBlocks, true
+	}
+	mapped = l.took[1].Load()*100 <= l.took[0].Load()*mapBelow
+	return mapped, mapped
+}
+
+// note notes how long it took to have b's bytes.
+func (l *lane) note(b *Block, since time.Time) {
+	t, took := int64(time.Since(since))<<20/int64(max(b.n, 1)), &l.took[0]
+	if b.mapped {
+		took = &l.took[1]
+	}
+	// What takes longer may have been interrupted, so it counts for less. Two
+	// workers may undo what one wrote: it is a hint.
+	if before := took.Load(); t > before {
+		t = before + min(t-before, 4*before)/8
+	}
+	took.Store(t)
 }
