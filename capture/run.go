@@ -24,8 +24,9 @@ import (
 func Run(ctx context.Context, src Source, opt Options, sinks ...Sink) (Stats, error) {
 	r := &run{ctx: ctx, src: src, opt: &opt, seed: rand.Uint64()}
 	for _, t := range []*turn{&r.walking, &r.tracking, &r.emitting} {
-		t.cond = sync.NewCond(&t.mu)
+		t.cond, t.spins = sync.NewCond(&t.mu), spins
 	}
+	r.walking.spins = walkSpins
 	r.tracker = newTracker(&opt, &r.stats.Drops)
 	r.whole = decoder{drops: &r.stats.Drops, seed: r.seed, frags: new(fragments)}
 	if opt.MaxPackets > 0 {
@@ -256,11 +257,16 @@ type turn struct {
 	mu     sync.Mutex
 	cond   *sync.Cond
 	asleep int // under mu
+	spins  int // how often a worker looks before it sleeps
 }
 
-// spins is how often a worker whose turn is the next looks again before it
-// sleeps. Turns are short, and waking up costs more than most of them.
-const spins = 3000
+// How often a worker whose turn is the next looks again before it sleeps.
+// Turns are short, and waking up costs more than most of them. But the turn of
+// walking may hang on a decompressor, which wants the core.
+const (
+	spins     = 3000
+	walkSpins = 300
+)
 
 func (t *turn) wait(ticket uint64) {
 	for spun := 0; ; spun++ {
@@ -268,7 +274,7 @@ func (t *turn) wait(ticket uint64) {
 		if now == ticket {
 			return
 		}
-		if now+1 == ticket && spun < spins {
+		if now+1 == ticket && spun < t.spins {
 			runtime.Gosched()
 			continue
 		}
