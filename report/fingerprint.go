@@ -33,7 +33,7 @@ func (f *fingerprinter) fill(r *Connection, h *parse.Handshake) {
 		if len(ch.ALPN) > 0 {
 			c.ALPN = ch.ALPN[0]
 		}
-		r.JA3, r.JA4 = f.h.JA3(c), f.h.JA4(c)
+		r.JA3, r.JA4 = f.h.Client(c)
 	}
 	sh := h.ServerHello
 	if sh == nil {
@@ -42,7 +42,7 @@ func (f *fingerprinter) fill(r *Connection, h *parse.Handshake) {
 	if sh != nil && !sh.Incomplete {
 		s := &f.s
 		*s = fingerprint.Server{LegacyVersion: uint16(sh.LegacyVersion), CipherSuite: uint16(sh.CipherSuite), Extensions: appendTypes(s.Extensions[:0], sh.Extensions)}
-		r.JA3S = f.h.JA3S(s)
+		r.JA3S = f.h.Server(s)
 	}
 }
 

@@ -32,11 +32,12 @@ type Server struct {
 	Extensions    []uint16 // in wire order
 }
 
-// A Hasher makes fingerprints. It keeps its memory between calls; one
-// goroutine uses it.
+// A Hasher makes fingerprints. It keeps its memory between calls, and some of
+// what it made; one goroutine uses it.
 type Hasher struct {
 	b    []byte
 	list []uint16
+	memo memo
 }
 
 // grease reports whether v is one of RFC 8701's reserved values.
@@ -115,7 +116,7 @@ func (h *Hasher) JA4(c *Client) string {
 	b = append(b, '_')
 	h.b = h.b[:0]
 	h.sorted(c.Extensions, []uint16{extServerName, extALPN})
-	if count(c.SignatureSchemes) > 0 && len(c.Extensions) > 0 {
+	if count(c.SignatureSchemes) > 0 && count(c.Extensions) > 0 {
 		h.b = append(h.b, '_')
 		h.list = append(h.list[:0], c.SignatureSchemes...)
 		h.hexes()

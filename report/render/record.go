@@ -236,10 +236,18 @@ func (e *Encoder) record(b []byte, c *report.Connection, totals bool) []byte {
 // capture has them.
 func appendTime(b []byte, ns int64) []byte {
 	t := time.Unix(0, ns).UTC()
+	b = t.AppendFormat(b, time.RFC3339) // which is quick, other than what has a fraction
+	fraction, digits := t.Nanosecond(), 9
 	if ns%1000 == 0 {
-		return t.AppendFormat(b, "2006-01-02T15:04:05.000000Z")
+		fraction, digits = fraction/1000, 6
 	}
-	return t.AppendFormat(b, "2006-01-02T15:04:05.000000000Z")
+	b[len(b)-1] = '.'
+	b = append(b, "000000000Z"[9-digits:]...)
+	for i := len(b) - 2; fraction > 0; i-- {
+		b[i] = '0' + byte(fraction%10)
+		fraction /= 10
+	}
+	return b
 }
 
 func appendKey(b []byte, name string) []byte {
