@@ -93,10 +93,11 @@ func (t *tracker) add(hs *half, h *stream.Half, s *segment) bool {
 	case off == n:
 		h.Data = append(h.Data, b...)
 	case off > n:
-		h.Data = h.Data[:end]
-		clear(h.Data[n:off]) // of what an earlier connection said
-		h.Gaps = append(h.Gaps, stream.Gap{From: n, To: off})
-		copy(h.Data[off:], b)
+		// First what may fail: b may lie in a file that is cut just now.
+		data := h.Data[:end]
+		copy(data[off:], b)
+		clear(data[n:off]) // of what an earlier connection said
+		h.Data, h.Gaps = data, append(h.Gaps, stream.Gap{From: n, To: off})
 	default:
 		t.fill(h, off, min(end, n), b)
 		if end > n {

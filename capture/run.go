@@ -178,7 +178,7 @@ func (w *worker) work() {
 func (w *worker) decode() error {
 	recs := w.block.Records
 	if cap(w.segs) < len(recs) {
-		w.segs = make([]segment, 0, 2*len(recs))
+		w.segs = make([]segment, 0, len(recs)+len(recs)/4)
 	}
 	segs := w.segs[:len(recs)]
 	st, d := &w.stats, &w.decoder

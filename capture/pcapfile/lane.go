@@ -129,7 +129,11 @@ func (b *Block) Load() {
 	}
 	start := time.Now()
 	if b.mapped {
-		_, b.mapped = b.m.guarded(func() { b.sum += l.layout.warm(b.m.data, int(b.off), int(end), l.near.Load()) })
+		places := 0
+		_, b.mapped = b.m.guarded(func() { places = l.layout.warm(b.m.data, int(b.off), int(end), l.near.Load(), &b.sum) })
+		if places < walkers/2 {
+			start = start.Add(-time.Second) // what was not done would take longer
+		}
 	}
 	if b.mapped {
 		b.n = b.size
@@ -160,27 +164,44 @@ func (b *Block) Guard(f func()) bool {
 	at, ok := b.m.guarded(f)
 	if !ok {
 		b.cut(at)
+		return false
 	}
-	return ok
+	n := len(b.Records)
+	if n == 0 {
+		return true
+	}
+	if last := b.Records[n-1].Data; b.m.has(b.m.offset(last) + len(last)) {
+		return true
+	}
+	b.cut(len(b.m.data))
+	return false
 }
 
-// cut takes the records off that lie at the offset in the file or behind it.
+// cut takes the records off that lie at the offset in the file or behind it,
+// or behind its end, and at least one.
 func (b *Block) cut(off int) {
-	if info, err := b.lane.file.Stat(); err == nil {
-		off = min(off, int(info.Size())) // the rest of its page reads as zeros
+	why := "it could not be read to its end"
+	if info, err := b.m.file.Stat(); err == nil && b.m.changed() {
+		why = fmt.Sprintf("it was changed while it was read, and has %d bytes now", info.Size())
+		off = min(off, int(info.Size()))
 	}
 	n := 0
 	for n < len(b.Records) && b.m.offset(b.Records[n].Data)+len(b.Records[n].Data) <= off {
 		n++
 	}
 	b.Records = b.Records[:min(n, max(len(b.Records)-1, 0))]
-	s := b.lane.st.source
-	s.gone.Lock()
-	defer s.gone.Unlock()
-	if g := &s.gone; g.lane != b.lane {
-		g.lane = b.lane
-		err := fmt.Errorf("packet %d, offset %d: %w: the file was cut while it was read", b.First+uint64(len(b.Records)), off, ErrTruncated)
-		g.problems = append(g.problems, Problem{File: b.Name, Err: err})
+	packet := b.First + uint64(len(b.Records))
+	g := &b.lane.st.source.gone
+	g.Lock()
+	defer g.Unlock()
+	i := slices.IndexFunc(g.files, func(f goneFile) bool { return f.lane == b.lane })
+	if i < 0 {
+		i = len(g.files)
+		g.files = append(g.files, goneFile{lane: b.lane, packet: packet})
+	}
+	if f := &g.files[i]; packet <= f.packet {
+		f.packet = packet
+		f.problem = Problem{File: b.Name, Err: fmt.Errorf("packet %d: %w: %s", packet, ErrTruncated, why)}
 	}
 }
 
@@ -237,7 +258,7 @@ func (s *Source) enter() {
 	}
 	l := &lane{st: st, file: st.file, next: off, end: info.Size()}
 	if known, ok := st.r.layout(); ok {
-		l.layout, l.m = known, newMapping(st.file, info.Size())
+		l.layout, l.m = known, newMapping(st.file, info)
 	}
 	l.near.Store(uint32(st.recs[len(st.recs)-1].Time / 1e9))
 	l.mean.Store(off / int64(st.base+uint64(len(st.recs))))
@@ -266,6 +287,7 @@ func (s *Source) walkLane(b *Block) {
 	ok := true
 	if b.mapped {
 		_, ok = b.m.guarded(func() { err = l.walk(b) })
+		ok = ok && b.m.has(int(b.off)+b.size)
 	} else {
 		err = l.walk(b)
 	}

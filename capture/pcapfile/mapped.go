@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -25,6 +26,8 @@ import (
 
 // A mapping is a file in memory. It is unmapped when nobody holds it.
 type mapping struct {
+	file    *os.File
+	as      os.FileInfo // the file when it was mapped
 	data    []byte
 	refs    atomic.Int32
 	dropped atomic.Int64 // what comes before is not kept
@@ -35,17 +38,17 @@ type mapping struct {
 // cores are seldom asked to forget what they know of it.
 const mapExtent = 8 << 20
 
-// newMapping maps the first size bytes of f, or returns nil where that cannot
-// be done. The caller holds it.
-func newMapping(f *os.File, size int64) *mapping {
-	if int64(int(size)) != size {
+// newMapping maps f, which is as info says, or returns nil where that cannot be
+// done. The caller holds it.
+func newMapping(f *os.File, info os.FileInfo) *mapping {
+	if int64(int(info.Size())) != info.Size() {
 		return nil
 	}
-	data := mapFile(f, int(size))
+	data := mapFile(f, int(info.Size()))
 	if data == nil {
 		return nil
 	}
-	m := &mapping{data: data}
+	m := &mapping{file: f, as: info, data: data}
 	m.refs.Store(1)
 	return m
 }
@@ -82,8 +85,23 @@ func (m *mapping) passed(off int) {
 	}
 }
 
+// has reports whether the file still has its first n bytes. Of a page that was
+// cut the rest reads as zeros.
+func (m *mapping) has(n int) bool {
+	info, err := m.file.Stat()
+	return err != nil || info.Size() >= int64(n)
+}
+
+// changed reports whether something was written to the file since it was mapped.
+func (m *mapping) changed() bool {
+	info, err := m.file.Stat()
+	return err == nil && (info.Size() != m.as.Size() || !info.ModTime().Equal(m.as.ModTime()))
+}
+
 // guarded runs f and reports whether it could read what it wanted of m. Where
-// it could not, it ended, and off is the beginning of the page it wanted. The
+// it could not, it ended, and off is the beginning of the page it wanted. What
+// fails because the file is written anew, and two looks at one place see
+// different things, counts as if that were at the very beginning. The
 // goroutine must have debug.SetPanicOnFault.
 func (m *mapping) guarded(f func()) (off int, ok bool) {
 	defer func() {
@@ -91,11 +109,13 @@ func (m *mapping) guarded(f func()) (off int, ok bool) {
 			return
 		}
 		e := recover()
-		a, _ := e.(interface{ Addr() uintptr })
-		if a == nil || a.Addr()-m.address() >= uintptr(len(m.data)) {
+		if a, is := e.(interface{ Addr() uintptr }); is && a.Addr()-m.address() < uintptr(len(m.data)) {
+			off = int(a.Addr()-m.address()) &^ (os.Getpagesize() - 1)
+			return
+		}
+		if _, is := e.(runtime.Error); !is || !m.changed() {
 			panic(e)
 		}
-		off = int(a.Addr()-m.address()) &^ (os.Getpagesize() - 1)
 	}()
 	f()
 	return 0, true
@@ -146,9 +166,9 @@ const (
 )
 
 // warm reads the headers of the records in data[from:to], so that they are in
-// the cache when they are walked. sec is the time of a record not far from
-// there, in seconds.
-func (l *layout) warm(data []byte, from, to int, sec uint32) (sum byte) {
+// the cache when they are walked, and returns from how many places that was. sec
+// is the time of a record not far from there, in seconds.
+func (l *layout) warm(data []byte, from, to int, sec uint32, sum *byte) (places int) {
 	to = min(to, len(data)-headers)
 	if to-from < walkers*headers {
 		return 0
@@ -162,14 +182,16 @@ func (l *layout) warm(data []byte, from, to int, sec uint32) (sum byte) {
 			n++
 		}
 	}
+	places = n
 	// Nothing but the misses should be waited for, so this is as short as can
 	// be: what at is compared with keeps it within data.
+	x := byte(0)
 	base, size, more, least := unsafe.Pointer(unsafe.SliceData(data)), l.size, l.more, l.least
 	for n > 0 {
 		for i := 0; i < n; i++ {
 			b := unsafe.Add(base, at[i%walkers])
 			h := (*[headers]byte)(b)
-			sum += h[48] ^ h[84]
+			x += h[48] ^ h[84]
 			k := binary.LittleEndian.Uint32((*[4]byte)(unsafe.Add(b, size))[:])
 			p := at[i%walkers] + int(max(k, least)) + more
 			at[i%walkers] = p
@@ -179,7 +201,8 @@ func (l *layout) warm(data []byte, from, to int, sec uint32) (sum byte) {
 			}
 		}
 	}
-	return sum
+	*sum += x
+	return places
 }
 
 // guess returns where in data, from from on, a record seems to begin, or -1.

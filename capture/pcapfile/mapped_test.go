@@ -1,13 +1,15 @@
 package pcapfile
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"strings"
 	"testing"
+	"time"
 )
 
 // canMap reports whether files in temporary folders are mapped here.
@@ -21,7 +23,11 @@ func canMap(t testing.TB) bool {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	m := newMapping(f, 1<<16)
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newMapping(f, info)
 	defer m.release()
 	return m != nil && inMemory(f, 1<<16-1) && !inMemory(f, 1<<16)
 }
@@ -43,78 +49,84 @@ func blocksOf(t *testing.T, name string) (*Source, *Block) {
 	return s, b
 }
 
-// TestFileIsCut cuts a mapped file at every stage of a block: nothing dies,
-// what comes before the cut is read, and the end is told.
+// TestFileIsCut cuts a mapped file at every stage of a block, in its midst and
+// in its last page, which can be read then, as zeros: nothing dies, what comes
+// before the cut is read, nothing else is, and the end is told.
 func TestFileIsCut(t *testing.T) {
 	if !canMap(t) {
 		t.Skip("files are not mapped here")
 	}
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	whole := synthetic(1, 12000, 1000)
-	const at = 4<<20 + 12345 // in the third block
-	sum := byte(0)
-	for _, stage := range []string{"claim", "load", "walk", "use"} {
-		name := filepath.Join(t.TempDir(), "cut.pcap")
-		if err := os.WriteFile(name, whole, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		s, b := blocksOf(t, name)
-		n, lost := b.First+uint64(len(b.Records))-1, false
-		for blocks := 0; ; blocks++ {
-			cut := func(now string) {
-				if blocks == 2 && now == stage {
-					if err := os.Truncate(name, at); err != nil {
-						t.Fatal(err)
-					}
-				}
-			}
-			s.Claim(b)
-			cut("claim")
-			b.Load()
-			cut("load")
-			if err := s.Walk(b); err == io.EOF {
-				break
-			}
-			cut("walk")
-			use := func() {
-				for _, r := range b.Records {
-					for _, x := range r.Data {
-						sum += x
-					}
-				}
-			}
-			for !b.Guard(use) {
-				lost = true
-			}
-			n += uint64(len(b.Records))
-			cut("use")
-			s.Release(b)
-		}
-		// What the cut leaves is known by reading it in order.
-		want, _, err := readAll(strings.NewReader(string(whole[:at])))
-		if !errors.Is(err, ErrTruncated) {
-			t.Fatal(err)
-		}
-		if stage == "use" {
-			want = int(n) // the block was used before
-		}
-		// Of a page that is cut, what is behind it reads as zeros.
-		if int(n) > want || int(n) < want-8 {
-			t.Errorf("cut after %s: %d records, want %d", stage, n, want)
-		}
-		if lost != (stage == "walk") {
-			t.Errorf("cut after %s: lost is %v", stage, lost)
-		}
-		if len(s.Problems()) == 0 {
-			t.Errorf("cut after %s: no problem", stage)
-		}
-		for _, p := range s.Problems() {
-			if p.File != name || !errors.Is(p.Err, ErrTruncated) {
-				t.Errorf("cut after %s: %v", stage, p)
+	pcap := synthetic(1, 12000, 1000)
+	for format, whole := range map[string][]byte{"pcap": pcap, "pcapng": toNG(pcap)} {
+		for _, at := range []int{4<<20 + 12345, 5 << 20, 6<<20 - 3500, 6<<20 - 2000, 6<<20 - 1} { // in the third block
+			for _, stage := range []string{"claim", "load", "walk", "use"} {
+				cutFile(t, fmt.Sprintf("%s cut at %d after %s", format, at, stage), whole, at, stage)
 			}
 		}
 	}
-	_ = sum
+}
+
+func cutFile(t *testing.T, what string, whole []byte, at int, stage string) {
+	name := filepath.Join(t.TempDir(), "cut")
+	if err := os.WriteFile(name, whole, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s, b := blocksOf(t, name)
+	n, lost := b.First+uint64(len(b.Records))-1, false
+	sum := byte(0)
+	for blocks := 0; ; blocks++ {
+		cut := func(now string) {
+			if blocks == 2 && now == stage {
+				if err := os.Truncate(name, int64(at)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		s.Claim(b)
+		cut("claim")
+		b.Load()
+		cut("load")
+		if err := s.Walk(b); err == io.EOF {
+			break
+		}
+		cut("walk")
+		for !b.Guard(func() {
+			for _, r := range b.Records {
+				for _, x := range r.Data {
+					sum += x
+				}
+			}
+		}) {
+			lost = true
+		}
+		for _, r := range b.Records {
+			if r.Time < 1000e9 {
+				t.Errorf("%s: a record of time %d, sum %d", what, r.Time, sum)
+				break
+			}
+		}
+		n += uint64(len(b.Records))
+		cut("use")
+		s.Release(b)
+	}
+	// What the cut leaves is known by reading it in order.
+	want, _, err := readAll(bytes.NewReader(whole[:at]))
+	if !errors.Is(err, ErrTruncated) {
+		t.Fatal(err)
+	}
+	if stage == "use" {
+		want = int(n) // the block was used before
+	}
+	if int(n) != want {
+		t.Errorf("%s: %d records, want %d", what, n, want)
+	}
+	if lost != (stage == "walk") && at < 6<<20-1 { // the last byte is of a record that ends in the next block
+		t.Errorf("%s: lost is %v", what, lost)
+	}
+	if p := s.Problems(); len(p) != 1 || p[0].File != name || !errors.Is(p[0].Err, ErrTruncated) {
+		t.Errorf("%s: %v", what, p)
+	}
 }
 
 // TestOtherFaults holds that only what a cut file does is taken for it.
@@ -131,14 +143,55 @@ func TestOtherFaults(t *testing.T) {
 	})
 }
 
+// TestWrittenAnew holds that what fails because a file is written anew is taken
+// for a cut, and for a bug where it is not.
+func TestWrittenAnew(t *testing.T) {
+	if !canMap(t) {
+		t.Skip("files are not mapped here")
+	}
+	name := filepath.Join(t.TempDir(), "x.pcap")
+	if err := os.WriteFile(name, synthetic(1, 12000, 1000), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s, b := blocksOf(t, name)
+	s.Claim(b)
+	b.Load()
+	if err := s.Walk(b); err != nil || !b.mapped || len(b.Records) == 0 {
+		t.Fatal(err, b.mapped)
+	}
+	fails := func() {
+		if n := len(b.Records); n > 0 {
+			_ = b.Records[n:][n]
+		}
+	}
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("a bug was hidden")
+			}
+		}()
+		b.Guard(fails)
+	}()
+	if err := os.Chtimes(name, time.Now(), time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if b.Guard(fails) || len(b.Records) > 0 || len(s.Problems()) != 1 {
+		t.Errorf("%d records are left, %v", len(b.Records), s.Problems())
+	}
+	if !b.Guard(fails) {
+		t.Error("no end")
+	}
+	s.Release(b)
+}
+
 // BenchmarkWarm is what guessing costs, per byte of a capture whose content is
 // in the cache.
 func BenchmarkWarm(b *testing.B) {
 	data := synthetic(1, 4000, 1000)
-	l := layout{size: 8, more: 16, unit: 1e6}
+	l, sum := layout{size: 8, more: 16, unit: 1e6}, byte(0)
 	b.SetBytes(int64(len(data)))
 	b.ReportAllocs()
 	for b.Loop() {
-		l.warm(data, 24, len(data), 1000)
+		l.warm(data, 24, len(data), 1000, &sum)
 	}
 }

@@ -1,3 +1,5 @@
+//go:build amd64 || arm64
+
 package pcapfile
 
 import (
@@ -5,6 +7,9 @@ import (
 
 	"golang.org/x/sys/unix"
 )
+
+// Where addresses are short, a mapping might come to lie where the heap was to
+// grow, and pointers into one that is gone confuse the garbage collector.
 
 // mapFile maps the first size bytes of f to be read, or returns nil.
 func mapFile(f *os.File, size int) []byte {

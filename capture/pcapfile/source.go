@@ -59,9 +59,15 @@ type Source struct {
 	lost     atomic.Uint64
 	gone     struct {
 		sync.Mutex
-		lane     *lane // of the last of problems
-		problems []Problem
+		files []goneFile
 	}
+}
+
+// A goneFile is one of which records that were found could not be used.
+type goneFile struct {
+	lane    *lane
+	packet  uint64 // the first of them
+	problem Problem
 }
 
 // Open collects the inputs that paths name. The error says that nothing at
@@ -235,7 +241,13 @@ func (s *Source) advance() {
 func (s *Source) Problems() []Problem {
 	s.gone.Lock()
 	defer s.gone.Unlock()
-	return slices.Concat(s.problems, s.gone.problems)
+	out := slices.Clone(s.problems)
+	for _, f := range s.gone.files {
+		// Where it ended for those that came later says nothing more.
+		out = slices.DeleteFunc(out, func(p Problem) bool { return p.File == f.problem.File && errors.Is(p.Err, ErrTruncated) })
+		out = append(out, f.problem)
+	}
+	return out
 }
 
 // Inputs returns what was found in the inputs opened so far.
