@@ -36,6 +36,7 @@ func Run(ctx context.Context, src Source, opt Options, sinks ...Sink) (Stats, er
 	var wg sync.WaitGroup
 	for i, s := range sinks {
 		w := &worker{run: r, sink: s}
+		w.block.Alone = len(sinks) == 1
 		w.decoder = decoder{drops: &w.stats.Drops, seed: r.seed}
 		workers[i] = w
 		if i > 0 {

@@ -66,7 +66,7 @@ func TestFileCutInUse(t *testing.T) {
 					}
 				}
 			}
-			src, err := pcapfile.Open([]string{name}, pcapfile.Options{Workers: workers})
+			src, err := pcapfile.Open([]string{name}, pcapfile.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}

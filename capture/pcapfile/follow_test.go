@@ -85,7 +85,7 @@ func TestFollowLarge(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop := make(chan struct{})
-	s, err := Open([]string{name}, Options{Follow: true, Stop: stop, Workers: 2})
+	s, err := Open([]string{name}, Options{Follow: true, Stop: stop})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,8 +21,6 @@ type Options struct {
 	Except os.FileInfo
 	// Stdin is read where an input is named "-". Default: os.Stdin.
 	Stdin io.Reader
-	// Workers is how many take Blocks at once. Default: one.
-	Workers int
 	// Follow reads on where a file ends, for what is still being written to
 	// it, and takes up files that appear in a folder, by their names. The end
 	// comes when Stop is closed, or when the last of named files alone is a

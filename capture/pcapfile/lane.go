@@ -44,6 +44,8 @@ type Block struct {
 	// Shared says that Records alias memory that the next Walk writes, so the
 	// turn may be passed on only when they are done with.
 	Shared bool
+	// Alone is set by who takes Blocks one at a time.
+	Alone bool
 	// Kept is for other sources than this package's to use.
 	Kept any
 
@@ -105,7 +107,7 @@ func (s *Source) Claim(b *Block) {
 		switch {
 		case b.m != nil:
 			size = mostBlock
-		case s.opt.Workers < 2:
+		case b.Alone:
 			for size > aloneBlock && size > mean*aloneRecords {
 				size /= 2
 			}
@@ -128,20 +130,21 @@ func (b *Block) Load() {
 		b.mapped, b.timed = false, false
 	}
 	start := time.Now()
+	places := walkers
 	if b.mapped {
-		places := 0
 		_, b.mapped = b.m.guarded(func() { places = l.layout.warm(b.m.data, int(b.off), int(end), l.near.Load(), &b.sum) })
-		if places < walkers/2 {
-			start = start.Add(-time.Second) // what was not done would take longer
-		}
 	}
 	if b.mapped {
 		b.n = b.size
 	} else {
 		b.read()
 	}
-	if b.timed {
-		l.note(b, start)
+	switch {
+	case !b.timed:
+	case places < walkers/2:
+		l.note(b, longTime) // what it did not do is paid in the walk
+	default:
+		l.note(b, time.Since(start))
 	}
 	l.st.source.done.Add(int64(b.n))
 }

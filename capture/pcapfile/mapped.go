@@ -41,9 +41,6 @@ const mapExtent = 8 << 20
 // newMapping maps f, which is as info says, or returns nil where that cannot be
 // done. The caller holds it.
 func newMapping(f *os.File, info os.FileInfo) *mapping {
-	if int64(int(info.Size())) != info.Size() {
-		return nil
-	}
 	data := mapFile(f, int(info.Size()))
 	if data == nil {
 		return nil
@@ -240,7 +237,7 @@ const (
 	// mapBelow is the percentage of a read's time that a block's mapping may
 	// take: it costs something later too.
 	mapBelow = 60
-	longTime = 1 << 50 // more than a block takes, nanoseconds
+	longTime = 1 << 40 // more than a block takes, nanoseconds
 )
 
 // choose says whether the next block, which might be mapped, is, and whether
@@ -260,8 +257,8 @@ func (l *lane) choose() (mapped, timed bool) {
 }
 
 // note notes how long it took to have b's bytes.
-func (l *lane) note(b *Block, since time.Time) {
-	t, took := int64(time.Since(since))<<20/int64(max(b.n, 1)), &l.took[0]
+func (l *lane) note(b *Block, d time.Duration) {
+	t, took := min(int64(d)*(1<<20)/int64(max(b.n, 1)), longTime), &l.took[0]
 	if b.mapped {
 		took = &l.took[1]
 	}

@@ -60,7 +60,7 @@ func (a *app) gather(ctx context.Context, o *options, takers []taker) (report.In
 	defer eased()()
 	saved := &recordInput{ctx: ctx}
 	src, err := pcapfile.Open(o.paths, pcapfile.Options{
-		Recursive: o.recursive, Stdin: a.stdin, Workers: o.workers, Stop: ctx.Done(), Other: saved.other(),
+		Recursive: o.recursive, Stdin: a.stdin, Stop: ctx.Done(), Other: saved.other(),
 	})
 	if err != nil {
 		return report.Input{}, err

@@ -31,7 +31,7 @@ func (a *app) read(ctx context.Context, o *options) error {
 
 	saved := &recordInput{ctx: ctx}
 	src, err := pcapfile.Open(o.paths, pcapfile.Options{
-		Recursive: o.recursive, Stdin: a.stdin, Workers: o.workers, Follow: o.follow, Stop: ctx.Done(), Other: saved.other(), Except: o.replaced(),
+		Recursive: o.recursive, Stdin: a.stdin, Follow: o.follow, Stop: ctx.Done(), Other: saved.other(), Except: o.replaced(),
 	})
 	if err != nil {
 		return err

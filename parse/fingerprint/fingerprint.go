@@ -43,9 +43,9 @@ type Hasher struct {
 // grease reports whether v is one of RFC 8701's reserved values.
 func grease(v uint16) bool { return v&0x0f0f == 0x0a0a && v>>8 == v&0xff }
 
-// JA3 returns the MD5 of version, cipher suites, extensions, groups and point
+// ja3 returns the MD5 of version, cipher suites, extensions, groups and point
 // formats in decimal, in hex.
-func (h *Hasher) JA3(c *Client) string {
+func (h *Hasher) ja3(c *Client) string {
 	h.b = strconv.AppendUint(h.b[:0], uint64(c.LegacyVersion), 10)
 	for _, list := range [][]uint16{c.CipherSuites, c.Extensions, c.Groups} {
 		h.b = append(h.b, ',')
@@ -61,8 +61,8 @@ func (h *Hasher) JA3(c *Client) string {
 	return h.md5()
 }
 
-// JA3S returns the MD5 of version, cipher suite and extensions.
-func (h *Hasher) JA3S(s *Server) string {
+// ja3s returns the MD5 of version, cipher suite and extensions.
+func (h *Hasher) ja3s(s *Server) string {
 	h.b = strconv.AppendUint(h.b[:0], uint64(s.LegacyVersion), 10)
 	h.b = append(h.b, ',')
 	h.b = strconv.AppendUint(h.b, uint64(s.CipherSuite), 10)
@@ -96,8 +96,8 @@ const (
 	extALPN       = 16
 )
 
-// JA4 returns the fingerprint of FoxIO's specification, 36 characters.
-func (h *Hasher) JA4(c *Client) string {
+// ja4 returns the fingerprint of FoxIO's specification, 36 characters.
+func (h *Hasher) ja4(c *Client) string {
 	var out [36]byte
 	b := append(out[:0], c.Transport)
 	b = append(b, version(c)...)

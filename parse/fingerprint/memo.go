@@ -39,10 +39,10 @@ func (h *Hasher) Client(c *Client) (ja3, ja4 string) {
 	m.key = b
 	k := m.find('c')
 	if k == nil {
-		return h.JA3(c), h.JA4(c)
+		return h.ja3(c), h.ja4(c)
 	}
 	if k.names[0] == "" {
-		k.names = [2]string{h.JA3(c), h.JA4(c)}
+		k.names = [2]string{h.ja3(c), h.ja4(c)}
 	}
 	return k.names[0], k.names[1]
 }
@@ -55,10 +55,10 @@ func (h *Hasher) Server(s *Server) string {
 	m.key = appendKind(b, s.Extensions, false)
 	k := m.find('s')
 	if k == nil {
-		return h.JA3S(s)
+		return h.ja3s(s)
 	}
 	if k.names[0] == "" {
-		k.names[0] = h.JA3S(s)
+		k.names[0] = h.ja3s(s)
 	}
 	return k.names[0]
 }

@@ -29,14 +29,14 @@ func TestMemo(t *testing.T) {
 		}
 		var fresh Hasher
 		ja3, ja4 := kept.Client(c)
-		if ja3 != fresh.JA3(c) || ja4 != fresh.JA4(c) {
-			t.Fatalf("%+v: %s %s, made anew %s %s", c, ja3, ja4, fresh.JA3(c), fresh.JA4(c))
+		if ja3 != fresh.ja3(c) || ja4 != fresh.ja4(c) {
+			t.Fatalf("%+v: %s %s, made anew %s %s", c, ja3, ja4, fresh.ja3(c), fresh.ja4(c))
 		}
 		clients[ja3+ja4] = true
 		s := &Server{LegacyVersion: 0x0303, CipherSuite: uint16(r.IntN(3)), Extensions: list(4)}
 		ja3s := kept.Server(s)
-		if ja3s != fresh.JA3S(s) {
-			t.Fatalf("%+v: %s, made anew %s", s, ja3s, fresh.JA3S(s))
+		if ja3s != fresh.ja3s(s) {
+			t.Fatalf("%+v: %s, made anew %s", s, ja3s, fresh.ja3s(s))
 		}
 		servers[ja3s] = true
 	}
