@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 
 	"pfsight/capture/stream"
+	"pfsight/parse/latest"
 )
 
 // Limits of a Sessions.
@@ -37,9 +38,7 @@ type Sessions struct {
 	ring   []trace // in the order in which they were left
 	oldest int
 	last   uint32
-	over   map[uint32]state // of sessions of a LAN
-	order  []uint32         // of over
-	first  int
+	over   *latest.Map[uint32, state] // of sessions of a LAN: each leaves a trace at least, so there are no more of them
 }
 
 // A trace is what a packet shows of the session to which another belongs.
@@ -74,7 +73,7 @@ type state struct{ tls, over bool }
 
 // NewSessions returns a Sessions that has seen nothing.
 func NewSessions() *Sessions {
-	return &Sessions{seed: maphash.MakeSeed(), traces: map[trace]value{}, over: map[uint32]state{}}
+	return &Sessions{seed: maphash.MakeSeed(), traces: map[trace]value{}, over: latest.NewMap[uint32, state](maxTraces)}
 }
 
 func (s *Sessions) begin() uint32 {
@@ -238,12 +237,12 @@ func (s *Sessions) frame(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 	} else {
 		session = s.traces[trace{kind: byAuth, what: mac(auth)}].session
 	}
-	if p.code == codeResponse && (session == 0 || s.over[session].over) {
-		if v, ok := s.traces[trace{kind: byGroup, id: p.id}]; ok && d.Time-v.time < traceTime && !s.over[v.session].over {
+	if p.code == codeResponse && (session == 0 || s.isOver(session)) {
+		if v, ok := s.traces[trace{kind: byGroup, id: p.id}]; ok && d.Time-v.time < traceTime && !s.isOver(v.session) {
 			session = v.session
 		}
 	}
-	st, ok := s.over[session]
+	st, ok := s.over.Get(session)
 	if again := st.over && p.code <= codeResponse || st.tls && p.code == codeRequest && p.method == typeIdentity; !ok || again {
 		if p.code > codeResponse {
 			return 0, dir, false
@@ -252,7 +251,7 @@ func (s *Sessions) frame(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 	}
 	st.tls = st.tls || p.tls
 	st.over = st.over || p.code > codeResponse
-	s.note(session, st)
+	s.over.Put(session, st)
 	if known {
 		lost = s.leave(trace{kind: byStation, what: mac(station)}, session, 0, d.Time)
 	} else if p.code == codeRequest && toGroup {
@@ -262,23 +261,14 @@ func (s *Sessions) frame(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 	return session, dir, lost
 }
 
-func mac(m stream.MAC) uint64 {
-	return uint64(binary.BigEndian.Uint16(m[:]))<<32 | uint64(binary.BigEndian.Uint32(m[2:]))
+// isOver reports whether a session of a LAN has come to its end.
+func (s *Sessions) isOver(session uint32) bool {
+	st, _ := s.over.Get(session)
+	return st.over
 }
 
-// note remembers how far a session of a LAN came. Each leaves at least one
-// trace, so there are no more of them.
-func (s *Sessions) note(session uint32, st state) {
-	if _, ok := s.over[session]; !ok {
-		if len(s.order) < maxTraces {
-			s.order = append(s.order, session)
-		} else {
-			delete(s.over, s.order[s.first])
-			s.order[s.first] = session
-			s.first = (s.first + 1) % maxTraces
-		}
-	}
-	s.over[session] = st
+func mac(m stream.MAC) uint64 {
+	return uint64(binary.BigEndian.Uint16(m[:]))<<32 | uint64(binary.BigEndian.Uint32(m[2:]))
 }
 
 // leave remembers a trace, and reports whether one had to be forgotten that

@@ -248,8 +248,8 @@ func TestSplitBounds(t *testing.T) {
 			losses++
 		}
 	}
-	if len(s.traces) > maxTraces || len(s.ring) > maxTraces || len(s.over) > maxTraces || len(s.order) > maxTraces {
-		t.Errorf("%d traces, %d sessions", len(s.traces), len(s.over))
+	if len(s.traces) > maxTraces || len(s.ring) > maxTraces || s.over.Len() > maxTraces {
+		t.Errorf("%d traces, %d sessions", len(s.traces), s.over.Len())
 	}
 	if losses == 0 {
 		t.Error("nothing was said to be lost")

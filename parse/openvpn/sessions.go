@@ -1,6 +1,9 @@
 package openvpn
 
-import "pfsight/capture/stream"
+import (
+	"pfsight/capture/stream"
+	"pfsight/parse/latest"
+)
 
 // Limits of a Sessions.
 const (
@@ -18,9 +21,7 @@ const (
 // method Split is a stream.Splitter. It remembers at most 16384 tunnels.
 // NewSessions makes one.
 type Sessions struct {
-	tunnels map[uint64]*tunnel
-	order   []uint64 // of tunnels
-	first   int
+	tunnels *latest.Map[uint64, *tunnel] // by Datagram.Flow
 	last    uint32
 }
 
@@ -32,7 +33,7 @@ type tunnel struct {
 }
 
 // NewSessions returns a Sessions that has seen nothing.
-func NewSessions() *Sessions { return &Sessions{tunnels: map[uint64]*tunnel{}} }
+func NewSessions() *Sessions { return &Sessions{tunnels: latest.NewMap[uint64, *tunnel](maxTunnels)} }
 
 // Split is a stream.Splitter.
 func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lost bool) {
@@ -47,10 +48,10 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 		if !ok || !p.isReset() {
 			return 0, 0, false
 		}
-		t := s.tunnels[d.Flow]
+		t, _ := s.tunnels.Get(d.Flow)
 		if t == nil {
 			t = new(tunnel)
-			lost = s.add(d.Flow, t)
+			_, lost = s.tunnels.Put(d.Flow, t)
 		}
 		if op != softResetV1 {
 			if t.keys[0] != 0 && t.client == p.session {
@@ -64,7 +65,7 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 		t.keys[key], t.began[key] = s.last, d.Time
 		return s.last, stream.ToServer, lost
 	case hardResetServerV1, hardResetServerV2, controlV1, ackV1, dataV1, dataV2:
-		t := s.tunnels[d.Flow]
+		t, _ := s.tunnels.Get(d.Flow)
 		if t == nil {
 			if op != controlV1 {
 				return 0, 0, false
@@ -74,25 +75,11 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 			}
 			// The capture began after the reset.
 			t = new(tunnel)
-			lost = s.add(d.Flow, t)
+			_, lost = s.tunnels.Put(d.Flow, t)
 			s.last = s.last%stream.MaxSession + 1
 			t.keys[key], t.began[key] = s.last, d.Time
 		}
 		return t.keys[key], stream.ToServer, lost
 	}
 	return 0, 0, false
-}
-
-// add remembers a tunnel, and reports whether another was forgotten.
-func (s *Sessions) add(flow uint64, t *tunnel) (lost bool) {
-	if len(s.order) < maxTunnels {
-		s.order = append(s.order, flow)
-	} else {
-		delete(s.tunnels, s.order[s.first])
-		s.order[s.first] = flow
-		s.first = (s.first + 1) % maxTunnels
-		lost = true
-	}
-	s.tunnels[flow] = t
-	return lost
 }

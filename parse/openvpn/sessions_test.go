@@ -86,8 +86,8 @@ func TestSplitBounds(t *testing.T) {
 			losses++
 		}
 	}
-	if len(s.tunnels) != maxTunnels || losses != 100 {
-		t.Errorf("%d tunnels, %d were said to be lost", len(s.tunnels), losses)
+	if s.tunnels.Len() != maxTunnels || losses != 100 {
+		t.Errorf("%d tunnels, %d were said to be lost", s.tunnels.Len(), losses)
 	}
 }
 

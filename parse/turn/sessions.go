@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"pfsight/capture/stream"
+	"pfsight/parse/latest"
 )
 
 // Limits of a Sessions.
@@ -20,9 +21,7 @@ const (
 // NewSessions makes one.
 type Sessions struct {
 	sign        stream.Signer
-	allocations map[uint64]*allocation
-	order       []uint64 // of allocations
-	first       int
+	allocations *latest.Map[uint64, *allocation] // by Datagram.Flow
 	last        uint32
 	seed        maphash.Seed
 }
@@ -44,7 +43,7 @@ type peer struct {
 // NewSessions returns a Sessions that has seen nothing. sign tells what begins
 // a session of what is relayed.
 func NewSessions(sign stream.Signer) *Sessions {
-	return &Sessions{sign: sign, allocations: map[uint64]*allocation{}, seed: maphash.MakeSeed()}
+	return &Sessions{sign: sign, allocations: latest.NewMap[uint64, *allocation](maxAllocations), seed: maphash.MakeSeed()}
 }
 
 // Split is a stream.Splitter. What is sent to a peer in an indication belongs to
@@ -80,7 +79,7 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 	default:
 		return 0, 0, false
 	}
-	a := s.allocations[d.Flow]
+	a, _ := s.allocations.Get(d.Flow)
 	var at *peer
 	if a != nil {
 		at = a.find(p)
@@ -143,22 +142,15 @@ func (s *Sessions) random(b []byte) uint64 {
 // allocation returns what is known of a pair of endpoints, and whether another's
 // sessions were forgotten for it.
 func (s *Sessions) allocation(flow uint64) (a *allocation, lost bool) {
-	if a = s.allocations[flow]; a != nil {
+	if a, _ = s.allocations.Get(flow); a != nil {
 		return a, false
 	}
-	if len(s.order) < maxAllocations {
-		s.order = append(s.order, flow)
-	} else {
-		old := s.order[s.first]
-		for _, p := range s.allocations[old].peers {
+	a = new(allocation)
+	if old, gone := s.allocations.Put(flow, a); gone {
+		for _, p := range old.peers {
 			lost = lost || p.session != 0
 		}
-		delete(s.allocations, old)
-		s.order[s.first] = flow
-		s.first = (s.first + 1) % maxAllocations
 	}
-	a = new(allocation)
-	s.allocations[flow] = a
 	return a, lost
 }
 

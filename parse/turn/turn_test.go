@@ -155,8 +155,8 @@ func TestLimits(t *testing.T) {
 	if _, lost := split(1<<20, bind(0x4000, peerA)); lost {
 		t.Error("a channel without a session was lost")
 	}
-	if len(s.allocations) != maxAllocations {
-		t.Errorf("%d allocations", len(s.allocations))
+	if s.allocations.Len() != maxAllocations {
+		t.Errorf("%d allocations", s.allocations.Len())
 	}
 }
 
