@@ -17,6 +17,10 @@ type Options struct {
 	Sign stream.Signer // may a handshake begin here, in TCP?
 	// SignUDP is the same of a datagram. Default: UDP is not followed.
 	SignUDP stream.Signer
+	// Hello identifies hellos over TCP, so that another connection with the same
+	// addresses and ports is found without its SYN. Default: it is found by its
+	// sequence numbers alone.
+	Hello stream.Identifier
 	// Split tells apart what shares one pair of endpoints. Default: in UDP
 	// nothing does, and EAPOL is not followed.
 	Split stream.Splitter

@@ -17,7 +17,7 @@ func (t *tracker) split(s *segment) bool {
 		return !eapol
 	}
 	d := &t.datagram
-	d.Time, d.Data = s.time, s.payload
+	d.Time, d.Data = t.now, s.payload
 	if eapol {
 		d.Transport = stream.EAPOL
 		d.Flow, d.Src, d.Dst = 0, macOf(s.key.aHi), macOf(s.key.bHi)
@@ -103,7 +103,7 @@ func (t *tracker) onDatagram(s *segment, ref uint32, f *flow) {
 		f = t.flows.get(ref)
 		e = f.client ^ uint8(d)
 	}
-	if s.time-f.last > idleTime(f) {
+	if t.now-f.last > t.idleTime(f) {
 		t.end(ref, f, stream.EndIdle)
 		t.onNew(s)
 		return
@@ -114,13 +114,13 @@ func (t *tracker) onDatagram(s *segment, ref uint32, f *flow) {
 // onUDP takes a datagram of a conversation that is followed, said by endpoint
 // e of it.
 func (t *tracker) onUDP(s *segment, ref uint32, f *flow, e uint8) {
-	f.last = s.time
+	f.last = t.now
 	f.packets++
 	f.bytes[e] += uint64(s.wire)
 	if f.opening == 0 {
 		// Another connection between the same ports, but not a copy of the
 		// first hello that came late.
-		if s.key.proto == protoUDP && s.time-f.delivered() > sameHello && t.opt.SignUDP(s.payload) == stream.ClientSign {
+		if s.key.proto == protoUDP && t.now-f.delivered() > sameHello && t.opt.SignUDP(s.payload) == stream.ClientSign {
 			f.packets--
 			f.bytes[e] -= uint64(s.wire)
 			t.end(ref, f, stream.EndReused)
@@ -129,7 +129,7 @@ func (t *tracker) onUDP(s *segment, ref uint32, f *flow, e uint8) {
 		return
 	}
 	o := t.opens[f.opening-1]
-	o.last = s.time
+	o.last = t.now
 	d := dirOf(f, e)
 	hs, h := &o.half[d], &o.conv.Half[d]
 	h.Packets++

@@ -64,7 +64,7 @@ func (d *decoder) frame(link pcapfile.LinkType, b []byte, wireLen int, time int6
 	d.depth, d.layers, d.eapol = 0, 0, false
 	s.time = time
 	s.late = false
-	s.encap = 0
+	s.encap, s.domain = 0, 0
 	return d.link(link, b, max(wireLen-len(b), 0), s)
 }
 
@@ -139,6 +139,7 @@ func (d *decoder) etherType(t uint16, b []byte, cut int, s *segment) bool {
 			if !d.layer(e, s) {
 				return false
 			}
+			s.enter(uint32(be16(b) & 0xfff))
 			t, b = binary.BigEndian.Uint16(b[2:]), b[4:]
 			continue
 		case etherMPLS, etherMPLSMulti:
@@ -150,6 +151,7 @@ func (d *decoder) etherType(t uint16, b []byte, cut int, s *segment) bool {
 			if len(b) < 4 {
 				return d.cutHeader()
 			}
+			s.enter(be32(b) & 0xffffff)
 			return d.layer(encPBB, s) && d.ethernet(b[4:], cut, s)
 		case etherVNTag:
 			if len(b) < 6 {
@@ -254,6 +256,7 @@ func (d *decoder) pppoe(b []byte, cut int, s *segment) bool {
 		d.drops[NotIP]++
 		return false
 	}
+	s.enter(uint32(be16(b[2:])))
 	return d.layer(encPPPoE, s) && d.ppp(b[6:], cut, s)
 }
 
@@ -407,14 +410,17 @@ func (d *decoder) transport(proto uint8, srcHi, srcLo, dstHi, dstLo uint64, b []
 		if srcHi != 0 || srcLo>>32 != 0xffff {
 			e = enc4in6
 		}
+		s.enterBetween(srcHi, srcLo, dstHi, dstLo)
 		return d.layer(e, s) && d.ipv4(b, wire-len(b), s)
 	case protoIPv6: // RFC 4213
 		e := enc6in4
 		if srcHi != 0 || srcLo>>32 != 0xffff {
 			e = encIPIP
 		}
+		s.enterBetween(srcHi, srcLo, dstHi, dstLo)
 		return d.layer(e, s) && d.ipv6(b, wire-len(b), s)
 	case protoGRE:
+		s.enterBetween(srcHi, srcLo, dstHi, dstLo)
 		return d.gre(b, wire-len(b), s)
 	case protoEtherIP: // RFC 3378
 		if len(b) < 2 || b[0] != 0x30 {
@@ -460,7 +466,7 @@ func (d *decoder) udp(srcHi, srcLo, dstHi, dstLo uint64, b []byte, wire int, s *
 		n = wire
 	}
 	payload := b[8:min(n, len(b))]
-	if d.inUDP(src, dst, payload, n-8-len(payload), s) {
+	if d.inUDP(srcHi, srcLo, dstHi, dstLo, src, dst, payload, n-8-len(payload), s) {
 		return true
 	}
 	if d.late {

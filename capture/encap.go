@@ -78,6 +78,7 @@ func (t *tracker) names(encaps uint64) []string {
 const maxNames = 1024
 
 func be16(b []byte) uint16 { return binary.BigEndian.Uint16(b) }
+func be32(b []byte) uint32 { return binary.BigEndian.Uint32(b) }
 
 func (d *decoder) cutHeader() bool {
 	d.drops[CutHeader]++
@@ -101,6 +102,7 @@ func (d *decoder) mpls(b []byte, cut int, s *segment) bool {
 			return d.cutHeader()
 		}
 		bottom := b[2]&1 != 0
+		s.enter(be32(b) >> 12) // the label
 		b = b[4:]
 		if bottom {
 			break
@@ -165,6 +167,13 @@ func (d *decoder) gre(b []byte, cut int, s *segment) bool {
 	if flags&0x4000 != 0 || len(b) < n { // source routing, which nobody sends
 		return d.cutHeader()
 	}
+	if flags&0x2000 != 0 { // the key
+		at := 4
+		if flags&0x8000 != 0 {
+			at = 8
+		}
+		s.enter(be32(b[at:]))
+	}
 	b = b[n:]
 	switch proto {
 	case 0x6558: // transparent Ethernet bridging, and NVGRE
@@ -221,6 +230,7 @@ func (d *decoder) nsh(b []byte, cut int, s *segment) bool {
 	if !d.layer(encNSH, s) {
 		return false
 	}
+	s.enter(be32(b[4:]) >> 8) // the service path
 	return d.nextProtocol(b[3], b[n:], cut, s)
 }
 
@@ -245,7 +255,7 @@ func (d *decoder) nextProtocol(p byte, b []byte, cut int, s *segment) bool {
 // inUDP reads a tunnel over UDP, if the ports say that it is one and its
 // header does not contradict. Where nothing comes of it the datagram is taken
 // as it is, and what the attempt counted is forgotten.
-func (d *decoder) inUDP(src, dst uint16, b []byte, cut int, s *segment) bool {
+func (d *decoder) inUDP(srcHi, srcLo, dstHi, dstLo uint64, src, dst uint16, b []byte, cut int, s *segment) bool {
 	var try func(*decoder, []byte, int, *segment) bool
 	switch {
 	case dst == 4789 || dst == 8472 || src == 4789 && dst > 1023 && len(b) > 8 && b[0] == 8:
@@ -263,14 +273,15 @@ func (d *decoder) inUDP(src, dst uint16, b []byte, cut int, s *segment) bool {
 	default:
 		return false
 	}
-	drops, layers, depth, encaps, late := *d.drops, d.layers, d.depth, s.encap, d.late
+	drops, layers, depth, encaps, late, domain := *d.drops, d.layers, d.depth, s.encap, d.late, s.domain
+	s.enterBetween(srcHi, srcLo, dstHi, dstLo)
 	if try(d, b, cut, s) {
 		return true
 	}
 	if d.late && !late {
 		return false // a fragment inside: it waits for its others
 	}
-	*d.drops, d.layers, d.depth, s.encap = drops, layers, depth, encaps
+	*d.drops, d.layers, d.depth, s.encap, s.domain = drops, layers, depth, encaps, domain
 	return false
 }
 
@@ -282,12 +293,17 @@ func (d *decoder) vxlan(b []byte, cut int, s *segment) bool {
 	if b[0]&0x04 != 0 { // the P bit of VXLAN-GPE
 		return d.vxlanGPE(b, cut, s)
 	}
+	s.enter(be32(b[4:]) >> 8) // the VNI
 	return d.layer(encVXLAN, s) && d.ethernet(b[8:], cut, s)
 }
 
 // vxlanGPE reads draft-ietf-nvo3-vxlan-gpe section 3.
 func (d *decoder) vxlanGPE(b []byte, cut int, s *segment) bool {
-	return len(b) >= 8 && b[0]&0x08 != 0 && d.layer(encVXLANGPE, s) && d.nextProtocol(b[3], b[8:], cut, s)
+	if len(b) < 8 || b[0]&0x08 == 0 {
+		return false
+	}
+	s.enter(be32(b[4:]) >> 8)
+	return d.layer(encVXLANGPE, s) && d.nextProtocol(b[3], b[8:], cut, s)
 }
 
 // geneve reads RFC 8926 section 3.4.
@@ -299,6 +315,7 @@ func (d *decoder) geneve(b []byte, cut int, s *segment) bool {
 	if len(b) < n || !d.layer(encGENEVE, s) {
 		return false
 	}
+	s.enter(be32(b[4:]) >> 8)
 	if proto := be16(b[2:]); proto != 0x6558 {
 		return d.etherType(proto, b[n:], cut, s) || d.notBetween()
 	}
@@ -311,6 +328,7 @@ func (d *decoder) gtpU(b []byte, cut int, s *segment) bool {
 		return false
 	}
 	flags := b[0]
+	s.enter(be32(b[4:])) // the TEID
 	b = b[8:]
 	if flags&7 != 0 {
 		if len(b) < 4 {

@@ -15,8 +15,11 @@ type flow struct {
 	packets uint64
 	opening uint32 // reference of the open handshake; 0 when it was handed over
 	tag     uint32
+	hello   uint32    // identity of the hello, see stream.Identifier; 0: none was seen
+	domain  [2]uint16 // by endpoint: segment.domain of its first packet
 	bits    uint16
 	client  uint8 // endpoint that is the client
+	clock   uint8 // of the input that brought the last packet, see clocks
 }
 
 // delivered returns when the opening of a flow over UDP was handed over; TCP
@@ -46,6 +49,8 @@ const (
 	inUse                 // the slab's entry is taken
 	told                  // ended early for lack of room; kept so that what comes late makes no second connection
 	moved                 // no connection of its own: an address that the client of another has moved to
+	shared                // other connections have the same key, see match.go
+	helloB                // endpoint b said the hello that is known
 )
 
 // A lite entry is a connection of which only SYNs were seen. It is small,
@@ -55,13 +60,16 @@ type lite struct {
 	tag     uint32    // the table's, to take it out again
 	isn     [2]uint32 // by endpoint: first sequence number of the data
 	start   int64     // time of the first SYN
+	domain  [2]uint16 // as in flow
 	packets uint8
-	bits    uint8 // hasISN, hasISNb; liteClient, liteClientB; liteUsed
+	bits    uint8 // hasISN, hasISNb; liteClient, liteClientB; liteShared; liteUsed
+	clock   uint8 // as in flow
 }
 
 const (
 	liteClient  = 1 << 4 // endpoint a sent a SYN without ACK, or b one with
 	liteClientB = 1 << 5 // the same of the other
+	liteShared  = 1 << 6 // other connections have the same key
 	liteUsed    = 1 << 7
 )
 

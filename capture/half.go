@@ -33,7 +33,31 @@ type half struct {
 	base  uint32 // sequence number of Data[0]
 	known bool   // base is set
 	stop  bool   // no more bytes are wanted or possible
+	acks  bool   // ack is set
 	far   uint8  // segments too far ahead
+	ack   uint32 // the highest acknowledgment number of the other direction
+}
+
+// acknowledged notes what the other direction acknowledges.
+func (hs *half) acknowledged(ack uint32) {
+	if !hs.acks || int32(ack-hs.ack) > 0 {
+		hs.acks, hs.ack = true, ack
+	}
+}
+
+// lost reports whether the end of the direction was sent and not seen: its FIN
+// lies behind what was seen, or the other endpoint acknowledged more. fin is
+// the sequence number of the FIN, if closed.
+func (hs *half) lost(h *stream.Half, closed bool, fin uint32) bool {
+	if !hs.known || hs.stop || h.Done || h.Packets == 0 {
+		return false
+	}
+	end := hs.base + uint32(len(h.Data))
+	behind := func(n uint32, least int32) bool {
+		d := int32(n - end)
+		return d >= least && d < maxForeign
+	}
+	return closed && behind(fin, 1) || hs.acks && behind(hs.ack, 2) // a FIN that was not seen counts one
 }
 
 // add takes the captured bytes b of a segment that had wire bytes. It

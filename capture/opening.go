@@ -58,6 +58,7 @@ func (t *tracker) deliver(f *flow) {
 		e := uint8(d) ^ f.client
 		h.FIN = f.bits&(hasFIN<<e) != 0
 		h.RST = f.bits&(sawRST<<e) != 0
+		h.Lost = c.Transport == stream.TCP && o.half[d].lost(h, h.FIN, f.fin[e])
 		if h.Full {
 			t.drops[PrefixLimit]++
 		}

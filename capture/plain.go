@@ -16,9 +16,11 @@ func (d *decoder) plain(b []byte, wireLen int, time int64, s *segment) bool {
 	}
 	eth := (*[18]byte)(b)
 	t, tag := binary.BigEndian.Uint16(eth[12:]), uint64(0)
+	s.domain = 0
 	ip := b[14:]
 	if t == etherVLAN {
 		t, tag = binary.BigEndian.Uint16(eth[16:]), uint64(encVLAN)
+		s.enter(uint32(binary.BigEndian.Uint16(eth[14:])) & 0xfff)
 		ip = b[18:]
 	}
 	var tcp []byte

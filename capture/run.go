@@ -227,6 +227,10 @@ func (w *worker) track() {
 	t.recycle(&w.outbox)
 	t.out = &w.outbox
 	t.source, t.inputs = w.block.Name, w.block.Inputs
+	for _, name := range w.block.Ended {
+		t.clocks.end(name)
+	}
+	t.clocks.use(t.source)
 	if w.block.Step != 0 {
 		t.shift(w.block.Step)
 		w.whole.frags.shift(w.block.Step)

@@ -41,7 +41,25 @@ type segment struct {
 	fromB   uint8  // 0: sent by a; 1: sent by b
 	late    bool   // the frame is in payload, wire and seq (its link type): to be decoded in the order of the capture
 	input   uint16 // Record.Input
+	domain  uint16 // of the VLAN or tunnel, see enter; 0: none
 	encap   uint64 // the layers around the addresses, by byte, outermost lowest
+}
+
+// enter notes the number of a VLAN, or of a network inside a tunnel, that the
+// segment was seen in. 0 is none, as in a priority tag. The numbers make one
+// domain, in which addresses mean one host; of two domains one in 65,536 pairs
+// is taken for one.
+func (s *segment) enter(id uint32) {
+	if id != 0 {
+		h := (uint32(s.domain)<<16 ^ id) * 0x9e3779b1
+		s.domain = max(uint16(h>>16), 1)
+	}
+}
+
+// enterBetween notes the ends of a tunnel, the same for both directions.
+func (s *segment) enterBetween(srcHi, srcLo, dstHi, dstLo uint64) {
+	x := srcHi ^ dstHi ^ srcLo ^ dstLo ^ srcLo*dstLo
+	s.enter(uint32(x) ^ uint32(x>>32))
 }
 
 // TCP flags, RFC 9293 section 3.1.

@@ -7,14 +7,31 @@ import (
 )
 
 // idleTime returns after how long without a packet a flow has ended.
-func idleTime(f *flow) int64 {
+func (t *tracker) idleTime(f *flow) int64 {
 	switch {
 	case f.bits&(sawRST|sawRSTb) != 0, f.bits&(hasFIN|hasFINb) == hasFIN|hasFINb:
+		if f.opening != 0 && t.waits(f) {
+			return openingIdle
+		}
 		return closedIdle
 	case f.opening != 0, f.bits&told != 0:
 		return openingIdle
 	}
 	return flowIdle
+}
+
+// waits reports whether the opening of a closed connection lacks bytes that
+// were sent and may still come.
+func (t *tracker) waits(f *flow) bool {
+	o := t.opens[f.opening-1]
+	for d := range o.conv.Half {
+		h := &o.conv.Half[d]
+		e := uint8(d) ^ f.client
+		if len(h.Gaps) > 0 || o.half[d].lost(h, f.bits&(hasFIN<<e) != 0, f.fin[e]) {
+			return true
+		}
+	}
+	return false
 }
 
 // sweep lets go what is over. It passes a part of the entries each time
@@ -24,7 +41,7 @@ func (t *tracker) sweep(now int64) {
 	t.swept, t.unswept = now, 0
 	for range (t.flows.used + sweepSteps - 1) / sweepSteps {
 		t.flowAt = t.flowAt%t.flows.used + 1
-		if f := t.flows.get(t.flowAt); f.bits&(inUse|moved) == inUse && now-f.last > idleTime(f) {
+		if f := t.flows.get(t.flowAt); f.bits&(inUse|moved) == inUse && t.clocks.now(f.clock)-f.last > t.idleTime(f) {
 			t.end(t.flowAt, f, stream.EndIdle)
 		}
 	}
@@ -32,7 +49,7 @@ func (t *tracker) sweep(now int64) {
 	n := 0
 	for range (t.lites.used + sweepSteps - 1) / sweepSteps {
 		t.liteAt = t.liteAt%t.lites.used + 1
-		if l := t.lites.get(t.liteAt); l.bits&liteUsed != 0 && now-l.start > liteIdle {
+		if l := t.lites.get(t.liteAt); l.bits&liteUsed != 0 && t.clocks.now(l.clock)-l.start > liteIdle {
 			// Their slots lie anywhere, so many are asked of memory at once.
 			t.touch += t.table.slots[l.tag&t.table.mask].tag
 			over[n] = t.liteAt
@@ -54,6 +71,7 @@ func (t *tracker) dropLites(refs []uint32) {
 
 // tick tells the time where no packet does.
 func (t *tracker) tick(now int64) {
+	t.clocks.all[t.clocks.active].time = now
 	if d := now - t.swept; d >= sweepEvery || d <= -sweepEvery {
 		t.sweep(now)
 	}
@@ -63,6 +81,7 @@ func (t *tracker) tick(now int64) {
 // nothing has been idle for it.
 func (t *tracker) shift(d int64) {
 	t.swept += d
+	t.clocks.shift(d)
 	for ref := uint32(1); ref <= t.flows.used; ref++ {
 		t.flows.get(ref).last += d
 	}

@@ -52,11 +52,12 @@ type tracker struct {
 	nextID    uint64
 	source    string   // of the block in hand
 	inputs    []string // of the block in hand, by segment.input; nil: all are source's
-	swept     int64    // capture time of the last step of the sweep
-	flowAt    uint32   // which the sweep passed last
+	clocks    clocks
+	now       int64  // capture time of the segment in hand, see clock
+	swept     int64  // capture time of the last step of the sweep
+	flowAt    uint32 // which the sweep passed last
 	liteAt    uint32
 	unswept   uint32          // segments since then
-	jumped    bool            // there was a step without a sweep, see jump
 	hand      uint32          // where eviction looks next
 	touch     uint32          // keeps the early loads of slots alive
 	datagram  stream.Datagram // the one shown to opt.Split last
@@ -84,48 +85,28 @@ func newTracker(opt *Options, drops *Counters) *tracker {
 
 // segment takes one TCP segment or datagram.
 func (t *tracker) segment(s *segment) {
+	t.now = t.clocks.all[t.clocks.active].advance(s.time)
 	if s.key.proto != protoTCP && !t.split(s) {
 		return
 	}
 	t.unswept++
-	if d := s.time - t.swept; (d >= sweepEvery || d <= -sweepEvery) && t.unswept >= (t.flows.used+t.lites.used)/(sweepSteps*sweepShare) {
-		// One packet alone may bear a time that is far from true, and would end
-		// what is alive.
-		if t.jumped = d > jump && t.swept != 0 && !t.jumped; t.jumped {
-			t.swept, t.unswept = s.time, 0
-		} else {
-			t.sweep(s.time)
-		}
+	if d := t.now - t.swept; (d >= sweepEvery || d <= -sweepEvery) && t.unswept >= (t.flows.used+t.lites.used)/(sweepSteps*sweepShare) {
+		t.sweep(t.now)
 	}
 	// Not only where one begins: those that are open grow. Here none is in hand.
 	if t.pool.held > t.maxHeld {
 		t.evictOpening()
 	}
-	tag, check := tagOf(s.hash), uint32(s.hash)
-	tb := &t.table
-	for i := tag & tb.mask; ; i = (i + 1) & tb.mask {
-		sl := tb.slots[i]
-		if sl.ref == 0 {
-			break
-		}
-		if sl.tag != tag {
-			continue
-		}
-		if sl.ref&liteRef != 0 {
-			if l := t.lites.get(sl.ref &^ liteRef); l.check == check {
-				t.onLite(s, sl.ref, l)
-				return
-			}
-		} else if f := t.flows.get(sl.ref); f.key.is(&s.key) {
-			if f.key.proto != protoTCP {
-				t.onDatagram(s, sl.ref, f)
-			} else {
-				t.onFlow(s, sl.ref, f)
-			}
-			return
-		}
+	switch ref := t.find(s); {
+	case ref == 0:
+		t.onNew(s)
+	case ref&liteRef != 0:
+		t.onLite(s, ref, t.lites.get(ref&^liteRef))
+	case s.key.proto == protoTCP:
+		t.onFlow(s, ref, t.flows.get(ref))
+	default:
+		t.onDatagram(s, ref, t.flows.get(ref))
 	}
-	t.onNew(s)
 }
 
 // onNew takes a segment of a connection that is not followed.
@@ -143,7 +124,7 @@ func (t *tracker) onNew(s *segment) {
 		}
 		ref, l := t.lites.add()
 		t.peak.HalfOpen = max(t.peak.HalfOpen, t.lites.n)
-		*l = lite{check: uint32(s.hash), tag: tagOf(s.hash), start: s.time, bits: liteUsed}
+		*l = lite{check: uint32(s.hash), tag: tagOf(s.hash), start: s.time, bits: liteUsed, clock: t.clocks.active}
 		t.table.insert(l.tag, ref|liteRef)
 		t.onLite(s, ref|liteRef, l)
 		return
@@ -167,22 +148,27 @@ func (t *tracker) onLite(s *segment, ref uint32, l *lite) {
 		l.packets++
 	}
 	if s.flags&flagSYN != 0 {
-		if s.flags&flagACK == 0 {
-			if l.bits&(hasISN<<e) != 0 && l.isn[e] != s.seq+1 {
-				// Another connection with the same endpoints.
-				*l = lite{check: l.check, tag: l.tag, start: s.time, bits: liteUsed, packets: 1}
+		o := e ^ 1
+		ack := s.flags&flagACK != 0
+		if l.bits&(hasISN<<e) != 0 && l.isn[e] != s.seq+1 || ack && l.bits&(hasISN<<o) != 0 && l.isn[o] != s.ack {
+			// Another connection with the same endpoints.
+			if l.bits&(hasISN<<e) != 0 && l.domain[e] != s.domain {
+				t.beside(s)
+				return
 			}
+			*l = lite{check: l.check, tag: l.tag, start: s.time, bits: liteUsed | l.bits&liteShared, packets: 1}
+		}
+		if !ack {
 			l.bits |= liteClient << e
 		} else {
-			o := e ^ 1
 			l.bits |= liteClient << o
-			if l.bits&(hasISN<<o) == 0 {
-				l.isn[o] = s.ack
-				l.bits |= hasISN << o
-			}
+			l.isn[o] = s.ack
+			l.bits |= hasISN << o
 		}
 		l.isn[e] = s.seq + 1
 		l.bits |= hasISN << e
+		l.domain[e] = s.domain
+		l.clock = t.clocks.active
 		if s.wire == 0 {
 			return
 		}
@@ -218,6 +204,9 @@ func (t *tracker) promote(s *segment, ref uint32, l *lite) {
 	t.table.replace(was.tag, ref, fref)
 	f.isn = was.isn
 	f.bits |= uint16(was.bits & (hasISN | hasISNb))
+	if was.bits&liteShared != 0 {
+		f.bits |= shared
+	}
 	f.packets = uint64(was.packets) - 1 // onFlow counts the segment in hand again
 	o := t.opens[f.opening-1]
 	o.conv.Start = was.start
@@ -279,7 +268,7 @@ func (t *tracker) newFlow(s *segment, insert bool) (uint32, *flow) {
 	ref, f := t.flows.add()
 	t.peak.Connections = max(t.peak.Connections, t.flows.n)
 	t.nextID++
-	*f = flow{key: s.key, id: t.nextID, last: s.time, tag: tagOf(s.hash), bits: inUse}
+	*f = flow{key: s.key, id: t.nextID, last: t.now, tag: tagOf(s.hash), bits: inUse, clock: t.clocks.active}
 	if insert {
 		t.table.insert(f.tag, ref)
 	}
@@ -318,7 +307,7 @@ func dirOf(f *flow, e uint8) stream.Dir { return stream.Dir(e ^ f.client) }
 
 // onFlow takes a segment of a connection that is followed.
 func (t *tracker) onFlow(s *segment, ref uint32, f *flow) {
-	if s.time-f.last > idleTime(f) {
+	if t.now-f.last > t.idleTime(f) {
 		t.end(ref, f, stream.EndIdle)
 		t.onNew(s)
 		return
@@ -327,12 +316,20 @@ func (t *tracker) onFlow(s *segment, ref uint32, f *flow) {
 	if s.flags&flagSYN != 0 && t.syn(s, ref, f) {
 		return
 	}
-	f.last = s.time
+	if f.bits&(hasNext<<e) != 0 && s.seq != f.next[e] && len(s.payload) > 0 && t.restarts(s, f) {
+		t.another(s, ref, f)
+		return
+	}
+	f.last, f.clock = t.now, t.clocks.active
 	f.packets++
 	end := s.seq + uint32(s.wire)
 	if f.bits&(hasNext<<e) == 0 {
 		f.bits |= hasNext << e
+		f.domain[e] = s.domain
 		f.next[e] = end
+		if f.bits&(hasISN<<e) == 0 {
+			f.isn[e] = s.seq
+		}
 		f.bytes[e] = uint64(s.wire)
 		if off := end - f.isn[e]; f.bits&(hasISN<<e) != 0 && off < maxAhead {
 			f.bytes[e] = uint64(off)
@@ -379,21 +376,39 @@ func (t *tracker) syn(s *segment, ref uint32, f *flow) bool {
 			return false
 		}
 	}
-	if s.flags&flagACK != 0 && f.bits&(sawRST|sawRSTb) == 0 && f.bits&(hasFIN|hasFINb) == 0 {
-		return true // an answer to a SYN that was not seen, on a living connection: a stray
+	if s.flags&flagACK != 0 && f.bits&(sawRST|sawRSTb|hasFIN|hasFINb) == 0 && !t.answersOther(s, f) {
+		return true // a stray on a living connection
 	}
-	t.end(ref, f, stream.EndReused)
-	t.onNew(s)
+	t.another(s, ref, f)
 	return true
+}
+
+// answersOther reports whether a SYN with ACK answers another SYN than that of
+// f, one that was not seen or comes late.
+func (t *tracker) answersOther(s *segment, f *flow) bool {
+	o := s.fromB ^ 1
+	switch {
+	case f.bits&(hasISN<<o) != 0:
+		return s.ack != f.isn[o]
+	case f.bits&(hasNext<<o) != 0:
+		return !near(s.ack, f.next[o])
+	}
+	return false
 }
 
 // feed gives a segment to the opening of its connection.
 func (t *tracker) feed(s *segment, ref uint32, f *flow) {
 	o := t.opens[f.opening-1]
 	d := dirOf(f, s.fromB)
-	o.last = s.time
+	o.last = t.now
 	hs, h := &o.half[d], &o.conv.Half[d]
 	h.Packets++
+	if s.flags&(flagACK|flagRST) == flagACK {
+		o.half[d.Opposite()].acknowledged(s.ack)
+	}
+	if f.hello == 0 && len(s.payload) > 0 {
+		t.identify(s, f)
+	}
 	if s.wire > 0 && !hs.stop && !h.Done {
 		if !hs.known {
 			if t.opt.Sign(s.payload) != stream.NoSign {

@@ -137,7 +137,7 @@ func (p *Parser) upgrade(c *stream.Conversation, client, server *records) {
 // with nothing missing but its end: no handshake began.
 func unfinished(hs *Handshake, client *stream.Half) bool {
 	return hs.ClientHello != nil && hs.ClientHello.Incomplete && !hs.ServerSeen && len(hs.Alerts) == 0 &&
-		!client.Cut && !client.Full && len(client.Gaps) == 0
+		!client.Cut && !client.Full && !client.Lost && len(client.Gaps) == 0
 }
 
 // swapped reports whether the halves say that the transport's guess of who is

@@ -333,7 +333,7 @@ func (r *Connection) problems(h *parse.Handshake, client, server *stream.Half) {
 		}
 		if s.half.Cut {
 			r.Problems = append(r.Problems, s.name+": cut by the capture's snaplen")
-		} else if len(s.half.Gaps) > 0 {
+		} else if len(s.half.Gaps) > 0 || s.half.Lost {
 			r.Gap = true
 			r.Problems = append(r.Problems, s.name+": bytes missing")
 		}

@@ -53,7 +53,7 @@ func (r *Connection) outcome(h *parse.Handshake, client, server *stream.Half) {
 }
 
 // damaged reports whether bytes of a half are missing.
-func damaged(h *stream.Half) bool { return h.Cut || h.Full || len(h.Gaps) > 0 }
+func damaged(h *stream.Half) bool { return h.Cut || h.Full || h.Lost || len(h.Gaps) > 0 }
 
 // Close takes what is known only when the connection has ended.
 func (r *Connection) Close(t stream.Totals) {

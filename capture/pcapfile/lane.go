@@ -310,6 +310,7 @@ func (s *Source) walkLane(b *Block) {
 		l.near.Store(uint32(b.recs[len(b.recs)-1].Time / 1e9))
 		l.mean.Store(int64(b.n / len(b.recs)))
 	}
+	st.passed(b.recs, k)
 	if k == len(b.recs) {
 		st.base += uint64(k)
 		if err == errMore && b.n == b.size && b.off+int64(b.size) < l.end {

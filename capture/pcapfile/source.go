@@ -36,6 +36,9 @@ type Batch struct {
 	First   uint64   // number of Records[0] in its file, from 1
 	Records []Record
 
+	// Ended are the inputs of files that ended since the last Batch.
+	Ended []string
+
 	// Of a live capture alone. Now is the time before Records, as the clock
 	// tells it; Step is by how much the clock was set before that. Nanoseconds.
 	Now, Step int64
@@ -55,6 +58,7 @@ type Source struct {
 	total    int64
 	follow   *follower            // nil unless files are followed
 	last     *stream              // whose records the last batch was
+	ended    []string             // see Batch.Ended
 	lane     atomic.Pointer[lane] // nil before the first
 	lost     atomic.Uint64
 	gone     struct {
@@ -136,9 +140,9 @@ func (s *Source) Next(b *Batch) error {
 		recs := st.recs[st.at:]
 		limit := int64(math.MaxInt64)
 		if len(s.open) > 1 {
-			limit = s.open[1].head()
+			limit = s.open[1].time
 			if len(s.open) > 2 {
-				limit = min(limit, s.open[2].head())
+				limit = min(limit, s.open[2].time)
 			}
 		}
 		if len(s.pending) > 0 && s.pending[0].first != 0 && len(s.open) < maxOpen {
@@ -146,10 +150,16 @@ func (s *Source) Next(b *Batch) error {
 		}
 		n := len(recs)
 		if limit != math.MaxInt64 {
-			for n = 1; n < len(recs) && recs[n].Time <= limit; n++ {
+			for n = 1; n < len(recs); n++ {
+				if at := orderTime(recs, n, st.time); at > limit {
+					break
+				} else {
+					st.time = at
+				}
 			}
 		}
-		*b = Batch{Name: st.name, First: st.base + uint64(st.at) + 1, Records: recs[:n]}
+		*b = Batch{Name: st.name, First: st.base + uint64(st.at) + 1, Records: recs[:n], Ended: s.ended}
+		s.ended = nil
 		st.given = n
 		s.last = st
 		return nil
@@ -160,7 +170,7 @@ func (s *Source) Next(b *Batch) error {
 func (s *Source) openDue() {
 	for len(s.pending) > 0 && len(s.open) < maxOpen {
 		next := s.pending[0]
-		if len(s.open) > 0 && (next.first == 0 || s.open[0].head() < next.first) {
+		if len(s.open) > 0 && (next.first == 0 || s.open[0].time < next.first) {
 			return
 		}
 		s.pending = s.pending[1:]
@@ -228,10 +238,12 @@ func (s *Source) advance() {
 	st := s.last
 	s.last = nil
 	st.at += st.given
+	st.passed(st.recs, st.at)
 	if st.at == len(st.recs) && !st.fill() {
 		heap.Pop(&s.open) // it is the first: nothing came between
 		return
 	}
+	st.settle()
 	if len(s.open) > 1 {
 		heap.Fix(&s.open, 0)
 	}
@@ -289,11 +301,48 @@ type stream struct {
 	at     int    // first record not yet given away
 	given  int    // records of the batch given away last
 	base   uint64 // records before recs
+	time   int64  // by which the next record is put in order, see orderTime
 	info   int
 	order  int
 }
 
-func (st *stream) head() int64 { return st.recs[st.at].Time }
+// passed takes recs[n-1], the last record that was given away, as the one that
+// the next is compared with.
+func (st *stream) passed(recs []Record, n int) {
+	switch {
+	case n > 1:
+		st.time = orderTime(recs[:n], n-1, recs[n-2].Time)
+	case n == 1:
+		st.time = orderTime(recs[:n], 0, st.time)
+	}
+}
+
+// settle finds the time by which the next record is put in order.
+func (st *stream) settle() { st.time = orderTime(st.recs, st.at, st.time) }
+
+// oddTime is how far the time of one record alone may be from those of its
+// neighbours in the file for files to be put in order by it, nanoseconds. One
+// packet with a time decades ahead would keep the rest of its file back until
+// all other files are read.
+const oddTime = 60e9
+
+// orderTime returns the time by which record i is put in order among files:
+// its own, or that of the record before it, prev, where it has none or one that
+// is far from both its neighbours'. prev is 0 for the first record of a file.
+func orderTime(recs []Record, i int, prev int64) int64 {
+	far := func(a, b int64) bool { return a-b > oddTime || b-a > oddTime }
+	time := recs[i].Time
+	switch {
+	case prev == 0:
+		if i+2 < len(recs) && far(time, recs[i+1].Time) && !far(recs[i+1].Time, recs[i+2].Time) {
+			return recs[i+1].Time
+		}
+		return time
+	case time == 0, far(time, prev) && (i+1 == len(recs) || !far(recs[i+1].Time, prev)):
+		return prev
+	}
+	return time
+}
 
 // fill reads the next records and reports whether there are any.
 func (st *stream) fill() bool {
@@ -303,12 +352,16 @@ func (st *stream) fill() bool {
 	info := &st.source.infos[st.info]
 	info.Packets += uint64(n)
 	if n > 0 {
+		if st.base == 0 {
+			st.settle()
+		}
 		return true
 	}
 	if err != nil && err != io.EOF {
 		st.source.problems = append(st.source.problems, Problem{File: st.name, Err: err})
 	}
 	info.Drops = st.r.Drops()
+	st.source.ended = append(st.source.ended, st.name)
 	st.source.lost.Add(info.Drops)
 	st.close()
 	return false
@@ -326,7 +379,7 @@ type mergeHeap []*stream
 
 func (h mergeHeap) Len() int { return len(h) }
 func (h mergeHeap) Less(i, j int) bool {
-	if a, b := h[i].head(), h[j].head(); a != b {
+	if a, b := h[i].time, h[j].time; a != b {
 		return a < b
 	}
 	return h[i].order < h[j].order

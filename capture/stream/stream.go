@@ -108,6 +108,7 @@ type Half struct {
 	RST       bool   // the endpoint reset the connection
 	Cut       bool   // a packet of this direction was cut by the capture's snaplen inside Data or at its end
 	Full      bool   // more was wanted than the limit of the prefix allows
+	Lost      bool   // bytes behind Data were sent and not seen: the FIN or the other endpoint's acknowledgments show it
 	Conflict  bool   // a retransmission brought other bytes than the first one; the first are kept
 
 	// Want is the length of gapless Data at which the Asker is to be asked
@@ -220,6 +221,12 @@ const (
 // it, whether a handshake may begin there. It is asked for every segment of
 // a connection that is not followed, so it looks at a few bytes only.
 type Signer func(b []byte) Sign
+
+// An Identifier returns a number that identifies the handshake whose hello a
+// segment b begins with: copies of the hello, and the second ClientHello of the
+// same handshake, have the same one. 0: b begins with none, or with too little
+// of one.
+type Identifier func(b []byte) uint32
 
 // A Datagram is what a Splitter is shown of a packet. It is the caller's again
 // after the return.

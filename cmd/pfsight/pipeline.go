@@ -135,7 +135,7 @@ func rowWriter(o *options, w *bufio.Writer) render.Writer {
 
 // following returns the options of a Run that follows all that is read.
 func following() capture.Options {
-	return capture.Options{Ask: parse.NewAsker(), Sign: parse.Sign, SignUDP: parse.SignUDP, Split: parse.NewSplitter(), Link: parse.NewLinker()}
+	return capture.Options{Ask: parse.NewAsker(), Sign: parse.Sign, SignUDP: parse.SignUDP, Hello: parse.HelloID, Split: parse.NewSplitter(), Link: parse.NewLinker()}
 }
 
 // filterOf compiles the expression once for each link type that is met.

@@ -1,0 +1,249 @@
+package capture
+
+import "pfsight/capture/stream"
+
+// Connections over TCP may have the same addresses and ports: one after the
+// other (RFC 9293 section 3.4.1), or at once, in two VLANs or tunnels. The first
+// is found by its key alone. Once there are several, all have the bit shared,
+// and choose compares them. Those over UDP are told apart by stream.Splitter.
+
+const (
+	// maxShared is how many connections with the same key are followed at once.
+	// Beyond it the one that was silent longest ends (FlowEvict).
+	maxShared = 16
+	// maxWindow is how far from the expected sequence number a segment of the
+	// same connection is at most. RFC 7323 section 2.3 allows windows up to 1
+	// GiB, but no stack opens one above 16 MiB by default.
+	maxWindow = maxForeign
+)
+
+// near reports whether sequence number a is within a window of b.
+func near(a, b uint32) bool {
+	d := int32(a - b)
+	return d < maxWindow && d > -maxWindow
+}
+
+// find returns the table's reference of the entry that s belongs to, 0 if
+// there is none.
+func (t *tracker) find(s *segment) uint32 {
+	tag, check := tagOf(s.hash), uint32(s.hash)
+	tb := &t.table
+	for i := tag & tb.mask; ; i = (i + 1) & tb.mask {
+		sl := tb.slots[i]
+		if sl.ref == 0 {
+			return 0
+		}
+		if sl.tag != tag {
+			continue
+		}
+		if sl.ref&liteRef != 0 {
+			if l := t.lites.get(sl.ref &^ liteRef); l.check == check {
+				if l.bits&liteShared != 0 {
+					return t.choose(s, i)
+				}
+				return sl.ref
+			}
+		} else if f := t.flows.get(sl.ref); f.key.is(&s.key) {
+			if f.bits&shared != 0 {
+				return t.choose(s, i)
+			}
+			return sl.ref
+		}
+	}
+}
+
+// each calls do for every entry with the key of s, from slot i on.
+func (t *tracker) each(s *segment, i uint32, do func(ref uint32, l *lite, f *flow)) {
+	tag, check := tagOf(s.hash), uint32(s.hash)
+	for tb := &t.table; tb.slots[i].ref != 0; i = (i + 1) & tb.mask {
+		sl := tb.slots[i]
+		if sl.tag != tag {
+			continue
+		}
+		if sl.ref&liteRef != 0 {
+			if l := t.lites.get(sl.ref &^ liteRef); l.check == check {
+				do(sl.ref, l, nil)
+			}
+		} else if f := t.flows.get(sl.ref); f.key.is(&s.key) {
+			do(sl.ref, nil, f)
+		}
+	}
+}
+
+// choose returns the entry that s fits best of those with its key, from slot i
+// on. Of entries that it fits alike, the one with the latest packet is chosen.
+func (t *tracker) choose(s *segment, i uint32) (best uint32) {
+	most, latest := 0, int64(0)
+	t.each(s, i, func(ref uint32, l *lite, f *flow) {
+		fits, last := 0, int64(0)
+		if l != nil {
+			fits, last = fitLite(s, l), l.start
+		} else {
+			fits, last = fitFlow(s, f), f.last
+		}
+		if best == 0 || fits > most || fits == most && last > latest {
+			best, most, latest = ref, fits, last
+		}
+	})
+	return best
+}
+
+// fitFlow rates how well a segment fits a connection: by its numbers first, by
+// its domain second.
+func fitFlow(s *segment, f *flow) (fits int) {
+	e, o := s.fromB, s.fromB^1
+	switch {
+	case f.bits&(hasISN<<e) != 0 && s.flags&flagSYN != 0:
+		fits = score(f.isn[e] == s.seq+1, 8)
+	case f.bits&(hasNext<<e) != 0:
+		fits = score(near(s.seq, f.next[e]), 4)
+	case f.bits&(hasISN<<e) != 0:
+		fits = score(near(s.seq, f.isn[e]), 4)
+	}
+	if s.flags&flagACK != 0 {
+		switch {
+		case f.bits&(hasNext<<o) != 0:
+			fits += score(near(s.ack, f.next[o]), 4)
+		case f.bits&(hasISN<<o) != 0:
+			fits += score(near(s.ack, f.isn[o]), 4)
+		}
+	}
+	if f.bits&(hasNext<<e) != 0 {
+		fits += score(f.domain[e] == s.domain, 1)
+	}
+	return fits
+}
+
+// fitLite is fitFlow for a connection of which only SYNs were seen.
+func fitLite(s *segment, l *lite) (fits int) {
+	e, o := s.fromB, s.fromB^1
+	if l.bits&(hasISN<<e) != 0 {
+		if s.flags&flagSYN != 0 {
+			fits = score(l.isn[e] == s.seq+1, 8)
+		} else {
+			fits = score(near(s.seq, l.isn[e]), 4)
+		}
+		fits += score(l.domain[e] == s.domain, 1)
+	}
+	if s.flags&flagACK != 0 && l.bits&(hasISN<<o) != 0 {
+		if s.flags&flagSYN != 0 {
+			fits += score(l.isn[o] == s.ack, 8)
+		} else {
+			fits += score(near(s.ack, l.isn[o]), 4)
+		}
+	}
+	return fits
+}
+
+func score(fits bool, points int) int {
+	if fits {
+		return points
+	}
+	return -points
+}
+
+// another takes the first segment of another connection with the key of f. The
+// two are followed at once if their domains differ in this direction, else f
+// has ended.
+func (t *tracker) another(s *segment, ref uint32, f *flow) {
+	if f.bits&(hasNext<<s.fromB) == 0 || f.domain[s.fromB] == s.domain {
+		t.end(ref, f, stream.EndReused)
+	}
+	t.beside(s)
+}
+
+// beside takes the first segment of a connection with a key that others may
+// have.
+func (t *tracker) beside(s *segment) {
+	t.onNew(s)
+	n, oldest := 0, uint32(0)
+	var quiet int64
+	t.each(s, tagOf(s.hash)&t.table.mask, func(ref uint32, l *lite, f *flow) {
+		n++
+		last := int64(0)
+		if l != nil {
+			last = l.start
+		} else {
+			last = f.last
+		}
+		if oldest == 0 || last < quiet {
+			oldest, quiet = ref, last
+		}
+	})
+	if n < 2 {
+		return
+	}
+	if n > maxShared {
+		t.drops[FlowEvict]++
+		if oldest&liteRef != 0 {
+			t.dropLites([]uint32{oldest &^ liteRef})
+		} else {
+			t.end(oldest, t.flows.get(oldest), stream.EndEvict)
+		}
+	}
+	t.each(s, tagOf(s.hash)&t.table.mask, func(_ uint32, l *lite, f *flow) {
+		if l != nil {
+			l.bits |= liteShared
+		} else {
+			f.bits |= shared
+		}
+	})
+}
+
+// restarts reports whether a segment that is not the next one of f begins
+// another connection, whose SYN was not seen: a hello that is none of f's.
+func (t *tracker) restarts(s *segment, f *flow) bool {
+	if t.opt.Sign(s.payload) < leastSign {
+		return false
+	}
+	e := s.fromB
+	id := t.hello(s)
+	if id == 0 || f.hello == 0 || f.helloFrom() != e {
+		return f.strange(s)
+	}
+	if id == f.hello {
+		return false
+	}
+	if back := int32(f.next[e] - s.seq); back > 0 && uint64(back) <= f.bytes[e] {
+		// In the place of bytes that were seen: a retransmission with other
+		// bytes, unless the numbers say otherwise.
+		return f.strange(s)
+	}
+	return true
+}
+
+// strange reports whether the numbers of s, from an endpoint that was seen, are
+// far from all that are known of f. A middlebox that changes sequence numbers
+// shows two kinds of them to a tap on both its sides: those that f began with,
+// and those that came last.
+func (f *flow) strange(s *segment) bool {
+	e, o := s.fromB, s.fromB^1
+	if near(s.seq, f.next[e]) || near(s.seq, f.isn[e]) {
+		return false
+	}
+	return s.flags&flagACK == 0 || f.bits&(hasNext<<o) == 0 || !near(s.ack, f.next[o]) && !near(s.ack, f.isn[o])
+}
+
+// hello returns the identity of the hello that s begins with, 0 if there is
+// none or too little of it.
+func (t *tracker) hello(s *segment) uint32 {
+	if t.opt.Hello == nil || len(s.payload) == 0 {
+		return 0
+	}
+	return t.opt.Hello(s.payload)
+}
+
+// identify notes the identity of the first hello of f, if s begins with it.
+func (t *tracker) identify(s *segment, f *flow) {
+	if f.hello = t.hello(s); f.hello != 0 && s.fromB == 1 {
+		f.bits |= helloB
+	}
+}
+
+// helloFrom returns the endpoint that said the hello by which f is known.
+func (f *flow) helloFrom() uint8 {
+	if f.bits&helloB != 0 {
+		return 1
+	}
+	return 0
+}
