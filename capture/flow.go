@@ -67,6 +67,8 @@ type lite struct {
 }
 
 const (
+	liteSYN     = 1 << 2 // a SYN of endpoint a was seen
+	liteSYNb    = 1 << 3 // the same of the other
 	liteClient  = 1 << 4 // endpoint a sent a SYN without ACK, or b one with
 	liteClientB = 1 << 5 // the same of the other
 	liteShared  = 1 << 6 // other connections have the same key

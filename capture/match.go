@@ -108,10 +108,7 @@ func fitFlow(s *segment, f *flow) (fits int) {
 			fits += score(near(s.ack, f.isn[o]), 4)
 		}
 	}
-	if f.bits&(hasNext<<e) != 0 {
-		fits += score(f.domain[e] == s.domain, 1)
-	}
-	return fits
+	return fits + fitDomain(f.bits, &f.domain, s)
 }
 
 // fitLite is fitFlow for a connection of which only SYNs were seen.
@@ -123,7 +120,6 @@ func fitLite(s *segment, l *lite) (fits int) {
 		} else {
 			fits = score(near(s.seq, l.isn[e]), 4)
 		}
-		fits += score(l.domain[e] == s.domain, 1)
 	}
 	if s.flags&flagACK != 0 && l.bits&(hasISN<<o) != 0 {
 		if s.flags&flagSYN != 0 {
@@ -132,7 +128,24 @@ func fitLite(s *segment, l *lite) (fits int) {
 			fits += score(near(s.ack, l.isn[o]), 4)
 		}
 	}
-	return fits
+	return fits + l.fitDomain(s)
+}
+
+func (l *lite) fitDomain(s *segment) int {
+	return fitDomain(uint16(l.bits&(liteSYN|liteSYNb)), &l.domain, s)
+}
+
+// fitDomain rates the domain of s. Where its endpoint was not seen, that of the
+// other one is the best guess.
+func fitDomain(bits uint16, domain *[2]uint16, s *segment) int {
+	e, o := s.fromB, s.fromB^1
+	switch {
+	case bits&(hasNext<<e) != 0:
+		return score(domain[e] == s.domain, 2)
+	case bits&(hasNext<<o) != 0 && domain[o] == s.domain:
+		return 1
+	}
+	return 0
 }
 
 func score(fits bool, points int) int {
@@ -143,10 +156,10 @@ func score(fits bool, points int) int {
 }
 
 // another takes the first segment of another connection with the key of f. The
-// two are followed at once if their domains differ in this direction, else f
-// has ended.
+// two are followed at once if they may be in different domains, else f has
+// ended.
 func (t *tracker) another(s *segment, ref uint32, f *flow) {
-	if f.bits&(hasNext<<s.fromB) == 0 || f.domain[s.fromB] == s.domain {
+	if fitDomain(f.bits, &f.domain, s) > 0 {
 		t.end(ref, f, stream.EndReused)
 	}
 	t.beside(s)

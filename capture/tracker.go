@@ -152,7 +152,7 @@ func (t *tracker) onLite(s *segment, ref uint32, l *lite) {
 		ack := s.flags&flagACK != 0
 		if l.bits&(hasISN<<e) != 0 && l.isn[e] != s.seq+1 || ack && l.bits&(hasISN<<o) != 0 && l.isn[o] != s.ack {
 			// Another connection with the same endpoints.
-			if l.bits&(hasISN<<e) != 0 && l.domain[e] != s.domain {
+			if l.fitDomain(s) <= 0 {
 				t.beside(s)
 				return
 			}
@@ -166,7 +166,7 @@ func (t *tracker) onLite(s *segment, ref uint32, l *lite) {
 			l.bits |= hasISN << o
 		}
 		l.isn[e] = s.seq + 1
-		l.bits |= hasISN << e
+		l.bits |= hasISN<<e | liteSYN<<e
 		l.domain[e] = s.domain
 		l.clock = t.clocks.active
 		if s.wire == 0 {
@@ -191,9 +191,14 @@ func (t *tracker) onLite(s *segment, ref uint32, l *lite) {
 			return
 		}
 	}
-	if len(s.payload) > 0 && t.opt.Sign(s.payload) >= leastSign {
-		t.promote(s, ref, l)
+	if len(s.payload) == 0 || t.opt.Sign(s.payload) < leastSign {
+		return
 	}
+	if l.fitDomain(s) <= 0 {
+		t.beside(s)
+		return
+	}
+	t.promote(s, ref, l)
 }
 
 // promote makes a flow of a lite entry and gives it the segment.
@@ -232,6 +237,9 @@ func (t *tracker) promote(s *segment, ref uint32, l *lite) {
 		}
 		o.half[d] = half{base: was.isn[e], known: true}
 		o.conv.Half[d].SYN = true
+		if was.bits&(liteSYN<<e) != 0 {
+			o.conv.Half[d].Packets = 1
+		}
 	}
 	t.onFlow(s, fref, f)
 }

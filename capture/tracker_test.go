@@ -45,6 +45,14 @@ func sign(b []byte) stream.Sign {
 	return stream.NoSign
 }
 
+// helloID identifies a hello by its second to fifth byte.
+func helloID(b []byte) uint32 {
+	if sign(b) < stream.ClientSign || len(b) < 5 {
+		return 0
+	}
+	return binary.BigEndian.Uint32(b[1:])
+}
+
 func askDot(c *stream.Conversation, d stream.Dir) stream.Verdict {
 	h := &c.Half[d]
 	b := h.Data[:h.Contiguous()]
@@ -61,7 +69,7 @@ func askDot(c *stream.Conversation, d stream.Dir) stream.Verdict {
 
 func newWatch(t testing.TB, memory int64) *watch {
 	w := &watch{t: t, conns: map[uint64]*account{}}
-	w.tr = newTracker(&Options{Ask: askDot, Sign: sign, Memory: memory}, &w.drops)
+	w.tr = newTracker(&Options{Ask: askDot, Sign: sign, Hello: helloID, Memory: memory}, &w.drops)
 	w.tr.out = &w.box
 	return w
 }
@@ -138,10 +146,11 @@ type tseg struct {
 	flags  uint8
 	data   string
 	wire   int // 0: len(data)
+	domain uint16
 }
 
 func (x tseg) segment() segment {
-	s := segment{time: x.time, packet: uint64(x.time) + 1, payload: []byte(x.data), wire: max(x.wire, len(x.data)), seq: x.seq, ack: x.ack, flags: x.flags}
+	s := segment{time: x.time, packet: uint64(x.time) + 1, payload: []byte(x.data), wire: max(x.wire, len(x.data)), seq: x.seq, ack: x.ack, flags: x.flags, domain: x.domain}
 	c, d := v4Mapped|uint64(0x0a000000+x.conn), v4Mapped|uint64(0xc0a80001)
 	if x.server {
 		s.setEndpoints(0, d, 0, c, 443, 40000, protoTCP)

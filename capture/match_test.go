@@ -1,0 +1,289 @@
+package capture
+
+import (
+	"fmt"
+	"math/rand"
+	"slices"
+	"testing"
+
+	"pfsight/capture/stream"
+)
+
+// hellos returns what the n-th connection of a test says.
+func hellos(n int) (client, server string) {
+	return fmt.Sprintf("C%04d hello.", n), fmt.Sprintf("S%04d hello.", n)
+}
+
+// checkDialogs checks that the connections have said what hellos returns, each once.
+func checkDialogs(t *testing.T, got []*account, n int) {
+	t.Helper()
+	var seen, want []string
+	for _, x := range got {
+		seen = append(seen, string(x.data[0])+string(x.data[1]))
+	}
+	for i := range n {
+		c, s := hellos(i)
+		want = append(want, c+s)
+	}
+	slices.Sort(seen)
+	if !slices.Equal(seen, want) {
+		t.Fatalf("got %q, want %q", seen, want)
+	}
+}
+
+// TestReuse has connections with the same addresses and ports one after the
+// other, with and without their SYNs, their ends and their ACKs, and with
+// sequence numbers that are near and far.
+func TestReuse(t *testing.T) {
+	r := rand.New(rand.NewSource(3))
+	for range 2000 {
+		w := newWatch(t, 0)
+		const n = 8
+		syn, fin, acks := r.Intn(2) == 0, r.Intn(2) == 0, r.Intn(2) == 0
+		isn := r.Uint32()
+		for i := range n {
+			c, s := hellos(i)
+			isnS := r.Uint32()
+			if r.Intn(2) == 0 {
+				isn = r.Uint32()
+			} else {
+				isn += 1 << 20 // as a clock gives them, RFC 6528
+			}
+			for j, x := range dialog(1, c, s, isn, isnS) {
+				if j < 2 && !syn || j > 3 && !fin {
+					continue
+				}
+				if !acks {
+					x.ack, x.flags = 0, x.flags&^flagACK
+					if j == 1 {
+						continue
+					}
+				}
+				w.feed(x)
+				if r.Intn(4) == 0 {
+					w.feed(x) // a copy
+				}
+			}
+		}
+		checkDialogs(t, w.finish(), n)
+	}
+}
+
+// TestReuseLag delays one direction, so that the first packets of the next
+// connection come in the other direction first.
+func TestReuseLag(t *testing.T) {
+	r := rand.New(rand.NewSource(4))
+	for i := range 200 {
+		w := newWatch(t, 0)
+		var all []tseg
+		for n := range 4 {
+			c, s := hellos(n)
+			d := dialog(1, c, s, r.Uint32(), r.Uint32())
+			if i%2 == 0 {
+				d = d[:4] // no end
+			}
+			// All of the late direction of this connection before the next.
+			late := i%4 < 2
+			slices.SortStableFunc(d, func(a, b tseg) int {
+				if a.server == b.server {
+					return 0
+				}
+				if a.server == late {
+					return 1
+				}
+				return -1
+			})
+			all = append(all, d...)
+		}
+		w.feed(all...)
+		checkDialogs(t, w.finish(), 4)
+	}
+}
+
+// TestDomains has connections with the same addresses and ports at once in
+// several VLANs, packet by packet in any order between them.
+func TestDomains(t *testing.T) {
+	r := rand.New(rand.NewSource(5))
+	for range 2000 {
+		w := newWatch(t, 0)
+		n := 2 + r.Intn(4)
+		var left [][]tseg
+		for i := range n {
+			c, s := hellos(i)
+			d := dialog(1, c, s, r.Uint32(), r.Uint32())
+			if r.Intn(2) == 0 {
+				d = d[2:] // no SYN
+			}
+			for j := range d {
+				d[j].domain = uint16(i)
+			}
+			left = append(left, d)
+		}
+		for len(left) > 0 {
+			i := r.Intn(len(left))
+			w.feed(left[i][0])
+			if left[i] = left[i][1:]; len(left[i]) == 0 {
+				left = slices.Delete(left, i, i+1)
+			}
+		}
+		checkDialogs(t, w.finish(), n)
+	}
+}
+
+// TestOneDomain has one connection whose packets are tagged in one direction
+// only, or seen with and without the tag.
+func TestOneDomain(t *testing.T) {
+	for _, name := range []string{"tagged in one direction", "mirrored with and without a tag", "another tag in each direction"} {
+		for from := range 3 {
+			t.Run(fmt.Sprintf("%s, from packet %d", name, from), func(t *testing.T) {
+				w := newWatch(t, 0)
+				c, s := hellos(0)
+				for _, x := range dialog(1, c, s, 1000, 5000)[from:] {
+					switch name {
+					case "tagged in one direction":
+						if x.server {
+							x.domain = 7
+						}
+					case "mirrored with and without a tag":
+						w.feed(x)
+						x.domain = 7
+					default:
+						x.domain = 7
+						if x.server {
+							x.domain = 8
+						}
+					}
+					w.feed(x)
+				}
+				checkDialogs(t, w.finish(), 1)
+			})
+		}
+	}
+}
+
+// TestSharedLimit follows no more than maxShared connections with one key.
+func TestSharedLimit(t *testing.T) {
+	w := newWatch(t, 0)
+	for i := range 10 * maxShared {
+		x := dialog(1, "Chello", "", uint32(i)<<24, 0)[0]
+		x.domain = uint16(i + 1)
+		w.feed(x)
+		x = dialog(1, fmt.Sprintf("C%04d", i), "", uint32(i)<<24, 0)[2]
+		x.domain = uint16(i + 1)
+		w.feed(x)
+		if n := w.tr.flows.n + w.tr.lites.n; n > maxShared {
+			t.Fatalf("%d are followed", n)
+		}
+	}
+	if w.drops[FlowEvict] == 0 {
+		t.Error("what was evicted is not counted")
+	}
+	w.finish()
+}
+
+// TestMiddlebox shows a tap on both sides of a device that changes sequence
+// numbers one connection.
+func TestMiddlebox(t *testing.T) {
+	w := newWatch(t, 0)
+	c, s := hellos(0)
+	a, b := dialog(1, c, s, 1000, 5000), dialog(1, c, s, 1<<31, 3<<30)
+	for i := range a {
+		first, second := a[i], b[i]
+		if a[i].server {
+			first, second = b[i], a[i]
+		}
+		w.feed(first, second)
+	}
+	if got := w.finish(); len(got) != 1 || string(got[0].data[0]) != c || string(got[0].data[1]) != s {
+		t.Errorf("%d connections, the first %q", len(got), got[0].data)
+	}
+}
+
+// TestLost leaves packets out of a dialog and asks whether what is missing is
+// known to be.
+func TestLost(t *testing.T) {
+	full := dialog(1, "Chello.", "Shello.", 100, 500)
+	for _, c := range []struct {
+		name string
+		drop []int
+		lost [2]bool
+	}{
+		{"nothing", nil, [2]bool{}},
+		{"the answer before its FIN", []int{3}, [2]bool{false, true}},
+		{"the answer, which was acknowledged", []int{3, 5}, [2]bool{false, true}},
+		{"the answer and all that follows", []int{3, 4, 5}, [2]bool{}},
+		{"the whole server", []int{1, 3, 5}, [2]bool{}},
+		{"the FINs", []int{4, 5}, [2]bool{}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWatch(t, 0)
+			for i, x := range full {
+				if !slices.Contains(c.drop, i) {
+					w.feed(x)
+				}
+			}
+			got := w.finish()
+			if len(got) != 1 {
+				t.Fatalf("%d connections", len(got))
+			}
+			if lost := [2]bool{got[0].conv.Half[0].Lost, got[0].conv.Half[1].Lost}; lost != c.lost {
+				t.Errorf("lost %v, want %v", lost, c.lost)
+			}
+		})
+	}
+}
+
+// TestLateAfterFIN has the bytes that are missing before a FIN come again 7 s
+// after it: they belong to the connection.
+func TestLateAfterFIN(t *testing.T) {
+	w := newWatch(t, 0)
+	d := dialog(1, "Chello.", "Shello.", 100, 500)
+	late := d[2]
+	w.feed(slices.Delete(slices.Clone(d), 2, 3)...)
+	for i := range 28 { // time goes on by the packets of others
+		w.feed(tseg{conn: 100 + i, time: int64(i) * 250e6, data: "nothing", flags: flagACK})
+	}
+	late.time = 7e9
+	w.feed(late)
+	one(t, w.finish(), "Chello.", "Shello.")
+}
+
+// TestOddTime has single packets with times that are decades off: they end
+// nothing, whatever input they are of.
+func TestOddTime(t *testing.T) {
+	const decade = 10 * 365 * 86400 * 1e9
+	for _, other := range []string{"", "other"} {
+		for _, odd := range []int64{decade, -decade, 60e9, -60e9} {
+			w := newWatch(t, 0)
+			base := int64(1700000000e9)
+			d := dialog(1, "Chello.", "Shello.", 100, 500)
+			for i := range d {
+				d[i].time = base + int64(i)*1e9
+				w.tr.clocks.use("")
+				w.feed(d[i])
+				w.tr.clocks.use(other)
+				w.feed(tseg{conn: 2 + i, time: d[i].time + odd, data: "nothing", flags: flagACK})
+				if other != "" { // an input all of whose times are off ends nothing of another
+					w.feed(tseg{conn: 20 + i, time: d[i].time + odd, data: "nothing", flags: flagACK})
+				}
+			}
+			x := one(t, w.finish(), "Chello.", "Shello.")
+			if x.totals.End != stream.EndFIN || x.totals.Last != d[5].time {
+				t.Errorf("odd time %d in input %q: %+v", odd, other, x.totals)
+			}
+		}
+	}
+}
+
+// TestTimeMoves has time jump in a way that the packets agree on.
+func TestTimeMoves(t *testing.T) {
+	w := newWatch(t, 0)
+	w.feed(dialog(1, "Chello", "", 1, 2)[:3]...)
+	for i := range 2000 {
+		w.feed(tseg{conn: 100 + i, time: 3600e9 + int64(i)*250e6, data: "nothing", flags: flagACK})
+	}
+	if len(w.order) != 1 || w.conns[w.order[0]].closed != 1 {
+		t.Error("a connection that was silent for an hour is still followed")
+	}
+	w.finish()
+}
