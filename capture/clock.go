@@ -10,26 +10,27 @@ type clock struct {
 	gone bool  // the input ended: its connections go by the time of the others
 }
 
-// advance takes the time of the next packet, 0 if it has none, and returns the
-// time to count with.
-func (c *clock) advance(time int64) int64 {
+// advance takes the time of the next packet, 0 if it has none. It returns the
+// time by which to judge what is idle, and that of what the packet belongs to:
+// a time that is too far ahead may be the first of many.
+func (c *clock) advance(time int64) (now, last int64) {
 	d := time - c.time
 	switch {
 	case time == 0:
-		return c.time
+		return c.time, c.time
 	case d >= 0 && d <= jump, c.time == 0:
 		c.time = time
 	case d < 0 && d >= -jump: // late, as packets of another interface are
 		c.odd = 0
-		return time
+		return time, time
 	case c.odd != 0 && (c.odd > c.time) == (d > 0) && time >= c.odd-jump:
 		c.time = time
 	default:
 		c.odd = time
-		return c.time
+		return c.time, max(c.time, time)
 	}
 	c.odd = 0
-	return c.time
+	return c.time, c.time
 }
 
 // clocks are those of the inputs that are read at once. The connections of an

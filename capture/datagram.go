@@ -114,7 +114,7 @@ func (t *tracker) onDatagram(s *segment, ref uint32, f *flow) {
 // onUDP takes a datagram of a conversation that is followed, said by endpoint
 // e of it.
 func (t *tracker) onUDP(s *segment, ref uint32, f *flow, e uint8) {
-	f.last = t.now
+	f.last, f.clock = t.last, t.clocks.active
 	f.packets++
 	f.bytes[e] += uint64(s.wire)
 	if f.opening == 0 {
@@ -129,7 +129,7 @@ func (t *tracker) onUDP(s *segment, ref uint32, f *flow, e uint8) {
 		return
 	}
 	o := t.opens[f.opening-1]
-	o.last = t.now
+	o.last = t.last
 	d := dirOf(f, e)
 	hs, h := &o.half[d], &o.conv.Half[d]
 	h.Packets++

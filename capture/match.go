@@ -206,10 +206,14 @@ func (t *tracker) beside(s *segment) {
 // restarts reports whether a segment that is not the next one of f begins
 // another connection, whose SYN was not seen: a hello that is none of f's.
 func (t *tracker) restarts(s *segment, f *flow) bool {
-	if t.opt.Sign(s.payload) < leastSign {
+	sniffed := t.opt.Sign(s.payload)
+	if sniffed < leastSign {
 		return false
 	}
 	e := s.fromB
+	if sniffed == stream.ServerSign && f.opening != 0 && f.bits&(hasNext<<(e^1)) != 0 {
+		return false // of the server that is waited for, or of none
+	}
 	id := t.hello(s)
 	if id == 0 || f.hello == 0 || f.helloFrom() != e {
 		return f.strange(s)

@@ -275,6 +275,29 @@ func TestOddTime(t *testing.T) {
 	}
 }
 
+// TestAfterSilence has a connection begin with the first packet after a long
+// silence, or with one that is older than what came before.
+func TestAfterSilence(t *testing.T) {
+	for _, moves := range []int64{11e9, 3600e9, 100 * 86400e9, -3600e9} {
+		for from := range 3 {
+			w := newWatch(t, 0)
+			base := int64(1700000000e9)
+			for i := range 3 {
+				w.feed(tseg{conn: 2 + i, time: base, data: "nothing", flags: flagACK})
+			}
+			d := dialog(1, "Chello.", "Shello.", 100, 500)[from:]
+			for i := range d {
+				d[i].time = base + moves + int64(i)*1e6
+			}
+			w.feed(d...)
+			for i := range 300 {
+				w.feed(tseg{conn: 20 + i, time: base + moves + int64(i)*1e6, data: "nothing", flags: flagACK})
+			}
+			one(t, w.finish(), "Chello.", "Shello.")
+		}
+	}
+}
+
 // TestTimeMoves has time jump in a way that the packets agree on.
 func TestTimeMoves(t *testing.T) {
 	w := newWatch(t, 0)

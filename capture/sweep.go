@@ -41,8 +41,15 @@ func (t *tracker) sweep(now int64) {
 	t.swept, t.unswept = now, 0
 	for range (t.flows.used + sweepSteps - 1) / sweepSteps {
 		t.flowAt = t.flowAt%t.flows.used + 1
-		if f := t.flows.get(t.flowAt); f.bits&(inUse|moved) == inUse && t.clocks.now(f.clock)-f.last > t.idleTime(f) {
+		f := t.flows.get(t.flowAt)
+		if f.bits&(inUse|moved) != inUse {
+			continue
+		}
+		switch now := t.clocks.now(f.clock); {
+		case now-f.last > t.idleTime(f):
 			t.end(t.flowAt, f, stream.EndIdle)
+		case f.last-now > jump:
+			f.last = now // of a packet whose time was far from true
 		}
 	}
 	var over [window]uint32

@@ -53,7 +53,7 @@ type tracker struct {
 	source    string   // of the block in hand
 	inputs    []string // of the block in hand, by segment.input; nil: all are source's
 	clocks    clocks
-	now       int64  // capture time of the segment in hand, see clock
+	now, last int64  // times of the segment in hand, see clock.advance
 	swept     int64  // capture time of the last step of the sweep
 	flowAt    uint32 // which the sweep passed last
 	liteAt    uint32
@@ -85,7 +85,7 @@ func newTracker(opt *Options, drops *Counters) *tracker {
 
 // segment takes one TCP segment or datagram.
 func (t *tracker) segment(s *segment) {
-	t.now = t.clocks.all[t.clocks.active].advance(s.time)
+	t.now, t.last = t.clocks.all[t.clocks.active].advance(s.time)
 	if s.key.proto != protoTCP && !t.split(s) {
 		return
 	}
@@ -276,7 +276,7 @@ func (t *tracker) newFlow(s *segment, insert bool) (uint32, *flow) {
 	ref, f := t.flows.add()
 	t.peak.Connections = max(t.peak.Connections, t.flows.n)
 	t.nextID++
-	*f = flow{key: s.key, id: t.nextID, last: t.now, tag: tagOf(s.hash), bits: inUse, clock: t.clocks.active}
+	*f = flow{key: s.key, id: t.nextID, last: t.last, tag: tagOf(s.hash), bits: inUse, clock: t.clocks.active}
 	if insert {
 		t.table.insert(f.tag, ref)
 	}
@@ -328,7 +328,7 @@ func (t *tracker) onFlow(s *segment, ref uint32, f *flow) {
 		t.another(s, ref, f)
 		return
 	}
-	f.last, f.clock = t.now, t.clocks.active
+	f.last, f.clock = t.last, t.clocks.active
 	f.packets++
 	end := s.seq + uint32(s.wire)
 	if f.bits&(hasNext<<e) == 0 {
@@ -408,7 +408,7 @@ func (t *tracker) answersOther(s *segment, f *flow) bool {
 func (t *tracker) feed(s *segment, ref uint32, f *flow) {
 	o := t.opens[f.opening-1]
 	d := dirOf(f, s.fromB)
-	o.last = t.now
+	o.last = t.last
 	hs, h := &o.half[d], &o.conv.Half[d]
 	h.Packets++
 	if s.flags&(flagACK|flagRST) == flagACK {
