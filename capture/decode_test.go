@@ -86,7 +86,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, link uint8, a []byte, more uint16, b []byte) {
 		var drops Counters
-		d := decoder{drops: &drops, frags: new(fragments)}
+		d := decoder{drops: &drops, frags: newFragments(0)}
 		for i, data := range [][]byte{a, b, a} {
 			var s segment
 			samePlain(t, data, len(data)+int(more))

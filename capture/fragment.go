@@ -1,14 +1,20 @@
 package capture
 
-import "slices"
+import (
+	"slices"
+	"unsafe"
+)
 
-// Limits of IP reassembly. A datagram is at most 64 KiB by its own header.
+// Limits of IP reassembly. Beyond them the oldest datagram makes room, so a
+// flood of fragments costs each packet the same work as one fragment alone.
 const (
-	maxFragmented   = 1024             // datagrams being put together at once
-	maxFragmentTime = 30 * 1e9         // nanoseconds of capture time, RFC 791 section 3.2 and RFC 8200 section 4.5 (60 s there)
-	maxFragmentMem  = 16 << 20         // bytes of all of them
-	maxHoles        = 64               // pieces of one datagram in an order that leaves holes
-	maxDatagram     = 65535 - 20 + 255 // bytes of payload
+	maxFragmented    = 8192             // datagrams being put together at once
+	maxFragmentTime  = 30 * 1e9         // nanoseconds of capture time, RFC 791 section 3.2 and RFC 8200 section 4.5 (60 s there)
+	maxFragmentMem   = 16 << 20         // bytes of all buffers, those kept for later included
+	leastFragmentMem = 1 << 20          // the same with the least Options.Memory
+	fragmentShare    = 16               // one in so many bytes of Options.Memory is for fragments, up to maxFragmentMem
+	maxHoles         = 64               // ranges of one datagram that do not touch each other
+	maxDatagram      = 65535 - 20 + 255 // bytes of payload
 )
 
 // A fragKey names a datagram, RFC 791 section 3.2.
@@ -18,22 +24,44 @@ type fragKey struct {
 	proto                      uint8
 }
 
-// A datagram is being put together. Its holes are the ranges not yet seen.
+// A datagram is being put together.
 type datagram struct {
-	data  []byte
-	have  []span // ascending, disjoint, not touching
-	total int    // payload length; 0 until the last fragment was seen
-	start int64
+	key        fragKey
+	prev, next *datagram // in the order in which their first fragments came
+	data       []byte    // only the ranges in have hold bytes of this datagram
+	have       []span    // ascending, disjoint, not touching
+	total      int       // payload length; 0 until the last fragment was seen
+	start      int64     // time of the first fragment
 }
 
 type span struct{ from, to int }
 
-// fragments puts IP datagrams together in bounded memory. The zero value is
-// ready.
+// fragments puts IP datagrams together in bounded memory. newFragments makes
+// one.
 type fragments struct {
 	open map[fragKey]*datagram
-	mem  int
-	last []byte // the datagram handed out by add; reused
+	// ring links all open datagrams, the oldest first, behind itself.
+	ring  datagram
+	free  []*datagram // to be used again, without buffers
+	spare [8][][]byte // buffers to be used again, by class
+	mem   int         // bytes of all buffers, spare ones included, and of long lists of ranges
+	kept  int         // bytes of spare
+	room  int         // limit of mem
+	last  []byte      // the buffer of the datagram that add returned last
+}
+
+// newFragments returns a table that takes its share of memory, the bytes that
+// the tracker may use; 0 is DefaultMemory.
+func newFragments(memory int64) *fragments {
+	if memory <= 0 {
+		memory = DefaultMemory
+	}
+	f := &fragments{
+		open: make(map[fragKey]*datagram),
+		room: int(min(max(memory/fragmentShare, leastFragmentMem), maxFragmentMem)),
+	}
+	f.ring.prev, f.ring.next = &f.ring, &f.ring
+	return f
 }
 
 // add takes one fragment: its offset and whether more follow. It returns the
@@ -41,53 +69,169 @@ type fragments struct {
 // next call. The first of two bytes for one place is kept. A fragment cut by
 // snaplen (len(b) < wire) can never become whole, so it is dropped.
 func (f *fragments) add(k fragKey, off int, more bool, b []byte, wire int, now int64, drops *Counters) ([]byte, bool) {
+	// b may lie in the datagram that was returned last: a fragment in a
+	// tunnel whose packets are fragments too.
+	last := f.last
+	f.last = nil
+	whole, ok := f.take(k, off, more, b, wire, now, drops)
+	f.put(last)
+	return whole, ok
+}
+
+func (f *fragments) take(k fragKey, off int, more bool, b []byte, wire int, now int64, drops *Counters) ([]byte, bool) {
 	if len(b) < wire || wire <= 0 || off+wire > maxDatagram {
 		drops[FragmentLimit]++
 		return nil, false
 	}
 	b = b[:wire]
-	if f.open == nil {
-		f.open = make(map[fragKey]*datagram)
-	}
 	g := f.open[k]
 	if g != nil && (now-g.start > maxFragmentTime || now < g.start-maxFragmentTime) {
-		f.drop(k, g, drops)
+		f.drop(g, drops)
 		g = nil
 	}
 	if g == nil {
-		if len(f.open) >= maxFragmented || f.mem+off+wire > maxFragmentMem {
-			f.expire(now, drops)
-			if len(f.open) >= maxFragmented || f.mem+off+wire > maxFragmentMem {
-				drops[FragmentLimit]++
-				return nil, false
-			}
+		if len(f.open) >= maxFragmented {
+			f.drop(f.ring.next, drops)
 		}
-		g = &datagram{start: now}
-		f.open[k] = g
+		g = f.begin(k, now)
 	}
 	end := off + wire
-	if !more {
-		g.total = end
+	if end > len(g.data) && !f.grow(g, end, drops) {
+		drops[FragmentLimit]++
+		return nil, false
 	}
-	if end > len(g.data) {
-		if f.mem += end - len(g.data); f.mem > maxFragmentMem {
-			f.mem -= end - len(g.data)
-			drops[FragmentLimit]++
-			return nil, false
-		}
-		g.data = slices.Grow(g.data, end-len(g.data))[:end]
-	}
+	listed := g.listed()
 	if !g.fill(off, end, b) {
 		drops[FragmentLimit]++
 		return nil, false
 	}
+	f.mem += g.listed() - listed
+	if !more {
+		g.total = end
+	}
 	if g.total == 0 || len(g.have) != 1 || g.have[0].from != 0 || g.have[0].to < g.total {
 		return nil, false
 	}
-	f.mem -= len(g.data)
-	delete(f.open, k)
-	f.last = g.data[:g.total]
-	return f.last, true
+	f.last = g.data
+	whole := g.data[:g.total]
+	g.data = nil
+	f.remove(g)
+	return whole, true
+}
+
+// begin opens a datagram and makes it the newest.
+func (f *fragments) begin(k fragKey, now int64) *datagram {
+	var g *datagram
+	if n := len(f.free); n > 0 {
+		g = f.free[n-1]
+		f.free = f.free[:n-1]
+	} else {
+		g = new(datagram)
+	}
+	*g = datagram{key: k, have: g.have, start: now, prev: f.ring.prev, next: &f.ring}
+	g.prev.next, f.ring.prev = g, g
+	f.open[k] = g
+	return g
+}
+
+// remove takes a datagram out.
+func (f *fragments) remove(g *datagram) {
+	delete(f.open, g.key)
+	g.prev.next, g.next.prev = g.next, g.prev
+	g.prev, g.next = nil, nil
+	f.put(g.data)
+	g.data = nil
+	if n := g.listed(); n > 0 {
+		f.mem -= n
+		g.have = nil // not to be kept
+	}
+	g.have = g.have[:0]
+	f.free = append(f.free, g)
+}
+
+// fewHoles is how many ranges are taken to be part of what a datagram costs in
+// any case.
+const fewHoles = 4
+
+// listed returns how many bytes the ranges of g take beyond that.
+func (g *datagram) listed() int {
+	if cap(g.have) <= fewHoles {
+		return 0
+	}
+	return cap(g.have) * int(unsafe.Sizeof(span{}))
+}
+
+// drop takes a datagram out that never became whole.
+func (f *fragments) drop(g *datagram, drops *Counters) {
+	drops[FragmentLost]++
+	f.remove(g)
+}
+
+// grow gives g a buffer of n bytes or more. Older datagrams make room for it,
+// but not g itself: then it reports false.
+func (f *fragments) grow(g *datagram, n int, drops *Counters) bool {
+	b, ok := f.get(n, g, drops)
+	if !ok {
+		return false
+	}
+	for _, h := range g.have {
+		copy(b[h.from:h.to], g.data[h.from:h.to])
+	}
+	f.put(g.data)
+	g.data = b
+	return true
+}
+
+// get returns a buffer of n bytes or more with anything in it.
+func (f *fragments) get(n int, g *datagram, drops *Counters) ([]byte, bool) {
+	c, size := class(n)
+	for {
+		if k := len(f.spare[c]); k > 0 {
+			b := f.spare[c][k-1]
+			f.spare[c] = f.spare[c][:k-1]
+			f.kept -= len(b)
+			return b, true
+		}
+		if f.mem+size <= f.room {
+			f.mem += size
+			return make([]byte, size), true
+		}
+		if f.kept > 0 {
+			f.shed()
+			continue
+		}
+		old := f.ring.next
+		if old == g {
+			if old = g.next; old == &f.ring {
+				return nil, false
+			}
+		}
+		f.drop(old, drops)
+	}
+}
+
+// put keeps a buffer for later.
+func (f *fragments) put(b []byte) {
+	if len(b) == 0 {
+		return
+	}
+	c, _ := class(len(b))
+	f.spare[c] = append(f.spare[c], b)
+	f.kept += len(b)
+}
+
+// shed gives the largest spare buffer back.
+func (f *fragments) shed() {
+	for c := len(f.spare) - 1; c >= 0; c-- {
+		if k := len(f.spare[c]); k > 0 {
+			n := len(f.spare[c][k-1])
+			f.spare[c][k-1] = nil
+			f.spare[c] = f.spare[c][:k-1]
+			f.kept -= n
+			f.mem -= n
+			return
+		}
+	}
 }
 
 // fill copies the parts of [off, end) that were not seen before.
@@ -124,37 +268,12 @@ func (g *datagram) fill(off, end int, b []byte) bool {
 	return true
 }
 
-// expire drops what is older than the limit and, where nothing is, the
-// oldest one.
-func (f *fragments) expire(now int64, drops *Counters) {
-	var oldest fragKey
-	var old *datagram
-	dropped := false
-	for k, g := range f.open {
-		if now-g.start > maxFragmentTime || now < g.start-maxFragmentTime {
-			f.drop(k, g, drops)
-			dropped = true
-		} else if old == nil || g.start < old.start {
-			oldest, old = k, g
-		}
-	}
-	if !dropped && old != nil {
-		f.drop(oldest, old, drops)
-	}
-}
-
-func (f *fragments) drop(k fragKey, g *datagram, drops *Counters) {
-	drops[FragmentLost]++
-	f.mem -= len(g.data)
-	delete(f.open, k)
-}
-
 // end counts what never became whole.
 func (f *fragments) end(drops *Counters) { drops[FragmentLost] += uint64(len(f.open)) }
 
-// shift is the tracker's.
+// shift moves the times that are compared by d, see tracker.shift.
 func (f *fragments) shift(d int64) {
-	for _, g := range f.open {
+	for g := f.ring.next; g != &f.ring; g = g.next {
 		g.start += d
 	}
 }

@@ -80,7 +80,7 @@ func TestNothingIsLeft(t *testing.T) {
 		tr.maxFlows, tr.maxHeld = mode.flows, mode.held
 		box := &outbox{}
 		tr.out = box
-		d := decoder{drops: &drops, seed: 1, frags: new(fragments)}
+		d := decoder{drops: &drops, seed: 1, frags: newFragments(0)}
 		live := map[uint32]uint64{} // by Ref
 		take := func() {
 			for _, e := range box.events {

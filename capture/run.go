@@ -28,7 +28,7 @@ func Run(ctx context.Context, src Source, opt Options, sinks ...Sink) (Stats, er
 	}
 	r.walking.spins = walkSpins
 	r.tracker = newTracker(&opt, &r.stats.Drops)
-	r.whole = decoder{drops: &r.stats.Drops, seed: r.seed, frags: new(fragments)}
+	r.whole = decoder{drops: &r.stats.Drops, seed: r.seed, frags: newFragments(opt.Memory)}
 	if opt.MaxPackets > 0 {
 		sinks = sinks[:1]
 	}
