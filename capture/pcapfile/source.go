@@ -182,7 +182,10 @@ func (s *Source) start(i input) {
 	st := &stream{name: i.name, buf: make([]Record, batchSize), source: s}
 	in := s.opt.Stdin
 	if i.name != "-" {
-		f, err := os.Open(i.name)
+		f, err := openWaiting(i.name, s.opt.Stop)
+		if errors.Is(err, errStopped) {
+			return
+		}
 		if err != nil {
 			s.problems = append(s.problems, Problem{i.name, cause(err), true})
 			return
@@ -190,6 +193,10 @@ func (s *Source) start(i input) {
 		st.file, in = f, f
 	} else {
 		st.name = "standard input"
+	}
+	if s.opt.Stop != nil && !regular(in) {
+		st.wait = newWaiting(in, s.opt.Stop)
+		in = st.wait
 	}
 	if s.follow != nil && i.name != "-" {
 		in = tail{in, s.follow}
@@ -203,12 +210,10 @@ func (s *Source) start(i input) {
 		if r != nil {
 			r.Close()
 		}
-		if !i.found || !errors.Is(err, ErrNotCapture) && !errors.Is(err, ErrEmpty) {
+		if !errors.Is(err, errStopped) && (!i.found || !errors.Is(err, ErrNotCapture) && !errors.Is(err, ErrEmpty)) {
 			s.problems = append(s.problems, Problem{st.name, err, true})
 		}
-		if st.file != nil {
-			st.file.Close()
-		}
+		st.closeInput()
 		return
 	}
 	if len(s.open) >= fewOpen {
@@ -226,7 +231,7 @@ func (s *Source) start(i input) {
 // other has an input read that is no capture.
 func (s *Source) other(st *stream, r *Reader) {
 	s.infos = append(s.infos, InputInfo{Name: st.name, Packed: r.Packed})
-	if err := s.opt.Other.Read(st.name, r.content()); err != nil {
+	if err := s.opt.Other.Read(st.name, r.content()); err != nil && !errors.Is(err, errStopped) {
 		s.problems = append(s.problems, Problem{File: st.name, Err: err})
 	}
 	st.r = r
@@ -295,6 +300,7 @@ type stream struct {
 	name   string
 	source *Source
 	file   *os.File
+	wait   *waiting // what reads file or standard input where that may wait; or nil
 	r      *Reader
 	buf    []Record
 	recs   []Record
@@ -357,7 +363,7 @@ func (st *stream) fill() bool {
 		}
 		return true
 	}
-	if err != nil && err != io.EOF {
+	if err != nil && err != io.EOF && !errors.Is(err, errStopped) {
 		st.source.problems = append(st.source.problems, Problem{File: st.name, Err: err})
 	}
 	info.Drops = st.r.Drops()
@@ -369,6 +375,13 @@ func (st *stream) fill() bool {
 
 func (st *stream) close() {
 	st.r.Close()
+	st.closeInput()
+}
+
+func (st *stream) closeInput() {
+	if st.wait != nil {
+		st.wait.close()
+	}
 	if st.file != nil {
 		st.file.Close()
 		st.file = nil

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/signal"
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/pflag"
 
@@ -52,10 +50,7 @@ func (f *readFlags) gatherOptions(a *app, inputs, formats []string) (*options, e
 // those of saved records to as many as there are workers, beside each other;
 // those of captures to the last.
 func (a *app) gather(ctx context.Context, o *options, takers []taker) (report.Input, error) {
-	if ctx == nil {
-		ctx = context.Background()
-	}
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := a.interruptible(ctx)
 	defer stop()
 	defer eased()()
 	saved := &recordInput{ctx: ctx}
@@ -129,11 +124,13 @@ func (s *takeSink) Emit(faults []rec.Fault) error {
 
 // show opens the output, has it written, and closes it.
 func (a *app) show(o *options, write func(w io.Writer) error) error {
+	a.resultHold.begin()
 	w, closeOut, err := o.open(a)
+	a.resultHold.done()
 	if err != nil {
 		return err
 	}
-	return errors.Join(write(w), closeOut())
+	return errors.Join(write(a.result(w)), closeOut())
 }
 
 // failOn checks the names given to --fail-on.

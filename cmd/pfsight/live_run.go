@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -34,12 +33,20 @@ type liveRun struct {
 	sinks  []*sink // all
 	undone atomic.Uint64
 
-	printing sync.Mutex // of messages and results, and what they are
+	printing sync.Mutex // of messages
 	notes    *held      // where messages wait while a screen is shown; nil: nowhere
-	messages io.Writer
-	results  io.Writer
+	messages io.Writer  // never waits
+	queue    *messageQueue
 
-	end, hup, usr1 chan os.Signal
+	showing sync.Mutex // of results
+	results io.Writer
+	summing atomic.Bool // a summary that was asked for is being printed
+
+	stopping sync.Mutex // of what follows
+	stopped  bool       // the capture is to end
+	ready    *live.Source
+
+	hup, usr1 chan os.Signal
 }
 
 // live watches interfaces until it is told to end.
@@ -47,7 +54,9 @@ func (a *app) live(ctx context.Context, o *liveOptions) error {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	r := &liveRun{app: a, opt: o, state: newLiveState(), messages: a.stderr, results: a.stdout}
+	r := &liveRun{app: a, opt: o, state: newLiveState(), results: a.result(a.stdout), queue: newMessageQueue(a.messageTo())}
+	defer r.queue.close()
+	r.messages = r.queue
 	r.state.filter = o.capture.Filter
 	if o.where != nil {
 		r.state.events = o.where.String()
@@ -57,7 +66,7 @@ func (a *app) live(ctx context.Context, o *liveOptions) error {
 		r.messages = r.notes
 	}
 	if slices.Contains(o.outputs, "-") || o.lines {
-		r.results = a.stderr
+		r.results = a.messageTo()
 	}
 	return r.run(ctx)
 }
@@ -72,34 +81,54 @@ func (r *liveRun) tell(format string, args ...any) {
 	(&app{stderr: r.messages}).warn(format, args...)
 }
 
+// stop ends the capture: what the kernel holds is still read.
+func (r *liveRun) stop() {
+	r.stopping.Lock()
+	defer r.stopping.Unlock()
+	r.stopped = true
+	if r.ready != nil {
+		r.ready.Stop()
+	}
+}
+
+// opened makes src the Source that stop ends.
+func (r *liveRun) opened(src *live.Source) {
+	r.stopping.Lock()
+	defer r.stopping.Unlock()
+	r.src, r.ready = src, src
+	if r.stopped {
+		src.Stop()
+	}
+}
+
 func (r *liveRun) run(ctx context.Context) (err error) {
 	o := r.opt
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	// From here on a signal ends this in good order, also before the capture
 	// has begun.
-	r.end, r.hup, r.usr1 = make(chan os.Signal, 2), make(chan os.Signal, 1), make(chan os.Signal, 1)
-	signal.Notify(r.end, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(r.end)
+	defer r.onSignal(r.stop, cancel)()
+	r.hup, r.usr1 = make(chan os.Signal, 1), make(chan os.Signal, 1)
 	defer notifyLive(r.hup, r.usr1)()
 
 	defer r.release()
 	// All that needs rights is opened first.
 	r.sensor = &sensor{opt: o, state: r.state, history: report.NewHistory()}
-	defer func() {
-		for _, k := range r.sinks {
-			k.end()
-		}
-	}()
-	if err := r.openSinks(); err != nil {
+	defer r.endSinks()
+	r.resultHold.begin() // a named pipe opens when somebody reads it
+	err = r.openSinks()
+	r.resultHold.done()
+	if err != nil {
 		return err
 	}
 	opt := o.capture
 	opt.Log = r.tell
-	if r.src, err = live.Open(opt); err != nil {
+	src, err := live.Open(opt)
+	if err != nil {
 		return err
 	}
-	defer r.src.Close()
+	defer src.Close()
+	r.opened(src)
 	if o.listen != "" {
 		log := slog.New(slog.NewTextHandler(messageWriter{r}, &slog.HandlerOptions{Level: slog.LevelInfo}))
 		stop, err := startWeb(ctx, r.state, o.listen, o.webConfig, log)
@@ -119,31 +148,52 @@ func (r *liveRun) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, k := range r.sinks {
-		k.end()
-	}
-	r.sinks = nil
+	r.endSinks()
 	if !o.quiet || o.interval > 0 {
 		if err := r.summarize(&st); err != nil {
 			return err
 		}
 	}
-	for _, f := range r.src.Interfaces() {
-		r.tell("%s: %s packets, %s dropped by the kernel", f.Name, render.Number(f.Packets), render.Number(f.Drops))
-	}
-	if st.Drops[capture.KernelDrops] > 0 || r.undone.Load() > 0 || interrupted {
+	r.losses(&st)
+	if r.undone.Load() > 0 || interrupted {
 		r.code = exitIncomplete
 	}
 	return nil
 }
 
+// losses tells what came and what was lost, and what to do about that.
+func (r *liveRun) losses(st *capture.Stats) {
+	for _, f := range r.src.Interfaces() {
+		r.tell("%s: %s packets, %s dropped by the kernel", f.Name, render.Number(f.Packets), render.Number(f.Drops))
+		if f.Drops > 0 {
+			r.tell("%s: the rings had no room for them: raise --blocks and --memory, use more cores with -j, or leave out with -f what is not wanted", f.Name)
+		}
+	}
+	if st.Drops[capture.KernelDrops] > 0 {
+		r.code = exitIncomplete
+	}
+	r.costly(st, r.tell)
+}
+
+// endSinks delivers what waits. Sinks end beside each other, so that one that
+// hangs does not hold up the others.
+func (r *liveRun) endSinks() {
+	var all sync.WaitGroup
+	for _, k := range r.sinks {
+		all.Go(k.end)
+	}
+	all.Wait()
+	r.sinks = nil
+}
+
 // release writes what was held back while the screen was shown.
 func (r *liveRun) release() {
+	r.queue.flush()
 	r.printing.Lock()
 	defer r.printing.Unlock()
 	if r.notes != nil {
-		_, _ = r.stderr.Write(r.notes.take())
-		r.messages, r.notes = r.stderr, nil
+		_, _ = r.queue.Write(r.notes.take())
+		r.messages, r.notes = r.queue, nil
 	}
 }
 
@@ -180,26 +230,29 @@ func (r *liveRun) capture(ctx context.Context, cancel func()) (st capture.Stats,
 	r.state.maxPending = o.memory.pending
 	running, done := context.WithCancel(ctx)
 	var around sync.WaitGroup
-	around.Go(func() { r.attend(running, cancel) })
+	around.Go(func() { r.attend(running) })
 	around.Go(func() { o.memory.govern(running) })
 	if o.screen {
 		around.Go(func() {
 			if err := runTUI(running, r.state, r.stdin, r.stdout); err != nil {
 				r.tell("%v", err)
 			}
-			r.src.Stop()
+			r.stop()
 		})
 	}
 	st, err = capture.Run(ctx, r.src, copt, workers...)
 	interrupted = ctx.Err() != nil
 	done()
+	r.resultHold.begin() // the terminal may have been stopped
 	around.Wait()
+	r.resultHold.done()
 	r.look(&st)
 	return st, interrupted, err
 }
 
-// attend looks after signals and times while the capture runs.
-func (r *liveRun) attend(ctx context.Context, cancel func()) {
+// attend looks after signals and times while the capture runs. It waits for
+// nothing else.
+func (r *liveRun) attend(ctx context.Context) {
 	var over, summary <-chan time.Time
 	if r.opt.duration > 0 {
 		over = time.After(r.opt.duration)
@@ -211,19 +264,12 @@ func (r *liveRun) attend(ctx context.Context, cancel func()) {
 	}
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
-	ending := false
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-r.end:
-			if ending {
-				cancel()
-			}
-			ending = true
-			r.src.Stop()
 		case <-over:
-			r.src.Stop()
+			r.stop()
 		case <-r.hup:
 			for _, k := range r.sinks {
 				k.reopen()
@@ -258,14 +304,22 @@ func (r *liveRun) look(st *capture.Stats) {
 	r.state.SetCapture(list, now)
 }
 
+// printSummary prints a summary while the capture goes on, unless the one before
+// is still being written.
 func (r *liveRun) printSummary() {
+	if r.summing.Swap(true) {
+		return
+	}
 	r.look(nil)
-	if err := r.summarize(nil); err != nil {
-		r.tell("the summary: %v", err)
-	}
-	if n := r.undone.Load(); n > 0 {
-		r.tell("%s events were not delivered", render.Number(n))
-	}
+	go func() {
+		defer r.summing.Store(false)
+		if err := r.summarize(nil); err != nil {
+			r.tell("the summary: %v", err)
+		}
+		if n := r.undone.Load(); n > 0 {
+			r.tell("%s events were not delivered", render.Number(n))
+		}
+	}()
 }
 
 // summarize prints the summary; st is given at the end.
@@ -281,13 +335,16 @@ func (r *liveRun) summarize(st *capture.Stats) error {
 	if st == nil {
 		b.WriteByte('\n')
 	}
-	r.printing.Lock()
-	defer r.printing.Unlock()
-	w := r.results
 	if r.opt.screen && st == nil {
-		w = r.messages // the screen has standard output
+		r.printing.Lock()
+		defer r.printing.Unlock()
+		_, err := r.messages.Write(b.Bytes()) // the screen has standard output
+		return err
 	}
-	_, err := w.Write(b.Bytes())
+	r.showing.Lock()
+	defer r.showing.Unlock()
+	r.queue.flush() // standard error may be where the summary goes
+	_, err := r.results.Write(b.Bytes())
 	return err
 }
 
@@ -311,7 +368,7 @@ func (r *liveRun) openSinks() error {
 		var gone atomic.Bool
 		k.gone = func() {
 			gone.Store(true)
-			r.src.Stop()
+			r.stop()
 		}
 		k.warn = func(format string, args ...any) {
 			for _, v := range args {

@@ -25,8 +25,18 @@ func main() {
 
 // run is the program: it returns the exit code.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	app := &app{stdin: stdin, stdout: stdout, stderr: stderr}
+	app := &app{stdin: stdin, stdout: stdout, stderr: stderr, leave: newLeave()}
 	root := newRoot(app)
 	root.SetArgs(append([]string{}, args...)) // nil would mean those of the process
-	return app.execute(root)
+	code := make(chan int, 1)
+	go func() {
+		defer close(app.leave.over)
+		code <- app.execute(root)
+	}()
+	select {
+	case c := <-code:
+		return c
+	case <-app.leave.now: // by a signal, while it waits for something outside
+		return exitIncomplete
+	}
 }

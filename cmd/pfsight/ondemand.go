@@ -35,9 +35,9 @@ func (a *app) onDemand(j *joiner, o *options) (stop func()) {
 			if summarize(&b, s, o) != nil {
 				continue
 			}
-			w := a.stdout
+			w := a.result(a.stdout)
 			if j.out != nil || o.output != "" {
-				w = a.stderr
+				w = a.messageTo()
 			}
 			_, _ = w.Write(append(b.Bytes(), '\n')) // the read goes on whoever listens
 		}

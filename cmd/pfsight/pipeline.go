@@ -5,10 +5,8 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os/signal"
 	"slices"
 	"sync"
-	"syscall"
 
 	"pfsight/capture"
 	"pfsight/capture/filter"
@@ -22,10 +20,7 @@ import (
 
 // read reads captures and writes the report.
 func (a *app) read(ctx context.Context, o *options) error {
-	if ctx == nil {
-		ctx = context.Background()
-	}
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := a.interruptible(ctx)
 	defer stop()
 	defer eased()()
 
@@ -38,11 +33,13 @@ func (a *app) read(ctx context.Context, o *options) error {
 	}
 	defer src.Close()
 	// Only now: where there is nothing to read, the old file stays.
+	a.resultHold.begin() // a named pipe opens when somebody reads it
 	out, closeOut, err := o.open(a)
+	a.resultHold.done()
 	if err != nil {
 		return err
 	}
-	w := bufio.NewWriterSize(out, 64<<10)
+	w := bufio.NewWriterSize(a.result(out), 64<<10)
 
 	j := &joiner{report: report.NewReport(), history: report.NewHistory(), cancel: stop, where: o.where, records: saved}
 	if j.out = rowWriter(o, w); j.out != nil && o.follow {
@@ -236,11 +233,16 @@ func (a *app) problems(o *options, src *pcapfile.Source, st capture.Stats, saved
 			a.warn("%v", p)
 		}
 	}
-	for _, d := range st.Drops.List() {
-		if d.Reason == capture.KernelDrops {
-			a.code = exitIncomplete
+	warn := func(format string, args ...any) {
+		if !o.quiet {
+			a.warn(format, args...)
 		}
 	}
+	if n := st.Drops[capture.KernelDrops]; n > 0 {
+		a.code = exitIncomplete
+		warn("%s packets were dropped before the capture, as the input says: whoever captured had no room for them; tcpdump -B and dumpcap -B give more", render.Number(n))
+	}
+	a.costly(&st, warn)
 	if interrupted {
 		a.code = exitIncomplete
 		if !o.quiet {
@@ -251,8 +253,25 @@ func (a *app) problems(o *options, src *pcapfile.Source, st capture.Stats, saved
 	for _, p := range src.Problems() {
 		broken[p.File] = true
 	}
-	if st.Packets == 0 && saved.rows == 0 && !slices.ContainsFunc(src.Inputs(), func(i pcapfile.InputInfo) bool { return !broken[i.Name] }) {
+	if st.Packets == 0 && saved.rows == 0 && !interrupted && !slices.ContainsFunc(src.Inputs(), func(i pcapfile.InputInfo) bool { return !broken[i.Name] }) {
 		a.code = exitFailed // nothing could be read
+	}
+}
+
+// costly tells which limits cost connections or what is known of them, and sets
+// the exit code.
+func (a *app) costly(st *capture.Stats, warn func(format string, args ...any)) {
+	for _, c := range []struct {
+		reason capture.Reason
+		why    string
+	}{
+		{capture.FlowEvict, "there was no room for them: raise --memory"},
+		{capture.SessionLimit, "there was no room for more of them"},
+	} {
+		if n := st.Drops[c.reason]; n > 0 {
+			a.code = exitIncomplete
+			warn("%s %s: %s", render.Number(n), c.reason.What(), c.why)
+		}
 	}
 }
 

@@ -36,10 +36,10 @@ func startProgress(a *app, o *options, src *pcapfile.Source) *progress {
 		defer tick.Stop()
 		for {
 			n, total := src.Progress()
-			fmt.Fprintf(a.stderr, "\r\x1b[K%s", progressLine(n, total, time.Since(start)))
+			fmt.Fprintf(a.messageTo(), "\r\x1b[K%s", progressLine(n, total, time.Since(start)))
 			select {
 			case <-p.done:
-				fmt.Fprint(a.stderr, "\r\x1b[K")
+				fmt.Fprint(a.messageTo(), "\r\x1b[K")
 				return
 			case <-tick.C:
 			}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -18,12 +19,16 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	code           int
+
+	resultHold, messageHold holdup // of what writes results and messages
+	leave                   *leave
+	signalled               atomic.Bool // SIGINT or SIGTERM came
 }
 
 // warn tells the operator something in one line; it never goes to stdout.
 // Names of files are as hostile as what is in them.
 func (a *app) warn(format string, args ...any) {
-	fmt.Fprintf(a.stderr, "pfsight: %s\n", render.Message(fmt.Sprintf(format, args...)))
+	fmt.Fprintf(a.messageTo(), "pfsight: %s\n", render.Message(fmt.Sprintf(format, args...)))
 }
 
 // usageError is an error of how the program was called.
@@ -45,7 +50,7 @@ func (a *app) execute(root *cobra.Command) int {
 		a.warn("%s", line)
 	}
 	if errors.As(err, &usageError{}) || strings.HasPrefix(err.Error(), "unknown command") {
-		fmt.Fprintf(a.stderr, "Try '%s --help'.\n", cmd.CommandPath())
+		fmt.Fprintf(a.messageTo(), "Try '%s --help'.\n", cmd.CommandPath())
 	}
 	return exitFailed
 }

@@ -1,0 +1,233 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"pfsight/capture/live/livetest"
+)
+
+// fullPipe returns the end to write to of a pipe that takes nothing more.
+func fullPipe(t *testing.T) *os.File {
+	t.Helper()
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := unix.Write(fds[1], make([]byte, 4096)); err != nil {
+			break
+		}
+	}
+	if err := unix.SetNonblock(fds[1], false); err != nil {
+		t.Fatal(err)
+	}
+	w := os.NewFile(uintptr(fds[1]), "full")
+	t.Cleanup(func() { unix.Close(fds[0]); w.Close() })
+	return w
+}
+
+// fifo returns a named pipe that nobody has opened.
+func fifo(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "fifo")
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// endsBySignal starts the program, sends it a signal when ready reports true,
+// and wants it to end soon with the exit code for incomplete input.
+func endsBySignal(t *testing.T, c *exec.Cmd, s syscall.Signal, ready func() bool) {
+	t.Helper()
+	c.Env = append(os.Environ(), asProgram+"=1")
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Process.Kill() }()
+	eventually(t, "the program waiting", func() bool {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.Process.Pid))
+		// Its handler is there.
+		return err == nil && strings.Contains(string(b), "SigCgt") && ready()
+	})
+	time.Sleep(400 * time.Millisecond)
+	began := time.Now()
+	if err := c.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Fatalf("it does not end")
+	}
+	limit := 3 * time.Second
+	if slices.Contains(c.Args, "live") {
+		limit += sinkClose
+	}
+	if d := time.Since(began); d > limit {
+		t.Errorf("the end took %v", d)
+	}
+	st := c.ProcessState.Sys().(syscall.WaitStatus)
+	if !st.Exited() || st.ExitStatus() != exitIncomplete {
+		t.Errorf("it ended with %v", c.ProcessState)
+	}
+}
+
+// TestSignals has each command wait for something that never comes, and ends
+// it by a signal.
+func TestSignals(t *testing.T) {
+	capture, err := os.ReadFile(captures + "/ecdhe-p256.pcap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	always := func() bool { return true }
+	policy := []string{"impact", "--policy", "mozilla-modern-6-0"}
+	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		for _, args := range [][]string{{"read", "-"}, {"read", "--follow", "-"}, {"-"}, append(policy, "-"), {"diff", captures + "/rsa.pcap", "-"}, {"diff", "-", captures + "/rsa.pcap"}} {
+			t.Run(s.String()+"/idle standard input/"+strings.Join(args, " "), func(t *testing.T) {
+				t.Parallel()
+				// With nothing, a part of the header, whole packets, a part of one.
+				for _, n := range []int{0, 10, len(capture), len(capture) - 30} {
+					r, w, err := os.Pipe()
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer r.Close()
+					defer w.Close()
+					if _, err := w.Write(capture[:n]); err != nil {
+						t.Fatal(err)
+					}
+					var out, said strings.Builder
+					c := exec.Command(os.Args[0], args...)
+					c.Stdin, c.Stdout, c.Stderr = r, &out, &said
+					endsBySignal(t, c, s, always)
+					if !strings.Contains(said.String(), "interrupted") || strings.Contains(said.String(), "middle of a record") {
+						t.Errorf("%d bytes: it said %s", n, said.String())
+					}
+					if n == len(capture) && args[0] != "diff" && !strings.Contains(out.String(), "1") {
+						t.Errorf("what was read is not reported: %s", out.String())
+					}
+				}
+			})
+		}
+		for _, args := range [][]string{{"read"}, {"read", "--follow"}, policy, {"diff", captures + "/rsa.pcap"}} {
+			t.Run(s.String()+"/a named pipe/"+args[0], func(t *testing.T) {
+				t.Parallel()
+				path := fifo(t)
+				c := exec.Command(os.Args[0], append(append([]string{}, args...), path)...)
+				endsBySignal(t, c, s, always)
+				path = fifo(t)
+				c = exec.Command(os.Args[0], append(append([]string{}, args...), path)...)
+				opened := make(chan *os.File, 1)
+				go func() {
+					w, _ := os.OpenFile(path, os.O_WRONLY, 0)
+					opened <- w
+				}()
+				endsBySignal(t, c, s, func() bool { return len(opened) > 0 })
+				(<-opened).Close()
+			})
+		}
+		for _, args := range [][]string{{"read", captures + "/rsa.pcap"}, {"read", "--format", "jsonl", captures}} {
+			t.Run(s.String()+"/standard output/"+args[1], func(t *testing.T) {
+				t.Parallel()
+				c := exec.Command(os.Args[0], args...)
+				c.Stdout = fullPipe(t)
+				endsBySignal(t, c, s, always)
+			})
+		}
+		t.Run(s.String()+"/standard error", func(t *testing.T) {
+			t.Parallel()
+			c := exec.Command(os.Args[0], "read", captures+"/bad", captures+"/rsa.pcap")
+			c.Stderr = fullPipe(t)
+			endsBySignal(t, c, s, always)
+		})
+		t.Run(s.String()+"/the output", func(t *testing.T) {
+			t.Parallel()
+			c := exec.Command(os.Args[0], "read", "--format", "jsonl", "-o", fifo(t), captures)
+			endsBySignal(t, c, s, always)
+		})
+	}
+}
+
+// TestLiveHeldUp has whoever reads the output of live, or its messages, stop
+// reading: the capture goes on, and a signal ends it.
+func TestLiveHeldUp(t *testing.T) {
+	if !livetest.Isolate(t) {
+		return
+	}
+	livetest.Veth(t, "va", "vb")
+	send := livetest.NewSender(t, "va")
+	for _, x := range []struct {
+		name   string
+		args   []string
+		signal syscall.Signal
+	}{
+		{"events", []string{"-o", "-"}, syscall.SIGINT},
+		{"lines", []string{"--plain"}, syscall.SIGTERM},
+		{"results", []string{"-o", "/dev/null", "--interval", "1s"}, syscall.SIGINT},
+		{"messages", []string{"-o", "/dev/null"}, syscall.SIGTERM},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			c := exec.Command(os.Args[0], append([]string{"live", "-i", "vb"}, x.args...)...)
+			if x.name == "messages" {
+				c.Stderr = fullPipe(t)
+			} else {
+				c.Stdout = fullPipe(t)
+			}
+			began := time.Now()
+			endsBySignal(t, c, x.signal, func() bool {
+				if time.Since(began) < 500*time.Millisecond {
+					return false
+				}
+				replay(t, send, captures+"/ecdhe-p256.pcap")
+				return time.Since(began) > 1500*time.Millisecond
+			})
+		})
+	}
+}
+
+// TestMessageQueue fills a queue whose writer hangs: nothing waits, and what
+// was dropped is told.
+func TestMessageQueue(t *testing.T) {
+	r, w := io.Pipe()
+	q := newMessageQueue(w)
+	const n = 3000
+	for range n {
+		if _, err := q.Write([]byte(strings.Repeat("x", 99) + "\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	began := time.Now()
+	q.flush()
+	if d := time.Since(began); d < giveUpAfter/2 || d > 3*giveUpAfter {
+		t.Errorf("it waited %v", d)
+	}
+	got := make(chan string)
+	go func() {
+		b, err := io.ReadAll(r)
+		if err != nil && !errors.Is(err, io.EOF) {
+			t.Error(err)
+		}
+		got <- string(b)
+	}()
+	q.close()
+	w.Close()
+	text := <-got
+	if lines := strings.Count(text, "x\n"); lines == n || lines < maxMessages/100 || !strings.Contains(text, "messages were dropped") {
+		t.Errorf("%d lines of %d; %s", lines, n, text[max(0, len(text)-100):])
+	}
+}
