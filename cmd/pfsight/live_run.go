@@ -172,7 +172,18 @@ func (r *liveRun) losses(st *capture.Stats) {
 	if st.Drops[capture.KernelDrops] > 0 {
 		r.code = exitIncomplete
 	}
-	r.costly(st, r.tell)
+	for _, c := range []struct {
+		reason capture.Reason
+		raise  string
+	}{
+		{capture.FlowEvict, "there was no room for them: raise --memory"},
+		{capture.SessionLimit, "the tables of sessions were full"},
+	} {
+		if n := st.Drops[c.reason]; n > 0 {
+			r.code = exitIncomplete
+			r.tell("%s %s: %s", render.Number(n), c.reason.What(), c.raise)
+		}
+	}
 }
 
 // endSinks delivers what waits. Sinks end beside each other, so that one that

@@ -233,16 +233,11 @@ func (a *app) problems(o *options, src *pcapfile.Source, st capture.Stats, saved
 			a.warn("%v", p)
 		}
 	}
-	warn := func(format string, args ...any) {
-		if !o.quiet {
-			a.warn(format, args...)
+	for _, d := range st.Drops.List() {
+		if d.Reason == capture.KernelDrops {
+			a.code = exitIncomplete
 		}
 	}
-	if n := st.Drops[capture.KernelDrops]; n > 0 {
-		a.code = exitIncomplete
-		warn("%s packets were dropped before the capture, as the input says: whoever captured had no room for them; tcpdump -B and dumpcap -B give more", render.Number(n))
-	}
-	a.costly(&st, warn)
 	if interrupted {
 		a.code = exitIncomplete
 		if !o.quiet {
@@ -255,23 +250,6 @@ func (a *app) problems(o *options, src *pcapfile.Source, st capture.Stats, saved
 	}
 	if st.Packets == 0 && saved.rows == 0 && !interrupted && !slices.ContainsFunc(src.Inputs(), func(i pcapfile.InputInfo) bool { return !broken[i.Name] }) {
 		a.code = exitFailed // nothing could be read
-	}
-}
-
-// costly tells which limits cost connections or what is known of them, and sets
-// the exit code.
-func (a *app) costly(st *capture.Stats, warn func(format string, args ...any)) {
-	for _, c := range []struct {
-		reason capture.Reason
-		why    string
-	}{
-		{capture.FlowEvict, "there was no room for them: raise --memory"},
-		{capture.SessionLimit, "there was no room for more of them"},
-	} {
-		if n := st.Drops[c.reason]; n > 0 {
-			a.code = exitIncomplete
-			warn("%s %s: %s", render.Number(n), c.reason.What(), c.why)
-		}
 	}
 }
 
