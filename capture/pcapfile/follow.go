@@ -3,7 +3,6 @@ package pcapfile
 import (
 	"io"
 	"os"
-	"path/filepath"
 	"sort"
 	"sync"
 	"time"
@@ -55,7 +54,7 @@ func (f *follower) scan() bool {
 	defer f.mu.Unlock()
 	var found []string
 	for _, dir := range f.dirs {
-		in, _ := folderNames(dir, f.recursive)
+		in := folderNames(dir, f.recursive)
 		for _, p := range in {
 			if !f.seen[p] {
 				f.seen[p] = true
@@ -71,21 +70,16 @@ func (f *follower) scan() bool {
 }
 
 // folderNames lists the regular files of a folder, without a look inside: one
-// that is new may still be empty.
-func folderNames(dir string, recursive bool) ([]string, error) {
-	entries, err := os.ReadDir(dir)
+// that is new may still be empty. A folder that cannot be read now may be later.
+func folderNames(dir string, recursive bool) []string {
 	var out []string
-	for _, e := range entries {
-		p := filepath.Join(dir, e.Name())
-		switch {
-		case e.Type().IsRegular():
-			out = append(out, p)
-		case e.IsDir() && recursive:
-			more, _ := folderNames(p, recursive)
-			out = append(out, more...)
-		}
+	v := visit{
+		recursive: recursive,
+		file:      func(path string, _ os.FileInfo) { out = append(out, path) },
+		fault:     func(string, error) {},
 	}
-	return out, err
+	v.folder(dir)
+	return out
 }
 
 // next waits for the next file. It reports false when the following was

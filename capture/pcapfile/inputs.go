@@ -110,36 +110,73 @@ func collect(paths []string, opt Options) ([]input, []Problem) {
 	return in, bad
 }
 
+// maxFolders is how deep folders are entered with Options.Recursive.
+const maxFolders = 64
+
+// A visit goes through the files of folders. A symbolic link to a folder is a folder.
+// Each folder is visited once, so that links that form a cycle do no harm.
+type visit struct {
+	recursive bool
+	depth     int
+	seen      map[string]bool // folders, without symbolic links in their names
+	file      func(path string, info os.FileInfo)
+	fault     func(path string, err error)
+}
+
+// folder visits the files of dir in the order of their names.
+func (v *visit) folder(dir string) {
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		v.fault(dir, err)
+		return
+	}
+	if v.seen[real] {
+		return
+	}
+	if v.depth == maxFolders {
+		v.fault(dir, fmt.Errorf("folders are nested deeper than %d", maxFolders))
+		return
+	}
+	if v.seen == nil {
+		v.seen = map[string]bool{}
+	}
+	v.seen[real] = true
+	v.depth++
+	defer func() { v.depth-- }()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		v.fault(dir, err)
+	}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		info, err := os.Stat(path)
+		switch {
+		case err != nil: // it is gone, or a link to nothing
+		case info.Mode().IsRegular():
+			v.file(path, info)
+		case info.IsDir() && v.recursive:
+			v.folder(path)
+		}
+	}
+}
+
 // folder adds the captures of a folder; other files in it are passed over.
 func folder(in []input, bad []Problem, dir string, opt Options) ([]input, []Problem) {
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			bad = append(bad, Problem{path, cause(err), true})
-			if d != nil && d.IsDir() {
-				return fs.SkipDir
+	v := visit{
+		recursive: opt.Recursive,
+		file: func(path string, st os.FileInfo) {
+			if opt.Except != nil && os.SameFile(st, opt.Except) {
+				return
 			}
-			return nil
-		}
-		if d.IsDir() {
-			if path != dir && !opt.Recursive {
-				return fs.SkipDir
+			n, m := len(in), len(bad)
+			in, bad = peek(in, bad, path, st, opt.Other)
+			if len(bad) > m && len(in) == n && (errors.Is(bad[m].Err, ErrNotCapture) || errors.Is(bad[m].Err, ErrEmpty)) {
+				bad = bad[:m]
 			}
-			return nil
-		}
-		st, err := os.Stat(path)
-		if err != nil || !st.Mode().IsRegular() || opt.Except != nil && os.SameFile(st, opt.Except) {
-			return nil
-		}
-		n, m := len(in), len(bad)
-		in, bad = peek(in, bad, path, st, opt.Other)
-		if len(bad) > m && len(in) == n && (errors.Is(bad[m].Err, ErrNotCapture) || errors.Is(bad[m].Err, ErrEmpty)) {
-			bad = bad[:m]
-		}
-		return nil
-	})
-	if err != nil {
-		bad = append(bad, Problem{dir, cause(err), true})
+		},
+		fault: func(path string, err error) { bad = append(bad, Problem{path, cause(err), true}) },
 	}
+	v.folder(dir)
 	return in, bad
 }
 

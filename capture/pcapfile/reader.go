@@ -100,8 +100,8 @@ func NewReader(in io.Reader) (*Reader, error) {
 	return r, err
 }
 
-// newReader is NewReader; with ErrNotCapture it returns a Reader that holds
-// what was read.
+// newReader is NewReader. With an error that wraps ErrNotCapture it always
+// returns a Reader, which holds what was read.
 func newReader(in io.Reader) (*Reader, error) {
 	r := &Reader{in: in, buf: make([]byte, leastBuf), most: bufSize}
 	if !r.need(1) {
@@ -125,7 +125,7 @@ func newReader(in io.Reader) (*Reader, error) {
 		r.Format, r.next = "pcapng", (*Reader).batchNG
 		// The first block is read now, so that what only looks like one is told apart.
 		if err := r.sectionHeader(); err != nil {
-			return nil, err
+			return r, err
 		}
 	case 0xa1b2c3d4, 0xa1b23c4d, 0xa1b2cd34:
 		return r, r.pcapHeader(false, magic)
