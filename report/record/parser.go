@@ -345,7 +345,7 @@ func (p *Parser) sslv2Kind() (kind iana.SSLv2Kind, ok bool) {
 func (p *Parser) text(to *string) bool {
 	raw, escaped := p.raw()
 	if escaped {
-		*to = unescape(raw)
+		*to = report.Untext(unescape(raw))
 		return !p.bad
 	}
 	*to = p.strings.of(raw)

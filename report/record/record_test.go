@@ -24,7 +24,7 @@ import (
 func full() *report.Connection {
 	c := &report.Connection{
 		Time: 1700000000123456789, Client: report.Endpoint{AddrPort: netip.MustParseAddrPort("10.0.0.1:50000"), MAC: stream.MAC{2, 0, 0, 0xab, 0xcd, 5}}, Server: report.Endpoint{AddrPort: netip.MustParseAddrPort("[2001:db8::1]:443"), MAC: stream.MAC{2, 0, 0, 0, 0, 10}}, Transport: stream.UDP,
-		Protocol: parse.QUIC, Upgrade: "smtp", Encapsulation: []string{"vlan", "gre"}, Source: "a \"b\"\\.pcap", ServerName: "x\x01\u202e.\ufffdé", ALPN: "h2",
+		Protocol: parse.QUIC, Upgrade: "smtp", Encapsulation: []string{"vlan", "gre"}, Source: "a \"b\"\\.pcap", ServerName: "x\x01\u202e.\ufffdé\xff\\xff\\", ALPN: "h2",
 		HasServerHello: true, Version: iana.TLS12, CipherSuite: 0xc02f, KeyExchange: "ECDHE", Authentication: "RSA", Group: 29, HasGroup: true, DHBits: 2048, DHPrime: "p",
 		PSKMode: "psk_ke", Resumed: secrecy.True, Resumption: "ticket", EarlyData: "sent", HelloRetryRequest: secrecy.False, ECH: secrecy.False, ExtendedMaster: secrecy.True,
 		ForwardSecrecy: secrecy.Conditional, PostQuantum: secrecy.False, Outcome: report.Rejected, Alert: "handshake_failure", AlertFrom: "server", OneWay: "client",

@@ -4,18 +4,70 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"reflect"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"pfsight/report"
 )
 
+// texts returns v with report.Text applied to every string in it that JSON shows.
+func texts(v reflect.Value) reflect.Value {
+	switch v.Kind() {
+	case reflect.String:
+		out := reflect.New(v.Type()).Elem()
+		out.SetString(report.Text(v.String()))
+		return out
+	case reflect.Pointer, reflect.Interface:
+		if v.IsNil() {
+			return v
+		}
+		inner := texts(v.Elem())
+		if v.Kind() == reflect.Interface {
+			return inner
+		}
+		out := reflect.New(v.Type().Elem())
+		out.Elem().Set(inner)
+		return out
+	case reflect.Struct:
+		out := reflect.New(v.Type()).Elem()
+		out.Set(v)
+		for i := range v.NumField() {
+			if f := v.Type().Field(i); f.IsExported() && f.Tag.Get("json") != "-" {
+				out.Field(i).Set(texts(v.Field(i)))
+			}
+		}
+		return out
+	case reflect.Slice:
+		if v.IsNil() || v.Type().Elem().Kind() == reflect.Uint8 {
+			return v // JSON that was made before
+		}
+		out := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
+		for i := range v.Len() {
+			out.Index(i).Set(texts(v.Index(i)))
+		}
+		return out
+	case reflect.Map:
+		if v.IsNil() {
+			return v
+		}
+		out := reflect.MakeMapWithSize(v.Type(), v.Len())
+		for k, x := range v.Seq2() {
+			out.SetMapIndex(texts(k), texts(x))
+		}
+		return out
+	}
+	return v
+}
+
 // writeJSON writes v as one JSON value, indented, in which Quote would find
-// nothing but backslashes to escape.
+// nothing but backslashes to escape. Its strings are as report.Text has them.
 func writeJSON(w io.Writer, v any, indent string) error {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetIndent("", indent)
-	if err := e.Encode(v); err != nil {
+	if err := e.Encode(texts(reflect.ValueOf(v)).Interface()); err != nil {
 		return err
 	}
 	text := b.Bytes()
@@ -37,8 +89,19 @@ func writeJSON(w io.Writer, v any, indent string) error {
 	return err
 }
 
-// shown reports whether a terminal shows r, and as one would expect.
-func shown(r rune) bool { return unicode.IsPrint(r) && !unicode.Is(unicode.Bidi_Control, r) }
+// shown reports whether a terminal shows r, and as one would expect: not what
+// controls it or the direction of text, and nothing that is not seen.
+func shown(r rune) bool {
+	return r < 0x7f && r >= ' ' || unicode.IsPrint(r) && !unicode.In(r, unicode.Bidi_Control, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, blank)
+}
+
+// blank are characters that Unicode calls printable and that look like a space
+// or like nothing: the empty Braille pattern, a filler of the Khitan small
+// script and an empty note of music.
+var blank = &unicode.RangeTable{
+	R16: []unicode.Range16{{Lo: 0x2800, Hi: 0x2800, Stride: 1}},
+	R32: []unicode.Range32{{Lo: 0x16fe4, Hi: 0x16fe4, Stride: 1}, {Lo: 0x1d159, Hi: 0x1d159, Stride: 1}},
+}
 
 // appendRune writes r as an escape of JSON (RFC 8259 section 7).
 func appendRune(b []byte, r rune) []byte {

@@ -9,7 +9,7 @@ import (
 )
 
 // Quote makes a string from the wire fit for a terminal: what is not
-// printable, and what changes the direction of text, becomes an escape.
+// printable, not seen or changes the direction of text becomes an escape.
 func Quote(s string) string {
 	if plain(s) {
 		return s

@@ -455,11 +455,9 @@ func appendCodes[T code](b []byte, name string, list []T, grease func(T) bool) [
 	return append(b, ']')
 }
 
-// appendString writes a JSON string. A byte that is not UTF-8 becomes U+FFFD,
-// since JSON has no other way to say it; that character is always written as
-// an escape, so that a record which is read is written the same again. What a
-// terminal would not show, or a reader of lines take for the end of one, is an
-// escape too.
+// appendString writes s, as report.Text has it, as a JSON string. What a terminal would
+// not show, or a reader of lines take for the end of one, is an escape; so is
+// U+FFFD, which others write where they lose a byte.
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
 	for i := 0; i < len(s); {
@@ -471,6 +469,8 @@ func appendString(b []byte, s string) []byte {
 		}
 		r, n := utf8.DecodeRuneInString(s[i:])
 		switch {
+		case r == utf8.RuneError && n == 1, c == '\\' && report.IsByteEscape(s[i:]):
+			b = append(append(b, `\\x`...), hex2(c)...)
 		case c == '"' || c == '\\':
 			b = append(b, '\\', c)
 		case r == utf8.RuneError:

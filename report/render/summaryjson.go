@@ -3,7 +3,6 @@ package render
 import (
 	"encoding/hex"
 	"io"
-	"strings"
 	"time"
 
 	"pfsight/report"
@@ -118,8 +117,7 @@ type (
 )
 
 // SummaryJSON writes the summary as one JSON object; l is nil but for a
-// capture that goes on. Strings from the wire are as they were sent, but that
-// what is not UTF-8 becomes U+FFFD.
+// capture that goes on. Strings from the wire are as report.Text has them.
 func SummaryJSON(w io.Writer, s *report.Summary, l *Live, opt Options) error {
 	in := &s.Input
 	j := jsonSummary{
@@ -143,11 +141,11 @@ func SummaryJSON(w io.Writer, s *report.Summary, l *Live, opt Options) error {
 	}
 	for i := range s.Servers[:min(len(s.Servers), opt.top())] {
 		x := &s.Servers[i]
-		j.Servers = append(j.Servers, jsonServer{ipOf(x.Addr), x.Addr.Port(), macOf(x.Addr), valid(x.Name), x.N, jsonVerdicts(x.Verdicts), x.Bytes, x.Clients, x.Why})
+		j.Servers = append(j.Servers, jsonServer{ipOf(x.Addr), x.Addr.Port(), macOf(x.Addr), x.Name, x.N, jsonVerdicts(x.Verdicts), x.Bytes, x.Clients, x.Why})
 	}
 	for i := range s.Exposure[:min(len(s.Exposure), opt.top())] {
 		e := &s.Exposure[i]
-		j.Exposure = append(j.Exposure, jsonExposure{hex.EncodeToString(e.SPKI[:]), valid(e.Subject), e.Key, e.Bits, ipOf(e.Server), e.Server.Port(), macOf(e.Server), valid(e.Name),
+		j.Exposure = append(j.Exposure, jsonExposure{hex.EncodeToString(e.SPKI[:]), e.Subject, e.Key, e.Bits, ipOf(e.Server), e.Server.Port(), macOf(e.Server), e.Name,
 			e.N, e.Bytes, e.Clients, rfc3339(e.First), rfc3339(e.Last)})
 	}
 	if l != nil {
@@ -165,10 +163,10 @@ func jsonOf(l *Live) *jsonLive {
 	}
 	for i := range l.Interfaces {
 		f := &l.Interfaces[i]
-		j.Interfaces = append(j.Interfaces, jsonInterface{valid(f.Name), f.Up, f.Packets, f.Drops, f.Freezes})
+		j.Interfaces = append(j.Interfaces, jsonInterface{f.Name, f.Up, f.Packets, f.Drops, f.Freezes})
 	}
 	for _, c := range l.SinkLoss {
-		j.SinkLoss[valid(c.Label)] += c.N
+		j.SinkLoss[c.Label] += c.N
 	}
 	return j
 }
@@ -184,7 +182,7 @@ func jsonVerdicts(v [4]uint64) map[string]uint64 {
 func jsonCounts(list []report.Count, verdict bool) []jsonCount {
 	out := make([]jsonCount, 0, len(list))
 	for _, c := range list {
-		j := jsonCount{Name: valid(c.Label), Count: c.N}
+		j := jsonCount{Name: c.Label, Count: c.N}
 		if verdict {
 			j.ForwardSecrecy = c.Note
 		}
@@ -192,7 +190,5 @@ func jsonCounts(list []report.Count, verdict bool) []jsonCount {
 	}
 	return out
 }
-
-func valid(s string) string { return strings.ToValidUTF8(s, "\ufffd") }
 
 func rfc3339(ns int64) string { return time.Unix(0, ns).UTC().Format(time.RFC3339Nano) }

@@ -105,7 +105,7 @@ func (f *field) compareText(op, value string) (node, string) {
 		if s == "" {
 			return secrecy.Untold
 		}
-		return secrecy.TriOf(s == value || strings.EqualFold(s, value))
+		return secrecy.TriOf(strings.EqualFold(report.Text(s), value))
 	}), ""
 }
 
@@ -128,7 +128,7 @@ func (f *field) search(op, value string) (node, string) {
 		found = re.MatchString
 	}
 	if f.each != nil {
-		return f.some(func(s string, _ uint16) bool { return found(s) }), ""
+		return f.some(func(s string, _ uint16) bool { return found(report.Text(s)) }), ""
 	}
 	get := f.text
 	return func(c *report.Connection) secrecy.Tri {
@@ -136,7 +136,7 @@ func (f *field) search(op, value string) (node, string) {
 		if s == "" {
 			return secrecy.Untold
 		}
-		return secrecy.TriOf(found(s))
+		return secrecy.TriOf(found(report.Text(s)))
 	}, ""
 }
 
@@ -167,7 +167,7 @@ func (f *field) compareList(value string) (node, string) {
 		if len(f.values) > 0 && !f.takes(strings.ToLower(value)) {
 			return nil, strconv.Quote(value) + " is no value of " + f.name + nearestOf(value, f.values)
 		}
-		return f.some(func(s string, _ uint16) bool { return s == value || strings.EqualFold(s, value) }), ""
+		return f.some(func(s string, _ uint16) bool { return strings.EqualFold(report.Text(s), value) }), ""
 	}
 	want, ok := f.code(value)
 	if !ok {

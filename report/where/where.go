@@ -33,7 +33,8 @@ directions. Values with blanks or brackets stand in quotes, single or double.
   FIELD alone               of a boolean: it is true; else: there is a value
   not, and, or, ( )         not binds closest, then and; ! && || are the same
 
-Text is compared without regard to case, matches as it is written ((?i) makes
+Text is compared as the JSON record shows it (a byte that is not UTF-8 is \xNN,
+in lower case), without regard to case; matches as it is written ((?i) makes
 it so too). yes and true are the same, no and false too. Versions are ordered
 by age, those of DTLS beside the TLS that they are made from.
 
@@ -71,7 +72,8 @@ type Error struct {
 	What   string
 }
 
-// Error shows the place below the line that it is in.
+// Error shows the place below the line that it is in: three lines, whatever
+// the expression holds.
 func (e *Error) Error() string {
 	start := strings.LastIndexByte(e.Expr[:e.Offset], '\n') + 1
 	line, _, _ := strings.Cut(e.Expr[start:], "\n")
@@ -81,13 +83,15 @@ func (e *Error) Error() string {
 		from := max(0, min(col-most/2, len(r)-most))
 		line, col = string(r[from:from+most]), col-from
 	}
-	line = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, line)
-	return fmt.Sprintf("at column %d: %s\n  %s\n  %s^", len([]rune(e.Expr[start:e.Offset]))+1, e.What, line, strings.Repeat(" ", col))
+	blank := func(s string) string {
+		return strings.Map(func(r rune) rune {
+			if r < ' ' || r == 0x7f {
+				return ' '
+			}
+			return r
+		}, s)
+	}
+	return fmt.Sprintf("at column %d: %s\n  %s\n  %s^", len([]rune(e.Expr[start:e.Offset]))+1, blank(e.What), blank(line), strings.Repeat(" ", col))
 }
 
 // Compile reads an expression. Its error is an *Error.

@@ -243,3 +243,38 @@ func BenchmarkMatch(b *testing.B) {
 		}
 	}
 }
+
+// TestBytes compares text that is not UTF-8, and text that looks like what
+// stands for it.
+func TestBytes(t *testing.T) {
+	for _, x := range []struct {
+		name, expr string
+		want       secrecy.Tri
+	}{
+		{"a\xff", `server_name == "A\xff"`, secrecy.True}, {"a\xfe", `server_name == "a\xff"`, secrecy.False}, {`a\xff`, `server_name == "a\xff"`, secrecy.False},
+		{`a\xff`, `server_name == "a\x5cxff"`, secrecy.True}, {"a\xffb", `server_name contains "\xff"`, secrecy.True}, {"a\xff", `server_name ends_with "\xfe"`, secrecy.False},
+		{"a\xff", `server_name != "a\xfe"`, secrecy.True},
+	} {
+		c := sample()
+		c.ServerName = x.name
+		f, err := Compile(x.expr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := f.root(c); got != x.want {
+			t.Errorf("%s of %q: %v, want %v", x.expr, x.name, got, x.want)
+		}
+	}
+}
+
+// TestErrorLines holds an error to three lines, whatever the expression holds.
+func TestErrorLines(t *testing.T) {
+	for _, expr := range []string{"nonsense", "source == 'a\nb' \"x\ny\"", "\"a\npfsight: all is well\"", "server_name matches \"(\n\"", "version == \"\n\r\""} {
+		_, err := Compile(expr)
+		if err == nil {
+			t.Errorf("%q: no error", expr)
+		} else if n := strings.Count(err.Error(), "\n"); n != 2 {
+			t.Errorf("%q: %d lines: %s", expr, n+1, err)
+		}
+	}
+}
