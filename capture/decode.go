@@ -20,6 +20,7 @@ type decoder struct {
 	layers int  // named in the segment's encap
 	late   bool // the frame in hand holds a fragment, and frags is nil
 	eapol  bool // the frame in hand holds EAPOL; who knows the addresses takes it
+	unread unreadLinks
 }
 
 // EtherTypes, IEEE 802 numbers.
@@ -40,6 +41,8 @@ const (
 	etherVNTag     = 0x8926
 	etherNSH       = 0x894f
 	etherEAPOL     = 0x888e
+	etherWCCP      = 0x883e // of GRE: a packet that a router redirects
+	ether80211     = 0x2452 // a frame of IEEE 802.11, as access points and drivers mirror it
 )
 
 // decode reads one frame into s and reports whether it holds a TCP segment, or
@@ -165,7 +168,9 @@ func (d *decoder) etherType(t uint16, b []byte, cut int, s *segment) bool {
 		case etherNSH:
 			return d.nsh(b, cut, s)
 		case etherEAPOL:
-			return d.eapolPDU(b, cut, s)
+			return d.eapolPDU(b, s)
+		case ether80211:
+			return d.layer(encIEEE80211, s) && d.ieee80211(b, cut, s)
 		case 0x6558: // transparent Ethernet bridging
 			return d.ethernet(b, cut, s)
 		case etherPPPoE:
@@ -212,38 +217,10 @@ func (d *decoder) family(b []byte, cut int, s *segment) bool {
 	return false
 }
 
-// ppp reads a PPP frame, RFC 1661 section 2, with or without the HDLC-like
-// address and control bytes of RFC 1662 section 3.1, and with the protocol
-// field of one byte that section 6.5 allows.
+// ppp reads a PPP frame, RFC 1661 section 2.
 func (d *decoder) ppp(b []byte, cut int, s *segment) bool {
-	if len(b) >= 2 && b[0] == 0xff && b[1] == 3 {
-		b = b[2:]
-	} else if len(b) >= 4 && (b[0] == 0x0f || b[0] == 0x8f) && b[1] == 0 {
-		// Cisco HDLC in a PPP capture: address, control, EtherType.
-		if !d.deeper() {
-			return false
-		}
-		return d.etherType(binary.BigEndian.Uint16(b[2:]), b[4:], cut, s)
-	}
-	if len(b) < 2 {
-		d.drops[CutHeader]++
-		return false
-	}
-	proto := uint16(b[0])
-	n := 1
-	if b[0]&1 == 0 {
-		proto, n = binary.BigEndian.Uint16(b), 2
-	}
-	switch proto {
-	case 0x21:
-		return d.ipv4(b[n:], cut, s)
-	case 0x57:
-		return d.ipv6(b[n:], cut, s)
-	case 0x281, 0x283: // RFC 3032 section 4.3
-		return d.mpls(b[n:], cut, s)
-	}
-	d.drops[NotIP]++
-	return false
+	h, state := pcapfile.PPPHeader(b)
+	return d.behind(h, state, b, cut, s)
 }
 
 // pppoe reads a PPPoE session header, RFC 2516 section 4.
@@ -292,10 +269,11 @@ func (d *decoder) ipv4(b []byte, cut int, s *segment) bool {
 		d.drops[CutHeader]++
 		return false
 	}
-	// A total length of 0 is segmentation offload: the frame tells. One that
-	// is longer than the frame was on the wire is a lie; the frame tells too.
-	if wire := len(b) + cut; total == 0 || total > wire {
-		total = wire
+	// A total length of 0 is segmentation offload: the frame tells. One that is
+	// longer than the frame was on the wire is a packet that was cut before the
+	// capture, by a mirror or a broker.
+	if total == 0 {
+		total = len(b) + cut
 	}
 	if total < ihl {
 		d.drops[BadHeader]++
@@ -335,8 +313,8 @@ func (d *decoder) ipv6(b []byte, cut int, s *segment) bool {
 	}
 	wire := int(binary.BigEndian.Uint16(b[4:]))
 	payload := b[40:]
-	if most := len(payload) + cut; wire == 0 || wire > most { // jumbo, offload or a lie
-		wire = most
+	if wire == 0 { // a jumbogram or segmentation offload; a longer one was cut, as in ipv4
+		wire = len(payload) + cut
 	}
 	if len(payload) > wire {
 		payload = payload[:wire]

@@ -8,14 +8,12 @@ import (
 	"slices"
 	"testing"
 
+	"pfsight/capture/frametest"
 	"pfsight/capture/pcapfile"
 )
 
 // linkTypes are those that are read, and one that is not.
-var linkTypes = []pcapfile.LinkType{
-	pcapfile.LinkEthernet, pcapfile.LinkNull, pcapfile.LinkLoop, pcapfile.LinkRaw, pcapfile.LinkRaw12, pcapfile.LinkIPv4, pcapfile.LinkIPv6,
-	pcapfile.LinkSLL, pcapfile.LinkSLL2, pcapfile.LinkPPP, pcapfile.LinkPPPoE, 65000,
-}
+var linkTypes = append(slices.Clone(frametest.Links), 65000)
 
 // frames returns the frames of captures of every link type.
 func frames(t testing.TB) (out []pcapfile.Record) {
@@ -82,6 +80,16 @@ func FuzzDecode(f *testing.F) {
 		case pcapfile.LinkIEEE80211:
 			eapol := slices.Concat([]byte{8, 1, 0, 0}, eapolSwitch, eapolStation, eapolGroup, []byte{0x10, 0, 0xaa, 0xaa, 3, 0, 0, 0, 0x88, 0x8e}, eapolFrame)
 			f.Add(uint8(i), eapol, uint16(0), eapol)
+		}
+	}
+	for i, l := range linkTypes {
+		for _, b := range frametest.Frames(l, etherIPv6, tcpPacket(true, 10)) {
+			f.Add(uint8(i), b, uint16(0), b)
+		}
+		for _, x := range frametest.Tunnels() {
+			if b := frametest.Frames(l, etherIPv4, x.Wrap(tcpPacket(false, 10))); len(b) > 0 {
+				f.Add(uint8(i), b[0], uint16(9), b[0])
+			}
 		}
 	}
 	f.Fuzz(func(t *testing.T, link uint8, a []byte, more uint16, b []byte) {

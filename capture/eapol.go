@@ -5,18 +5,15 @@ import "encoding/binary"
 // eapolPDU reads the header of IEEE 802.1X-2020 section 11.3: version(1)
 // type(1) length(2). Only an EAP packet, type 0, is wanted; Start, Logoff,
 // Key and MKA hold none. It always returns false, and leaves to the caller
-// that knows the addresses to take the PDU with eapolBetween.
-func (d *decoder) eapolPDU(b []byte, cut int, s *segment) bool {
+// that knows the addresses to take the PDU with eapolBetween. A length beyond the
+// frame says that the frame was cut.
+func (d *decoder) eapolPDU(b []byte, s *segment) bool {
 	if len(b) < 4 {
 		return d.cutHeader()
 	}
 	n := 4 + int(be16(b[2:]))
 	if b[0] == 0 || b[0] > 3 || b[1] != 0 {
 		d.drops[NotIP]++
-		return false
-	}
-	if n > len(b)+cut {
-		d.drops[BadHeader]++
 		return false
 	}
 	s.wire, s.payload = n, b[:min(n, len(b))] // without the padding of the frame

@@ -1,6 +1,10 @@
 package capture
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"pfsight/capture/pcapfile"
+)
 
 // An encap names one layer around the innermost addresses. A segment carries
 // the layers as bytes of a uint64, the outermost in the lowest byte.
@@ -31,6 +35,9 @@ const (
 	encNSH
 	encEtherIP
 	encCMD
+	encIEEE80211
+	encTZSP
+	encWCCP
 )
 
 // maxEncaps is how many layers a segment can name; a frame with more is not
@@ -41,7 +48,7 @@ var encapNames = [...]string{
 	encVLAN: "802.1q", encQinQ: "802.1ad", encPPPoE: "pppoe", encMPLS: "mpls", encPseudowire: "mpls-pw", encGRE: "gre", encERSPAN: "erspan",
 	encVXLAN: "vxlan", encVXLANGPE: "vxlan-gpe", encGENEVE: "geneve", encGTPU: "gtp-u", encIPIP: "ipip", enc6in4: "6in4", enc4in6: "4in6",
 	encTeredo: "teredo", encL2TP: "l2tp", encMACsec: "macsec", encPBB: "802.1ah", encVNTag: "vn-tag", encNSH: "nsh", encEtherIP: "etherip",
-	encCMD: "cmd",
+	encCMD: "cmd", encIEEE80211: "802.11", encTZSP: "tzsp", encWCCP: "wccp",
 }
 
 // layer notes that e lies around what follows, and reports whether that may
@@ -198,7 +205,26 @@ func (d *decoder) gre(b []byte, cut int, s *segment) bool {
 		}
 		return d.layer(encERSPAN, s) && d.ethernet(b[n:], cut, s)
 	}
+	if proto == etherWCCP {
+		return d.layer(encGRE, s) && d.wccp(b, cut, s)
+	}
 	return d.layer(encGRE, s) && d.etherType(proto, b, cut, s) || d.notBetween()
+}
+
+// wccp reads a packet that a router redirects by WCCP: version 2 puts 4 bytes
+// before it, which do not begin as IP does (draft-wilson-wrec-wccp-v2 section
+// 4.12).
+func (d *decoder) wccp(b []byte, cut int, s *segment) bool {
+	if !d.layer(encWCCP, s) {
+		return false
+	}
+	if len(b) < 4 {
+		return d.cutHeader()
+	}
+	if b[0]>>4 != 4 && (b[0]>>4 != 6 || len(b) < 40) {
+		b = b[4:]
+	}
+	return d.ip(b, cut, s)
 }
 
 // macsec reads the SecTAG of IEEE 802.1AE section 9.3, if nothing is
@@ -270,6 +296,14 @@ func (d *decoder) inUDP(srcHi, srcLo, dstHi, dstLo uint64, src, dst uint16, b []
 		try = (*decoder).teredo
 	case dst == 1701 || src == 1701:
 		try = (*decoder).l2tp
+	case dst == 37008:
+		try = (*decoder).tzsp
+	case dst == 4754: // RFC 8086
+		try = (*decoder).gre
+	case dst == 6635: // RFC 7510
+		try = (*decoder).mpls
+	case likelyVXLAN(b): // on ports that somebody chose, such as 10800 and 10801 of Azure's gateway load balancer
+		try = (*decoder).vxlan
 	default:
 		return false
 	}
@@ -295,6 +329,72 @@ func (d *decoder) vxlan(b []byte, cut int, s *segment) bool {
 	}
 	s.enter(be32(b[4:]) >> 8) // the VNI
 	return d.layer(encVXLAN, s) && d.ethernet(b[8:], cut, s)
+}
+
+// likelyVXLAN reports whether a datagram to any port is VXLAN: the flags, those
+// of the group policy extension allowed, the zeros between them and a frame with
+// a plausible IP header.
+func likelyVXLAN(b []byte) bool {
+	const least = 8 + 14 + 20
+	if len(b) < least || b[0] != 0x08 && b[0] != 0x88 || b[7] != 0 || b[1]&^0x48 != 0 {
+		return false
+	}
+	if b[0] == 0x08 && (b[1]|b[2]|b[3]) != 0 {
+		return false
+	}
+	t, ip := be16(b[8+12:]), b[8+14:]
+	for (t == etherVLAN || t == etherQinQ) && len(ip) >= 4 {
+		t, ip = be16(ip[2:]), ip[4:]
+	}
+	switch t {
+	case etherIPv4:
+		return len(ip) >= 20 && ip[0]>>4 == 4 && plausibleIPv4(ip)
+	case etherIPv6:
+		return len(ip) >= 40 && ip[0]>>4 == 6
+	}
+	return false
+}
+
+// tzsp reads a frame in the TaZmen Sniffer Protocol, version 1: a header of 4
+// bytes and tags up to an end.
+func (d *decoder) tzsp(b []byte, cut int, s *segment) bool {
+	const (
+		received, toSend = 0, 1 // the types that hold a frame
+		padding, end     = 0, 1 // the tags without a length
+		maxTags          = 64
+	)
+	if len(b) < 5 || b[0] != 1 || b[1] != received && b[1] != toSend {
+		return false
+	}
+	var link pcapfile.LinkType
+	switch be16(b[2:]) {
+	case 1:
+		link = pcapfile.LinkEthernet
+	case 18:
+		link = pcapfile.LinkIEEE80211
+	case 119:
+		link = pcapfile.LinkPrism
+	case 127:
+		link = pcapfile.LinkAVS
+	default:
+		return false
+	}
+	b = b[4:]
+	for range maxTags {
+		switch {
+		case len(b) == 0:
+			return false
+		case b[0] == end:
+			return d.layer(encTZSP, s) && d.link(link, b[1:], cut, s)
+		case b[0] == padding:
+			b = b[1:]
+		case len(b) < 2 || len(b) < 2+int(b[1]):
+			return false
+		default:
+			b = b[2+int(b[1]):]
+		}
+	}
+	return false
 }
 
 // vxlanGPE reads draft-ietf-nvo3-vxlan-gpe section 3.

@@ -19,6 +19,7 @@ var arrows = map[string][]string{
 	"capture/filter":        {},
 	"capture/live":          {"capture/filter", "capture/pcapfile"},
 	"capture/live/livetest": {},
+	"capture/frametest":     {"capture/pcapfile"},
 	"capture":               {"capture/stream", "capture/pcapfile"},
 	"parse":                 {"capture/stream", "parse/"},
 	"report":                {"capture/stream", "parse", "parse/iana", "parse/fingerprint", "report/policy", "report/secrecy"},

@@ -1,0 +1,169 @@
+package capture
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"pfsight/capture/frametest"
+	"pfsight/capture/pcapfile"
+)
+
+// tcpPacket is an IPv4 and an IPv6 packet with a TCP segment of n bytes.
+func tcpPacket(v6 bool, n int) []byte {
+	tcp := append([]byte{0x9c, 0x40, 1, 0xbb, 0, 0, 0, 7, 0, 0, 0, 9, 0x50, flagACK, 1, 0, 0, 0, 0, 0}, bytes.Repeat([]byte{'x'}, n)...)
+	if v6 {
+		h := []byte{0x60, 0, 0, 0, byte(len(tcp) >> 8), byte(len(tcp)), protoTCP, 64}
+		h = append(h, 0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1)
+		h = append(h, 0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2)
+		return append(h, tcp...)
+	}
+	return frametest.IPv4(3, 4, protoTCP, tcp)
+}
+
+// decodeOne decodes a frame with counters of its own.
+func decodeOne(link pcapfile.LinkType, b []byte, wireLen int) (segment, *Counters, bool) {
+	var s segment
+	d := decoder{drops: new(Counters)}
+	ok := d.decode(link, b, wireLen, 1, &s)
+	return s, d.drops, ok
+}
+
+// TestLinkTypes reads one packet in each form of each link type, and cuts it
+// everywhere.
+func TestLinkTypes(t *testing.T) {
+	for _, link := range frametest.Links {
+		forms := 0
+		for _, v6 := range []bool{false, true} {
+			packet, etherType := tcpPacket(v6, 100), uint16(etherIPv4)
+			if v6 {
+				etherType = etherIPv6
+			}
+			want, _, _ := decodeOne(pcapfile.LinkRaw, packet, len(packet))
+			for _, b := range frametest.Frames(link, etherType, packet) {
+				forms++
+				s, drops, ok := decodeOne(link, b, len(b))
+				if !ok || s.key != want.key || s.wire != 100 || len(s.payload) != 100 {
+					t.Errorf("%v: read %v, %d of %d bytes, drops %v: % x", link.Numbered(), ok, len(s.payload), s.wire, drops.List(), b[:min(len(b), 64)])
+					continue
+				}
+				for n := range b {
+					s, drops, ok := decodeOne(link, b[:n], len(b))
+					if ok && (s.key != want.key || s.wire != 100 || len(s.payload) > 100) {
+						t.Fatalf("%v cut at %d: %+v", link.Numbered(), n, s)
+					}
+					if !ok && drops[CutHeader]+drops[BadHeader]+drops[NotIP]+drops[UnknownLink] != 1 {
+						t.Fatalf("%v cut at %d: drops %v", link.Numbered(), n, drops.List())
+					}
+				}
+			}
+		}
+		if forms == 0 {
+			t.Errorf("%v: no frame", link.Numbered())
+		}
+	}
+}
+
+// TestTunnels reads one packet in each tunnel.
+func TestTunnels(t *testing.T) {
+	packet := tcpPacket(false, 100)
+	want, _, _ := decodeOne(pcapfile.LinkRaw, packet, len(packet))
+	tr := newTracker(&Options{}, new(Counters))
+	for _, x := range frametest.Tunnels() {
+		for _, link := range []pcapfile.LinkType{pcapfile.LinkEthernet, pcapfile.LinkPKTAP} {
+			b := frametest.Frames(link, etherIPv4, x.Wrap(packet))[0]
+			s, drops, ok := decodeOne(link, b, len(b))
+			if layers := strings.Join(tr.names(s.encap), ","); !ok || s.key.proto != want.key.proto || s.key.ports != want.key.ports || s.wire != 100 || len(s.payload) != 100 || layers != x.Layers {
+				t.Errorf("%s: read %v, %d of %d bytes, layers %q, drops %v", x.Name, ok, len(s.payload), s.wire, layers, drops.List())
+			}
+		}
+	}
+}
+
+// TestMirrorCut cuts the packet inside a tunnel, as a mirror does that keeps
+// the first bytes: the headers outside say nothing of it, and what is missing
+// is cut and not lost. The same holds of a whole frame that a broker cut.
+func TestMirrorCut(t *testing.T) {
+	const size = 1400
+	for _, v6 := range []bool{false, true} {
+		packet := tcpPacket(v6, size)
+		wraps := []frametest.Tunnel{{Name: "none", Wrap: func(p []byte) []byte { return p }}}
+		if !v6 {
+			wraps = append(wraps, frametest.Tunnels()...)
+		}
+		for _, x := range wraps {
+			for _, keep := range []int{1, 600, size - 1} {
+				headers := len(packet) - size
+				inner := x.Wrap(packet[:headers+keep])
+				etherType := uint16(etherIPv4)
+				if v6 {
+					etherType = etherIPv6
+				}
+				b := frametest.Frames(pcapfile.LinkEthernet, etherType, inner)[0]
+				s, drops, ok := decodeOne(pcapfile.LinkEthernet, b, len(b))
+				if !ok || s.wire != size || len(s.payload) != keep {
+					t.Errorf("%s: %d of %d bytes: read %v, %d of %d, drops %v", x.Name, keep, size, ok, len(s.payload), s.wire, drops.List())
+				}
+				// And the capture's snaplen on top of it.
+				s, _, ok = decodeOne(pcapfile.LinkEthernet, b[:len(b)-1], len(b))
+				if !ok || s.wire != size || len(s.payload) != keep-1 {
+					t.Errorf("%s: %d of %d bytes, and one: read %v, %d of %d", x.Name, keep, size, ok, len(s.payload), s.wire)
+				}
+			}
+		}
+	}
+}
+
+// TestNoVXLAN holds what only resembles VXLAN to be read as it is.
+func TestNoVXLAN(t *testing.T) {
+	inner := frametest.Frames(pcapfile.LinkEthernet, etherIPv4, tcpPacket(false, 10))[0]
+	good := append([]byte{8, 0, 0, 0, 0, 0, 7, 0}, inner...)
+	for name, change := range map[string]func(b []byte) []byte{
+		"another flag":    func(b []byte) []byte { b[0] = 9; return b },
+		"reserved":        func(b []byte) []byte { b[2] = 1; return b },
+		"reserved at end": func(b []byte) []byte { b[7] = 1; return b },
+		"EtherType":       func(b []byte) []byte { b[21] = 6; return b },
+		"IP version":      func(b []byte) []byte { b[22] = 0x55; return b },
+		"short":           func(b []byte) []byte { return b[:30] },
+	} {
+		b := frametest.Frames(pcapfile.LinkEthernet, etherIPv4, frametest.UDP(50000, 23456, change(bytes.Clone(good))))[0]
+		if s, drops, ok := decodeOne(pcapfile.LinkEthernet, b, len(b)); !ok || s.key.proto != protoUDP || s.encap != 0 || *drops != (Counters{}) {
+			t.Errorf("%s: read %v, layers %x, drops %v", name, ok, s.encap, drops.List())
+		}
+	}
+}
+
+// TestMirrored80211 reads frames of IEEE 802.11 behind EtherType 0x2452, with
+// the flag of protection that a driver leaves set when it decrypts.
+func TestMirrored80211(t *testing.T) {
+	for i, wlan := range frametest.Frames(pcapfile.LinkIEEE80211, etherIPv4, tcpPacket(false, 100)) {
+		for _, protected := range []byte{0, 0x40} {
+			w := bytes.Clone(wlan)
+			w[1] |= protected
+			b := append(append(bytes.Clone(frametest.Dst), frametest.Src...), 0x24, 0x52)
+			b = append(b, w...)
+			s, drops, ok := decodeOne(pcapfile.LinkEthernet, b, len(b))
+			if !ok || s.wire != 100 || encapNames[s.encap] != "802.11" {
+				t.Errorf("form %d, protected %x: read %v, drops %v", i, protected, ok, drops.List())
+			}
+		}
+	}
+}
+
+// TestUser2 holds frames of USER2 that are no PKTAP to be of a link type that
+// is not read.
+func TestUser2(t *testing.T) {
+	good := frametest.Frames(pcapfile.LinkUser2, etherIPv4, tcpPacket(false, 100))[0]
+	for name, change := range map[string]func(b []byte){
+		"length":      func(b []byte) { b[0] = 0 },
+		"no packet":   func(b []byte) { b[4] = 0 },
+		"no name":     func(b []byte) { b[12] = 0 },
+		"bytes in it": func(b []byte) { b[20] = 1 },
+	} {
+		b := bytes.Clone(good)
+		change(b)
+		if _, drops, ok := decodeOne(pcapfile.LinkUser2, b, len(b)); ok || drops[UnknownLink] != 1 {
+			t.Errorf("%s: read %v, drops %v", name, ok, drops.List())
+		}
+	}
+}
