@@ -76,8 +76,15 @@ func TestErrors(t *testing.T) {
 			t.Errorf("%.40q: %v, want %q in it", expr, err, word)
 		}
 	}
-	if _, err := Compile("tcp", 127); err == nil || !strings.Contains(err.Error(), "127") {
-		t.Errorf("a link type without filters: %v", err)
+	for link, word := range map[uint32]string{195: "195", 65000: "65000", 1 << 20: "link type"} {
+		if _, err := Compile("tcp", link); err == nil || !strings.Contains(err.Error(), word) {
+			t.Errorf("link type %d, without filters: %v", link, err)
+		}
+	}
+	for _, expr := range []string{"vlan", "ether host 02:00:00:00:00:01", "broadcast"} {
+		if _, err := Compile(expr, 101); err == nil {
+			t.Errorf("%q of raw IP is compiled", expr)
+		}
 	}
 }
 

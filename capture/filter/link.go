@@ -1,6 +1,11 @@
 package filter
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+
+	"pfsight/capture/pcapfile"
+)
 
 // A link says where a link type has what the primitives ask for. Offsets grow
 // with each vlan to the left.
@@ -8,13 +13,17 @@ type link struct {
 	typ     uint32 // LINKTYPE_
 	typeOff uint32 // of the EtherType or what takes its place
 	netOff  uint32 // of the network header
+	dstOff  uint32 // of the addresses of the stations
+	srcOff  uint32
+	macs    bool // there are such
+	vlans   bool // there may be tags
+	located bool // see located.go
 }
 
-// Link types.
+// Link types whose headers have one length.
 const (
 	linkNull     = 0
 	linkEthernet = 1
-	linkPPP      = 9
 	linkLoop     = 108
 	linkSLL      = 113
 	linkIPv4     = 228
@@ -23,21 +32,27 @@ const (
 )
 
 func newLink(typ uint32) (link, error) {
+	l := link{typ: typ}
 	switch typ {
 	case linkNull, linkLoop:
-		return link{typ, 0, 4}, nil
+		l.netOff = 4
 	case linkEthernet:
-		return link{typ, 12, 14}, nil
-	case linkPPP:
-		return link{typ, 2, 4}, nil
+		l.typeOff, l.netOff, l.dstOff, l.srcOff, l.macs, l.vlans = 12, 14, 0, 6, true, true
 	case 12, 14, 101, linkIPv4, linkIPv6:
-		return link{typ, 0, 0}, nil
 	case linkSLL:
-		return link{typ, 14, 16}, nil
+		l.typeOff, l.netOff = 14, 16
 	case linkSLL2:
-		return link{typ, 0, 20}, nil
+		l.netOff = 20
+	default:
+		if !isLocated(typ) {
+			return link{}, fmt.Errorf("filters are not read for %s", pcapfile.LinkType(typ).Numbered())
+		}
+		l.located, l.typeOff, l.netOff = true, metaType, netStart
+		l.dstOff, l.srcOff = metaDst, metaSrc
+		l.macs = slices.Contains(withStations, pcapfile.LinkType(typ))
+		l.vlans = slices.Contains(withTags, pcapfile.LinkType(typ))
 	}
-	return link{}, fmt.Errorf("filters are not read for link type %d", typ)
+	return l, nil
 }
 
 // EtherTypes.
@@ -48,45 +63,43 @@ const (
 	etherIPv6 = 0x86dd
 )
 
+// The address families of BSD's loopback: that of IPv6 is OpenBSD's and
+// NetBSD's 24, FreeBSD's 28, Darwin's 30 or Linux's 10.
+var (
+	families4 = []uint32{2}
+	families6 = []uint32{24, 28, 30, 10}
+)
+
 // proto is the condition that the frame holds this EtherType.
 func (l *link) proto(t uint32) node {
-	switch l.typ {
-	case linkEthernet, linkSLL, linkSLL2:
+	switch {
+	case l.located || l.typ == linkEthernet || l.typ == linkSLL || l.typ == linkSLL2:
 		return cmp{off: l.typeOff, size: sizeH, op: opJEQ, val: t}
-	case linkPPP:
+	case l.typ == linkNull || l.typ == linkLoop:
+		// The family is in the byte order of the machine that captured, or of
+		// the network.
+		var list []uint32
 		switch t {
 		case etherIP:
-			t = 0x21
+			list = families4
 		case etherIPv6:
-			t = 0x57
+			list = families6
+		default:
+			return constant(false)
 		}
-		return cmp{off: l.typeOff, size: sizeH, op: opJEQ, val: t}
-	case linkNull:
-		// The family is in the byte order of the machine that captured.
-		switch t {
-		case etherIP:
-			return disj(cmp{size: sizeW, op: opJEQ, val: 0x02000000}, cmp{size: sizeW, op: opJEQ, val: 2})
-		case etherIPv6:
-			return disj(cmp{size: sizeW, op: opJEQ, val: 0x0a000000}, cmp{size: sizeW, op: opJEQ, val: 10})
+		var n node
+		for _, f := range list {
+			n = disj(n, cmp{size: sizeW, op: opJEQ, val: f << 24}, cmp{size: sizeW, op: opJEQ, val: f})
 		}
-	case linkLoop:
-		switch t {
-		case etherIP:
-			return cmp{size: sizeW, op: opJEQ, val: 2}
-		case etherIPv6:
-			return cmp{size: sizeW, op: opJEQ, val: 10}
-		}
-	case linkIPv4:
+		return n
+	case l.typ == linkIPv4:
 		return constant(t == etherIP)
-	case linkIPv6:
+	case l.typ == linkIPv6:
 		return constant(t == etherIPv6)
-	default:
-		switch t {
-		case etherIP:
-			return cmp{size: sizeB, mask: 0xf0, op: opJEQ, val: 0x40}
-		case etherIPv6:
-			return cmp{size: sizeB, mask: 0xf0, op: opJEQ, val: 0x60}
-		}
+	case t == etherIP:
+		return cmp{size: sizeB, mask: 0xf0, op: opJEQ, val: 0x40}
+	case t == etherIPv6:
+		return cmp{size: sizeB, mask: 0xf0, op: opJEQ, val: 0x60}
 	}
 	return constant(false)
 }
@@ -198,7 +211,7 @@ func (l *link) vlan(id int) node {
 	if id >= 0 {
 		tag = and{tag, cmp{off: l.netOff, size: sizeH, mask: 0x0fff, op: opJEQ, val: uint32(id)}}
 	}
-	l.typeOff += 4
+	l.typeOff = l.netOff + 2
 	l.netOff += 4
 	return tag
 }

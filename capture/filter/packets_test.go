@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/rand"
+	"slices"
+
+	"pfsight/capture/frametest"
+	"pfsight/capture/pcapfile"
 )
 
 // samplePackets returns frames of a link type: every shape that the table of
@@ -11,15 +15,26 @@ import (
 // there tcpdump's answer depends on the order of its optimizer.
 func samplePackets(link uint32) [][]byte {
 	var out [][]byte
+	var head []int // length of the link-layer header of each
 	for _, p := range network() {
 		p.data = append(p.data, make([]byte, 60)...) // padding
-		out = append(out, framed(link, p)...)
+		for _, b := range framed(link, p) {
+			out, head = append(out, b), append(head, len(b)-len(p.data))
+		}
 	}
 	r := rand.New(rand.NewSource(int64(link)))
-	for _, p := range out[:len(out):len(out)] {
+	for i, p := range out[:len(out):len(out)] {
 		q := append(bytes.Clone(p), make([]byte, 150)...)
+		from := 0
+		switch link {
+		case 1, 101, 113, 276:
+		default:
+			// tcpdump believes that the header is as it should be, and we do not
+			// believe an address family that the version contradicts.
+			from = head[i] + 1
+		}
 		for range 1 + r.Intn(3) {
-			q[r.Intn(len(p))] = byte(r.Intn(256))
+			q[from+r.Intn(len(p)-from)] = byte(r.Intn(256))
 		}
 		out = append(out, q)
 	}
@@ -95,15 +110,28 @@ func network() []l3 {
 	return append(out, l3{0x88cc, []byte{2, 7, 4, 1, 2, 3}}, l3{60, []byte{0xaa, 0xaa, 3, 0, 0, 0, 8, 0, 0x45}})
 }
 
-// framed puts a packet into the frames that a link type has for it.
+// framed puts a packet into the frames that a link type has for it, without
+// those that libpcap does not understand: BSD's loopback of a machine with
+// another byte order than the file, IPv6 in OpenBSD's PFLOG where it runs on
+// Linux, and IEEE 802.11 with four addresses.
 func framed(link uint32, p l3) [][]byte {
 	t := []byte{byte(p.etherType >> 8), byte(p.etherType)}
 	join := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
+	out := frametest.Frames(pcapfile.LinkType(link), p.etherType, p.data)
 	switch link {
+	case 0:
+		out = slices.DeleteFunc(out, func(b []byte) bool { return b[0] == 0 })
+	case 117:
+		if p.etherType == 0x86dd {
+			return nil
+		}
+	case 105, 119, 127, 163, 192:
+		const forms, fourAddresses = 5, 3 // of package frametest
+		i := -1
+		out = slices.DeleteFunc(out, func([]byte) bool { i++; return i%forms == fourAddresses })
 	case 1:
-		macs := []byte{2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1}
-		out := [][]byte{join(macs, t, p.data)}
 		if p.data[len(p.data)-1]%3 == 0 { // some of them also in these
+			macs := slices.Concat(frametest.Dst, frametest.Src)
 			out = append(out,
 				join([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 9}, t, p.data),
 				join([]byte{1, 0, 0x5e, 0, 0, 5, 2, 0, 0, 0, 0, 9}, t, p.data),
@@ -112,32 +140,8 @@ func framed(link uint32, p l3) [][]byte {
 				join(macs, []byte{0x88, 0xa8, 0, 7, 0x81, 0, 0, 5}, t, p.data),
 				join(macs, []byte{0x81, 0, 0, 7, 0x81, 0, 0, 5}, t, p.data))
 		}
-		return out
 	case 113:
-		return [][]byte{join([]byte{0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0}, t, p.data), join([]byte{0, 1, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0}, t, p.data)}
-	case 276:
-		return [][]byte{join(t, []byte{0, 0, 0, 0, 0, 1, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0}, p.data)}
+		out = append(out, join([]byte{0, 1, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0}, t, p.data))
 	}
-	if p.etherType != 0x0800 && p.etherType != 0x86dd {
-		return nil
-	}
-	six := p.etherType == 0x86dd
-	switch link {
-	case 0:
-		if six {
-			return [][]byte{join([]byte{10, 0, 0, 0}, p.data), join([]byte{30, 0, 0, 0}, p.data), join([]byte{24, 0, 0, 0}, p.data)}
-		}
-		return [][]byte{join([]byte{2, 0, 0, 0}, p.data)}
-	case 108:
-		if six {
-			return [][]byte{join([]byte{0, 0, 0, 10}, p.data), join([]byte{0, 0, 0, 30}, p.data), join([]byte{0, 0, 0, 24}, p.data)}
-		}
-		return [][]byte{join([]byte{0, 0, 0, 2}, p.data)}
-	case 9:
-		if six {
-			return [][]byte{join([]byte{0xff, 3, 0, 0x57}, p.data)}
-		}
-		return [][]byte{join([]byte{0xff, 3, 0, 0x21}, p.data)}
-	}
-	return [][]byte{p.data}
+	return out
 }

@@ -9,6 +9,8 @@ import (
 	"net"
 	"strconv"
 	"strings"
+
+	"pfsight/capture/pcapfile"
 )
 
 // Syntax says what expressions are read.
@@ -40,7 +42,11 @@ func Compile(expr string, linkType uint32) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	return generate(n)
+	p, err := generate(n)
+	if err == nil && l.located {
+		p.located, p.link = true, pcapfile.LinkType(linkType)
+	}
+	return p, err
 }
 
 // Validate reports what is wrong with an expression on any link type.
@@ -284,15 +290,15 @@ func (p *parser) alone() (node, bool, error) {
 	if t.escaped {
 		return nil, false, nil
 	}
-	ethernet := func() error {
-		if p.link.typ != linkEthernet {
-			return &Error{t.pos, fmt.Sprintf("%q is for Ethernet only", t.text)}
+	only := func(has bool) error {
+		if !has {
+			return &Error{t.pos, fmt.Sprintf("%q cannot be asked of %s", t.text, pcapfile.LinkType(p.link.typ).Numbered())}
 		}
 		return nil
 	}
 	switch t.text {
 	case "vlan":
-		if err := ethernet(); err != nil {
+		if err := only(p.link.vlans); err != nil {
 			return nil, true, err
 		}
 		p.i++
@@ -320,12 +326,12 @@ func (p *parser) alone() (node, bool, error) {
 		return length{opJGE, uint32(v)}, true, nil
 	case "broadcast", "multicast":
 		p.i++
-		return p.cast(t, ethernet)
+		return p.cast(t, only(p.link.macs))
 	case "ether":
 		switch second.text {
 		case "broadcast", "multicast":
 			p.i += 2
-			return p.cast(second, ethernet)
+			return p.cast(second, only(p.link.macs))
 		}
 	case "ip", "ip6":
 		if second.text == "multicast" {
@@ -342,15 +348,15 @@ func (p *parser) alone() (node, bool, error) {
 	return nil, false, nil
 }
 
-func (p *parser) cast(t token, ethernet func() error) (node, bool, error) {
-	if err := ethernet(); err != nil {
+func (p *parser) cast(t token, err error) (node, bool, error) {
+	if err != nil {
 		return nil, true, err
 	}
 	p.hasQ = false
 	if t.text == "broadcast" {
-		return mac(0, []byte{255, 255, 255, 255, 255, 255}), true, nil
+		return mac(p.link.dstOff, []byte{255, 255, 255, 255, 255, 255}), true, nil
 	}
-	return cmp{off: 0, size: sizeB, op: opJSET, val: 1}, true, nil
+	return cmp{off: p.link.dstOff, size: sizeB, op: opJSET, val: 1}, true, nil
 }
 
 // protocol is the condition of a protocol's name alone.
@@ -412,10 +418,10 @@ func (p *parser) id(q qualifiers) (node, error) {
 			return bad("ether has no networks")
 		}
 		a, err := net.ParseMAC(t.text)
-		if err != nil || len(a) != 6 || p.link.typ != linkEthernet {
+		if err != nil || len(a) != 6 || !p.link.macs {
 			return bad("%q is no Ethernet address here", t.text)
 		}
-		return q.direction(mac(6, a), mac(0, a)), nil
+		return q.direction(mac(p.link.srcOff, a), mac(p.link.dstOff, a)), nil
 	}
 	if _, ok := etherTypes[q.proto]; q.proto != "" && !ok {
 		return bad("%q cannot stand before an address", q.proto)

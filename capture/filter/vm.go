@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"pfsight/capture/pcapfile"
 )
 
 // An Instruction is one of classic BPF, as the kernel and libpcap have them.
@@ -40,10 +42,15 @@ const (
 
 // A Program is a compiled filter. It does not change and may be used by many
 // goroutines.
-type Program struct{ code []Instruction }
+type Program struct {
+	code    []Instruction
+	located bool // addresses the areas of a view of link
+	link    pcapfile.LinkType
+}
 
-// Instructions returns the program, for a socket. Do not write.
-func (p *Program) Instructions() []Instruction { return p.code }
+// Instructions returns the program, for a socket. Do not write. ok is false
+// where only Match can run it.
+func (p *Program) Instructions() (code []Instruction, ok bool) { return p.code, !p.located }
 
 // String returns the program as `tcpdump -ddd` prints it.
 func (p *Program) String() string {
@@ -123,13 +130,23 @@ func check(code []Instruction) (*Program, error) {
 	if len(code) == 0 || code[len(code)-1].Code&7 != classRET {
 		return nil, errors.New("the program does not end in a return")
 	}
-	return &Program{code}, nil
+	return &Program{code: code}, nil
 }
 
 // Match reports whether the program wants a frame of which data was captured
 // and wireLen bytes were on the wire. As in the kernel, a load beyond the
 // data ends the program with no.
 func (p *Program) Match(data []byte, wireLen int) bool {
+	if p.located {
+		var v view
+		v.locate(p.link, data)
+		return p.run(data, wireLen, &v)
+	}
+	return p.run(data, wireLen, nil)
+}
+
+// run runs the program; areas is nil where it addresses the frame.
+func (p *Program) run(data []byte, wireLen int, areas *view) bool {
 	var a, x uint32
 	var mem [memWords]uint32
 	code := p.code
@@ -147,6 +164,9 @@ func (p *Program) Match(data []byte, wireLen int) bool {
 					if x+in.K < x {
 						return false
 					}
+				}
+				if areas != nil {
+					data, off = areas.area(off)
 				}
 				switch in.Code & 0x18 {
 				case sizeW:
@@ -166,10 +186,14 @@ func (p *Program) Match(data []byte, wireLen int) bool {
 					v = uint32(data[off])
 				}
 			case modeMSH:
-				if uint64(in.K) >= uint64(len(data)) {
+				off := uint64(in.K)
+				if areas != nil {
+					data, off = areas.area(off)
+				}
+				if off >= uint64(len(data)) {
 					return false
 				}
-				v = uint32(data[in.K]&0x0f) << 2
+				v = uint32(data[off]&0x0f) << 2
 			case modeIMM:
 				v = in.K
 			case modeMEM:

@@ -120,7 +120,7 @@ func Frames(link pcapfile.LinkType, etherType uint16, packet []byte) [][]byte {
 	case pcapfile.LinkPPI:
 		return with(Frames(pcapfile.LinkIEEE80211, etherType, packet), []byte{0, 0, 8, 0, 105, 0, 0, 0}, join([]byte{0, 0, 20, 0, 105, 0, 0, 0}, make([]byte, 12)))
 	case pcapfile.LinkDOCSIS:
-		return with([][]byte{ethernet}, join([]byte{0, 0}, be16(uint16(len(ethernet)+2)), []byte{0, 0}), join([]byte{1, 3}, be16(uint16(len(ethernet)+5)), []byte{0x12, 0, 0, 0, 0}))
+		return with([][]byte{ethernet}, join([]byte{0, 0}, be16(uint16(len(ethernet))), []byte{0, 0}), join([]byte{1, 3}, be16(uint16(len(ethernet)+3)), []byte{0x12, 0, 0, 0, 0}))
 	case pcapfile.LinkNetA:
 		return with([][]byte{ethernet}, make([]byte, 4))
 	case pcapfile.LinkNetATransp:

@@ -66,7 +66,10 @@ func program(expr string, link linkKind, snaplen int, bulk []pair) (code []filte
 	if err != nil {
 		return nil, false, err
 	}
-	plain := p.Instructions()
+	plain, ok := p.Instructions()
+	if !ok {
+		return ret, false, nil
+	}
 	// Layout: is there a tag? -> for tagged frames -> for others -> tail.
 	var tagged []filter.Instruction
 	whole = true

@@ -23,7 +23,8 @@ func FuzzBehindTag(f *testing.F) {
 		if err != nil || len(b) < 14 {
 			return
 		}
-		made, err := behindTag(p.Instructions())
+		code, _ := p.Instructions()
+		made, err := behindTag(code)
 		if err != nil {
 			return // it is left to the reader
 		}

@@ -12,8 +12,8 @@ type Header struct {
 	// Type is the EtherType of the network layer, a length of IEEE 802.3, or
 	// AnyIP. Without a network layer it is meaningless.
 	Type uint16
-	// Src and Dst are the addresses of the stations; nil where the link type
-	// has none.
+	// Src and Dst are the addresses of the stations; nil where the frame tells
+	// none. With HeaderOther they may be told.
 	Src, Dst []byte
 }
 
@@ -421,8 +421,26 @@ func ieee80211(b []byte) (Header, HeaderState) {
 		return Header{}, HeaderCut
 	}
 	typ, sub, flags := b[0]>>2&3, b[0]>>4, b[1]
+	var h Header
+	switch typ {
+	case 0: // management
+		h.Src, h.Dst = b[10:16], b[4:10]
+	case 2: // data; section 9.3.2.1.2 says which address is which
+		h.Src, h.Dst = b[10:16], b[4:10]
+		switch flags & 3 {
+		case 1: // to the distribution system
+			h.Dst = b[16:22]
+		case 2: // from it
+			h.Src = b[16:22]
+		case 3:
+			if len(b) < 30 {
+				return Header{}, HeaderCut
+			}
+			h.Src, h.Dst = b[24:30], b[16:22]
+		}
+	}
 	if typ != 2 || sub&4 != 0 || b[22]&0x0f != 0 || flags&0x04 != 0 {
-		return Header{}, HeaderOther // not data, no data in it, or a fragment
+		return h, HeaderOther // not data, no data in it, or a fragment
 	}
 	n := 24
 	if flags&3 == 3 { // four addresses
@@ -433,31 +451,19 @@ func ieee80211(b []byte) (Header, HeaderState) {
 			return Header{}, HeaderCut
 		}
 		if b[n]&0x80 != 0 { // several frames in one
-			return Header{}, HeaderOther
+			return h, HeaderOther
 		}
 		n += 2
 		if flags&0x80 != 0 { // HT control
 			n += 4
 		}
 	}
-	h, state := llc(b, n)
+	in, state := llc(b, n)
 	if padded := (n + 3) &^ 3; state == HeaderOther && padded != n {
-		h, state = llc(b, padded) // some drivers align the payload
+		in, state = llc(b, padded) // some drivers align the payload
 	}
-	if state != HeaderOK {
-		return Header{}, state
-	}
-	// Section 9.3.2.1.2: where the source and the destination are.
-	h.Src, h.Dst = b[10:16], b[4:10]
-	switch flags & 3 {
-	case 1: // to the distribution system
-		h.Dst = b[16:22]
-	case 2: // from it
-		h.Src = b[16:22]
-	case 3:
-		h.Src, h.Dst = b[24:30], b[16:22]
-	}
-	return h, HeaderOK
+	h.Net, h.Type = in.Net, in.Type
+	return h, state
 }
 
 // nflog reads Linux's netfilter log: a header of 4 bytes and then values with

@@ -16,7 +16,7 @@ import (
 var arrows = map[string][]string{
 	"capture/stream":        {},
 	"capture/pcapfile":      {},
-	"capture/filter":        {},
+	"capture/filter":        {"capture/pcapfile"},
 	"capture/live":          {"capture/filter", "capture/pcapfile"},
 	"capture/live/livetest": {},
 	"capture/frametest":     {"capture/pcapfile"},
