@@ -1,0 +1,296 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A report holds the results by kind and tool.
+type report struct {
+	tools   []*tool
+	seed    uint64
+	scenes  []*scene
+	corpora []*corpus
+	results [][]*result // of a corpus, in the order of tools
+}
+
+func (r *report) print(out io.Writer) error {
+	w := bufio.NewWriter(out)
+	r.head(w)
+	lossless := func(c *corpus) bool { return c.kind.may == "" }
+	lossy := func(c *corpus) bool { return c.kind.may != "" }
+	r.summary(w, "Kinds that lose nothing", lossless)
+	r.summary(w, "Kinds that lose something", lossy)
+	r.matrices(w, "Verdicts where nothing is lost", lossless)
+	r.matrices(w, "Verdicts where something is lost", lossy)
+	r.byKind(w)
+	r.byFamily(w)
+	r.notRight(w)
+	return w.Flush()
+}
+
+func (r *report) head(w io.Writer) {
+	connections, packets := 0, 0
+	for _, c := range r.corpora {
+		connections += len(c.labels)
+		packets += c.packets
+	}
+	fmt.Fprintf(w, "%s, %s, %s, seed %d\n", time.Now().UTC().Format(time.DateOnly), runtime.GOARCH, runtime.Version(), r.seed)
+	origins := 0
+	for _, s := range r.scenes {
+		origins += len(s.labels)
+	}
+	fmt.Fprintf(w, "%d connections (%d of %d captures, in %d kinds), %d packets\n\n", connections, origins, len(r.scenes), len(r.corpora), packets)
+	for _, t := range r.tools {
+		fmt.Fprintf(w, "%-9s %s\n", t.name, t.says())
+		if t.note != "" {
+			fill(w, "          ", strings.Fields(t.note))
+		}
+	}
+	for _, t := range peers {
+		if !slices.Contains(r.tools, t) {
+			fmt.Fprintf(w, "%-9s is not installed here\n", t.name)
+		}
+	}
+	fmt.Fprint(w, `
+A label is what the TLS stack said of the connection. What it did not say is not counted. A server name is counted
+where the client sent one, read from the original capture by crypto/tls or known from the client's arguments.
+  right         as the label says
+  undetermined  the tool lists the connection and does not say
+  missed        the tool does not list the connection
+  wrong         not as the label says
+  extra         connections that the tool lists and that do not exist
+The verdict of the other tools is derived from their version, suite, group and resumption by the rule that makes the
+labels (testdata/accuracy/rule.go); a tool that does not tell of resumption is read as if it told of none.
+A dash is what a tool has no field for. Servers listen at the standard port of what they speak, but in "other ports".
+
+Kinds
+`)
+	for _, c := range r.corpora {
+		fmt.Fprintf(w, "  %-26s %s", c.kind.name, c.kind.says)
+		if c.kind.may != "" {
+			fmt.Fprintf(w, "; may be undetermined: %s", c.kind.may)
+		}
+		fmt.Fprintln(w)
+	}
+}
+
+// summary prints the outcomes of each field and tool over some kinds.
+func (r *report) summary(w io.Writer, title string, of func(*corpus) bool) {
+	var fields [][numFields]tally
+	var connections []tally
+	extra := make([]int, len(r.tools))
+	fields = make([][numFields]tally, len(r.tools))
+	connections = make([]tally, len(r.tools))
+	any := false
+	for i, c := range r.corpora {
+		if !of(c) {
+			continue
+		}
+		any = true
+		for t, res := range r.results[i] {
+			for f := range res.fields {
+				fields[t][f].add(res.fields[f])
+			}
+			connections[t].add(res.found)
+			extra[t] += res.extra
+		}
+	}
+	if !any {
+		return
+	}
+	fmt.Fprintf(w, "\n%s\n  %-10s %-10s %7s %7s %7s  %12s %7s %7s %7s\n", title, "tool", "field", "of", "right", "", "undetermined", "missed", "wrong", "extra")
+	for t, tool := range r.tools {
+		n := connections[t]
+		fmt.Fprintf(w, "  %-10s %-10s %7d %7d %7s  %12s %7d %7s %7d\n", tool.name, "connection", n.of(), n[right], percent(n[right], n.of()), "", n[missed], "", extra[t])
+		for f, n := range fields[t] {
+			if !tool.tells[f] {
+				fmt.Fprintf(w, "  %-10s %-10s %7d %7s\n", "", fieldNames[f], n.of(), "-")
+				continue
+			}
+			fmt.Fprintf(w, "  %-10s %-10s %7d %7d %7s  %12d %7d %7d\n", "", fieldNames[f], n.of(), n[right], percent(n[right], n.of()), n[undetermined], n[missed], n[wrong])
+		}
+	}
+}
+
+// percent is rounded down, so that 100 % is all.
+func percent(n, of int) string {
+	if of == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d.%d %%", n*100/of, n*1000/of%10)
+}
+
+var verdicts = []string{"yes", "no", "conditional"}
+
+// matrices prints, for each tool, which verdict it gave for which label.
+func (r *report) matrices(w io.Writer, title string, of func(*corpus) bool) {
+	counts := make([]map[[2]string]int, len(r.tools))
+	total := 0
+	for i, c := range r.corpora {
+		if !of(c) {
+			continue
+		}
+		for t, res := range r.results[i] {
+			if counts[t] == nil {
+				counts[t] = map[[2]string]int{}
+			}
+			for l, label := range c.labels {
+				said := "missed"
+				if g := res.got[l]; g != nil {
+					if said = g.says[verdict]; said == "" {
+						said = "undetermined"
+					}
+				}
+				if label.want[verdict] != "" {
+					counts[t][[2]string{label.want[verdict], said}]++
+					total++
+				}
+			}
+		}
+	}
+	if total == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\n%s\n  %-10s %-12s", title, "tool", "label")
+	columns := append(slices.Clone(verdicts), "undetermined", "missed")
+	for _, c := range columns {
+		fmt.Fprintf(w, " %12s", c)
+	}
+	fmt.Fprintln(w)
+	for t, tool := range r.tools {
+		name := tool.name
+		for _, v := range verdicts {
+			fmt.Fprintf(w, "  %-10s %-12s", name, v)
+			for _, c := range columns {
+				fmt.Fprintf(w, " %12d", counts[t][[2]string{v, c}])
+			}
+			fmt.Fprintln(w)
+			name = ""
+		}
+	}
+}
+
+// byKind prints the verdict of each tool in each kind.
+func (r *report) byKind(w io.Writer) {
+	fmt.Fprintf(w, "\nVerdicts by kind: right / undetermined / missed / wrong\n  %-26s %5s", "kind", "of")
+	for _, t := range r.tools {
+		fmt.Fprintf(w, "  %-17s", t.name)
+	}
+	fmt.Fprintln(w)
+	for i, c := range r.corpora {
+		var b strings.Builder
+		of := 0
+		for _, res := range r.results[i] {
+			n := res.fields[verdict]
+			of = n.of()
+			cell := fmt.Sprintf("%d / %d / %d / %d", n[right], n[undetermined], n[missed], n[wrong])
+			if res.failed != nil {
+				cell = "cannot read"
+			}
+			fmt.Fprintf(&b, "  %-17s", cell)
+		}
+		fmt.Fprintf(w, "  %-26s %5d%s\n", c.kind.name, of, strings.TrimRight(b.String(), " "))
+	}
+}
+
+// byFamily prints the verdict of each tool by what carries TLS, where nothing
+// is lost.
+func (r *report) byFamily(w io.Writer) {
+	families := map[string][]tally{}
+	for i, c := range r.corpora {
+		if c.kind.may != "" {
+			continue
+		}
+		for t, res := range r.results[i] {
+			for l, label := range c.labels {
+				if families[label.family] == nil {
+					families[label.family] = make([]tally, len(r.tools))
+				}
+				families[label.family][t][res.outcomes[l][verdict]]++
+			}
+		}
+	}
+	if len(families) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\nVerdicts by what carries TLS, where nothing is lost: right / undetermined / missed / wrong\n  %-10s %6s", "in", "of")
+	for _, t := range r.tools {
+		fmt.Fprintf(w, "  %-21s", t.name)
+	}
+	fmt.Fprintln(w)
+	for _, f := range sortedKeys(families) {
+		var b strings.Builder
+		for _, n := range families[f] {
+			fmt.Fprintf(&b, "  %-21s", fmt.Sprintf("%d / %d / %d / %d", n[right], n[undetermined], n[missed], n[wrong]))
+		}
+		fmt.Fprintf(w, "  %-10s %6d%s\n", f, families[f][0].of(), strings.TrimRight(b.String(), " "))
+	}
+}
+
+// notRight lists where pfsight is wrong, where it is not right though nothing
+// is lost, and where another tool is right and it is not: a line for each kind
+// and field with the connections that have the same answers.
+func (r *report) notRight(w io.Writer) {
+	type line struct{ kind, field, said, better string }
+	lists := map[line][]string{}
+	var order []line
+	total := 0
+	for i, c := range r.corpora {
+		ours := r.results[i][0]
+		for l, label := range c.labels {
+			for f, o := range ours.outcomes[l] {
+				if o == right || o == unscored {
+					continue
+				}
+				var better []string
+				for t, res := range r.results[i][1:] {
+					if res.outcomes[l][f] == right {
+						better = append(better, r.tools[t+1].name)
+					}
+				}
+				if o != wrong && len(better) == 0 && c.kind.may != "" {
+					continue
+				}
+				x := line{c.kind.name, fieldNames[f], "missed", strings.Join(better, ", ")}
+				if o == undetermined {
+					x.said = "undetermined"
+				} else if o == wrong {
+					x.said = ours.got[l].says[f] + " for " + label.want[f]
+				}
+				if lists[x] == nil {
+					order = append(order, x)
+				}
+				lists[x] = append(lists[x], fmt.Sprintf("%s/%d", label.scene, label.number))
+				total++
+			}
+		}
+	}
+	fmt.Fprintf(w, "\nWhere pfsight is wrong, or is not right though nothing is lost, or another tool is right and it is not: %d fields\n", total)
+	for _, x := range order {
+		head := fmt.Sprintf("  %s: %s %s", x.kind, x.field, x.said)
+		if x.better != "" {
+			head += "; right: " + x.better
+		}
+		fmt.Fprintf(w, "%s (%d)\n", head, len(lists[x]))
+		fill(w, "      ", lists[x])
+	}
+}
+
+// fill prints words in lines of at most 120 characters.
+func fill(w io.Writer, indent string, words []string) {
+	line := indent
+	for _, x := range words {
+		if len(line)+1+len(x) > 120 && line != indent {
+			fmt.Fprintln(w, strings.TrimRight(line, " "))
+			line = indent
+		}
+		line += x + " "
+	}
+	fmt.Fprintln(w, strings.TrimRight(line, " "))
+}
