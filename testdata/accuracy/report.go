@@ -22,8 +22,7 @@ type report struct {
 func (r *report) print(out io.Writer) error {
 	w := bufio.NewWriter(out)
 	r.head(w)
-	lossless := func(c *corpus) bool { return c.kind.may == "" }
-	lossy := func(c *corpus) bool { return c.kind.may != "" }
+	r.table(w)
 	r.summary(w, "Kinds that lose nothing", lossless)
 	r.summary(w, "Kinds that lose something", lossy)
 	r.matrices(w, "Verdicts where nothing is lost", lossless)
@@ -80,35 +79,80 @@ Kinds
 	}
 }
 
-// summary prints the outcomes of each field and tool over some kinds.
-func (r *report) summary(w io.Writer, title string, of func(*corpus) bool) {
-	var fields [][numFields]tally
-	var connections []tally
-	extra := make([]int, len(r.tools))
-	fields = make([][numFields]tally, len(r.tools))
-	connections = make([]tally, len(r.tools))
-	any := false
+// A total holds the outcomes of one tool over several kinds.
+type total struct {
+	fields [numFields]tally
+	found  tally
+	extra  int
+}
+
+// totals adds the results of some kinds, by tool.
+func (r *report) totals(of func(*corpus) bool) []total {
+	sums := make([]total, len(r.tools))
 	for i, c := range r.corpora {
 		if !of(c) {
 			continue
 		}
-		any = true
 		for t, res := range r.results[i] {
 			for f := range res.fields {
-				fields[t][f].add(res.fields[f])
+				sums[t].fields[f].add(res.fields[f])
 			}
-			connections[t].add(res.found)
-			extra[t] += res.extra
+			sums[t].found.add(res.found)
+			sums[t].extra += res.extra
 		}
 	}
-	if !any {
+	return sums
+}
+
+func lossless(c *corpus) bool { return c.kind.may == "" }
+func lossy(c *corpus) bool    { return c.kind.may != "" }
+
+// table prints the short table of the README.
+func (r *report) table(w io.Writer) {
+	plain, lost := r.totals(lossless), r.totals(lossy)
+	row := func(name string, cell func(t int) string) {
+		fmt.Fprintf(w, "| %s |", name)
+		for t := range r.tools {
+			fmt.Fprintf(w, " %s |", cell(t))
+		}
+		fmt.Fprintln(w)
+	}
+	fmt.Fprintln(w)
+	row("", func(t int) string { return r.tools[t].name })
+	row("---", func(int) string { return "---" })
+	row("nothing lost: connections found", func(t int) string { return percent(plain[t].found[right], plain[t].found.of()) })
+	for f, name := range fieldNames {
+		row(name+" right", func(t int) string {
+			if !r.tools[t].tells[f] {
+				return "-"
+			}
+			return percent(plain[t].fields[f][right], plain[t].fields[f].of())
+		})
+	}
+	row(fmt.Sprintf("verdict wrong, of %d", plain[0].fields[verdict].of()), func(t int) string { return fmt.Sprint(plain[t].fields[verdict][wrong]) })
+	row("connections that do not exist", func(t int) string { return fmt.Sprint(plain[t].extra) })
+	row("something lost: verdict right", func(t int) string { return percent(lost[t].fields[verdict][right], lost[t].fields[verdict].of()) })
+	row(fmt.Sprintf("verdict wrong, of %d", lost[0].fields[verdict].of()), func(t int) string { return fmt.Sprint(lost[t].fields[verdict][wrong]) })
+	row("any field wrong", func(t int) string {
+		n := 0
+		for _, f := range lost[t].fields {
+			n += f[wrong]
+		}
+		return fmt.Sprint(n)
+	})
+}
+
+// summary prints the outcomes of each field and tool over some kinds.
+func (r *report) summary(w io.Writer, title string, of func(*corpus) bool) {
+	if !slices.ContainsFunc(r.corpora, of) {
 		return
 	}
+	sums := r.totals(of)
 	fmt.Fprintf(w, "\n%s\n  %-10s %-10s %7s %7s %7s  %12s %7s %7s %7s\n", title, "tool", "field", "of", "right", "", "undetermined", "missed", "wrong", "extra")
 	for t, tool := range r.tools {
-		n := connections[t]
-		fmt.Fprintf(w, "  %-10s %-10s %7d %7d %7s  %12s %7d %7s %7d\n", tool.name, "connection", n.of(), n[right], percent(n[right], n.of()), "", n[missed], "", extra[t])
-		for f, n := range fields[t] {
+		n := sums[t].found
+		fmt.Fprintf(w, "  %-10s %-10s %7d %7d %7s  %12s %7d %7s %7d\n", tool.name, "connection", n.of(), n[right], percent(n[right], n.of()), "", n[missed], "", sums[t].extra)
+		for f, n := range sums[t].fields {
 			if !tool.tells[f] {
 				fmt.Fprintf(w, "  %-10s %-10s %7d %7s\n", "", fieldNames[f], n.of(), "-")
 				continue
