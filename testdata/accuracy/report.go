@@ -122,18 +122,18 @@ func (r *report) table(w io.Writer) {
 	row("---", func(int) string { return "---" })
 	row("nothing lost: connections found", func(t int) string { return percent(plain[t].found[right], plain[t].found.of()) })
 	for f, name := range fieldNames {
-		row(name+" right", func(t int) string {
+		row("nothing lost: "+name+" right", func(t int) string {
 			if !r.tools[t].tells[f] {
 				return "-"
 			}
 			return percent(plain[t].fields[f][right], plain[t].fields[f].of())
 		})
 	}
-	row(fmt.Sprintf("verdict wrong, of %d", plain[0].fields[verdict].of()), func(t int) string { return fmt.Sprint(plain[t].fields[verdict][wrong]) })
-	row("connections that do not exist", func(t int) string { return fmt.Sprint(plain[t].extra) })
+	row(fmt.Sprintf("nothing lost: verdict wrong, of %d", plain[0].fields[verdict].of()), func(t int) string { return fmt.Sprint(plain[t].fields[verdict][wrong]) })
+	row("nothing lost: connections that do not exist", func(t int) string { return fmt.Sprint(plain[t].extra) })
 	row("something lost: verdict right", func(t int) string { return percent(lost[t].fields[verdict][right], lost[t].fields[verdict].of()) })
-	row(fmt.Sprintf("verdict wrong, of %d", lost[0].fields[verdict].of()), func(t int) string { return fmt.Sprint(lost[t].fields[verdict][wrong]) })
-	row("any field wrong", func(t int) string {
+	row(fmt.Sprintf("something lost: verdict wrong, of %d", lost[0].fields[verdict].of()), func(t int) string { return fmt.Sprint(lost[t].fields[verdict][wrong]) })
+	row("something lost: any field wrong", func(t int) string {
 		n := 0
 		for _, f := range lost[t].fields {
 			n += f[wrong]
