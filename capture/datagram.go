@@ -20,9 +20,9 @@ func (t *tracker) split(s *segment) bool {
 	d.Time, d.Data = t.now, s.payload
 	if eapol {
 		d.Transport = stream.EAPOL
-		d.Flow, d.Src, d.Dst = 0, macOf(s.key.aHi), macOf(s.key.bHi)
+		d.Flow, d.From, d.Src, d.Dst = 0, 0, macOf(s.key.aHi), macOf(s.key.bHi)
 	} else {
-		d.Transport, d.Flow = stream.UDP, s.hash
+		d.Transport, d.Flow, d.From = stream.UDP, s.hash, s.fromB
 	}
 	session, dir, lost := t.opt.Split(d)
 	if lost {

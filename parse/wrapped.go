@@ -7,20 +7,25 @@ import (
 	"pfsight/parse/dtls"
 	"pfsight/parse/eap"
 	"pfsight/parse/openvpn"
+	"pfsight/parse/quic"
 	"pfsight/parse/turn"
 )
 
 // NewSplitter returns the stream.Splitter of what shares one pair of
-// endpoints: EAP sessions, the exchanges of keys of an OpenVPN tunnel, and the
-// peers behind a TURN relay. One Run uses it.
+// endpoints: EAP sessions, the exchanges of keys of an OpenVPN tunnel, the
+// peers behind a TURN relay, and connections of DTLS and QUIC, one after the
+// other or several at once. One Run uses it.
 func NewSplitter() stream.Splitter {
-	splitters := [...]stream.Splitter{eap.NewSessions().Split, openvpn.NewSessions().Split, turn.NewSessions(dtls.Sign).Split}
+	splitters := [...]stream.Splitter{
+		eap.NewSessions().Split, openvpn.NewSessions().Split, turn.NewSessions(dtls.Sign).Split,
+		dtls.NewSessions().Split, quic.NewSessions().Split,
+	}
 	return func(d *stream.Datagram) (session uint32, dir stream.Dir, lost bool) {
 		for i, split := range splitters {
 			s, dir, forgot := split(d)
 			lost = lost || forgot
 			if s != 0 {
-				return s<<2 | uint32(i+1), dir, lost
+				return s<<3 | uint32(i+1), dir, lost
 			}
 		}
 		return 0, 0, lost

@@ -233,6 +233,7 @@ type Identifier func(b []byte) uint32
 type Datagram struct {
 	Transport Transport // UDP or EAPOL
 	Flow      uint64    // of UDP: names the pair of endpoints, the same in both directions
+	From      uint8     // of UDP: which of the two endpoints of Flow sent it, 0 or 1
 	Src, Dst  MAC       // of EAPOL; zero where the capture does not tell it
 	Time      int64     // nanoseconds since 1970 UTC
 	Data      []byte    // as captured: the payload of UDP, the EAPOL PDU
@@ -248,9 +249,9 @@ type Datagram struct {
 // goroutine at a time, so it looks at a few bytes only of what is not its own.
 type Splitter func(*Datagram) (session uint32, d Dir, lost bool)
 
-// MaxSession is the largest number that the Splitter of one protocol gives, so
-// that one of several has two of the 24 bits to tell them apart by.
-const MaxSession = 1<<22 - 1
+// MaxSession is the largest number that the Splitter of one protocol gives.
+// The three bits above it tell the protocols apart.
+const MaxSession = 1<<21 - 1
 
 // MaxName is the longest name that a Linker may give, bytes.
 const MaxName = 20

@@ -16,9 +16,8 @@ const minShort = 21
 // for an Initial of a known version that may be a client's first, and for a
 // packet of the same shape with a reserved version, which a client sends to
 // force a version negotiation; ServerSign for a Version Negotiation, for a
-// Retry, and for an Initial to an endpoint without a connection ID, which a
-// client's first never has; MaybeSign for other packets of a known version
-// and for what may be a 1-RTT packet, which has nothing to be known by but
+// Retry, and for an Initial to a connection ID that is too short for a client's
+// first; MaybeSign for other packets of a known version and for what may be a 1-RTT packet, which has nothing to be known by but
 // one bit, and not even that if the peer said that it need not be there (RFC
 // 9287): that is NoSign. It does not decrypt.
 func Sign(b []byte) stream.Sign {
@@ -54,7 +53,10 @@ func signKnown(b []byte) stream.Sign {
 	if !ok {
 		return stream.NoSign
 	}
-	fixed := b[0]&0x40 != 0
+	if p.kind == kindZeroRTT && p.length >= minProtected {
+		p = initialBehind(b, p) // RFC 9000 section 12.2 has no order for these two
+	}
+	fixed := b[p.from]&0x40 != 0
 	switch p.kind {
 	case kindInitial:
 		switch {
@@ -64,7 +66,7 @@ func signKnown(b []byte) stream.Sign {
 			// RFC 9287: only who has been told may leave the bit out, a client by
 			// a server that also gave it a token.
 			return stream.MaybeSign
-		case len(p.dcid) == 0 && len(p.scid) > 0 && len(p.token) == 0:
+		case len(p.dcid) < minFirstCID && len(p.scid) > 0 && len(p.token) == 0 && fixed:
 			return stream.ServerSign
 		case len(p.dcid) < minFirstCID || len(b) < minDatagram && !p.cut:
 			return stream.MaybeSign
