@@ -128,7 +128,11 @@ func (t *tracker) add(hs *half, h *stream.Half, s *segment) bool {
 			h.Data = append(h.Data, b[n-off:]...)
 		}
 	}
-	mark(h, off, end, s)
+	m := stream.Mark{From: uint32(off), To: uint32(end), Packet: s.packet, Time: s.time}
+	if s.flags&flagACK != 0 {
+		m.Seq, m.Ack = hs.base+uint32(end), s.ack
+	}
+	mark(h, m)
 	t.pool.held += listed(h) - lists
 	return h.Contiguous() > before
 }
@@ -175,16 +179,18 @@ func (t *tracker) fill(h *stream.Half, off, end int, b []byte) {
 	}
 }
 
-// mark notes which packet brought [off, end).
-func mark(h *stream.Half, off, end int, s *segment) {
-	m := stream.Mark{From: uint32(off), To: uint32(end), Packet: s.packet, Time: s.time}
+// mark notes which packet brought which bytes.
+func mark(h *stream.Half, m stream.Mark) {
 	if len(h.Marks) < stream.MaxMarks {
 		h.Marks = append(h.Marks, m)
 		return
 	}
 	last := &h.Marks[len(h.Marks)-1]
-	last.From, last.To = min(last.From, m.From), max(last.To, m.To)
-	last.Packet, last.Time = m.Packet, m.Time
+	m.From = min(last.From, m.From)
+	if last.To > m.To {
+		m.To, m.Seq = last.To, last.Seq
+	}
+	*last = m
 }
 
 // shortList is how many gaps and how many marks are taken to be part of what an

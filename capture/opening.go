@@ -56,7 +56,7 @@ func (t *tracker) deliver(f *flow) {
 	for d := range c.Half {
 		h := &c.Half[d]
 		e := uint8(d) ^ f.client
-		h.FIN = f.bits&(hasFIN<<e) != 0
+		h.FIN, h.FINSeq = f.bits&(hasFIN<<e) != 0, f.fin[e]
 		h.RST = f.bits&(sawRST<<e) != 0
 		h.Lost = c.Transport == stream.TCP && o.half[d].lost(h, h.FIN, f.fin[e])
 		if h.Full {

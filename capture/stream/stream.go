@@ -105,6 +105,7 @@ type Half struct {
 	SYN       bool   // the start of the stream was seen
 	Midstream bool   // no SYN: Data begins where something like a handshake began
 	FIN       bool   // the endpoint said it is done
+	FINSeq    uint32 // of TCP: the sequence number of the FIN, where FIN is set
 	RST       bool   // the endpoint reset the connection
 	Cut       bool   // a packet of this direction was cut by the capture's snaplen inside Data or at its end
 	Full      bool   // more was wanted than the limit of the prefix allows
@@ -120,11 +121,14 @@ type Half struct {
 	Note Note
 }
 
-// A Note is what an Asker remembers of a half between two questions.
+// A Note is what an Asker remembers of a half between two questions. An Asker
+// writes the Note of the half that it is asked about only. It reads that of the
+// other half as its Kind says.
 type Note struct {
 	Offset int    // how far the bytes were looked at
 	State  uint32 // where in the handshake that is
 	Aux    uint32
+	Kind   uint8 // what State and Aux mean: a number of the Asker's, 0 for nothing yet
 }
 
 // A Gap is a range of bytes [From, To) that were not seen.
@@ -134,8 +138,23 @@ type Gap struct{ From, To int }
 // (from 1, in its file) at this time (nanoseconds since 1970 UTC).
 type Mark struct {
 	From, To uint32
+	// Of TCP, Seq is the sequence number behind the last of the bytes, and Ack
+	// is the acknowledgment number of the packet. Both are 0 where one of them
+	// is not known.
+	Seq, Ack uint32
 	Packet   uint64
 	Time     int64
+}
+
+// Answers reports whether the sender of m had received the bytes before to of
+// the other half, of which b brought the last ones. TCP's acknowledgments say
+// it, in whatever order the packets were captured. Elsewhere it is taken to be
+// so where m was captured after b.
+func (m Mark) Answers(b Mark, to int) bool {
+	if m.Seq|m.Ack != 0 && b.Seq|b.Ack != 0 {
+		return int32(m.Ack-b.Seq+b.To-uint32(to)) >= 0
+	}
+	return m.Time > b.Time || m.Time == b.Time && m.Packet > b.Packet
 }
 
 // MaxMarks is the number of marks that a Half keeps.
@@ -189,6 +208,20 @@ func (h *Half) Completed(from, to int) Mark {
 		}
 	}
 	return Mark{}
+}
+
+// Holds reports whether all bytes of h that the sender of m, a mark of the other
+// half, had received are there, as far as TCP's acknowledgments tell.
+func (h *Half) Holds(m Mark) bool {
+	if m.Seq|m.Ack == 0 {
+		return true
+	}
+	for i := range h.Marks {
+		if o := &h.Marks[i]; o.Seq|o.Ack != 0 {
+			return int32(o.Seq-o.To+uint32(h.Contiguous())-m.Ack) >= 0
+		}
+	}
+	return false
 }
 
 // A Verdict is the answer to the one question that capture asks of parse
