@@ -10,19 +10,26 @@ import (
 	"pfsight/parse/starttls"
 )
 
-// Bits of stream.Note.State: what the records of a half have shown.
+// The kinds of stream.Note of a conversation over TCP. A half is in the
+// plaintext before TLS or in TLS, whatever the other half is in.
+const noteTLS = 1 // those of package starttls follow
+
+// Bits of stream.Note.State of a half in TLS: what its records have shown.
+// Offset is how far the records were looked at. Aux is where the ServerHello
+// ends, and in the client's half where the record ends with which askAuth begins.
 const (
 	askSeen        = 1 << iota // a record that is one of TLS
-	askHello                   // a ClientHello, or a ServerHello that is no HelloRetryRequest
-	askServer                  // the hello is a ServerHello
+	askServer                  // a ServerHello that is no HelloRetryRequest
 	askEarly                   // the ClientHello offers early data
 	askCCS                     // ChangeCipherSpec
-	askRetry                   // a HelloRetryRequest was seen, on either half
+	askRetry                   // a HelloRetryRequest
 	askUpgraded                // something was said before TLS
 	askSSLv2Answer             // the SERVER-HELLO of SSL 2.0
 	askSSLv2Key                // the CLIENT-MASTER-KEY of SSL 2.0
 	askAuth                    // a TLS 1.3 client that sends more than its Finished
-	askShift       = 11        // from here on: how many records of encrypted data
+	askAlert                   // an alert in the clear, which ended the half
+	askEmpty       = 10        // from here on, 6 bits: how many handshake records were empty
+	askShift       = 16        // from here on: how many records of encrypted data
 )
 
 const (
@@ -49,8 +56,12 @@ func NewAsker() stream.Asker { return new(asker).ask }
 // in TLS <= 1.2 the encrypted Finished after the ChangeCipherSpec, in TLS 1.3
 // the first encrypted record of the server after its hello and of the client
 // after that. Where the client's is no Finished by its length, it sends a
-// certificate, and whoever speaks next says whether it was taken: an alert of
-// the server means no, unless the client had closed before it.
+// certificate, and what the server says in answer to it tells whether it was
+// taken: an alert means no, unless the client had closed before.
+//
+// Either half may come first, and by any number of bytes. What one half waits
+// for in the other is told by its bytes and its acknowledgments, never by the
+// order of the questions.
 func (a *asker) ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 	if c.Transport != stream.TCP {
 		return a.overUDP(c, d)
@@ -60,7 +71,7 @@ func (a *asker) ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 	}
 	h, other := &c.Half[d], &c.Half[d.Opposite()]
 	b := h.Data[:h.Contiguous()]
-	if h.Note.State&(askSeen|askUpgraded) == 0 || h.Note.State&askPreamble != 0 {
+	if h.Note.Kind != noteTLS {
 		if v, tls := askPreambles(c, d, b); !tls {
 			return v
 		}
@@ -71,11 +82,11 @@ func (a *asker) ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 	for !h.Done {
 		r, s := nextRecord(b, h.Note.Offset)
 		if s == notTLS {
-			if h.Note.State&askSeen == 0 && other.Note.State&askSeen == 0 {
+			if tlsState(h)&askSeen == 0 && tlsState(other)&askSeen == 0 {
 				return stream.Refuse
 			}
 			h.Done = true
-			if h.Note.State&askSeen == 0 {
+			if tlsState(h)&askSeen == 0 {
 				return stream.Enough
 			}
 			break
@@ -88,33 +99,38 @@ func (a *asker) ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 			h.Want = r.to
 			return more(h, other)
 		}
+		h.Note.Kind = noteTLS
 		h.Note.State |= askSeen
 		h.Note.Offset = r.to
 		if r.from == r.to && r.typ == recHandshake {
-			if h.Note.Aux++; h.Note.Aux > maxEmpty {
+			if h.Note.State += 1 << askEmpty; h.Note.State>>askEmpty&(1<<(askShift-askEmpty)-1) > maxEmpty {
 				return stream.Refuse
 			}
 		}
-		if look(h, other, r, b[r.from:r.to]) {
+		if look(h, other, d, r, b[r.from:r.to]) {
 			h.Done = true
 		}
 	}
 	return more(h, other)
 }
 
-// askPreamble is the bit of stream.Note.State by which package starttls knows
-// its own notes.
-const askPreamble = 1 << 31
+// tlsState returns the State of a half's Note if it is in TLS, else 0.
+func tlsState(h *stream.Half) uint32 {
+	if h.Note.Kind != noteTLS {
+		return 0
+	}
+	return h.Note.State
+}
 
 // askPreambles follows what precedes TLS in Half[d], whose gapless bytes are
 // b, and reports whether TLS begins at its Note.Offset.
 func askPreambles(c *stream.Conversation, d stream.Dir, b []byte) (v stream.Verdict, tls bool) {
 	h, other := &c.Half[d], &c.Half[d.Opposite()]
-	if h.Note.State&askPreamble == 0 {
+	if h.Note.Kind == 0 {
 		if beginsTLS(b) {
 			return stream.More, true
 		}
-		if d == stream.ToClient && other.Note.State&(askSeen|askUpgraded|askPreamble) == askSeen {
+		if st := tlsState(other); d == stream.ToClient && st&askSeen != 0 && st&askUpgraded == 0 {
 			h.Done = true
 			return stream.Enough, false // an answer in another language
 		}
@@ -122,11 +138,14 @@ func askPreambles(c *stream.Conversation, d stream.Dir, b []byte) (v stream.Verd
 	v, ready := starttls.Ask(c, d)
 	switch {
 	case ready:
-		h.Note = stream.Note{Offset: h.Note.Offset, State: askUpgraded}
+		h.Note = stream.Note{Kind: noteTLS, Offset: h.Note.Offset, State: askUpgraded}
 		return stream.More, true
-	case v == stream.Refuse && other.Note.State&askSeen != 0 && other.Note.State&askPreamble == 0:
+	case v == stream.Refuse && tlsState(other)&askSeen != 0:
 		h.Done = true
 		return stream.Enough, false
+	case v == stream.Refuse && d == stream.ToClient && len(other.Data) == 0:
+		h.Done = true // the client's half may come yet, and may be TLS
+		return stream.More, false
 	}
 	return v, false
 }
@@ -145,70 +164,121 @@ func beginsTLS(b []byte) bool {
 }
 
 func more(h, other *stream.Half) stream.Verdict {
+	ended(h, other)
+	ended(other, h)
 	if h.Done && other.Done {
 		return stream.Enough
 	}
 	return stream.More
 }
 
-// look reads one record and reports whether nothing more of its half is
-// wanted.
-func look(h, other *stream.Half, r record, body []byte) bool {
+// ended wants no more of a half whose peer said a last alert, when all that the
+// peer had read of it is there.
+func ended(peer, h *stream.Half) {
+	if tlsState(peer)&askAlert != 0 && tlsState(h)&askSeen != 0 && h.Holds(markAt(peer, peer.Note.Offset)) {
+		h.Done = true
+	}
+}
+
+// markAt returns the mark of the packet that brought the byte before to.
+func markAt(h *stream.Half, to int) stream.Mark { return h.Completed(to-1, to) }
+
+// look reads one record of Half[d] and reports whether nothing more of its half
+// is wanted.
+func look(h, other *stream.Half, d stream.Dir, r record, body []byte) bool {
 	st := &h.Note.State
 	switch r.typ {
 	case recHandshake:
 		typ, whole := plainMessage(body)
-		if *st&askCCS != 0 && *st&askRetry == 0 && !(whole && (typ == msgClientHello || typ == msgServerHello)) {
+		if *st&askCCS != 0 && (*st|tlsState(other))&askRetry == 0 && !(whole && (typ == msgClientHello || typ == msgServerHello)) {
 			return true // Finished
 		}
 		switch typ {
 		case msgClientHello:
-			*st |= askHello
 			if offersEarlyData(body) {
 				*st |= askEarly
 			}
 		case msgServerHello:
 			if isRetry(body) {
 				*st |= askRetry
-				other.Note.State |= askRetry
 			} else {
-				*st |= askHello | askServer
+				*st |= askServer
+				h.Note.Aux = uint32(r.to)
 			}
 		}
 	case recCCS:
 		*st |= askCCS
 	case recAlert:
-		if len(body) == 2 && *st&askCCS == 0 && body[0] != 2 && body[1] != byte(iana.AlertCloseNotify) {
-			return false // a warning
-		}
-		if other.Note.State&askSeen != 0 && len(body) == 2 && *st&askCCS == 0 {
-			other.Done = true // the other side has nothing to add
+		if len(body) == 2 && *st&askCCS == 0 {
+			if body[0] != 2 && body[1] != byte(iana.AlertCloseNotify) {
+				return false // a warning
+			}
+			*st |= askAlert
 		}
 		return true
 	case recData:
 		*st += 1 << askShift
-		n := *st >> askShift
-		switch {
-		case *st&askServer != 0:
-			if other.Note.State&askAuth != 0 {
-				other.Done = true // this is the answer
-			}
-			return other.Done || n >= maxFlight
-		case other.Note.State&askServer != 0:
-			size := r.to - r.from
-			switch {
-			case *st&askAuth == 0 && finishedLike(size), alertLike(size, false):
-				other.Done = other.Done || other.Note.State>>askShift > 0
-				return true
-			case *st&askAuth == 0:
-				*st = *st&(1<<askShift-1) | askAuth | 1<<askShift
-			}
-			return *st>>askShift >= maxFlight
+		if *st&askServer != 0 {
+			return lookServer(h, other, r)
 		}
-		return *st&askEarly == 0 || n >= maxEarly
+		return lookClient(h, other, d, r)
 	}
 	return false
 }
+
+// lookServer takes a record of encrypted data behind a ServerHello.
+func lookServer(h, other *stream.Half, r record) bool {
+	if st := tlsState(other); st&askAuth != 0 && markAt(h, r.to).Answers(markAt(other, int(other.Note.Aux)), int(other.Note.Aux)) {
+		other.Done = true // this is the answer
+	}
+	return other.Done || h.Note.State>>askShift >= maxFlight
+}
+
+// lookClient takes a record of encrypted data of a half without a ServerHello.
+func lookClient(h, other *stream.Half, d stream.Dir, r record) bool {
+	st, peer, n := &h.Note.State, tlsState(other), h.Note.State>>askShift
+	size := r.to - r.from
+	if *st&askAuth != 0 {
+		return n >= maxFlight || answered(h, other)
+	}
+	if *st&askEarly != 0 {
+		hello := int(other.Note.Aux)
+		if peer&askServer == 0 || !markAt(h, r.to).Answers(markAt(other, hello), hello) {
+			return n >= maxEarly // early data
+		}
+		if size == endOfEarlyData {
+			return false
+		}
+	}
+	switch {
+	case finishedLike(size), alertLike(size, false):
+		other.Done = other.Done || peer&askServer != 0 && peer>>askShift > 0
+		return true
+	case peer == 0 && d == stream.ToClient:
+		return true // a server whose hello was not seen
+	}
+	*st = *st&(1<<askShift-1) | askAuth | 1<<askShift
+	h.Note.Aux = uint32(r.to)
+	return answered(h, other)
+}
+
+// answered reports whether the server has said something in answer to what a
+// client sent with its certificate; then no more of it is wanted.
+func answered(h, other *stream.Half) bool {
+	if tlsState(other)&askServer == 0 || len(other.Marks) == 0 {
+		return false
+	}
+	last := int(h.Note.Aux)
+	if m := markAt(other, other.Contiguous()); !m.Answers(markAt(h, last), last) {
+		return false
+	}
+	other.Done = true
+	return true
+}
+
+// endOfEarlyData is the length of the record of an EndOfEarlyData, RFC 8446
+// section 4.5: a message header, the content type, and the tag.
+const endOfEarlyData = 4 + 1 + 16
 
 // finishedLike reports whether an encrypted record of n bytes may hold a
 // Finished of TLS 1.3 alone: a header, a hash of 32 or 48 bytes, the content
@@ -236,7 +306,8 @@ func plainMessage(b []byte) (typ uint8, whole bool) {
 		return 0, false
 	}
 	n := int(b[1])<<16 | int(b[2])<<8 | int(b[3])
-	return b[0], n+4 == len(b) || n+4 > len(b) && n < 1<<17 && len(b) > 512
+	hello := len(b) >= 6 && b[0] <= msgServerHello && helloVersion(b[4], b[5])
+	return b[0], n+4 == len(b) || n+4 > len(b) && n < 1<<17 && (len(b) > 512 || hello)
 }
 
 // retryRandom is the Random of a HelloRetryRequest, RFC 8446 section 4.1.3.

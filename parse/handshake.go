@@ -227,6 +227,8 @@ type ServerHello struct {
 	Length     int
 	Mark       stream.Mark
 	Incomplete bool // as in ClientHello
+
+	end int // offset behind the message in its half
 }
 
 // Version returns the version that the message selects. Where its end was not

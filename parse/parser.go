@@ -227,17 +227,22 @@ func (p *Parser) settleHellos() {
 	}
 	pick := 0
 	switch {
-	case hs.RetryRequest != nil, p.nHello > 1 && string(p.hellos[0].Random) == string(p.hellos[1].Random) && hs.ServerHello == nil:
+	case hs.RetryRequest != nil:
 		if p.nHello > 1 {
 			hs.FirstHello = &p.hellos[0]
 			pick = 1
 		}
-	case hs.ServerHello != nil:
-		for i := 1; i < p.nHello; i++ {
-			if p.hellos[i].Mark.Time <= hs.ServerHello.Mark.Time {
-				pick = i
-			}
+	case p.nHello > 1 && string(p.hellos[0].Random) == string(p.hellos[1].Random):
+		// A cookie of DTLS, or a HelloRetryRequest that was not seen.
+		if hs.Protocol != DTLS || hs.ServerHello == nil {
+			hs.FirstHello = &p.hellos[0]
 		}
+		for i := 1; i < p.nHello && string(p.hellos[0].Random) == string(p.hellos[i].Random); i++ {
+			pick = i
+		}
+	}
+	if p.hellos[pick].Incomplete && !p.hellos[0].Incomplete {
+		pick = 0 // but for its key shares, the second one repeats the first, RFC 8446 section 4.1.2
 	}
 	hs.ClientHello = &p.hellos[pick]
 }
@@ -265,7 +270,7 @@ func (p *Parser) settleEnd(client, server *stream.Half) {
 	early := hs.ClientHello != nil && hs.ClientHello.EarlyData || hs.FirstHello != nil && hs.FirstHello.EarlyData
 	for _, r := range p.data[stream.ToServer] {
 		m := client.Completed(r.off, r.to)
-		after := hs.ServerHello != nil && follows(m, hs.ServerHello.Mark)
+		after := hs.ServerHello != nil && m.Answers(hs.ServerHello.Mark, hs.ServerHello.end)
 		switch {
 		case early && !after:
 			hs.EarlyDataSent = true
@@ -274,12 +279,11 @@ func (p *Parser) settleEnd(client, server *stream.Half) {
 		case p.alertLike(r):
 			p.alert(Alert{From: stream.ToServer, Fatal: true, Encrypted: true, Packet: m.Packet})
 			return
-		case early && r.to-r.from == 4+1+16:
-			// EndOfEarlyData, RFC 8446 section 4.5.
+		case early && r.to-r.from == endOfEarlyData:
 		default:
 			hs.ClientFinished = true
 			if !finishedLike(r.to - r.from) {
-				p.settleRefusal(client, server, m)
+				p.settleRefusal(client, server, m, r.to)
 			}
 			return
 		}
@@ -287,16 +291,13 @@ func (p *Parser) settleEnd(client, server *stream.Half) {
 }
 
 // settleRefusal tells whether a TLS 1.3 server that asked for a certificate
-// took what the client sent, in the packet of mark m: if not, it says an alert
-// next. Where the client had closed before, by an alert or a FIN, the server's
-// alert only answers that.
-func (p *Parser) settleRefusal(client, server *stream.Half, m stream.Mark) {
-	if client.FIN {
-		return
-	}
+// took what the client sent, up to offset to, in the packet of mark m: if not,
+// its answer is an alert. Where the client had closed before, by an alert or a
+// FIN, the server's alert only answers that.
+func (p *Parser) settleRefusal(client, server *stream.Half, m stream.Mark, to int) {
 	for _, r := range p.data[stream.ToClient] {
 		at := server.Completed(r.off, r.to)
-		if !follows(at, m) {
+		if !at.Answers(m, to) {
 			continue
 		}
 		if !p.alertLike(r) || p.closedBefore(client, at) {
@@ -308,16 +309,14 @@ func (p *Parser) settleRefusal(client, server *stream.Half, m stream.Mark) {
 	}
 }
 
-// follows reports whether the packet of mark a came after that of b.
-func follows(a, b stream.Mark) bool {
-	return a.Time > b.Time || a.Time == b.Time && a.Packet > b.Packet
-}
-
-// closedBefore reports whether the client said what is as long as an alert
-// before the packet of mark at.
+// closedBefore reports whether the client had closed, by what is as long as an
+// alert or by a FIN, before the server sent the packet of mark at.
 func (p *Parser) closedBefore(client *stream.Half, at stream.Mark) bool {
+	if client.FIN && (at.Seq|at.Ack == 0 || int32(at.Ack-client.FINSeq) > 0) {
+		return true
+	}
 	for _, r := range p.data[stream.ToServer] {
-		if p.alertLike(r) && !follows(client.Completed(r.off, r.to), at) {
+		if p.alertLike(r) && at.Answers(client.Completed(r.off, r.to), r.to) {
 			return true
 		}
 	}

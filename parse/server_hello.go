@@ -18,7 +18,7 @@ func (p *Parser) serverHello(m message) {
 		return
 	}
 	h := &p.server[i]
-	*h = ServerHello{Extensions: h.Extensions[:0], Offset: m.off, Length: m.length, Incomplete: m.cut()}
+	*h = ServerHello{Extensions: h.Extensions[:0], Offset: m.off, Length: m.length, Incomplete: m.cut(), end: m.end}
 	h.Mark = p.markOf(&m)
 	if h.unmarshal(p, &m, retry) {
 		*to = h

@@ -115,11 +115,11 @@ func askSSLv2(h, other *stream.Half, d stream.Dir, b []byte) (wait bool) {
 	}
 	read, least := sslv2Hello, 11
 	switch {
-	case h.Note.State&askSeen == 0:
+	case tlsState(h)&askSeen == 0:
 		if _, s := sslv2Answer(rest); s != notTLS && (len(rest) < 3 && d == stream.ToClient || len(rest) >= 3) {
 			read, least = sslv2Answer, 13
 		}
-	case other.Note.State&askSSLv2Answer != 0 && h.Note.State&askSSLv2Key == 0:
+	case tlsState(other)&askSSLv2Answer != 0 && tlsState(h)&askSSLv2Key == 0:
 		read, least = sslv2Key, 6
 	default:
 		return false
@@ -134,7 +134,8 @@ func askSSLv2(h, other *stream.Half, d stream.Dir, b []byte) (wait bool) {
 		return true
 	case s == have:
 		h.Note.Offset += 2 + n
-		h.Note.State |= askSeen | askHello
+		h.Note.Kind = noteTLS
+		h.Note.State |= askSeen
 		switch least {
 		case 13:
 			h.Note.State |= askSSLv2Answer

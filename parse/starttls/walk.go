@@ -112,7 +112,14 @@ func (w *walker) see(h *stream.Half) {
 	w.b = w.all[:min(len(w.all), maxPreamble+recordStart)]
 }
 
-// The Note of a half: Offset is pos, Aux is unit and prev, and State is the
+// The kinds of stream.Note that this package writes. 1 is that of its caller,
+// for a half in TLS.
+const (
+	noteWalk   = 2 // the note of a walker
+	noteFollow = 3 // the note of a follower
+)
+
+// The Note of a walker: Offset is pos, Aux is unit and prev, and State is the
 // rest.
 const (
 	noteStatus = 0
@@ -121,13 +128,12 @@ const (
 	notePhase  = 10
 	noteFlags  = 14
 	noteMask   = 18
-	noteBegun  = 1 << 31
 )
 
 func (w *walker) note() stream.Note {
 	return stream.Note{
-		Offset: w.pos,
-		State: noteBegun | uint32(w.status)<<noteStatus | uint32(w.layer)<<noteLayer | uint32(w.depth)<<noteDepth |
+		Kind: noteWalk, Offset: w.pos,
+		State: uint32(w.status)<<noteStatus | uint32(w.layer)<<noteLayer | uint32(w.depth)<<noteDepth |
 			uint32(w.phase)<<notePhase | uint32(w.flags)<<noteFlags | uint32(w.mask)<<noteMask,
 		Aux: uint32(w.unit) | uint32(w.prev)<<16,
 	}
@@ -135,7 +141,7 @@ func (w *walker) note() stream.Note {
 
 func resume(h *stream.Half, d stream.Dir) walker {
 	w := begin(h, d)
-	if s := h.Note.State; s&noteBegun != 0 {
+	if s := h.Note.State; h.Note.Kind == noteWalk {
 		w.status = status(s >> noteStatus & 3)
 		w.layer = layer(s >> noteLayer & 31)
 		w.depth = uint8(s >> noteDepth & 7)

@@ -212,13 +212,10 @@ type follower struct {
 }
 
 // follows reports whether the note is that of a follower.
-func follows(n *stream.Note) bool {
-	const bits = uint32(statusTLS)<<noteStatus | uint32(layerWebSocket)<<noteLayer
-	return n.State&noteBegun != 0 && n.State&(1<<followGot-1) == bits
-}
+func follows(n *stream.Note) bool { return n.Kind == noteFollow }
 
 func following(n *stream.Note) follower {
-	s := n.State &^ noteBegun
+	s := n.State
 	return follower{
 		at: n.Offset, frame: int(n.Aux & (1<<17 - 1)), left: int(n.Aux >> 17),
 		got: int(s >> followGot & 7), kind: int(s >> followKind & 7), seen: s &^ (followCCS - 1),
@@ -227,9 +224,7 @@ func following(n *stream.Note) follower {
 
 func (f *follower) note() stream.Note {
 	return stream.Note{
-		Offset: f.at,
-		State: noteBegun | uint32(statusTLS)<<noteStatus | uint32(layerWebSocket)<<noteLayer |
-			uint32(f.got)<<followGot | uint32(f.kind)<<followKind | f.seen,
+		Kind: noteFollow, Offset: f.at, State: uint32(f.got)<<followGot | uint32(f.kind)<<followKind | f.seen,
 		Aux: uint32(f.frame) | uint32(f.left)<<17,
 	}
 }
@@ -430,5 +425,5 @@ func followed(c *stream.Conversation) bool {
 	case cl&followAfter == 0:
 		return false
 	}
-	return server.Done || sv&followReply != 0 || cl&followShort != 0 && sv&^noteBegun>>followShift != 0
+	return server.Done || sv&followReply != 0 || cl&followShort != 0 && sv>>followShift != 0
 }
