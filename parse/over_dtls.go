@@ -74,24 +74,37 @@ func (p *Parser) settleDTLS(o *dtls.Opening) {
 		return
 	}
 	for d, s := range [2]*dtls.Side{client, server} {
-		for i := range s.Records {
-			r := &s.Records[i]
-			if r.Type != dtls.RecordUnified || r.Epoch == 1 || r.Length < 0 {
-				continue
+		p.settleDTLS13(stream.Dir(d), s)
+	}
+}
+
+// settleDTLS13 tells how far one side of DTLS 1.3 came. Its keys for
+// application data, of epoch 3, follow its Finished (RFC 9147 section 6.1).
+// Under the keys of the handshake, of epoch 2, the length of a record tells.
+func (p *Parser) settleDTLS13(d stream.Dir, s *dtls.Side) {
+	finished := &p.hs.ServerFinished
+	least := 0
+	if d == stream.ToServer {
+		finished, least = &p.hs.ClientFinished, minFinished13 // what is shorter is an ACK
+	}
+	var alert *dtls.Record
+	for i := range s.Records {
+		r := &s.Records[i]
+		switch {
+		case r.Type != dtls.RecordUnified:
+		case r.Epoch == 3:
+			*finished = true
+		case r.Epoch != 2 || r.Length < 0:
+		case p.alertLike(record{to: r.Length}):
+			if alert == nil && !*finished {
+				alert = r
 			}
-			if p.alertLike(record{to: r.Length}) {
-				p.alert(Alert{From: stream.Dir(d), Fatal: true, Encrypted: true, Packet: r.Mark.Packet})
-				break
-			}
-			if d == int(stream.ToClient) {
-				hs.ServerFinished = true
-			} else if r.Length >= minFinished13 {
-				hs.ClientFinished = true
-			} else {
-				continue // an ACK
-			}
-			break
+		case r.Length >= least:
+			*finished = *finished || alert == nil
 		}
+	}
+	if alert != nil && !*finished {
+		p.alert(Alert{From: d, Fatal: true, Encrypted: true, Packet: alert.Mark.Packet})
 	}
 }
 

@@ -23,8 +23,8 @@ func (r *Connection) outcome(h *parse.Handshake, client, server *stream.Half) {
 		switch {
 		case a.Encrypted && finished && !a.Fatal:
 			continue // most likely close_notify
-		case a.Encrypted && !r.Version.IsTLS13() && damaged(peer):
-			continue // the Finished that is missing may be there
+		case a.Encrypted && !r.Version.IsTLS13() && (damaged(peer) || h.Protocol == parse.DTLS):
+			continue // the Finished that is missing may be there: of DTLS, nothing tells what was lost
 		case !a.Encrypted && !a.Fatal:
 			continue
 		}

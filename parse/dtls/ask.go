@@ -11,8 +11,10 @@ const (
 	askSeen      = 1 << iota // a record of DTLS
 	askClient                // a ClientHello
 	askServer                // a ServerHello or HelloVerifyRequest
+	askFlight                // the end of a server's flight: ServerHelloDone
 	askProtected             // what follows the hellos under new keys
-	askOver                  // an alert ended it
+	askAlert                 // an alert in the clear that ends the half
+	askClosed                // an alert under new keys
 	askShift     = 8         // from here on: how many datagrams
 )
 
@@ -48,7 +50,9 @@ const (
 // unified header, early data and the client's ACKs aside. The side that is
 // the second to send its Finished has all of the other's messages by then. A
 // hole in the sequence numbers of epoch 0 tells that some of its own were
-// overtaken; for these it is worth to wait a little.
+// overtaken; for these it is worth to wait a little. An alert ends the half
+// that it is in, and the other one when that has shown what was refused: either
+// may arrive late.
 func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 	h, other := &c.Half[d], &c.Half[d.Opposite()]
 	n := &h.Note
@@ -65,10 +69,9 @@ func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 		}
 	}
 	h.Want = len(h.Data) + 1
-	both := n.State & other.Note.State
 	either := n.State | other.Note.State
 	switch seen := int(n.State >> askShift); {
-	case either&askOver != 0, both&askProtected != 0 && gapless(n) && gapless(&other.Note):
+	case over(n, &other.Note) && over(&other.Note, n):
 		h.Done, other.Done = true, true
 	case either&askSeen == 0 && seen >= maxStrange, either&(askClient|askServer) == 0 && seen >= maxSilent:
 		return stream.Refuse
@@ -79,9 +82,29 @@ func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 	return stream.More
 }
 
+// over reports whether nothing more is expected of the half with the note n.
+func over(n, peer *stream.Note) bool {
+	switch {
+	case n.State&(askAlert|askClosed) != 0, n.State&askProtected != 0 && gapless(n):
+		return true
+	case peer.State&askAlert == 0:
+		return false
+	case peer.State&askServer != 0:
+		return n.State&askClient != 0 // the server refused after a hello of its own
+	case peer.State&askClient != 0:
+		return n.State&askFlight != 0 && holes(n) == 0 // the client refused what it got
+	}
+	return n.State&askClient != 0 // the server refused the ClientHello
+}
+
+// holes returns how many records of epoch 0 were overtaken or lost.
+func holes(n *stream.Note) int {
+	return max(int(n.Aux/auxHighest)-int(n.Aux/auxPlain%(auxMax+1)), 0)
+}
+
 // gapless reports whether there is nothing of epoch 0 to wait for.
 func gapless(n *stream.Note) bool {
-	return n.Aux/auxPlain%(auxMax+1) >= n.Aux/auxHighest || n.Aux%auxPlain >= maxData
+	return holes(n) == 0 || n.Aux%auxPlain >= maxData
 }
 
 // askDatagram looks at the records of one datagram.
@@ -126,7 +149,7 @@ func askProtectedRecord(n *stream.Note, r record, length int) {
 	}
 	switch {
 	case r.typ == RecordAlert:
-		n.State |= askOver
+		n.State |= askClosed
 	case r.typ == RecordApplicationData && n.Aux%auxPlain < maxData:
 		return
 	}
@@ -138,7 +161,7 @@ func askPlain(n *stream.Note, typ uint8, b []byte) {
 	case RecordAlert:
 		// Fatal, or close_notify. Other warnings go by.
 		if len(b) == 2 && (b[0] == 2 || b[1] == 0) {
-			n.State |= askOver
+			n.State |= askAlert
 		}
 	case RecordHandshake:
 		for len(b) >= messageHeader {
@@ -151,6 +174,8 @@ func askPlain(n *stream.Note, typ uint8, b []byte) {
 				n.State |= askClient
 			case TypeServerHello, TypeHelloVerifyRequest:
 				n.State |= askServer
+			case typeServerHelloDone:
+				n.State |= askFlight
 			}
 			b = b[min(messageHeader+f.len, len(b)):]
 		}

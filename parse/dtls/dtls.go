@@ -29,6 +29,7 @@ const (
 	TypeClientHello        = 1
 	TypeServerHello        = 2
 	TypeHelloVerifyRequest = 3
+	typeServerHelloDone    = 14
 )
 
 // Record types, RFC 6347 section 4.3.1, RFC 6520, RFC 9146 section 3, RFC 9147
