@@ -18,18 +18,19 @@ const noteTLS = 1 // those of package starttls follow
 // Offset is how far the records were looked at. Aux is where the ServerHello
 // ends, and in the client's half where the record ends with which askAuth begins.
 const (
-	askSeen        = 1 << iota // a record that is one of TLS
-	askServer                  // a ServerHello that is no HelloRetryRequest
-	askEarly                   // the ClientHello offers early data
-	askCCS                     // ChangeCipherSpec
-	askRetry                   // a HelloRetryRequest
-	askUpgraded                // something was said before TLS
-	askSSLv2Answer             // the SERVER-HELLO of SSL 2.0
-	askSSLv2Key                // the CLIENT-MASTER-KEY of SSL 2.0
-	askAuth                    // a TLS 1.3 client that sends more than its Finished
-	askAlert                   // an alert in the clear, which ended the half
-	askEmpty       = 10        // from here on, 6 bits: how many handshake records were empty
-	askShift       = 16        // from here on: how many records of encrypted data
+	askSeen       = 1 << iota // a record that is one of TLS
+	askServer                 // a ServerHello that is no HelloRetryRequest
+	askEarly                  // the ClientHello offers early data
+	askCCS                    // ChangeCipherSpec
+	askRetry                  // a HelloRetryRequest
+	askUpgraded               // something was said before TLS
+	askSSLv2Hello             // a ClientHello in the form of SSL 2.0
+	askSSLv2                  // what follows is encrypted records of SSL 2.0
+	askAuth                   // a TLS 1.3 client that sends more than its Finished
+	askAlert                  // an alert in the clear, which ended the half
+	askFinished               // the encrypted Finished
+	askEmpty      = 11        // from here on, 6 bits: how many handshake records were empty
+	askShift      = 17        // from here on: how many records of encrypted data
 )
 
 const (
@@ -76,8 +77,8 @@ func (a *asker) ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 			return v
 		}
 	}
-	if askSSLv2(h, other, d, b) {
-		return stream.More
+	if lookSSLv2(h, d, b) {
+		return more(h, other)
 	}
 	for !h.Done {
 		r, s := nextRecord(b, h.Note.Offset)
@@ -187,11 +188,14 @@ func markAt(h *stream.Half, to int) stream.Mark { return h.Completed(to-1, to) }
 // is wanted.
 func look(h, other *stream.Half, d stream.Dir, r record, body []byte) bool {
 	st := &h.Note.State
+	if *st&askFinished != 0 {
+		return true
+	}
 	switch r.typ {
 	case recHandshake:
 		typ, whole := plainMessage(body)
 		if *st&askCCS != 0 && (*st|tlsState(other))&askRetry == 0 && !(whole && (typ == msgClientHello || typ == msgServerHello)) {
-			return true // Finished
+			return finished(h, other)
 		}
 		switch typ {
 		case msgClientHello:
@@ -226,6 +230,13 @@ func look(h, other *stream.Half, d stream.Dir, r record, body []byte) bool {
 	return false
 }
 
+// finished takes the Finished of a half. Where the other direction is not
+// captured, only what follows shows that the handshake succeeded.
+func finished(h, other *stream.Half) bool {
+	h.Note.State |= askFinished
+	return other.Seen()
+}
+
 // lookServer takes a record of encrypted data behind a ServerHello.
 func lookServer(h, other *stream.Half, r record) bool {
 	if st := tlsState(other); st&askAuth != 0 && markAt(h, r.to).Answers(markAt(other, int(other.Note.Aux)), int(other.Note.Aux)) {
@@ -253,7 +264,7 @@ func lookClient(h, other *stream.Half, d stream.Dir, r record) bool {
 	switch {
 	case finishedLike(size), alertLike(size, false):
 		other.Done = other.Done || peer&askServer != 0 && peer>>askShift > 0
-		return true
+		return finished(h, other)
 	case peer == 0 && d == stream.ToClient:
 		return true // a server whose hello was not seen
 	}

@@ -82,6 +82,9 @@ func (h *ClientHello) unmarshal(p *Parser, m *message) {
 		before := exts
 		if !exts.ReadUint16((*uint16)(&e.Type)) || !exts.ReadUint16LengthPrefixed(&data) {
 			p.malformed(m, before, name, "extensions")
+			if m.cut() {
+				h.cutExtension(before)
+			}
 			return
 		}
 		e.Data = data
@@ -211,4 +214,29 @@ func (h *ClientHello) extension(t iana.ExtensionType, s *cryptobyte.String) bool
 		s.Skip(len(*s))
 	}
 	return true
+}
+
+// cutExtension reads an extension whose end, or more, was not seen. Its type
+// tells that it was sent. Lists are left out: a part of one would pass for all.
+func (h *ClientHello) cutExtension(s cryptobyte.String) {
+	var t iana.ExtensionType
+	if !s.ReadUint16((*uint16)(&t)) {
+		return
+	}
+	var n uint16
+	known := s.ReadUint16(&n)
+	switch t {
+	case iana.ExtSessionTicket:
+		h.HasTicket, h.TicketCut = true, !known
+		if known && n > 0 {
+			h.Ticket, h.TicketCut = s, len(s) == 0
+		}
+	case iana.ExtPreSharedKey:
+		h.HasPSK = true
+	case iana.ExtKeyShare, iana.ExtKeyShareDraft:
+		h.HasKeyShare = true
+	case iana.ExtEarlyData, iana.ExtECH, iana.ExtCookie, iana.ExtRenegotiationInfo, iana.ExtExtendedMasterSecret, iana.ExtEncryptThenMAC:
+		s = nil
+		h.extension(t, &s)
+	}
 }

@@ -95,6 +95,15 @@ type Handshake struct {
 	// ApplicationData says that a record of application data was seen from
 	// either side after its Finished, which only TLS <= 1.2 shows.
 	ApplicationData bool
+	// ClientData and ServerData say from which side.
+	ClientData, ServerData bool
+
+	// ServerHelloSeen says that the beginning of a ServerHello was seen, even
+	// where its suite was not and ServerHello is nil.
+	ServerHelloSeen bool
+	// ServerUnseen says that no packet of the server's direction was captured,
+	// ServerDamaged that bytes of it were lost or cut.
+	ServerUnseen, ServerDamaged bool
 
 	Alerts   []Alert // in the clear, in the order of their halves
 	Problems []Problem
@@ -161,6 +170,7 @@ type ClientHello struct {
 	ExtendedMaster    bool   // RFC 7627
 	EncryptThenMAC    bool   // RFC 7366
 	RenegotiationInfo bool   // RFC 5746
+	TicketCut         bool   // the extension was sent, and what was seen of it does not tell whether a ticket is in it
 	Cookie            bool   // RFC 8446 section 4.2.2; in DTLS also that of RFC 6347 section 4.2.1
 	ECH               bool   // encrypted_client_hello, outer or GREASE: an observer cannot tell
 
@@ -215,8 +225,10 @@ type ServerHello struct {
 	Group             iana.Group   // key_share; in a HelloRetryRequest the group asked for
 	HasKeyShare       bool
 	KeyShare          []byte
+	GroupCut          bool // there is a key share, and the message was cut before its group
 	HasPSK            bool
 	SelectedPSK       uint16
+	PSKCut            bool // there is a pre_shared_key, and the message was cut before SelectedPSK
 	ALPN              []byte
 	HasTicket         bool // the server will send a NewSessionTicket, RFC 5077
 	ExtendedMaster    bool

@@ -18,6 +18,10 @@ func (p *Parser) serverKeyExchange(m message) {
 	p.ske = ServerKeyExchange{Mark: p.markOf(&m)}
 	p.hs.ServerKeyExchange = &p.ske
 	s := cryptobyte.String(m.body)
+	if len(m.body) == 0 && m.cut() {
+		p.ske.Unread = true
+		return
+	}
 	if ok, field := p.ske.unmarshal(&s, p.suite().KeyExchange); !ok {
 		p.malformed(&m, s, "server_key_exchange", field)
 	}

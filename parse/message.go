@@ -1,6 +1,8 @@
 package parse
 
 import (
+	"fmt"
+
 	"pfsight/capture/stream"
 	"pfsight/parse/iana"
 )
@@ -46,7 +48,7 @@ func nextMessage(b []byte) (m message, s state) {
 		return message{}, needMore
 	}
 	m = message{typ: b[0], length: int(b[1])<<16 | int(b[2])<<8 | int(b[3])}
-	if m.length > maxMessage {
+	if m.length > maxMessage && !known(m.typ) {
 		return m, notTLS
 	}
 	b = b[messageHeader:]
@@ -180,8 +182,13 @@ func (a *assembler) flush() {
 		return
 	}
 	a.open = false
-	m, s := nextMessage(a.p.join[a.from:])
-	if s == notTLS || len(a.p.join)-a.from < messageHeader {
+	b := a.p.join[a.from:]
+	if len(b) < messageHeader {
+		a.p.began(b, a.start)
+		return
+	}
+	m, s := nextMessage(b)
+	if s == notTLS {
 		return
 	}
 	m.off, m.end = a.start, len(a.p.half.Data)
@@ -190,8 +197,27 @@ func (a *assembler) flush() {
 		a.p.lost(m)
 		return
 	}
-	a.p.problem(m.off, messageName(m.typ), "cut")
+	what := "cut"
+	if m.length > maxMessage {
+		what = fmt.Sprintf("its length, %d, is over the limit of %d", m.length, maxMessage)
+	}
+	a.p.problem(m.off, messageName(m.typ), what)
 	a.p.message(m)
+}
+
+// began takes a message of which less than the header was seen.
+func (p *Parser) began(b []byte, off int) {
+	if len(b) == 0 {
+		return
+	}
+	p.problem(off, messageName(b[0]), "cut")
+	switch {
+	case p.role == stream.ToServer:
+		p.hs.ClientSeen = p.hs.ClientSeen || known(b[0])
+	case known(b[0]):
+		p.hs.ServerSeen = true
+		p.hs.ServerHelloSeen = p.hs.ServerHelloSeen || b[0] == msgServerHello
+	}
 }
 
 // lost notes a message with bytes that were not seen; that it was there says
@@ -202,6 +228,7 @@ func (p *Parser) lost(m message) {
 		p.hs.ClientSeen = true
 		switch m.typ {
 		case msgCertificate:
+			p.prefixOf(m)
 			p.hs.ClientCertificatesSeen = true
 		case msgClientKeyExchange:
 			p.cke = ClientKeyExchange{Length: m.length}
@@ -214,16 +241,20 @@ func (p *Parser) lost(m message) {
 	p.hs.ServerSeen = true
 	switch m.typ {
 	case msgCertificate:
+		p.prefixOf(m)
 		p.hs.CertificatesSeen = true
 	case msgServerKeyExchange:
-		p.ske = ServerKeyExchange{Unread: true}
-		p.hs.ServerKeyExchange = &p.ske
+		if p.prefixOf(m); p.hs.ServerKeyExchange == nil {
+			p.ske = ServerKeyExchange{Unread: true}
+			p.hs.ServerKeyExchange = &p.ske
+		}
 	case msgServerHello:
+		p.hs.ServerHelloSeen = true
 		p.prefixOf(m)
 	}
 }
 
-// prefixOf reads a hello up to its first missing byte.
+// prefixOf reads a message up to its first missing byte.
 func (p *Parser) prefixOf(m message) {
 	if m.placed {
 		p.message(m)
@@ -272,8 +303,8 @@ func messageName(typ uint8) string {
 	return "handshake"
 }
 
-// read walks the records of one half. role says whose it is.
-func (p *Parser) read(in records, role stream.Dir) {
+// readRecords walks the records of one half. role says whose it is.
+func (p *Parser) readRecords(in records, role stream.Dir) {
 	h, off := in.half, in.from
 	p.half, p.role = h, role
 	a := assembler{p: p}

@@ -65,7 +65,8 @@ func (p *Parser) settleDTLS(o *dtls.Opening) {
 	if !hs.ServerHello.Version().IsTLS13() {
 		hs.ClientFinished = client.Handshake.Count+client.CID.Count > 0
 		hs.ServerFinished = server.Handshake.Count+server.CID.Count > 0
-		hs.ApplicationData = client.Data.Count+server.Data.Count > 0
+		hs.ClientData, hs.ServerData = client.Data.Count > 0, server.Data.Count > 0
+		hs.ApplicationData = hs.ClientData || hs.ServerData
 		for d, s := range [2]*dtls.Side{client, server} {
 			if s.Alert.Count > 0 {
 				p.alert(Alert{From: stream.Dir(d), Encrypted: true, Packet: s.Alert.First.Packet})

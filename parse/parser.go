@@ -1,6 +1,8 @@
 package parse
 
 import (
+	"slices"
+
 	"pfsight/capture/stream"
 	"pfsight/parse/dtls"
 	"pfsight/parse/eap"
@@ -77,6 +79,25 @@ func (p *Parser) Parse(c *stream.Conversation) *Handshake {
 	for i := range p.enc {
 		p.enc[i], p.data[i] = p.enc[i][:0], p.data[i][:0]
 	}
+	hs := p.read(c)
+	if hs == nil {
+		return nil
+	}
+	d := stream.ToClient
+	if hs.Swapped {
+		d = stream.ToServer
+	}
+	server := &c.Half[d]
+	hs.ServerUnseen = !server.Seen()
+	hs.ServerDamaged = damaged(server) || hs.Carried != nil && damaged(&hs.Carried[stream.ToClient])
+	return hs
+}
+
+// damaged reports whether bytes of a half are missing.
+func damaged(h *stream.Half) bool { return h.Cut || h.Full || len(h.Gaps) > 0 }
+
+// read reads a conversation into p.hs.
+func (p *Parser) read(c *stream.Conversation) *Handshake {
 	if c.Transport != stream.TCP {
 		return p.overUDP(c)
 	}
@@ -98,8 +119,8 @@ func (p *Parser) Parse(c *stream.Conversation) *Handshake {
 func (p *Parser) overRecords(client, server records) *Handshake {
 	// The server's half first: the suite says how the client's key exchange is
 	// to be read.
-	p.read(server, stream.ToClient)
-	p.read(client, stream.ToServer)
+	p.readRecords(server, stream.ToClient)
+	p.readRecords(client, stream.ToServer)
 	if !p.hs.ClientSeen && !p.hs.ServerSeen {
 		return nil
 	}
@@ -252,12 +273,17 @@ func (p *Parser) settleHellos() {
 func (p *Parser) settleEnd(client, server *stream.Half) {
 	hs := &p.hs
 	v13 := hs.ServerHello != nil && hs.ServerHello.Version().IsTLS13()
-	if hs.ServerHello != nil && !v13 {
-		hs.ClientFinished = len(p.enc[stream.ToServer]) > 0
-		hs.ServerFinished = len(p.enc[stream.ToClient]) > 0
-		hs.ApplicationData = len(p.data[stream.ToServer])+len(p.data[stream.ToClient]) > 0
+	if hs.ServerHello != nil && hs.ServerHello.LegacyVersion == iana.SSL20 {
 		return
 	}
+	hs.ClientData, hs.ServerData = len(p.data[stream.ToServer]) > 0, len(p.data[stream.ToClient]) > 0
+	if hs.ServerHello != nil && !v13 || hs.ServerHello == nil && len(p.enc[stream.ToServer]) > 0 {
+		hs.ClientFinished = len(p.enc[stream.ToServer]) > 0
+		hs.ServerFinished = hs.ServerHello != nil && len(p.enc[stream.ToClient]) > 0
+		hs.ApplicationData = hs.ClientData || hs.ServerData
+		return
+	}
+	hs.ClientData, hs.ServerData = false, false // handshake messages look alike
 	if v13 {
 		if d := p.data[stream.ToClient]; len(d) > 0 {
 			if r := d[0]; p.alertLike(r) {
@@ -275,7 +301,12 @@ func (p *Parser) settleEnd(client, server *stream.Half) {
 		case early && !after:
 			hs.EarlyDataSent = true
 		case !v13:
-			return // without the server's side nothing more can be told
+			// Without the ServerHello, a client that offers TLS 1.3, and sends
+			// what looks like data without the Finished of older versions, goes on.
+			if hs.ServerHello == nil && !early && hs.ClientHello != nil && offers13(hs.ClientHello) && !p.alertLike(r) {
+				hs.ClientFinished, hs.ClientData = true, len(p.data[stream.ToServer]) > 1
+			}
+			return
 		case p.alertLike(r):
 			p.alert(Alert{From: stream.ToServer, Fatal: true, Encrypted: true, Packet: m.Packet})
 			return
@@ -288,6 +319,11 @@ func (p *Parser) settleEnd(client, server *stream.Half) {
 			return
 		}
 	}
+}
+
+// offers13 reports whether a ClientHello offers TLS 1.3.
+func offers13(h *ClientHello) bool {
+	return slices.ContainsFunc(h.Versions, iana.Version.IsTLS13)
 }
 
 // settleRefusal tells whether a TLS 1.3 server that asked for a certificate

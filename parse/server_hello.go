@@ -17,6 +17,7 @@ func (p *Parser) serverHello(m message) {
 	if *to != nil {
 		return
 	}
+	p.hs.ServerHelloSeen = true
 	h := &p.server[i]
 	*h = ServerHello{Extensions: h.Extensions[:0], Offset: m.off, Length: m.length, Incomplete: m.cut(), end: m.end}
 	h.Mark = p.markOf(&m)
@@ -37,7 +38,9 @@ func (h *ServerHello) unmarshal(p *Parser, m *message, retry bool) bool {
 	}
 	// Drafts 18 to 21 have neither session id nor compression, and their
 	// HelloRetryRequest has no random: draft-ietf-tls-tls13-18 section 4.1.3.
-	old := h.LegacyVersion > 0x7f00 && h.LegacyVersion <= 0x7f15
+	// Drafts before 16 say the version without the draft's number, and some of
+	// them have a session id.
+	old := h.LegacyVersion > 0x7f00 && h.LegacyVersion <= 0x7f15 || h.LegacyVersion == iana.TLS13 && !holdsSessionID(m)
 	if m.typ == msgHelloRetryRequest {
 		if h.LegacyVersion > 0x7f12 && !s.ReadUint16((*uint16)(&h.CipherSuite)) {
 			p.malformed(m, s, name, "cipher_suite")
@@ -89,6 +92,9 @@ func (h *ServerHello) extensions(p *Parser, m *message, s *cryptobyte.String, na
 		before := exts
 		if !exts.ReadUint16((*uint16)(&e.Type)) || !exts.ReadUint16LengthPrefixed(&data) {
 			p.malformed(m, before, name, "extensions")
+			if m.cut() {
+				h.cutExtension(before, retry)
+			}
 			return
 		}
 		e.Data = data
@@ -135,4 +141,32 @@ func (h *ServerHello) extension(t iana.ExtensionType, s *cryptobyte.String, retr
 		s.Skip(len(*s))
 	}
 	return true
+}
+
+// cutExtension reads an extension whose end, or more, was not seen. Its type
+// tells that it was sent, and the first bytes of a key share tell the group.
+func (h *ServerHello) cutExtension(s cryptobyte.String, retry bool) {
+	var t iana.ExtensionType
+	if !s.ReadUint16((*uint16)(&t)) {
+		return
+	}
+	s.Skip(min(2, len(s))) // the length
+	switch t {
+	case iana.ExtKeyShare, iana.ExtKeyShareDraft:
+		h.HasKeyShare, h.GroupCut = true, len(s) < 2
+		h.extension(t, &s, retry)
+	case iana.ExtPreSharedKey:
+		h.HasPSK, h.PSKCut = true, len(s) < 2
+		h.extension(t, &s, retry)
+	case iana.ExtSupportedVersions:
+		h.extension(t, &s, retry)
+	}
+}
+
+// holdsSessionID reports whether a session id is between the Random and the
+// suite: where it is, the extensions end with the message.
+func holdsSessionID(m *message) bool {
+	s := cryptobyte.String(m.body)
+	var id, exts cryptobyte.String
+	return s.Skip(2+32) && s.ReadUint8LengthPrefixed(&id) && len(id) <= 32 && s.Skip(2+1) && s.ReadUint16LengthPrefixed(&exts) && s.Empty()
 }

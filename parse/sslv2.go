@@ -106,46 +106,77 @@ func signSSLv2(b []byte) stream.Sign {
 	return stream.NoSign
 }
 
-// askSSLv2 looks for messages of SSL 2.0 at the beginning of Half[d], behind
-// what precedes TLS, and reports whether more bytes are needed to go on.
-func askSSLv2(h, other *stream.Half, d stream.Dir, b []byte) (wait bool) {
-	rest := b[min(h.Note.Offset, len(b)):]
-	if len(rest) == 0 || rest[0]&0x80 == 0 {
-		return false
-	}
-	read, least := sslv2Hello, 11
+// sslv2Record reads the header of an encrypted record of SSL 2.0,
+// draft-hickman-netscape-ssl-00 section 1.1, which has two bytes, or three where
+// there is padding. It returns the length of the record, its header included.
+func sslv2Record(b []byte) (length int, s state) {
 	switch {
-	case tlsState(h)&askSeen == 0:
-		if _, s := sslv2Answer(rest); s != notTLS && (len(rest) < 3 && d == stream.ToClient || len(rest) >= 3) {
-			read, least = sslv2Answer, 13
-		}
-	case tlsState(other)&askSSLv2Answer != 0 && tlsState(h)&askSSLv2Key == 0:
-		read, least = sslv2Key, 6
+	case len(b) < 2:
+		return 0, needMore
+	case b[0]&0x80 != 0:
+		length = 2 + (int(b[0]&0x7f)<<8 | int(b[1]))
 	default:
-		return false
+		length = 3 + (int(b[0]&0x3f)<<8 | int(b[1]))
 	}
-	n, s := read(rest)
-	switch {
-	case s == needMore:
-		h.Want = h.Note.Offset + least
-		return true
-	case s == have && len(rest) < 2+n:
-		h.Want = h.Note.Offset + 2 + n
-		return true
-	case s == have:
-		h.Note.Offset += 2 + n
-		h.Note.Kind = noteTLS
-		h.Note.State |= askSeen
-		switch least {
-		case 13:
-			h.Note.State |= askSSLv2Answer
-			h.Done = true
-		case 6:
-			h.Note.State |= askSSLv2Key
-			h.Done = true
+	return length, have
+}
+
+// sslv2Enough is how many encrypted records of a half are waited for: of the
+// client its Finished and the first data, of the server SERVER-VERIFY and
+// SERVER-FINISHED.
+const sslv2Enough = 2
+
+// lookSSLv2 looks for messages of SSL 2.0 in Half[d], behind what precedes TLS,
+// and reports whether that is all there is to do now.
+func lookSSLv2(h *stream.Half, d stream.Dir, b []byte) (wait bool) {
+	for !h.Done {
+		st, rest := tlsState(h), b[min(h.Note.Offset, len(b)):]
+		if len(rest) == 0 || st&(askSeen|askSSLv2Hello|askSSLv2) == askSeen {
+			return false
 		}
+		read, least, gained := sslv2Hello, 11, uint32(askSSLv2Hello)
+		switch {
+		case st&askSSLv2 != 0:
+			read, least, gained = sslv2Record, 2, 1<<askShift
+		case st&askSSLv2Hello != 0:
+			if rest[0]&0x80 == 0 {
+				if _, s := nextRecord(rest, 0); s != notTLS {
+					return false
+				}
+				h.Note.State |= askSSLv2
+				continue
+			}
+			read, least, gained = sslv2Key, 6, askSSLv2
+		case rest[0]&0x80 == 0:
+			return false
+		default:
+			if _, s := sslv2Answer(rest); s != notTLS && (len(rest) < 3 && d == stream.ToClient || len(rest) >= 3) {
+				read, least, gained = sslv2Answer, 13, askSSLv2
+			}
+		}
+		n, s := read(rest)
+		if st&askSSLv2 == 0 {
+			n += 2 // the header, which these leave out
+		}
+		switch {
+		case s == needMore:
+			h.Want = h.Note.Offset + least
+			return true
+		case s == notTLS && st&askSSLv2Hello != 0:
+			h.Note.State |= askSSLv2 // a session that is resumed has no CLIENT-MASTER-KEY
+			continue
+		case s == notTLS:
+			return false
+		case len(rest) < n:
+			h.Want = h.Note.Offset + n
+			return true
+		}
+		h.Note.Kind = noteTLS
+		h.Note.Offset += n
+		h.Note.State = h.Note.State + gained | askSeen
+		h.Done = h.Note.State>>askShift >= sslv2Enough
 	}
-	return false
+	return true
 }
 
 // sslv2 reads messages of SSL 2.0 that begin at from, among them the
@@ -160,6 +191,7 @@ func (p *Parser) sslv2(half *stream.Half, from int) int {
 	if p.role == stream.ToClient {
 		if n, s := sslv2Answer(b); s == have && len(b) >= 2+n {
 			p.sslv2ServerHello(half, b[2:2+n], from)
+			p.hs.ServerFinished = sslv2Records(b[2+n:]) >= sslv2Enough
 			return from + 2 + n
 		}
 		return from
@@ -178,9 +210,25 @@ func (p *Parser) sslv2(half *stream.Half, from int) int {
 		p.v2.Kind, p.v2.HasKind = kindAt(b[3:]), true
 		p.cke = ClientKeyExchange{Length: n}
 		p.hs.ClientKeyExchange = &p.cke
-		p.hs.ClientFinished = len(b) > 2+n // what follows is encrypted
+		b = b[min(2+n, len(b)):]
 	}
+	n = sslv2Records(b)
+	p.hs.ClientFinished = n > 0
+	p.hs.ClientData = n > 1
 	return from + len(b)
+}
+
+// sslv2Records returns how many whole encrypted records of SSL 2.0 begin b.
+func sslv2Records(b []byte) (n int) {
+	for n <= sslv2Enough {
+		length, s := sslv2Record(b)
+		if s != have || length > len(b) {
+			break
+		}
+		b = b[length:]
+		n++
+	}
+	return n
 }
 
 func kindAt(b []byte) iana.SSLv2Kind {
@@ -230,7 +278,7 @@ func (p *Parser) sslv2ClientHello(half *stream.Half, b []byte, from int) {
 func (p *Parser) sslv2ServerHello(half *stream.Half, b []byte, from int) {
 	h := &p.server[1]
 	*h = ServerHello{LegacyVersion: iana.SSL20, Extensions: h.Extensions[:0], Offset: from, Length: len(b), Mark: half.Completed(from, from+2+len(b))}
-	p.hs.ServerSeen, p.hs.ServerHello = true, h
+	p.hs.ServerSeen, p.hs.ServerHelloSeen, p.hs.ServerHello = true, true, h
 	// uint8 msg_type, session_id_hit, certificate_type; Version; uint16
 	// certificate_length, cipher_specs_length, connection_id_length; the three.
 	s := cryptobyte.String(b[5:])

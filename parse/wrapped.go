@@ -68,7 +68,18 @@ func (p *Parser) wrapped(c *stream.Conversation, by string, tls *[2]stream.Half,
 	}
 	p.hs.Upgrade, p.hs.Swapped, p.hs.Carried = by, swapped, tls
 	client, server := records{half: &tls[stream.ToServer]}, records{half: &tls[stream.ToClient]}
-	return p.overRecords(client, server)
+	hs := p.overRecords(client, server)
+	if hs != nil && !(hs.ClientFinished && (hs.ServerFinished || p.isTLS13())) {
+		// What was cut around TLS may have held what is not there of it.
+		for d := range tls {
+			from := stream.Dir(d)
+			if swapped {
+				from = from.Opposite()
+			}
+			tls[d].Cut = tls[d].Cut || c.Half[from].Cut
+		}
+	}
+	return hs
 }
 
 func (p *Parser) overOpenVPN(c *stream.Conversation) *Handshake {

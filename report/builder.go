@@ -189,7 +189,7 @@ func (b *Builder) serverHello(r *Connection, h *parse.Handshake) {
 func (r *Connection) helloRetryRequest(h *parse.Handshake) {
 	retry := h.RetryRequest
 	r.HelloRetryRequest = secrecy.True
-	if retry.HasKeyShare {
+	if retry.HasKeyShare && !retry.GroupCut {
 		r.RetryGroup, r.HasRetryGroup = retry.Group, true
 	}
 	if h.ServerHello != nil || retry.Incomplete {

@@ -10,10 +10,12 @@ import (
 // only one side was seen, when that side did. A fatal alert before that
 // rejects it, and so does a connection that closes where an answer was due.
 func (r *Connection) outcome(h *parse.Handshake, client, server *stream.Half) {
-	finished := !h.ClientRefused && (h.ClientFinished && h.ServerFinished || h.ApplicationData ||
+	// A client may send data before the server's Finished, RFC 7918, a server
+	// not before the client's.
+	finished := !h.ClientRefused && (h.ClientFinished && h.ServerFinished || h.ServerData ||
 		h.ServerHello != nil && h.ServerHello.Version().IsTLS13() && h.ClientFinished || // the client finishes last
 		r.OneWay == "server" && h.ServerFinished && !r.Version.IsTLS13() ||
-		r.OneWay == "client" && h.ClientFinished)
+		r.OneWay == "client" && h.ClientFinished && h.ClientData)
 	for i := range h.Alerts {
 		a := &h.Alerts[i]
 		peer := client

@@ -39,9 +39,13 @@ func Judge(h *parse.Handshake) Judgement {
 	switch {
 	case sh == nil:
 		j.Verdict = Unknown
-		if !h.ServerSeen && h.ClientFinished || h.ClientKeyExchange != nil {
-			j.Reasons.Add(OneDirection) // the client went on, so there was an answer
-		} else {
+		wentOn := h.ClientFinished || h.ClientKeyExchange != nil // so there was an answer
+		switch {
+		case h.ServerUnseen && wentOn:
+			j.Reasons.Add(OneDirection)
+		case h.ServerHelloSeen, h.ServerDamaged, wentOn:
+			j.Reasons.Add(Damaged)
+		default:
 			j.Reasons.Add(NoServerHello)
 		}
 	case sh.Version().IsTLS13():
@@ -60,16 +64,17 @@ func (j *Judgement) tls13(h *parse.Handshake) {
 	info := sh.CipherSuite.Info()
 	j.KeyExchange = iana.KexTLS13.String()
 	if sh.HasKeyShare {
-		j.Group, j.HasGroup = sh.Group, true
+		j.Group, j.HasGroup = sh.Group, !sh.GroupCut
 		g := sh.Group.Info()
-		switch g.Kind {
-		case "ec":
+		switch kind := g.Kind; {
+		case sh.GroupCut:
+		case kind == "ec":
 			j.KeyExchange, j.PostQuantum = "ECDHE", False
-		case "ff":
+		case kind == "ff":
 			j.KeyExchange, j.PostQuantum = "DHE", False
-		case "hybrid":
+		case kind == "hybrid":
 			j.KeyExchange, j.PostQuantum = "hybrid", TriOf(g.PostQuantum)
-		case "pq":
+		case kind == "pq":
 			j.KeyExchange, j.PostQuantum = "KEM", TriOf(g.PostQuantum)
 		}
 	}
@@ -109,7 +114,7 @@ func (j *Judgement) tls13(h *parse.Handshake) {
 // ticket's age is masked with a random number, so it is 0 once in 2^32.
 func externalPSK(h *parse.Handshake) Tri {
 	i := int(h.ServerHello.SelectedPSK)
-	if h.ClientHello == nil || i >= len(h.ClientHello.PSKs) {
+	if h.ClientHello == nil || h.ServerHello.PSKCut || i >= len(h.ClientHello.PSKs) {
 		return Untold
 	}
 	return TriOf(h.ClientHello.PSKs[i].ObfuscatedAge == 0)
@@ -159,14 +164,17 @@ func (j *Judgement) tls12(h *parse.Handshake) {
 		j.Reasons.Add(UnknownSuite)
 	case f.verdict == Yes && j.Resumed == True:
 		j.Verdict = Conditional
-		if j.Resumption == "session_id" {
+		switch j.Resumption {
+		case "session_id":
 			j.Reasons.Add(SessionIDResumption)
-		} else {
+		case "ticket":
 			j.Reasons.Add(TicketResumption)
+		default:
+			j.Reasons.Add(SessionResumption)
 		}
 	case f.verdict == Yes && j.Resumed == Untold:
 		j.Verdict = Unknown
-		if h.ClientHello == nil {
+		if h.ClientHello == nil && !h.ClientSeen && !h.ServerDamaged {
 			j.Reasons.Add(OneDirection)
 		} else {
 			j.Reasons.Add(UnknownResumption)
@@ -271,15 +279,18 @@ func (j *Judgement) resumption(h *parse.Handshake) {
 	case h.CertificatesSeen, h.ServerKeyExchange != nil, h.ServerHelloDone, h.CertificateRequest, h.ClientKeyExchange != nil:
 		j.Resumed = False
 	case ch != nil && len(sh.SessionID) > 0 && bytes.Equal(ch.SessionID, sh.SessionID):
-		j.Resumed, j.Resumption = True, "session_id"
-		if ticket {
+		j.Resumed = True
+		switch {
+		case ticket:
 			j.Resumption = "ticket"
+		case !ch.Incomplete:
+			j.Resumption = "session_id"
 		}
 	case h.ServerCCS && whole(h):
 		switch {
 		case ticket:
 			j.Resumed, j.Resumption = True, "ticket"
-		case ch == nil:
+		case ch == nil, ch.Incomplete:
 			j.Resumed = True // by which of the two the client's side would tell
 		}
 	case ch != nil && !ch.Incomplete && !ticket && (len(ch.SessionID) == 0 || !sh.Incomplete):

@@ -29,6 +29,7 @@ const (
 	// For conditional.
 	TicketResumption
 	SessionIDResumption
+	SessionResumption
 	// For unknown.
 	NoServerHello
 	OneDirection
