@@ -75,8 +75,8 @@ type Event struct {
 type Stats struct {
 	Packets uint64 // read, wanted by the filter or not
 	Bytes   uint64 // captured, of them
-	First   int64  // time of the earliest packet, nanoseconds since 1970 UTC
-	Last    int64  // time of the latest packet
+	First   int64  // time of the earliest packet, nanoseconds since 1970 UTC; 0 if no packet has a time
+	Last    int64  // time of the latest packet, in the same way
 	Drops   Counters
 	Tables  Tables
 }
@@ -92,10 +92,12 @@ type Tables struct {
 
 // add counts what another worker met.
 func (st *Stats) add(o *Stats) {
-	if o.Packets > 0 && (st.Packets == 0 || o.First < st.First) {
+	if o.First != 0 && (st.First == 0 || o.First < st.First) {
 		st.First = o.First
 	}
-	st.Last = max(st.Last, o.Last)
+	if o.Last != 0 && (st.Last == 0 || o.Last > st.Last) {
+		st.Last = o.Last
+	}
 	st.Packets += o.Packets
 	st.Bytes += o.Bytes
 	for i, n := range o.Drops {

@@ -213,8 +213,27 @@ func (w *worker) decode() error {
 		}
 	}
 	w.segs = segs[:n]
+	if first == 0 || seen == 0 {
+		first, last = timed(recs[:seen])
+	}
 	st.add(&Stats{Packets: uint64(seen), Bytes: uint64(size), First: first, Last: last})
 	return end
+}
+
+// timed returns the earliest and the latest time of those records that have
+// one, 0 and 0 if there is none.
+func timed(recs []pcapfile.Record) (first, last int64) {
+	for i := range recs {
+		if t := recs[i].Time; t != 0 {
+			if first == 0 || t < first {
+				first = t
+			}
+			if last == 0 || t > last {
+				last = t
+			}
+		}
+	}
+	return first, last
 }
 
 // window is how many headers are looked at ahead of the table, so that the

@@ -205,12 +205,32 @@ func peek(in []input, bad []Problem, path string, st fs.FileInfo, other *Other) 
 	if err != nil {
 		return in, append(bad, Problem{path, err, true})
 	}
-	var rec [1]Record
-	n, _ := r.NextBatch(rec[:])
-	if i.empty = n == 0; !i.empty {
-		i.first = rec[0].Time
-	}
+	// A file whose first packets have no time takes that of the first that has.
+	i.first, i.empty = r.firstTime()
 	return append(in, i), bad
+}
+
+// peekSize is how far into a file its first time is looked for, bytes.
+const peekSize = 4 << 20
+
+// firstTime returns the time of the first packet that has one, 0 if none is
+// found, and whether there is no packet at all.
+func (r *Reader) firstTime() (first int64, empty bool) {
+	empty = true
+	for r.base < peekSize {
+		var recs [64]Record
+		n, err := r.NextBatch(recs[:])
+		if n > 0 {
+			empty = false
+			if first = recs[0].Time; first != 0 {
+				break
+			}
+		}
+		if err != nil {
+			break
+		}
+	}
+	return first, empty
 }
 
 // order puts the inputs in the order of their first packets. What cannot be

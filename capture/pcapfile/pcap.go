@@ -58,7 +58,7 @@ func (r *Reader) batchPcap(recs []Record) (int, error) {
 	if r.nano {
 		scale = 1
 	}
-	link, hdr := r.ifaces[0].Link, r.hdr
+	link, hdr, last := r.ifaces[0].Link, r.hdr, r.last
 	n := 0
 	for {
 		at := r.r
@@ -69,7 +69,7 @@ func (r *Reader) batchPcap(recs []Record) (int, error) {
 			}
 			caplen, wire := r.lengths(b)
 			if caplen > MaxFrame {
-				r.r = at
+				r.r, r.last = at, last
 				return n, r.damaged(n, "a frame of %d bytes", caplen)
 			}
 			end := hdr + int(caplen)
@@ -78,13 +78,16 @@ func (r *Reader) batchPcap(recs []Record) (int, error) {
 			}
 			rec := &recs[n]
 			n++
-			rec.Time = int64(r.u32(b))*1e9 + int64(r.u32(b[4:]))*scale
+			if rec.Time = int64(r.u32(b))*1e9 + int64(r.u32(b[4:]))*scale; rec.Time == 0 {
+				rec.Time = last
+			}
+			last = rec.Time
 			rec.Data = b[hdr:end:end]
 			rec.WireLen = int(max(caplen, min(wire, 1<<30)))
 			rec.Link = link
 			at += end
 		}
-		r.r = at
+		r.r, r.last = at, last
 		if n > 0 || len(recs) == 0 {
 			return n, nil
 		}

@@ -149,7 +149,12 @@ func (r *Reader) simple(b []byte, rec *Record) error {
 			caplen = min(caplen, s)
 		}
 	}
-	return r.packet(0, 0, caplen, wire, b[4:], rec)
+	last := r.last
+	if err := r.packet(0, 0, caplen, wire, b[4:], rec); err != nil {
+		return err
+	}
+	rec.Time, r.last = last, last // whatever the interface adds to its time stamps
+	return nil
 }
 
 func (r *Reader) packet(iface int, ts uint64, caplen, wire uint32, data []byte, rec *Record) error {
@@ -166,6 +171,10 @@ func (r *Reader) packet(iface int, ts uint64, caplen, wire uint32, data []byte, 
 	} else {
 		rec.Time = f.nanoseconds(ts)
 	}
+	if rec.Time == 0 {
+		rec.Time = r.last
+	}
+	r.last = rec.Time
 	rec.Data = data[:caplen:caplen]
 	rec.WireLen = int(max(caplen, min(wire, 1<<30)))
 	rec.Link = f.Link

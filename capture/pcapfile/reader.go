@@ -16,6 +16,9 @@ import (
 var (
 	// ErrNotCapture says that the content is neither pcap nor pcapng.
 	ErrNotCapture = errors.New("not a pcap or pcapng capture")
+	// ErrForeign says that the content is a capture in a format that is not
+	// read.
+	ErrForeign = errors.New("not read")
 	// ErrEmpty says that there is no content at all.
 	ErrEmpty = errors.New("the file is empty")
 	// ErrTruncated says that the input ends inside a record.
@@ -44,8 +47,13 @@ const (
 
 // A Record is one captured frame. Data aliases the Reader's buffer and is
 // valid until the next call of NextBatch.
+//
+// A packet without a time of its own (a Simple Packet Block, or a time stamp of
+// 0) has that of the last packet before it that has one, and at the beginning
+// of a file that of the first packet behind it. Where no packet has a time, or
+// none of the first packets of a pipe, it is 0.
 type Record struct {
-	Time    int64  // nanoseconds since 1970 UTC
+	Time    int64  // nanoseconds since 1970 UTC; 0: not known
 	Data    []byte // captured bytes
 	WireLen int    // length on the wire
 	Link    LinkType
@@ -74,9 +82,10 @@ type Reader struct {
 	next    func(*Reader, []Record) (int, error)
 	order   binary.ByteOrder
 	big     bool
-	hdr     int  // bytes of a pcap record header
-	nano    bool // pcap: the fraction is in nanoseconds
-	swapped int  // pcap: the lengths' order: 0 as specified, 1 swapped, 2 where that makes sense
+	hdr     int   // bytes of a pcap record header
+	nano    bool  // pcap: the fraction is in nanoseconds
+	swapped int   // pcap: the lengths' order: 0 as specified, 1 swapped, 2 where that makes sense
+	last    int64 // time of the last packet that has one; 0: none yet
 	ifaces  []Interface
 	section int // pcapng: index of the section's first interface
 	packets uint64
@@ -94,10 +103,13 @@ type Reader struct {
 // in, wrapped.
 func NewReader(in io.Reader) (*Reader, error) {
 	r, err := newReader(in)
-	if errors.Is(err, ErrNotCapture) {
-		r = nil
+	if err != nil {
+		if r != nil {
+			r.Close()
+		}
+		return nil, err
 	}
-	return r, err
+	return r, nil
 }
 
 // newReader is NewReader. With an error that wraps ErrNotCapture it always
@@ -132,6 +144,9 @@ func newReader(in io.Reader) (*Reader, error) {
 	case 0xd4c3b2a1, 0x4d3cb2a1, 0x34cdb2a1:
 		return r, r.pcapHeader(true, binary.BigEndian.Uint32(r.buf[r.r:]))
 	default:
+		if format := r.foreign(); format != "" {
+			return r, fmt.Errorf("it is %s: %w; editcap of Wireshark converts it: editcap -F pcapng IN OUT", format, ErrForeign)
+		}
 		return r, ErrNotCapture
 	}
 	return r, nil
@@ -165,6 +180,9 @@ func (r *Reader) NextBatch(recs []Record) (int, error) {
 		}
 	}
 	n, err := r.next(r, recs)
+	if n > 0 && recs[0].Time == 0 && r.last != 0 {
+		backdate(recs[:n])
+	}
 	r.packets += uint64(n)
 	if err == errMore {
 		return n, err
@@ -177,6 +195,18 @@ func (r *Reader) NextBatch(recs []Record) (int, error) {
 		return 0, err
 	}
 	return n, nil
+}
+
+// backdate gives the first records, which have no time, that of the first one
+// that has.
+func backdate(recs []Record) {
+	n := 0
+	for n < len(recs)-1 && recs[n].Time == 0 {
+		n++
+	}
+	for i := range recs[:n] {
+		recs[i].Time = recs[n].Time
+	}
 }
 
 // Packets returns the number of records read.

@@ -219,6 +219,7 @@ func (s *Source) start(i input) {
 	if len(s.open) >= fewOpen {
 		r.most = sharedBuf
 	}
+	r.last = i.first // for packets before the first that has a time
 	st.r = r
 	st.info = len(s.infos)
 	s.infos = append(s.infos, InputInfo{Name: st.name, Format: r.Format, Packed: r.Packed})
