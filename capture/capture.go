@@ -27,8 +27,10 @@ type Options struct {
 	// Link tells which datagrams between other endpoints are more of an
 	// opening. Default: none are.
 	Link stream.Linker
-	// Filter reports whether a frame is wanted; others are not looked at. Its
-	// error ends the Run. Several goroutines call it. Default: all are wanted.
+	// Filter reports whether a frame is wanted; others are not looked at. An
+	// error says that it cannot be applied to frames of this link type; they
+	// are not read, and counted as NotFiltered. Several goroutines call it.
+	// Default: all are wanted.
 	Filter func(link pcapfile.LinkType, data []byte, wireLen int) (bool, error)
 	// MaxPackets ends the reading after so many packets that the filter
 	// wanted. Default: all. With it one worker does everything.
@@ -78,6 +80,8 @@ type Stats struct {
 	First   int64  // time of the earliest packet, nanoseconds since 1970 UTC; 0 if no packet has a time
 	Last    int64  // time of the latest packet, in the same way
 	Drops   Counters
+	Unread  []LinkCount // of Drops, by link type, most packets first; do not write
+	Files   []FileLoss  // of Drops, by file, in the order of the capture; only when a Run has ended
 	Tables  Tables
 }
 

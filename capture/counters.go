@@ -9,6 +9,7 @@ const (
 	KernelDrops    Reason = iota // the kernel or the interface lost packets before the capture
 	FilteredOut                  // the filter did not want the packet
 	UnknownLink                  // a link type that is not read
+	NotFiltered                  // a link type that the filter cannot be applied to
 	NotIP                        // neither IPv4 nor IPv6 inside
 	OtherTransport               // another transport
 	BadHeader                    // a header that contradicts itself
@@ -31,11 +32,12 @@ var reasonTexts = [numReasons]struct{ code, what string }{
 	KernelDrops:    {"kernel_drops", "packets dropped before the capture"},
 	FilteredOut:    {"filtered", "packets the filter did not want"},
 	UnknownLink:    {"unknown_link_type", "packets of a link type that is not read"},
+	NotFiltered:    {"not_filtered", "packets of a link type that the filter cannot be applied to"},
 	NotIP:          {"not_ip", "packets that are not IP"},
 	OtherTransport: {"other_transport", "packets of other transports than TCP and UDP"},
 	BadHeader:      {"bad_header", "packets with a header that contradicts itself"},
 	CutHeader:      {"cut_header", "packets cut inside their headers"},
-	CutPayload:     {"snaplen_cut", "handshake packets cut by the capture's snaplen"},
+	CutPayload:     {"snaplen_cut", "handshake packets cut by the capture's snaplen or a mirror"},
 	FragmentLost:   {"fragment_lost", "IP datagrams of which a fragment is missing"},
 	FragmentLimit:  {"fragment_limit", "IP fragments beyond the limits of reassembly"},
 	GapLimit:       {"gap_limit", "segments too far ahead of a gap"},
@@ -62,6 +64,28 @@ func (r Reason) Loss() bool {
 		return false
 	}
 	return true
+}
+
+// Incomplete reports whether r means that the input was not complete, or not
+// read completely, as far as it may hold handshakes. Of the other losses the
+// packets themselves are to blame: nothing was missing, and an endpoint would
+// not have read them either.
+func (r Reason) Incomplete() bool {
+	switch r {
+	case BadHeader, TooDeep, Conflict:
+		return false
+	}
+	return r.Loss()
+}
+
+// ofPacket reports whether r is counted for a packet when it is read, so that it
+// belongs to the file of that packet.
+func (r Reason) ofPacket() bool {
+	switch r {
+	case UnknownLink, NotFiltered, BadHeader, CutHeader, CutPayload, FragmentLimit, GapLimit, TooDeep:
+		return true
+	}
+	return false
 }
 
 // Counters hold how often each Reason was met.

@@ -20,6 +20,7 @@ type decoder struct {
 	layers int  // named in the segment's encap
 	late   bool // the frame in hand holds a fragment, and frags is nil
 	eapol  bool // the frame in hand holds EAPOL; who knows the addresses takes it
+	short  bool // the frame in hand, or a packet in it, was longer than what there is
 	unread unreadLinks
 }
 
@@ -64,7 +65,7 @@ func (d *decoder) decode(link pcapfile.LinkType, b []byte, wireLen int, time int
 }
 
 func (d *decoder) frame(link pcapfile.LinkType, b []byte, wireLen int, time int64, s *segment) bool {
-	d.depth, d.layers, d.eapol = 0, 0, false
+	d.depth, d.layers, d.eapol, d.short = 0, 0, false, wireLen > len(b)
 	s.time = time
 	s.late = false
 	s.encap, s.domain = 0, 0
@@ -108,8 +109,7 @@ func (d *decoder) link(link pcapfile.LinkType, b []byte, cut int, s *segment) bo
 	default:
 		return d.otherLink(link, b, cut, s)
 	}
-	d.drops[CutHeader]++
-	return false
+	return d.cutHeader()
 }
 
 // deeper counts a header and reports whether it may be followed.
@@ -132,8 +132,7 @@ func (d *decoder) etherType(t uint16, b []byte, cut int, s *segment) bool {
 			return d.ipv6(b, cut, s)
 		case etherVLAN, etherQinQ, etherQinQ9100, etherQinQ9200, etherQinQ9300:
 			if len(b) < 4 {
-				d.drops[CutHeader]++
-				return false
+				return d.cutHeader()
 			}
 			e := encVLAN
 			if t != etherVLAN {
@@ -178,8 +177,7 @@ func (d *decoder) etherType(t uint16, b []byte, cut int, s *segment) bool {
 		case etherCMD:
 			// version(1) length(1) option(2) security group(2) EtherType(2)
 			if len(b) < 8 {
-				d.drops[CutHeader]++
-				return false
+				return d.cutHeader()
 			}
 			if !d.layer(encCMD, s) {
 				return false
@@ -226,8 +224,7 @@ func (d *decoder) ppp(b []byte, cut int, s *segment) bool {
 // pppoe reads a PPPoE session header, RFC 2516 section 4.
 func (d *decoder) pppoe(b []byte, cut int, s *segment) bool {
 	if len(b) < 6 {
-		d.drops[CutHeader]++
-		return false
+		return d.cutHeader()
 	}
 	if b[0] != 0x11 || b[1] != 0 {
 		d.drops[NotIP]++
@@ -240,8 +237,7 @@ func (d *decoder) pppoe(b []byte, cut int, s *segment) bool {
 // ip reads an IP packet of either version.
 func (d *decoder) ip(b []byte, cut int, s *segment) bool {
 	if len(b) == 0 {
-		d.drops[CutHeader]++
-		return false
+		return d.cutHeader()
 	}
 	switch b[0] >> 4 {
 	case 4:
@@ -256,8 +252,7 @@ func (d *decoder) ip(b []byte, cut int, s *segment) bool {
 // ipv4 reads an IPv4 packet, RFC 791 section 3.1.
 func (d *decoder) ipv4(b []byte, cut int, s *segment) bool {
 	if len(b) < 20 {
-		d.drops[CutHeader]++
-		return false
+		return d.cutHeader()
 	}
 	ihl := int(b[0]&0x0f) * 4
 	total := int(binary.BigEndian.Uint16(b[2:]))
@@ -266,14 +261,15 @@ func (d *decoder) ipv4(b []byte, cut int, s *segment) bool {
 		return false
 	}
 	if len(b) < ihl {
-		d.drops[CutHeader]++
-		return false
+		return d.cutHeader()
 	}
 	// A total length of 0 is segmentation offload: the frame tells. One that is
 	// longer than the frame was on the wire is a packet that was cut before the
 	// capture, by a mirror or a broker.
-	if total == 0 {
-		total = len(b) + cut
+	if wire := len(b) + cut; total == 0 {
+		total = wire
+	} else if total > wire {
+		d.short = true
 	}
 	if total < ihl {
 		d.drops[BadHeader]++
@@ -304,8 +300,7 @@ func (d *decoder) ipv4(b []byte, cut int, s *segment) bool {
 // and 4.
 func (d *decoder) ipv6(b []byte, cut int, s *segment) bool {
 	if len(b) < 40 {
-		d.drops[CutHeader]++
-		return false
+		return d.cutHeader()
 	}
 	if b[0]>>4 != 6 {
 		d.drops[BadHeader]++
@@ -313,8 +308,10 @@ func (d *decoder) ipv6(b []byte, cut int, s *segment) bool {
 	}
 	wire := int(binary.BigEndian.Uint16(b[4:]))
 	payload := b[40:]
-	if wire == 0 { // a jumbogram or segmentation offload; a longer one was cut, as in ipv4
-		wire = len(payload) + cut
+	if most := len(payload) + cut; wire == 0 { // a jumbogram or segmentation offload
+		wire = most
+	} else if wire > most { // as in ipv4
+		d.short = true
 	}
 	if len(payload) > wire {
 		payload = payload[:wire]
@@ -327,20 +324,17 @@ func (d *decoder) ipv6(b []byte, cut int, s *segment) bool {
 		switch next {
 		case 0, 43, 60, 135, 139, 140: // hop-by-hop, routing, destination, mobility, HIP, shim6
 			if len(payload) < 8 {
-				d.drops[CutHeader]++
-				return false
+				return d.cutHeader()
 			}
 			n = (int(payload[1]) + 1) * 8
 		case 51: // authentication, RFC 4302 section 2.2
 			if len(payload) < 8 {
-				d.drops[CutHeader]++
-				return false
+				return d.cutHeader()
 			}
 			n = (int(payload[1]) + 2) * 4
 		case 44: // fragment
 			if len(payload) < 8 {
-				d.drops[CutHeader]++
-				return false
+				return d.cutHeader()
 			}
 			off := binary.BigEndian.Uint16(payload[2:])
 			inner := payload[0]
@@ -366,8 +360,7 @@ func (d *decoder) ipv6(b []byte, cut int, s *segment) bool {
 			return d.transport(next, srcHi, srcLo, dstHi, dstLo, payload, wire, s)
 		}
 		if len(payload) < n {
-			d.drops[CutHeader]++
-			return false
+			return d.cutHeader()
 		}
 		if !d.deeper() {
 			return false
@@ -412,8 +405,7 @@ func (d *decoder) transport(proto uint8, srcHi, srcLo, dstHi, dstLo uint64, b []
 		return false
 	}
 	if len(b) < 20 {
-		d.drops[CutHeader]++
-		return false
+		return d.cutHeader()
 	}
 	off := int(b[12]>>4) * 4
 	if off < 20 || off > wire {

@@ -87,8 +87,14 @@ const maxNames = 1024
 func be16(b []byte) uint16 { return binary.BigEndian.Uint16(b) }
 func be32(b []byte) uint32 { return binary.BigEndian.Uint32(b) }
 
+// cutHeader counts a header that ends too early: cut if the frame was, else a
+// header that cannot be one. It returns false.
 func (d *decoder) cutHeader() bool {
-	d.drops[CutHeader]++
+	if d.short {
+		d.drops[CutHeader]++
+	} else {
+		d.drops[BadHeader]++
+	}
 	return false
 }
 

@@ -15,7 +15,7 @@ import (
 
 // Run reads all of src and gives the connections in it to the sinks, one
 // worker each. What the sinks emit is the same for any number of them. Run
-// ends early without an error when ctx does. The error is the filter's.
+// ends early without an error when ctx does. The error is that of src.Walk.
 //
 // The workers take turns at what has an order (finding the records, following
 // the connections, emitting) and do beside each other what has none (reading
@@ -55,8 +55,10 @@ func Run(ctx context.Context, src Source, opt Options, sinks ...Sink) (Stats, er
 		})
 	}
 	r.whole.frags.end(&r.stats.Drops)
-	w.drops, w.tables = r.stats.Drops, r.tracker.peak
-	return *r.sofar(w), r.err
+	w.drops, w.tables, w.unread = r.stats.Drops, r.tracker.peak, r.losses.links()
+	st := *r.sofar(w)
+	st.Files = r.losses.byFile()
+	return st, r.err
 }
 
 // A run is what the workers of a Run share.
@@ -77,6 +79,8 @@ type run struct {
 	tracker  *tracker // in turn of tracking, as all that follows
 	whole    decoder  // of packets that need what came before: fragments
 	stats    Stats    // only Drops is used
+	losses   losses
+	links    []LinkCount // of losses, sorted
 
 	emitting turn
 	emitted  Stats // what workers met in blocks that were emitted
@@ -93,7 +97,7 @@ func (r *run) sofar(w *worker) *Stats {
 		r.shown.Drops[i] += n
 	}
 	r.shown.Drops[KernelDrops] += r.src.Lost()
-	r.shown.Tables = w.tables
+	r.shown.Tables, r.shown.Unread = w.tables, w.unread
 	return &r.shown
 }
 
@@ -108,6 +112,7 @@ type worker struct {
 	stats  Stats    // since the last block
 	drops  Counters // of the tracker, as of the last block
 	tables Tables   // the same
+	unread []LinkCount
 	wanted uint64
 }
 
@@ -150,18 +155,20 @@ func (w *worker) work() {
 		if !w.block.Shared {
 			w.walking.pass()
 		}
-		var err error
+		var end error
 		met, wanted := w.stats, w.wanted
-		for !w.block.Guard(func() { err = w.decode() }) {
+		for !w.block.Guard(func() { end = w.decode() }) {
 			w.stats, w.wanted = met, wanted // again, without what is gone
 		}
-		if err != nil {
+		if end != nil {
 			w.claiming.Lock()
-			w.stop = err
+			w.stop = end
 			w.claiming.Unlock()
 		}
 		w.tracking.wait(ticket)
+		before := w.run.stats.Drops
 		w.block.Guard(w.track) // what is gone now was decoded, but belongs to no connection
+		w.account(&before)
 		w.drops, w.tables = w.run.stats.Drops, w.tracker.peak
 		w.tracking.pass()
 		w.src.Release(&w.block)
@@ -175,9 +182,31 @@ func (w *worker) work() {
 	}
 }
 
-// decode reads the headers of the block's packets.
+// account sorts what was dropped of the block by link type and file. before is
+// what the tracker had dropped before it.
+func (w *worker) account(before *Counters) {
+	lost := w.stats.Drops
+	any := false
+	for r, n := range &w.run.stats.Drops {
+		lost[r] += n - before[r]
+		any = any || lost[r] != 0 && Reason(r).ofPacket()
+	}
+	if any {
+		name := w.block.Name
+		if w.block.Inputs != nil {
+			name = "" // of several interfaces
+		}
+		w.losses.add(name, &lost, w.decoder.unread)
+		w.run.links = w.losses.links()
+	}
+	w.unread = w.run.links
+}
+
+// decode reads the headers of the block's packets. The error is io.EOF where
+// enough packets were read.
 func (w *worker) decode() error {
 	recs := w.block.Records
+	w.decoder.unread = w.decoder.unread[:0]
 	if cap(w.segs) < len(recs) {
 		w.segs = make([]segment, 0, len(recs)+len(recs)/4)
 	}
@@ -194,8 +223,9 @@ func (w *worker) decode() error {
 		if w.opt.Filter != nil {
 			ok, err := w.opt.Filter(rec.Link, rec.Data, rec.WireLen)
 			if err != nil {
-				end = err
-				break
+				st.Drops[NotFiltered]++
+				d.unread.count(NotFiltered, rec.Link, 1)
+				continue
 			}
 			if !ok {
 				st.Drops[FilteredOut]++

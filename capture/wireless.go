@@ -8,7 +8,7 @@ func (d *decoder) otherLink(link pcapfile.LinkType, b []byte, cut int, s *segmen
 	h, inner, state := link.Header(b)
 	if state == pcapfile.HeaderUnread {
 		d.drops[UnknownLink]++
-		d.unread.count(inner, 1)
+		d.unread.count(UnknownLink, inner, 1)
 		return false
 	}
 	return d.behind(h, state, b, cut, s)

@@ -131,7 +131,7 @@ func (r *reuses[K]) see(u *reuse[K], k K, first, last int64) {
 		u.came = true
 	}
 	u.n++
-	u.first, u.last = min(u.first, first), max(u.last, last)
+	u.first, u.last = Earlier(u.first, first), max(u.last, last)
 	switch {
 	case u.n == 2:
 		r.again++
@@ -144,7 +144,9 @@ func (r *reuses[K]) see(u *reuse[K], k K, first, last int64) {
 
 // stretch takes up how long u is in use.
 func (r *reuses[K]) stretch(u *reuse[K]) {
-	r.span = max(r.span, u.last-u.first)
+	if u.first != 0 {
+		r.span = max(r.span, u.last-u.first)
+	}
 	if u.n > 1 {
 		r.againSpan = max(r.againSpan, u.last-u.first)
 	}

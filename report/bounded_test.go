@@ -69,13 +69,15 @@ func TestHeavy(t *testing.T) {
 func TestReuses(t *testing.T) {
 	const limit, n = 64, 10000
 	r := newReuses[int](limit)
+	const start = 1 // 0 is no time
 	for i := range n {
-		r.see(r.get(i+1), i+1, int64(i), int64(i))
+		at := int64(start + i)
+		r.see(r.get(i+1), i+1, at, at)
 		if i%(limit/2) == 0 {
-			r.see(r.get(0), 0, int64(i), int64(i))
+			r.see(r.get(0), 0, at, at)
 		}
 	}
-	r.ended(0, 2*n)
+	r.ended(0, start+2*n)
 	if r.again != 1 || r.connections != (n+limit/2-1)/(limit/2) || r.values != n+1 || r.againSpan != 2*n || len(r.m) != limit || r.forgotten != n+1-limit {
 		t.Errorf("%d again with %d connections, %d values, span %d, %d remembered, %d forgotten", r.again, r.connections, r.values, r.againSpan, len(r.m), r.forgotten)
 	}

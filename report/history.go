@@ -63,7 +63,9 @@ func (s *History) Join(r *Connection) {
 		}
 	}
 	if r.TicketKey != "" {
-		if first, ok := s.tickets.get(r.TicketKey); !ok {
+		if r.Time == 0 {
+			// It does not tell how old the key is.
+		} else if first, ok := s.tickets.get(r.TicketKey); !ok {
 			s.tickets.add(r.TicketKey, r.Time)
 		} else if r.Time-first > ticketKeyLife {
 			r.Reasons.Add(secrecy.TicketKeyUnrotated)

@@ -38,10 +38,10 @@ func TestHistoryKeys(t *testing.T) {
 		return r
 	}
 	const day = 24 * 3600 * 1e9
-	first := row(0, 1, 100, "key")
-	copied := row(1, 1, 100, "key") // the other side of a NAT
-	second := row(2, 1, 101, "other")
-	old := row(day+1, 2, 102, "key")
+	first := row(1, 1, 100, "key")
+	copied := row(2, 1, 100, "key") // the other side of a NAT
+	second := row(3, 1, 101, "other")
+	old := row(day+2, 2, 102, "key")
 	for _, x := range []struct {
 		name         string
 		r            *Connection

@@ -222,6 +222,15 @@ func (r *Report) addClient(set *clients, client Endpoint) {
 	}
 }
 
+// Earlier returns the earlier of two times, nanoseconds since 1970 UTC, of which
+// 0 is none.
+func Earlier(a, b int64) int64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
 func (r *Report) addKeys(c *Connection) {
 	end := max(c.Time, c.Totals.Last)
 	// The same handshake seen on both sides of a translator of addresses is no
@@ -247,7 +256,7 @@ func (r *Report) addKeys(c *Connection) {
 	}
 	e.n++
 	e.bytes += c.Totals.Bytes[0] + c.Totals.Bytes[1]
-	e.first, e.last = min(e.first, c.Time), max(e.last, end)
+	e.first, e.last = Earlier(e.first, c.Time), max(e.last, end)
 	r.addClient(&e.clients, c.Client)
 }
 

@@ -55,7 +55,7 @@ type Input struct {
 	Files       []string
 	Packets     uint64
 	Bytes       uint64
-	First, Last int64  // capture time, nanoseconds since 1970 UTC; 0, 0 without packets
+	First, Last int64  // capture time, nanoseconds since 1970 UTC; 0, 0 where no packet has one
 	Loss        []Loss // everything dropped, by reason; only counts above zero
 
 	Saved   bool   // saved records were read, which do not say what their captures lost
@@ -65,12 +65,27 @@ type Input struct {
 	Events  string // the expression that chose of which connections events were written, "" for all; the sums are of all
 }
 
+// Timed reports whether First and Last are known.
+func (in *Input) Timed() bool { return in.First != 0 || in.Last != 0 }
+
 // A Loss is one reason for which something was not read.
 type Loss struct {
 	Reason string // stable code, such as "kernel_drops", "tcp_gaps", "snaplen_cut", "one_direction"
 	What   string // for people, such as "packets dropped by the kernel"
 	Count  uint64
+	// Incomplete says that the input was not complete or not read completely,
+	// which the exit code tells.
+	Incomplete bool
+	Kinds      []Count // what Count consists of, such as the link types of packets; most first; nil where that is not told
+	// Files are the inputs that the loss is of, at most MaxLossFiles, most
+	// first; N is 0 where it is the input itself. Nil for one input, and for
+	// what belongs to none.
+	Files     []Count
+	MoreFiles int // inputs beyond those
 }
+
+// MaxLossFiles is how many inputs a Loss names.
+const MaxLossFiles = 8
 
 // A Count is a labelled number.
 type Count struct {

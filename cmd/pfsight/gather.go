@@ -72,8 +72,10 @@ func (a *app) gather(ctx context.Context, o *options, takers []taker) (report.In
 	}
 	opt := following()
 	opt.Memory = o.memory
+	var packets *packetFilter
 	if o.filter != "" {
-		opt.Filter = filterOf(o.filter)
+		packets = &packetFilter{expr: o.filter}
+		opt.Filter = packets.match
 	}
 	p := startProgress(a, o, src)
 	st, err := capture.Run(ctx, src, opt, sinks...)
@@ -81,10 +83,13 @@ func (a *app) gather(ctx context.Context, o *options, takers []taker) (report.In
 	if err != nil {
 		return report.Input{}, err
 	}
-	a.problems(o, src, st, saved, ctx.Err() != nil)
+	losses := inputLosses(&st, &j.gaps, src)
+	a.problems(o, src, ctx.Err() != nil)
+	packets.problems(a, o)
+	a.tell(o, losses)
+	a.readable(src, &st, saved, ctx.Err() != nil)
 	saved.problems(a, o)
-	in := inputOf(&st, j.gaps)
-	cutInputs(&in, src)
+	in := inputOf(&st, losses)
 	saved.input(&in)
 	if st.Packets > 0 {
 		in.Filter = o.filter

@@ -215,12 +215,12 @@ func (r *liveRun) capture(ctx context.Context, cancel func()) (st capture.Stats,
 	copt := following()
 	copt.MaxPackets, copt.Memory, copt.Open = o.count, o.memory.tables, o.memory.open
 	if o.capture.Filter != "" {
-		match := filterOf(o.capture.Filter)
+		packets := &packetFilter{expr: o.capture.Filter}
 		copt.Filter = func(link pcapfile.LinkType, data []byte, wireLen int) (bool, error) {
 			if r.src.Judged() {
 				return true, nil
 			}
-			return match(link, data, wireLen)
+			return packets.match(link, data, wireLen)
 		}
 	}
 	if !o.capture.WholeBulk {

@@ -296,7 +296,7 @@ func (s *liveState) look() (*report.Summary, *render.Live) {
 		s.mu.Lock()
 		st := s.capture
 		st.Drops[capture.KernelDrops] = s.drops()
-		*in = inputOf(&st, s.summary.Gaps)
+		*in = inputOf(&st, lossesOf(&st, &gapCount{n: s.summary.Gaps}))
 		in.Filter, in.Events = s.filter, s.events
 		for i := range s.ifaces {
 			in.Files = append(in.Files, s.ifaces[i].Name)

@@ -25,7 +25,7 @@ func (a *app) onDemand(j *joiner, o *options) (stop func()) {
 			}
 			j.mu.Lock()
 			s := j.report.Summary()
-			s.Input = inputOf(&j.sofar, s.Gaps)
+			s.Input = inputOf(&j.sofar, lossesOf(&j.sofar, &gapCount{n: j.gaps.n}))
 			s.Input.Files, s.Input.Filter = o.paths, o.filter
 			j.mu.Unlock()
 			if j.records != nil {

@@ -64,8 +64,10 @@ func (a *app) read(ctx context.Context, o *options) error {
 	p := startProgress(a, o, src)
 	opt := following()
 	opt.MaxPackets, opt.Memory = o.count, o.memory
+	var packets *packetFilter
 	if o.filter != "" {
-		opt.Filter = filterOf(o.filter)
+		packets = &packetFilter{expr: o.filter}
+		opt.Filter = packets.match
 	}
 	st, err := capture.Run(ctx, src, opt, sinks...)
 	p.stop()
@@ -73,7 +75,11 @@ func (a *app) read(ctx context.Context, o *options) error {
 	if err = errors.Join(err, j.err); err != nil {
 		return errors.Join(err, closeOut())
 	}
-	a.problems(o, src, st, saved, interrupted)
+	losses := inputLosses(&st, &j.gaps, src)
+	a.problems(o, src, interrupted)
+	packets.problems(a, o)
+	a.tell(o, losses)
+	a.readable(src, &st, saved, interrupted)
 	saved.problems(a, o)
 	if o.stats {
 		a.stats(&st)
@@ -82,8 +88,7 @@ func (a *app) read(ctx context.Context, o *options) error {
 		err = j.out.Close()
 	} else {
 		s := j.report.Summary()
-		s.Input = inputOf(&st, s.Gaps)
-		cutInputs(&s.Input, src)
+		s.Input = inputOf(&st, losses)
 		saved.input(&s.Input)
 		if st.Packets > 0 {
 			s.Input.Filter = o.filter
@@ -135,19 +140,53 @@ func following() capture.Options {
 	return capture.Options{Ask: parse.NewAsker(), Sign: parse.Sign, SignUDP: parse.SignUDP, Hello: parse.HelloID, Split: parse.NewSplitter(), Link: parse.NewLinker()}
 }
 
-// filterOf compiles the expression once for each link type that is met.
-func filterOf(expr string) func(pcapfile.LinkType, []byte, int) (bool, error) {
-	var programs sync.Map // by pcapfile.LinkType
-	return func(link pcapfile.LinkType, data []byte, wireLen int) (bool, error) {
-		p, ok := programs.Load(link)
-		if !ok {
-			made, err := filter.Compile(expr, uint32(link))
-			if err != nil {
-				return false, err
-			}
-			p, _ = programs.LoadOrStore(link, made)
+// A packetFilter is the expression of -f, compiled once for each link type that
+// is met. Several goroutines use it.
+type packetFilter struct {
+	expr     string
+	programs sync.Map // by pcapfile.LinkType: compiled
+}
+
+// compiled is a program, or why there is none.
+type compiled struct {
+	program *filter.Program
+	err     error
+}
+
+// match is a capture.Options.Filter.
+func (f *packetFilter) match(link pcapfile.LinkType, data []byte, wireLen int) (bool, error) {
+	v, ok := f.programs.Load(link)
+	if !ok {
+		p, err := filter.Compile(f.expr, uint32(link))
+		v, _ = f.programs.LoadOrStore(link, compiled{p, err})
+	}
+	c := v.(compiled)
+	if c.err != nil {
+		return false, c.err
+	}
+	return c.program.Match(data, wireLen), nil
+}
+
+// problems says why the expression could not be applied to packets that were
+// met.
+func (f *packetFilter) problems(a *app, o *options) {
+	if f == nil || o.quiet {
+		return
+	}
+	var errs []string
+	f.programs.Range(func(_, v any) bool {
+		if err := v.(compiled).err; err != nil {
+			errs = append(errs, err.Error())
 		}
-		return p.(*filter.Program).Match(data, wireLen), nil
+		return true
+	})
+	slices.Sort(errs)
+	const most = 8
+	for i, e := range slices.Compact(errs) {
+		if i == most {
+			break
+		}
+		a.warn("-f: %s", e)
 	}
 }
 
@@ -160,8 +199,8 @@ type joiner struct {
 	rows    openRows // handed over, not ended
 	report  *report.Report
 	history *report.History
-	taker   taker  // takes the rows in the place of report and out, if there is one
-	gaps    uint64 // of the rows that taker took
+	taker   taker // takes the rows in the place of report and out, if there is one
+	gaps    gapCount
 	out     render.Writer
 	err     error // of out; the first
 	cancel  func()
@@ -203,6 +242,7 @@ func (r *reader) Emit(sofar *capture.Stats) {
 // closed passes on the row of a connection that has ended.
 func (j *joiner) closed(r *report.Connection, t stream.Totals) {
 	r.Close(t)
+	j.gaps.add(r, false)
 	if j.where == nil || j.where.Match(r) {
 		j.add(r)
 	}
@@ -211,9 +251,6 @@ func (j *joiner) closed(r *report.Connection, t stream.Totals) {
 // add takes a whole row.
 func (j *joiner) add(r *report.Connection) {
 	if j.taker != nil {
-		if r.Gap {
-			j.gaps++
-		}
 		j.taker.Add(r)
 		return
 	}
@@ -226,16 +263,11 @@ func (j *joiner) add(r *report.Connection) {
 }
 
 // problems tells what was wrong with the input, and sets the exit code.
-func (a *app) problems(o *options, src *pcapfile.Source, st capture.Stats, saved *recordInput, interrupted bool) {
+func (a *app) problems(o *options, src *pcapfile.Source, interrupted bool) {
 	for _, p := range src.Problems() {
 		a.code = exitIncomplete
 		if !o.quiet {
 			a.warn("%v", p)
-		}
-	}
-	for _, d := range st.Drops.List() {
-		if d.Reason == capture.KernelDrops {
-			a.code = exitIncomplete
 		}
 	}
 	if interrupted {
@@ -244,33 +276,25 @@ func (a *app) problems(o *options, src *pcapfile.Source, st capture.Stats, saved
 			a.warn("interrupted: this is the report of what was read")
 		}
 	}
+}
+
+// readable sets the exit code where nothing could be read: no input, or no
+// packet that -f could be applied to.
+func (a *app) readable(src *pcapfile.Source, st *capture.Stats, saved *recordInput, interrupted bool) {
+	if saved.rows > 0 || interrupted {
+		return
+	}
 	broken := map[string]bool{}
 	for _, p := range src.Problems() {
 		broken[p.File] = true
 	}
-	if st.Packets == 0 && saved.rows == 0 && !interrupted && !slices.ContainsFunc(src.Inputs(), func(i pcapfile.InputInfo) bool { return !broken[i.Name] }) {
+	none := st.Packets == 0 && !slices.ContainsFunc(src.Inputs(), func(i pcapfile.InputInfo) bool { return !broken[i.Name] })
+	if none || st.Packets > 0 && st.Drops[capture.NotFiltered] == st.Packets {
 		a.code = exitFailed // nothing could be read
 	}
 }
 
 // inputOf says what was read.
-func inputOf(st *capture.Stats, gaps uint64) report.Input {
-	in := report.Input{Packets: st.Packets, Bytes: st.Bytes, First: st.First, Last: st.Last}
-	for _, d := range st.Drops.List() {
-		if d.Reason.Loss() {
-			in.Loss = append(in.Loss, report.Loss{Reason: d.Reason.String(), What: d.Reason.What(), Count: d.Count})
-		}
-	}
-	if gaps > 0 {
-		in.Loss = append(in.Loss, report.Loss{Reason: "tcp_gaps", What: "connections with bytes missing inside the handshake", Count: gaps})
-	}
-	return in
-}
-
-// cutInputs notes how many inputs were not read to their end, or not at all:
-// whoever is given the report was not told by the warnings.
-func cutInputs(in *report.Input, src *pcapfile.Source) {
-	if n := len(src.Problems()); n > 0 {
-		in.Loss = append(in.Loss, report.Loss{Reason: "cut_inputs", What: "inputs cut, damaged or not readable", Count: uint64(n)})
-	}
+func inputOf(st *capture.Stats, losses []report.Loss) report.Input {
+	return report.Input{Packets: st.Packets, Bytes: st.Bytes, First: st.First, Last: st.Last, Loss: losses}
 }

@@ -77,7 +77,7 @@ func (r *recordInput) seen(rows []report.Connection, faults []rec.Fault) {
 	defer r.mu.Unlock()
 	for i := range rows {
 		c := &rows[i]
-		if r.rows == 0 || c.Time < r.first {
+		if c.Time != 0 && (r.first == 0 || c.Time < r.first) {
 			r.first = c.Time
 		}
 		r.last = max(r.last, c.Time, c.Totals.Last)
@@ -130,7 +130,7 @@ func (r *recordInput) input(in *report.Input) {
 	if len(r.files) == 0 {
 		return
 	}
-	if r.rows > 0 && (in.Packets+in.Records == 0 || r.first < in.First) {
+	if r.first != 0 && (in.First == 0 || r.first < in.First) {
 		in.First = r.first
 	}
 	in.Last = max(in.Last, r.last)
@@ -140,7 +140,7 @@ func (r *recordInput) input(in *report.Input) {
 		bad += r.files[i].bad
 	}
 	if bad > 0 {
-		in.Loss = append(in.Loss, report.Loss{Reason: "bad_records", What: "saved records that could not be read", Count: bad})
+		in.Loss = append(in.Loss, report.Loss{Reason: "bad_records", What: "saved records that could not be read", Count: bad, Incomplete: true})
 	}
 }
 
@@ -175,6 +175,7 @@ func (s *rowSink) Emit(faults []rec.Fault) error {
 		}
 		s.saved++
 		r.ID = s.saved
+		s.gaps.add(r, true)
 		s.add(r)
 	}
 	return s.err

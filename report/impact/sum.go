@@ -123,9 +123,7 @@ func id[K comparable, V any](m map[K]uint32, list *[]V, k K, v V, limit int) (ui
 
 // Add counts a connection.
 func (s *Sum) Add(c *report.Connection) {
-	if s.connections == 0 || c.Time < s.first {
-		s.first = c.Time
-	}
+	s.first = report.Earlier(s.first, c.Time)
 	s.last = max(s.last, c.Time, c.Totals.Last)
 	s.connections++
 	sk := serverKey{c.Server, c.ServerName}
@@ -185,7 +183,7 @@ func (s *Sum) party(k partyKey) *party {
 }
 
 func (p *party) merge(o *party) {
-	if p.n == 0 || o.first < p.first {
+	if p.n == 0 || o.first != 0 && (p.first == 0 || o.first < p.first) {
 		p.first, p.firstPacket, p.firstSource = o.first, o.firstPacket, o.firstSource
 	}
 	if p.n == 0 || o.last > p.last {
@@ -295,9 +293,7 @@ func keysOf(c *report.Connection) keySet {
 // Merge adds what o saw to s. What is kept apart where a limit is met depends
 // on the order. o is not to be used afterwards.
 func (s *Sum) Merge(o *Sum) {
-	if o.connections > 0 && (s.connections == 0 || o.first < s.first) {
-		s.first = o.first
-	}
+	s.first = report.Earlier(s.first, o.first)
 	s.last = max(s.last, o.last)
 	s.connections += o.connections
 	s.noHello += o.noHello

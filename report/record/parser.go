@@ -79,7 +79,7 @@ func (p *Parser) Parse(b []byte, c *report.Connection) (n int, note string, err 
 	if !p.open('{') {
 		return 0, "", &Error{What: "not a JSON object"}
 	}
-	var timed, judged bool
+	var judged bool
 	last := fUnknown
 	for more := p.more('}'); more; {
 		// The fields come in the order of those of the record before, mostly.
@@ -101,7 +101,6 @@ func (p *Parser) Parse(b []byte, c *report.Connection) (n int, note string, err 
 		case p.null():
 		case f == fTime:
 			c.Time, ok = p.time()
-			timed = true
 		case f == fForwardSecrecy:
 			c.ForwardSecrecy, ok = p.verdict()
 			judged = true
@@ -122,8 +121,8 @@ func (p *Parser) Parse(b []byte, c *report.Connection) (n int, note string, err 
 	switch {
 	case p.bad:
 		return 0, "", &Error{What: "not JSON"}
-	case !timed || !judged:
-		return 0, "", &Error{What: "not a record of a connection: time and forward_secrecy are missing"}
+	case !judged:
+		return 0, "", &Error{What: "not a record of a connection: forward_secrecy is missing"}
 	}
 	// A HelloRetryRequest settles a version too.
 	c.HasServerHello = p.server && (c.HelloRetryRequest != secrecy.True || c.ServerHelloPacket > 0)

@@ -156,11 +156,20 @@ func (t *tableWriter) Close() error {
 		text func(c *report.Connection) string
 	}
 	clock := "15:04:05"
-	if first, last := t.rows[0].Time, t.rows[len(t.rows)-1].Time; last-first > 24*int64(time.Hour) || t.markdown {
+	timed := t.rows
+	for len(timed) > 1 && timed[0].Time == 0 {
+		timed = timed[1:]
+	}
+	if first, last := timed[0].Time, timed[len(timed)-1].Time; last-first > 24*int64(time.Hour) || t.markdown {
 		clock = "2006-01-02 15:04:05"
 	}
 	cols := []col{
-		{"time", 3, func(c *report.Connection) string { return time.Unix(0, c.Time).UTC().Format(clock) }},
+		{"time", 3, func(c *report.Connection) string {
+			if c.Time == 0 {
+				return "–"
+			}
+			return time.Unix(0, c.Time).UTC().Format(clock)
+		}},
 		{"client", 1, func(c *report.Connection) string { return c.Client.Host().String() }},
 		{"server", 0, func(c *report.Connection) string { return c.Server.String() }},
 		{"name", 4, func(c *report.Connection) string { return cut(quote(c.ServerName), 40) }},

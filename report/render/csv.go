@@ -18,7 +18,7 @@ type column struct {
 
 // columns are the fields of the record, flat, as CSV has them.
 var columns = []column{
-	{"time", func(c *report.Connection) string { return string(appendTime(nil, c.Time)) }},
+	{"time", func(c *report.Connection) string { return timeText(c.Time) }},
 	{"client_ip", func(c *report.Connection) string { return ipOf(c.Client) }},
 	{"client_port", func(c *report.Connection) string { return portOf(c.Client) }},
 	{"client_mac", func(c *report.Connection) string { return macOf(c.Client) }},
@@ -109,10 +109,7 @@ var columns = []column{
 	{"bytes_to_client", func(c *report.Connection) string { return strconv.FormatUint(c.Totals.Bytes[1], 10) }},
 	{"packets", func(c *report.Connection) string { return strconv.FormatUint(c.Totals.Packets, 10) }},
 	{"last_time", func(c *report.Connection) string {
-		if c.Totals.Last == 0 {
-			return ""
-		}
-		return string(appendTime(nil, c.Totals.Last))
+		return timeText(c.Totals.Last)
 	}},
 	{"client_hello_split", func(c *report.Connection) string { return ifTrue(c.FirstHelloSplit) }},
 	{"gap", func(c *report.Connection) string { return ifTrue(c.Gap) }},

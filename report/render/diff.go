@@ -60,7 +60,7 @@ func diffDocument(d *diff.Diff, format string, opt Options) *document {
 			doc.text("Only connections where %s.", w)
 		}
 		for _, l := range s.in.Input.Loss {
-			doc.text("Missing %s: %s %s.", s.name, Number(l.Count), lossText(l))
+			doc.text("Missing %s: %s.", s.name, lossText(&l, func(s string) string { return s }))
 		}
 		if l := s.in.Lost; l.Clients+l.Servers+l.Labels > 0 {
 			doc.text("Beyond the limits %s: connections of %s clients, %s servers and %s other names are in the shares, but not kept apart.", s.name, Number(l.Clients), Number(l.Servers), Number(l.Labels))
@@ -93,14 +93,14 @@ func inputName(in *report.Input) string {
 }
 
 func inputStamp(in *report.Input, ns int64) string {
-	if in.Packets+in.Records == 0 {
+	if !in.Timed() {
 		return "–"
 	}
 	return stamp(ns)
 }
 
 func inputSpan(in *report.Input) string {
-	if in.Packets+in.Records == 0 {
+	if !in.Timed() {
 		return "–"
 	}
 	return Span(in.Last - in.First)
@@ -198,18 +198,19 @@ func partyAnswered(p *diff.Party) string {
 // diffJSON is the comparison as JSON shows it.
 func diffJSON(d *diff.Diff) any {
 	type side struct {
-		Files       []string  `json:"files"`
-		First       string    `json:"first,omitempty"`
-		Last        string    `json:"last,omitempty"`
-		Filter      string    `json:"filter,omitempty"`
-		Where       string    `json:"where,omitempty"`
-		Connections uint64    `json:"connections"`
-		Negotiated  uint64    `json:"negotiated"`
-		Beyond      diff.Lost `json:"beyond_limits"`
+		Files       []string   `json:"files"`
+		First       string     `json:"first,omitempty"`
+		Last        string     `json:"last,omitempty"`
+		Filter      string     `json:"filter,omitempty"`
+		Where       string     `json:"where,omitempty"`
+		Loss        []jsonLoss `json:"loss"` // what was not read, by reason
+		Connections uint64     `json:"connections"`
+		Negotiated  uint64     `json:"negotiated"`
+		Beyond      diff.Lost  `json:"beyond_limits"`
 	}
 	of := func(s *diff.SideInput) side {
-		out := side{Files: s.Input.Files, Filter: s.Input.Filter, Where: s.Input.Where, Connections: s.Connections, Negotiated: s.Negotiated, Beyond: s.Lost}
-		if s.Input.Packets+s.Input.Records > 0 {
+		out := side{Files: s.Input.Files, Filter: s.Input.Filter, Where: s.Input.Where, Loss: jsonLosses(s.Input.Loss), Connections: s.Connections, Negotiated: s.Negotiated, Beyond: s.Lost}
+		if s.Input.Timed() {
 			out.First, out.Last = string(appendTime(nil, s.Input.First)), string(appendTime(nil, s.Input.Last))
 		}
 		return out

@@ -81,9 +81,11 @@ func impactBase(doc *document, r *ImpactReport) {
 		doc.text("No TLS handshake was observed.")
 		return
 	}
-	doc.text("%s to %s UTC (%s). Nothing is said of clients that were not seen in that time.", stamp(n.First), stamp(n.Last), Span(n.Last-n.First))
+	if n.First != 0 {
+		doc.text("%s to %s UTC (%s). Nothing is said of clients that were not seen in that time.", stamp(n.First), stamp(n.Last), Span(n.Last-n.First))
+	}
 	for _, l := range in.Loss {
-		doc.text("Missing: %s %s.", Number(l.Count), lossText(l))
+		doc.text("Missing: %s.", lossText(&l, func(s string) string { return s }))
 	}
 	doc.text("%s with a whole ClientHello, of %s at %s: %s. Each meets each policy, those that failed or continued a session too.",
 		plural(n.Told.Connections, "connection"), plural(n.Told.Clients, "client"), plural(n.Told.Servers, "server"), distinct(n.Hellos))

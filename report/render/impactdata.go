@@ -19,8 +19,8 @@ type breakingJSON struct {
 	ServerPort  uint16          `json:"server_port"`
 	Connections uint64          `json:"connections"`
 	Bytes       uint64          `json:"bytes"`
-	First       string          `json:"first"`
-	Last        string          `json:"last"`
+	First       string          `json:"first,omitempty"`
+	Last        string          `json:"last,omitempty"`
 	FirstPacket uint64          `json:"first_client_hello_packet,omitempty"`
 	FirstSource string          `json:"first_source,omitempty"`
 	LastPacket  uint64          `json:"last_client_hello_packet,omitempty"`
@@ -38,7 +38,7 @@ func breakingOf(list []impact.Breaking) []breakingJSON {
 		b := &list[i]
 		j := breakingJSON{
 			Client: b.Client.String(), JA4: b.JA4, ServerName: b.ServerName, ServerIP: b.Server.Host().String(), ServerPort: b.Server.Port(), Connections: b.Connections, Bytes: b.Bytes,
-			First: string(appendTime(nil, b.First)), Last: string(appendTime(nil, b.Last)), FirstPacket: b.FirstPacket, FirstSource: b.FirstSource, LastPacket: b.LastPacket, LastSource: b.LastSource,
+			First: timeText(b.First), Last: timeText(b.Last), FirstPacket: b.FirstPacket, FirstSource: b.FirstSource, LastPacket: b.LastPacket, LastSource: b.LastSource,
 		}
 		if b.Cause != 0 && b.Failure == 0 {
 			j.Doubt = b.Cause.String()
@@ -87,13 +87,14 @@ func impactJSON(w io.Writer, r *ImpactReport) error {
 		Last     string     `json:"last,omitempty"`
 		Filter   string     `json:"filter,omitempty"`
 		Where    string     `json:"where,omitempty"`
+		Loss     []jsonLoss `json:"loss"` // what was not read, by reason
 		Keys     string     `json:"certificate,omitempty"`
 		Observed impact.Now `json:"observed"`
 		Policies []outcome  `json:"policies"`
 		Advice   *advice    `json:"advice,omitempty"`
 		Config   string     `json:"config,omitempty"`
-	}{Files: r.Input.Files, Filter: r.Input.Filter, Where: r.Input.Where, Keys: r.Keys, Observed: r.Now, Config: r.Config, Policies: []outcome{}}
-	if r.Now.Connections > 0 {
+	}{Files: r.Input.Files, Filter: r.Input.Filter, Where: r.Input.Where, Loss: jsonLosses(r.Input.Loss), Keys: r.Keys, Observed: r.Now, Config: r.Config, Policies: []outcome{}}
+	if r.Now.First != 0 {
 		out.First, out.Last = string(appendTime(nil, r.Now.First)), string(appendTime(nil, r.Now.Last))
 	}
 	for _, o := range r.Outcomes {

@@ -22,7 +22,7 @@ func SummaryMarkdown(w io.Writer, s *report.Summary, opt Options) error {
 		e.printf("- and %d more files\n", n)
 	}
 	e.printf("\n%s", inputSize(in))
-	if in.Packets+in.Records > 0 {
+	if in.Timed() {
 		e.printf(", %s to %s UTC (%s)", stamp(in.First), stamp(in.Last), Span(in.Last-in.First))
 	}
 	e.printf("\n\n")
@@ -39,7 +39,14 @@ func SummaryMarkdown(w io.Writer, s *report.Summary, opt Options) error {
 		e.printf("## Missing\n\n")
 		g := grid{header: []string{"what", "count"}, right: []bool{false, true}}
 		for _, l := range in.Loss {
-			g.rows = append(g.rows, []string{l.What, Number(l.Count)})
+			what := l.What
+			if kinds := lossKinds(&l); kinds != "" {
+				what += ": " + Markdown(kinds)
+			}
+			if files := lossFiles(&l, Markdown); files != "" {
+				what += ", in " + files
+			}
+			g.rows = append(g.rows, []string{what, Number(l.Count)})
 		}
 		if n := s.ClientOnly + s.ServerOnly; n > 0 {
 			g.rows = append(g.rows, []string{"connections seen in one direction only", Number(n)})

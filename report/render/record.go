@@ -18,7 +18,7 @@ type Field struct{ Name, Type, Meaning, Absent string }
 // written. A field whose value is not known is left out; false is written
 // only where it is known to be false.
 var Fields = []Field{
-	{"time", "RFC 3339, UTC", "time of the first packet of the connection", "never"},
+	{"time", "RFC 3339, UTC", "time of the first packet of the connection; a packet without a time has that of the one before it in its file, or behind it", "no packet of the input had a time"},
 	{"client_ip", "string", "address of the side that sent the ClientHello", "EAPOL, which has no IP"},
 	{"client_port", "number", "its port", "as client_ip"},
 	{"client_mac", "string", "EAPOL: address of the station that is authenticated", "another transport, or not seen"},
@@ -117,16 +117,15 @@ func (e *Encoder) Event(ev Event, named bool, c *report.Connection) []byte {
 		b = append(b, ev...)
 		b = append(b, `","connection":`...)
 		b = strconv.AppendUint(b, c.ID, 10)
-		b = append(b, ',')
 	}
 	return e.record(b, c, ev == End)
 }
 
 // record writes what follows the opening brace.
 func (e *Encoder) record(b []byte, c *report.Connection, totals bool) []byte {
-	b = append(b, `"time":"`...)
-	b = appendTime(b, c.Time)
-	b = append(b, '"')
+	if c.Time != 0 {
+		b = append(appendTime(append(appendKey(b, "time"), '"'), c.Time), '"')
+	}
 	b = appendEndpoint(b, "client", c.Client)
 	b = appendEndpoint(b, "server", c.Server)
 	if c.MigratedTo.IsValid() {
@@ -171,8 +170,9 @@ func (e *Encoder) record(b []byte, c *report.Connection, totals bool) []byte {
 	b = appendTri(b, "resumed", c.Resumed)
 	b = appendText(b, "resumption", c.Resumption)
 	if c.HasSession {
-		b = append(b, `,"session_time":"`...)
-		b = append(appendTime(b, c.Session.Time), '"')
+		if c.Session.Time != 0 {
+			b = append(appendTime(append(appendKey(b, "session_time"), '"'), c.Session.Time), '"')
+		}
 		b = appendInt(b, "session_packet", int64(c.Session.Packet))
 		if c.Session.Source != c.Source {
 			b = appendText(b, "session_source", c.Session.Source)
@@ -230,6 +230,14 @@ func (e *Encoder) record(b []byte, c *report.Connection, totals bool) []byte {
 	b = appendStrings(b, "problems", c.Problems)
 	e.b = append(b, '}')
 	return e.b
+}
+
+// timeText is what appendTime writes, "" where the time is not known.
+func timeText(ns int64) string {
+	if ns == 0 {
+		return ""
+	}
+	return string(appendTime(nil, ns))
 }
 
 // appendTime writes RFC 3339 with microseconds, or with nanoseconds where the
@@ -316,13 +324,19 @@ func appendStrings(b []byte, name string, list []string) []byte {
 
 func appendEndpoint(b []byte, side string, e report.Endpoint) []byte {
 	if e.IsValid() {
-		b = append(append(append(b, ',', '"'), side...), `_ip":"`...)
+		if b[len(b)-1] != '{' {
+			b = append(b, ',')
+		}
+		b = append(append(append(b, '"'), side...), `_ip":"`...)
 		b = e.Addr().AppendTo(b)
 		b = append(append(append(b, `","`...), side...), `_port":`...)
 		b = strconv.AppendUint(b, uint64(e.Port()), 10)
 	}
 	if e.HasMAC() {
-		b = append(append(append(b, ',', '"'), side...), `_mac":"`...)
+		if b[len(b)-1] != '{' {
+			b = append(b, ',')
+		}
+		b = append(append(append(b, '"'), side...), `_mac":"`...)
 		b = append(e.MAC.AppendTo(b), '"')
 	}
 	return b

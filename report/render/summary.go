@@ -116,7 +116,7 @@ func (p *printer) input(s *report.Summary) {
 	if in.Events != "" {
 		p.wrap("", eventsWhere+Quote(in.Events)+".")
 	}
-	if in.Packets+in.Records > 0 {
+	if in.Timed() {
 		p.wrap("", fmt.Sprintf("%s to %s UTC (%s).", stamp(in.First), stamp(in.Last), Span(in.Last-in.First)))
 	}
 	p.line("%s", p.loss(s))
@@ -149,7 +149,7 @@ func inputCount(in *report.Input) string {
 func (p *printer) loss(s *report.Summary) string {
 	var parts []string
 	for _, l := range s.Input.Loss {
-		parts = append(parts, Number(l.Count)+" "+lossText(l))
+		parts = append(parts, LossText(&l))
 	}
 	if n := s.ClientOnly + s.ServerOnly; n > 0 {
 		parts = append(parts, fmt.Sprintf("%s of %s connections seen in one direction only", Number(n), Number(s.Connections)))
@@ -410,21 +410,6 @@ func Span(ns int64) string {
 }
 
 func stamp(ns int64) string { return time.Unix(0, ns).UTC().Format("2006-01-02 15:04:05") }
-
-// lossText says what was lost. The first noun of l.What is in the plural.
-func lossText(l report.Loss) string {
-	if l.Count != 1 {
-		return l.What
-	}
-	words := strings.Fields(l.What)
-	for i, w := range words {
-		if s, ok := strings.CutSuffix(w, "s"); ok {
-			words[i] = s
-			break
-		}
-	}
-	return strings.Join(words, " ")
-}
 
 func plural(n uint64, what string) string {
 	if n == 1 {

@@ -46,16 +46,16 @@ type (
 		Live               *jsonLive         `json:"live,omitempty"`
 	}
 	jsonInput struct {
-		Sources []string    `json:"sources"` // files or interfaces
-		Packets uint64      `json:"packets"`
-		Bytes   uint64      `json:"bytes"`
-		Records uint64      `json:"records,omitempty"`      // saved ones, which do not say what their captures lost
-		Filter  string      `json:"filter,omitempty"`       // the expression that chose the packets
-		Where   string      `json:"where,omitempty"`        // the expression that chose the connections
-		Events  string      `json:"events_where,omitempty"` // the expression that chose events; the sums are of all
-		First   string      `json:"first,omitempty"`        // RFC 3339, UTC; absent without packets and records
-		Last    string      `json:"last,omitempty"`
-		Loss    []jsonCount `json:"loss"` // what is in no share, by reason
+		Sources []string   `json:"sources"` // files or interfaces
+		Packets uint64     `json:"packets"`
+		Bytes   uint64     `json:"bytes"`
+		Records uint64     `json:"records,omitempty"`      // saved ones, which do not say what their captures lost
+		Filter  string     `json:"filter,omitempty"`       // the expression that chose the packets
+		Where   string     `json:"where,omitempty"`        // the expression that chose the connections
+		Events  string     `json:"events_where,omitempty"` // the expression that chose events; the sums are of all
+		First   string     `json:"first,omitempty"`        // RFC 3339, UTC; absent without packets and records
+		Last    string     `json:"last,omitempty"`
+		Loss    []jsonLoss `json:"loss"` // what is in no share, by reason
 	}
 	jsonCount struct {
 		Name           string `json:"name"`
@@ -85,8 +85,8 @@ type (
 		Connections uint64 `json:"connections"`
 		Bytes       uint64 `json:"bytes"`
 		Clients     uint64 `json:"clients"`
-		First       string `json:"first"`
-		Last        string `json:"last"`
+		First       string `json:"first,omitempty"`
+		Last        string `json:"last,omitempty"`
 	}
 	jsonLive struct {
 		Time       string            `json:"time"`
@@ -121,7 +121,7 @@ type (
 func SummaryJSON(w io.Writer, s *report.Summary, l *Live, opt Options) error {
 	in := &s.Input
 	j := jsonSummary{
-		Input:       jsonInput{Sources: append([]string{}, in.Files...), Packets: in.Packets, Bytes: in.Bytes, Records: in.Records, Filter: in.Filter, Where: in.Where, Events: in.Events, Loss: []jsonCount{}},
+		Input:       jsonInput{Sources: append([]string{}, in.Files...), Packets: in.Packets, Bytes: in.Bytes, Records: in.Records, Filter: in.Filter, Where: in.Where, Events: in.Events, Loss: jsonLosses(in.Loss)},
 		Connections: s.Connections, Negotiated: s.Negotiated, ForwardSecrecy: jsonVerdicts(s.Verdicts), Outcomes: map[string]uint64{},
 		TicketKey: s.TicketKey, Resumed: s.Resumed, PostQuantum: s.PostQuantum, PostQuantumOffered: s.PostQuantumOffered,
 		ClientHellos: s.ClientHellos, HelloRetryRequests: s.HelloRetryRequests, HellosSplit: s.HellosSplit, ClientOnly: s.ClientOnly, ServerOnly: s.ServerOnly,
@@ -130,11 +130,8 @@ func SummaryJSON(w io.Writer, s *report.Summary, l *Live, opt Options) error {
 		CipherSuites: jsonCounts(s.Suites, false), Reasons: jsonCounts(s.Reasons, false), Untold: jsonCounts(s.Untold, false),
 		Servers: []jsonServer{}, ServersTotal: s.ServersTotal, ServersLost: s.ServersLost, Exposure: []jsonExposure{},
 	}
-	if in.Packets+in.Records > 0 {
+	if in.Timed() {
 		j.Input.First, j.Input.Last = rfc3339(in.First), rfc3339(in.Last)
-	}
-	for _, x := range in.Loss {
-		j.Input.Loss = append(j.Input.Loss, jsonCount{Name: x.Reason, Count: x.Count})
 	}
 	for i, n := range s.Outcomes {
 		j.Outcomes[report.Outcome(i).String()] = n
@@ -191,4 +188,10 @@ func jsonCounts(list []report.Count, verdict bool) []jsonCount {
 	return out
 }
 
-func rfc3339(ns int64) string { return time.Unix(0, ns).UTC().Format(time.RFC3339Nano) }
+// rfc3339 writes a time, "" where it is not known.
+func rfc3339(ns int64) string {
+	if ns == 0 {
+		return ""
+	}
+	return time.Unix(0, ns).UTC().Format(time.RFC3339Nano)
+}

@@ -75,7 +75,7 @@ func newView(s *report.Summary, opt Options) *view {
 	}
 	v.InputMore = more(len(in.Files), maxInputs)
 	v.Read = inputSize(in)
-	if in.Packets+in.Records > 0 {
+	if in.Timed() {
 		v.Read += fmt.Sprintf(", %s to %s UTC (%s)", stamp(in.First), stamp(in.Last), Span(in.Last-in.First))
 	}
 	v.Filter = Quote(in.Filter)
@@ -148,7 +148,7 @@ func sharesOf(title string, verdicts [4]uint64, of uint64) viewShares {
 func missing(s *report.Summary) []string {
 	var out []string
 	for _, l := range s.Input.Loss {
-		out = append(out, Number(l.Count)+" "+Quote(lossText(l)))
+		out = append(out, LossText(&l))
 	}
 	if n := s.ClientOnly + s.ServerOnly; n > 0 {
 		out = append(out, fmt.Sprintf("%s of %s connections seen in one direction only", Number(n), Number(s.Connections)))

@@ -95,7 +95,7 @@ func makeFields() []field {
 	flag := func(name string, get node) { add(name, field{kind: boolean, tri: get}) }
 	strs := func(name string, get func(c *conn) []string) { add(name, field{kind: list, each: eachString(get)}) }
 
-	add("time", field{kind: when, num: func(c *conn) (int64, bool) { return c.Time, true }})
+	add("time", field{kind: when, num: func(c *conn) (int64, bool) { return c.Time, c.Time != 0 }})
 	add("last_time", field{kind: when, num: func(c *conn) (int64, bool) { return c.Totals.Last, c.Totals.Last != 0 }})
 	add("client_ip", field{kind: address, addr: func(c *conn) netip.Addr { return c.Client.Addr() }})
 	add("server_ip", field{kind: address, addr: func(c *conn) netip.Addr { return c.Server.Addr() }})
@@ -134,7 +134,7 @@ func makeFields() []field {
 	str("psk_mode", func(c *conn) string { return c.PSKMode }, "psk_ke", "psk_dhe_ke")
 	flag("resumed", func(c *conn) secrecy.Tri { return c.Resumed })
 	str("resumption", func(c *conn) string { return c.Resumption }, "ticket", "session_id", "psk")
-	add("session_time", field{kind: when, num: func(c *conn) (int64, bool) { return c.Session.Time, c.HasSession }})
+	add("session_time", field{kind: when, num: func(c *conn) (int64, bool) { return c.Session.Time, c.HasSession && c.Session.Time != 0 }})
 	num("session_packet", func(c *conn) (int64, bool) { return int64(c.Session.Packet), c.HasSession })
 	str("session_source", func(c *conn) string { return c.Session.Source })
 	str("session_forward_secrecy", func(c *conn) string { return ifTrue(c.HasSession, c.Session.ForwardSecrecy.String) }, "yes", "no", "conditional", "unknown")

@@ -1,0 +1,100 @@
+package capture
+
+import (
+	"cmp"
+	"slices"
+
+	"pfsight/capture/pcapfile"
+)
+
+// A LinkCount is how many packets of a link type were not read, and why:
+// UnknownLink or NotFiltered.
+type LinkCount struct {
+	Reason  Reason
+	Link    pcapfile.LinkType
+	Packets uint64
+}
+
+// A FileLoss is what was lost of one file, as far as a loss belongs to one:
+// what was lost for lack of room, for example, does not.
+type FileLoss struct {
+	Name  string
+	Drops Counters
+}
+
+// Limits of what is counted apart. What comes beyond them is in Stats.Drops
+// alone.
+const (
+	maxUnread    = 64      // link types
+	maxLossFiles = 1 << 14 // files with losses
+)
+
+// losses sort what was dropped by link type and by file.
+type losses struct {
+	unread []LinkCount // in no order
+	files  map[string]*Counters
+	names  []string // of files, in the order of their first losses
+}
+
+// unreadLinks counts the packets of one block by link type.
+type unreadLinks []LinkCount
+
+func (u *unreadLinks) count(r Reason, l pcapfile.LinkType, n uint64) {
+	for i := range *u {
+		if x := &(*u)[i]; x.Link == l && x.Reason == r {
+			x.Packets += n
+			return
+		}
+	}
+	if len(*u) < maxUnread {
+		*u = append(*u, LinkCount{r, l, n})
+	}
+}
+
+// add counts what was dropped of a block of the file with this name; "" for
+// those of no file.
+func (l *losses) add(name string, dropped *Counters, unread unreadLinks) {
+	for _, u := range unread {
+		(*unreadLinks)(&l.unread).count(u.Reason, u.Link, u.Packets)
+	}
+	if name == "" {
+		return
+	}
+	var c *Counters
+	for r, n := range dropped {
+		if n == 0 || !Reason(r).ofPacket() {
+			continue
+		}
+		if c == nil {
+			if c = l.files[name]; c == nil {
+				if len(l.files) == maxLossFiles {
+					return
+				}
+				if l.files == nil {
+					l.files = map[string]*Counters{}
+				}
+				c = new(Counters)
+				l.files[name], l.names = c, append(l.names, name)
+			}
+		}
+		c[r] += n
+	}
+}
+
+// links returns the counts by link type, the largest first. It is a copy.
+func (l *losses) links() []LinkCount {
+	out := slices.Clone(l.unread)
+	slices.SortFunc(out, func(a, b LinkCount) int {
+		return cmp.Or(cmp.Compare(b.Packets, a.Packets), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Link, b.Link))
+	})
+	return out
+}
+
+// byFile returns the losses of files in the order in which they were met.
+func (l *losses) byFile() []FileLoss {
+	out := make([]FileLoss, len(l.names))
+	for i, name := range l.names {
+		out[i] = FileLoss{name, *l.files[name]}
+	}
+	return out
+}
