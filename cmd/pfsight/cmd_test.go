@@ -48,6 +48,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"--color", "blue", rsa}, "choose auto, always or never"},
 		{[]string{"--top", "0", rsa}, "at least 1"},
 		{[]string{"--width", "5", rsa}, "at least 40"},
+		{[]string{"--width", "1001", rsa}, "at most 1000"},
+		{[]string{"policies", "--width", "1000000000"}, "at most 1000"},
 		{[]string{"-j", "0", rsa}, "cores"},
 		{[]string{"--memory", "many", rsa}, "512M"},
 		{[]string{"--memory", "9000000T", rsa}, "512M"},

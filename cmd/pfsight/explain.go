@@ -42,9 +42,9 @@ func newExplain(a *app) *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			for i, code := range args {
 				if i > 0 {
-					fmt.Fprintln(a.stdout)
+					fmt.Fprintln(&a.results)
 				}
-				if err := explain(a.stdout, code); err != nil {
+				if err := explain(&a.results, code); err != nil {
 					return err
 				}
 			}
@@ -72,6 +72,8 @@ func explain(w io.Writer, code string) error {
 		for _, f := range render.Fields {
 			explainField(w, f)
 		}
+		fmt.Fprintln(w)
+		para(w, `A byte of a string that is not UTF-8 is written \xNN, two hex digits in lower case, and a backslash before xNN is written \x5c. Any other backslash stays one.`)
 		return nil
 	}
 	found := false

@@ -60,7 +60,7 @@ func (a *app) interfaceTable(list []live.Interface) error {
 			fmt.Fprintf(&b, "%-*s    %s\n", width, "", p)
 		}
 	}
-	_, err := fmt.Fprint(a.stdout, b.String())
+	_, err := fmt.Fprint(&a.results, b.String())
 	return err
 }
 
@@ -103,7 +103,7 @@ func (a *app) interfaceJSON(list []live.Interface) error {
 		}
 		out = append(out, o)
 	}
-	e := json.NewEncoder(a.stdout)
+	e := json.NewEncoder(&a.results)
 	e.SetIndent("", "  ")
 	return e.Encode(out)
 }

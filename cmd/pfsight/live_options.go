@@ -154,9 +154,7 @@ func (o *liveOptions) look(a *app, f *liveFlags) error {
 	}
 	o.render.Top = f.top
 	if tty {
-		if w, _, err := term.GetSize(int(a.stdout.(*os.File).Fd())); err == nil {
-			o.render.Width = max(w, 40)
-		}
+		o.render.Width = terminalWidth(a.stdout)
 		o.render.ASCII = !utf8Locale()
 	}
 	switch f.color {

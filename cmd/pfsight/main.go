@@ -25,7 +25,7 @@ func main() {
 
 // run is the program: it returns the exit code.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	app := &app{stdin: stdin, stdout: stdout, stderr: stderr, leave: newLeave()}
+	app := &app{stdin: stdin, stdout: stdout, stderr: stderr, results: results{w: stdout}, leave: newLeave()}
 	root := newRoot(app)
 	root.SetArgs(append([]string{}, args...)) // nil would mean those of the process
 	code := make(chan int, 1)

@@ -91,16 +91,14 @@ func (f *readFlags) options(a *app, args []string) (*options, error) {
 	if f.top < 1 {
 		return nil, usagef("--top %d: show at least 1 row", f.top)
 	}
-	if f.width != 0 && f.width < 40 {
-		return nil, usagef("--width %d: use at least 40 columns", f.width)
+	if err := checkWidth(f.width); err != nil {
+		return nil, err
 	}
 	tty := o.output == "" && isTerminal(a.stdout)
 	o.render.Top = f.top
 	o.render.Width = f.width
 	if o.render.Width == 0 && tty {
-		if w, _, err := term.GetSize(int(a.stdout.(*os.File).Fd())); err == nil {
-			o.render.Width = max(w, 40)
-		}
+		o.render.Width = terminalWidth(a.stdout)
 	}
 	switch f.color {
 	case "auto":
@@ -116,6 +114,40 @@ func (f *readFlags) options(a *app, args []string) (*options, error) {
 	}
 	o.render.ASCII = tty && !utf8Locale()
 	return o, nil
+}
+
+// Widths of the output, columns. What is wider than mostWidth is hard to read,
+// and a table is padded to its width.
+const (
+	leastWidth = 40
+	mostWidth  = 1000
+)
+
+// checkWidth refuses a width that cannot be meant; 0 is none.
+func checkWidth(n int) error {
+	switch {
+	case n == 0:
+		return nil
+	case n < leastWidth:
+		return usagef("--width %d: use at least %d columns", n, leastWidth)
+	case n > mostWidth:
+		return usagef("--width %d: use at most %d columns", n, mostWidth)
+	}
+	return nil
+}
+
+// terminalWidth returns the width of a terminal, within the limits; 0 where it
+// is not known.
+func terminalWidth(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	n, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return min(max(n, leastWidth), mostWidth)
 }
 
 func isTerminal(w io.Writer) bool {
@@ -191,7 +223,7 @@ func (o *options) replaced() os.FileInfo {
 // open opens the output, before the first packet is read.
 func (o *options) open(a *app) (io.Writer, func() error, error) {
 	if o.output == "" {
-		return a.stdout, func() error { return nil }, nil
+		return &a.results, func() error { return nil }, nil
 	}
 	f, err := os.Create(o.output)
 	if err != nil {

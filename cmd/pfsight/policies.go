@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"pfsight/report/policy"
 	"pfsight/report/render"
@@ -54,7 +53,7 @@ up for it. In the place of a name it takes a file: a policy in YAML (see
 			if err != nil {
 				return err
 			}
-			return render.Policies(a.stdout, list, opt, f.markdown)
+			return render.Policies(&a.results, list, opt, f.markdown)
 		},
 	}
 	s := cmd.Flags()
@@ -67,7 +66,7 @@ up for it. In the place of a name it takes a file: a policy in YAML (see
 		Short: "Say how a policy is written in YAML",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(a.stdout, policy.Format)
+			_, err := fmt.Fprintln(&a.results, policy.Format)
 			return err
 		},
 	})
@@ -131,7 +130,7 @@ func (f *policiesFlags) show(a *app, p *policy.Policy, opt render.Options, i int
 		if i > 0 {
 			text = "\n" + text
 		}
-		_, err = fmt.Fprint(a.stdout, text)
+		_, err = fmt.Fprint(&a.results, text)
 		return err
 	case f.yaml:
 		text, err := p.YAML()
@@ -141,24 +140,24 @@ func (f *policiesFlags) show(a *app, p *policy.Policy, opt render.Options, i int
 		if i > 0 {
 			text = append([]byte("---\n"), text...)
 		}
-		_, err = a.stdout.Write(text)
+		_, err = a.results.Write(text)
 		return err
 	}
 	if i > 0 {
-		fmt.Fprintln(a.stdout)
+		fmt.Fprintln(&a.results)
 	}
-	return render.Policy(a.stdout, p, opt)
+	return render.Policy(&a.results, p, opt)
 }
 
 // render resolves how to show.
 func (f *policiesFlags) render(a *app) (render.Options, error) {
 	opt := render.Options{Width: f.width}
-	if f.width != 0 && f.width < 40 {
-		return opt, usagef("--width %d: use at least 40 columns", f.width)
+	if err := checkWidth(f.width); err != nil {
+		return opt, err
 	}
 	if isTerminal(a.stdout) {
-		if w, _, err := term.GetSize(int(a.stdout.(*os.File).Fd())); err == nil && f.width == 0 {
-			opt.Width = max(w, 40)
+		if f.width == 0 {
+			opt.Width = terminalWidth(a.stdout)
 		}
 		opt.Color = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	}
