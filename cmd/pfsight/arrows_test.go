@@ -29,6 +29,7 @@ var arrows = map[string][]string{
 	"report/secrecy":        {"capture/stream", "parse", "parse/iana"},
 	"report/metrics":        {"parse/iana", "report", "report/secrecy"},
 	"report/render":         {"capture/stream", "parse", "parse/iana", "report", "report/secrecy", "report/diff", "report/impact", "report/policy"},
+	"report/parquet":        {},
 	"report/record":         {"capture/stream", "parse", "parse/iana", "report", "report/secrecy"},
 	"report/where":          {"parse", "parse/iana", "report", "report/near", "report/secrecy"},
 	"parse/iana":            {},
@@ -49,8 +50,9 @@ var arrows = map[string][]string{
 
 // rooms says where a library of others may be used: one library, one room.
 var rooms = map[string][]string{
-	"github.com/klauspost/compress":           {"capture/pcapfile"},
-	"github.com/pierrec/lz4/v4":               {"capture/pcapfile"},
+	"github.com/klauspost/compress":           {"capture/pcapfile", "report/parquet"},
+	"github.com/pierrec/lz4/v4":               {"capture/pcapfile", "report/parquet"},
+	"github.com/andybalholm/brotli":           {"report/parquet"},
 	"github.com/ulikunitz/xz":                 {"capture/pcapfile"},
 	"golang.org/x/crypto/cryptobyte":          {"parse", "parse/dtls", "parse/quic", "parse/starttls"},
 	"github.com/parquet-go/parquet-go":        {"report/render"},

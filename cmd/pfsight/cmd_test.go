@@ -160,7 +160,7 @@ func TestOutputKeepsInput(t *testing.T) {
 	if err := os.WriteFile(parquet, []byte("PAR1 and no more"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if code, _, stderr := pfsight(t, "", parquet); code != 2 || !strings.Contains(stderr, "no Parquet file") {
+	if code, _, stderr := pfsight(t, "", parquet); code != 2 || !strings.Contains(stderr, "no readable Parquet file") {
 		t.Errorf("a cut Parquet file alone: exit %d\n%s", code, stderr)
 	}
 	if code, _, _ := pfsight(t, "", parquet, file); code != 3 {

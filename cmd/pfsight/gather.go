@@ -53,7 +53,7 @@ func (a *app) gather(ctx context.Context, o *options, takers []taker) (report.In
 	ctx, stop := a.interruptible(ctx)
 	defer stop()
 	defer eased()()
-	saved := &recordInput{ctx: ctx}
+	saved := &recordInput{ctx: ctx, memory: o.memory / 2}
 	src, err := pcapfile.Open(o.paths, pcapfile.Options{
 		Recursive: o.recursive, Stdin: a.stdin, Stop: ctx.Done(), Other: saved.other(),
 	})

@@ -24,7 +24,7 @@ func (a *app) read(ctx context.Context, o *options) error {
 	defer stop()
 	defer eased()()
 
-	saved := &recordInput{ctx: ctx}
+	saved := &recordInput{ctx: ctx, memory: o.memory / 2}
 	src, err := pcapfile.Open(o.paths, pcapfile.Options{
 		Recursive: o.recursive, Stdin: a.stdin, Follow: o.follow, Stop: ctx.Done(), Other: saved.other(), Except: o.replaced(),
 	})

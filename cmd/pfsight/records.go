@@ -10,6 +10,7 @@ import (
 
 	"pfsight/capture/pcapfile"
 	"pfsight/report"
+	"pfsight/report/parquet"
 	rec "pfsight/report/record"
 	"pfsight/report/render"
 )
@@ -19,8 +20,9 @@ const maxFaults = 5
 
 // A recordInput takes saved records in the place of captures.
 type recordInput struct {
-	ctx   context.Context
-	sinks []rec.Sink
+	ctx    context.Context
+	sinks  []rec.Sink
+	memory int64 // bytes that a Parquet file may be given
 
 	mu          sync.Mutex
 	rows        uint64
@@ -38,7 +40,7 @@ type recordFile struct {
 
 // other is what pcapfile is to do with saved records.
 func (r *recordInput) other() *pcapfile.Other {
-	detect := func(head []byte) bool { return rec.Detect(head) || render.DetectParquet(head) }
+	detect := func(head []byte) bool { return rec.Detect(head) || parquet.Detect(head) }
 	return &pcapfile.Other{Detect: detect, Read: r.read}
 }
 
@@ -47,28 +49,32 @@ func (r *recordInput) read(name string, in io.Reader) error {
 	r.files = append(r.files, recordFile{name: name})
 	r.mu.Unlock()
 	head := bufio.NewReader(in)
-	if b, _ := head.Peek(4); !render.DetectParquet(b) {
+	if b, _ := head.Peek(4); !parquet.Detect(b) {
 		return rec.Read(r.ctx, head, r.sinks...)
 	}
-	// What a Parquet file holds is told at its end.
-	f, err := os.Open(name)
-	if err != nil {
+	return r.parquet(name)
+}
+
+// parquet reads a Parquet file. What it holds is told at its end, so it is
+// opened anew, and cannot be a pipe or compressed as a whole.
+func (r *recordInput) parquet(name string) error {
+	st, err := os.Stat(name)
+	if err != nil || !st.Mode().IsRegular() {
 		return errors.New("a Parquet file is read by its name, not from a pipe")
 	}
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
 	defer f.Close()
-	st, err := f.Stat()
+	rows, err := parquet.NewReader(f, st.Size(), parquet.Options{
+		Wanted: rec.IsField, Needed: []string{"time", "transport", "forward_secrecy"}, Memory: r.memory,
+	})
 	if err != nil {
 		return err
 	}
-	lines, err := render.ParquetRecords(f, st.Size())
-	if err != nil {
-		return err
-	}
-	defer lines.Close()
-	if err = rec.Read(r.ctx, lines, r.sinks...); errors.Is(err, rec.ErrNotRecords) && st.Size() > 0 {
-		return nil // a file without rows
-	}
-	return err
+	defer rows.Close()
+	return rec.ReadLines(r.ctx, rows, r.sinks...)
 }
 
 // seen counts rows that were read, in turn.

@@ -168,4 +168,7 @@ var byName = func() map[string]field {
 	return m
 }()
 
+// IsField reports whether name is that of a field of the record.
+func IsField(name string) bool { return byName[name] != fUnknown }
+
 func fieldOf(key []byte) field { return byName[string(key)] }

@@ -67,6 +67,16 @@ func Read(ctx context.Context, in io.Reader, sinks ...Sink) error {
 	if err != nil {
 		return err
 	}
+	return read(ctx, s, sinks)
+}
+
+// ReadLines is Read of what is known to be records, one a line, which other
+// formats are turned into. No records are no error.
+func ReadLines(ctx context.Context, in io.Reader, sinks ...Sink) error {
+	return read(ctx, &splitter{in: in, lines: true}, sinks)
+}
+
+func read(ctx context.Context, s *splitter, sinks []Sink) error {
 	r := &reading{ctx: ctx, splitter: s}
 	r.emitting.cond.L = &r.emitting.mu
 	var wg sync.WaitGroup

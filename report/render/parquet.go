@@ -2,7 +2,6 @@ package render
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"reflect"
@@ -18,9 +17,6 @@ import (
 // parquetGroup is how many rows a Parquet file holds together: what a writer
 // keeps in memory.
 const parquetGroup = 1 << 15
-
-// ErrParquet says that a Parquet file could not be read as records.
-var ErrParquet = errors.New("no Parquet file of records")
 
 // parquetCertificate and parquetOffer are the objects in a record, as columns.
 type parquetCertificate struct {
@@ -142,53 +138,3 @@ func (p *parquetWriter) offer(o *report.Offer) (*parquetOffer, error) {
 }
 
 func (p *parquetWriter) Close() error { return p.w.Close() }
-
-// DetectParquet reports whether the beginning of an input is that of Parquet.
-func DetectParquet(head []byte) bool { return len(head) >= 4 && string(head[:4]) == "PAR1" }
-
-// ParquetRecords returns the rows of a Parquet file as JSON Lines. What a
-// damaged file makes the library do is an error of reading.
-func ParquetRecords(in io.ReaderAt, size int64) (_ io.ReadCloser, err error) {
-	defer recovered(&err)
-	file, err := parquet.OpenFile(in, size)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrParquet, err)
-	}
-	for _, name := range []string{"time", "transport", "forward_secrecy"} {
-		if _, ok := file.Schema().Lookup(name); !ok {
-			return nil, fmt.Errorf("%w: it has no column %s", ErrParquet, name)
-		}
-	}
-	out, w := io.Pipe()
-	go func() { w.CloseWithError(copyRows(w, file)) }()
-	return out, nil
-}
-
-func copyRows(w io.Writer, file *parquet.File) (err error) {
-	defer recovered(&err)
-	typ := parquetType()
-	r := parquet.NewReader(file, parquet.SchemaOf(reflect.New(typ).Interface()))
-	defer r.Close()
-	for {
-		row := reflect.New(typ).Interface()
-		if err := r.Read(row); err == io.EOF {
-			return nil
-		} else if err != nil {
-			return fmt.Errorf("%w: %w", ErrParquet, err)
-		}
-		line, err := json.Marshal(row)
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrParquet, err)
-		}
-		if _, err := w.Write(append(line, '\n')); err != nil {
-			return err
-		}
-	}
-}
-
-// recovered makes an error of a panic.
-func recovered(err *error) {
-	if p := recover(); p != nil {
-		*err = fmt.Errorf("%w: %v", ErrParquet, p)
-	}
-}
