@@ -35,23 +35,33 @@ type Options struct {
 // An Other reads inputs of another kind than captures. They are read when
 // their turn comes, before all captures if they are files.
 type Other struct {
-	// Detect reports, by the beginning of an input, whether it is of this
-	// kind. What is compressed was unpacked.
-	Detect func(head []byte) bool
+	// Detect reports, by the beginning of an input, whether it is of this kind.
+	// What is compressed was unpacked. end says that head is all of it. With more,
+	// it wants to see a longer beginning.
+	Detect func(head []byte, end bool) (is, more bool)
 	// Read reads an input from its beginning. An error is a Problem.
 	Read func(name string, content io.Reader) error
 }
 
-// headSize is how much of an input Other.Detect sees, bytes.
-const headSize = 64 << 10
+// Other.Detect sees headSize bytes of an input first, and at most mostHead.
+const (
+	headSize = 64 << 10
+	mostHead = 16 << 20
+)
 
 // takes reports whether o reads what r found to be no capture.
 func (o *Other) takes(r *Reader) bool {
 	if o == nil {
 		return false
 	}
-	r.need(headSize)
-	return o.Detect(r.buf[r.r:min(r.w, r.r+headSize)])
+	for n := headSize; ; n *= 2 {
+		r.need(n)
+		head := r.buf[r.r:min(r.w, r.r+n)]
+		is, more := o.Detect(head, len(head) < n)
+		if !more || len(head) < n || n == mostHead {
+			return is
+		}
+	}
 }
 
 // A Problem is something wrong with an input. The rest is read all the same.

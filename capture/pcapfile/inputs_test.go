@@ -14,9 +14,9 @@ import (
 func TestShortFiles(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "short")
 	detected := 0
-	other := &Other{Detect: func(head []byte) bool {
+	other := &Other{Detect: func([]byte, bool) (is, more bool) {
 		detected++
-		return false
+		return false, true
 	}}
 	for name, whole := range map[string][]byte{
 		"pcap": synthetic(1, 3, 1000), "pcapng": toNG(synthetic(1, 3, 1000)), "nothing known": bytes.Repeat([]byte{7}, 64),

@@ -27,6 +27,7 @@ type recordInput struct {
 	mu          sync.Mutex
 	rows        uint64
 	first, last int64
+	open        int64 // connections that were announced, and whose end was not read
 	files       []recordFile
 }
 
@@ -40,7 +41,12 @@ type recordFile struct {
 
 // other is what pcapfile is to do with saved records.
 func (r *recordInput) other() *pcapfile.Other {
-	detect := func(head []byte) bool { return rec.Detect(head) || parquet.Detect(head) }
+	detect := func(head []byte, end bool) (is, more bool) {
+		if parquet.Detect(head) {
+			return true, false
+		}
+		return rec.Detect(head, end)
+	}
 	return &pcapfile.Other{Detect: detect, Read: r.read}
 }
 
@@ -49,10 +55,14 @@ func (r *recordInput) read(name string, in io.Reader) error {
 	r.files = append(r.files, recordFile{name: name})
 	r.mu.Unlock()
 	head := bufio.NewReader(in)
-	if b, _ := head.Peek(4); !parquet.Detect(b) {
-		return rec.Read(r.ctx, head, r.sinks...)
+	if b, _ := head.Peek(4); parquet.Detect(b) {
+		return r.parquet(name)
 	}
-	return r.parquet(name)
+	open, err := rec.Read(r.ctx, head, r.sinks...)
+	r.mu.Lock()
+	r.open += open
+	r.mu.Unlock()
+	return err
 }
 
 // parquet reads a Parquet file. What it holds is told at its end, so it is
@@ -74,7 +84,8 @@ func (r *recordInput) parquet(name string) error {
 		return err
 	}
 	defer rows.Close()
-	return rec.ReadLines(r.ctx, rows, r.sinks...)
+	_, err = rec.ReadLines(r.ctx, rows, r.sinks...)
+	return err
 }
 
 // seen counts rows that were read, in turn.
@@ -106,6 +117,12 @@ func (r *recordInput) seen(rows []report.Connection, faults []rec.Fault) {
 func (r *recordInput) problems(a *app, o *options) {
 	if len(r.files) > 0 && (o.filter != "" || o.count > 0) && !o.quiet {
 		a.warn("-f and -c choose packets, and saved records have none: all of them were read; --where chooses connections")
+	}
+	if r.open > 0 && r.ctx.Err() == nil {
+		a.code = exitIncomplete
+		if !o.quiet {
+			a.warn("connections that a live capture announced, and whose end is not in the input: %d; they are not counted", r.open)
+		}
 	}
 	for i := range r.files {
 		f := &r.files[i]
@@ -144,6 +161,9 @@ func (r *recordInput) input(in *report.Input) {
 	var bad uint64
 	for i := range r.files {
 		bad += r.files[i].bad
+	}
+	if r.open > 0 {
+		in.Loss = append(in.Loss, report.Loss{Reason: "unended_records", What: "connections that were announced, and whose end was not saved", Count: uint64(r.open)})
 	}
 	if bad > 0 {
 		in.Loss = append(in.Loss, report.Loss{Reason: "bad_records", What: "saved records that could not be read", Count: bad, Incomplete: true})

@@ -40,6 +40,7 @@ type Parser struct {
 	held    int              // bytes of JSON that the maps remember
 	note    string           // what was passed over
 	server  bool             // a version was read
+	unended int64            // records that were announced in advance and did not end
 	after   [numFields]field // which field came after which
 }
 

@@ -45,38 +45,104 @@ type Sink interface {
 }
 
 // Detect reports whether the beginning of an input looks like saved records,
-// as JSON Lines or as an array.
-func Detect(head []byte) bool {
+// as JSON Lines or as an array. end says that head is all of the input. With
+// more, a longer beginning may look otherwise: a first record may be as long as
+// MaxRecord.
+func Detect(head []byte, end bool) (is, more bool) {
 	b := bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\xef\xbb\xbf")), " \t\r\n")
-	if string(bytes.TrimRight(b, " \t\r\n")) == "[]" && len(head) < sniffSize {
-		return true // of a capture without a handshake
+	if string(bytes.TrimRight(b, " \t\r\n")) == "[]" && end {
+		return true, false // of a capture without a handshake
 	}
 	b = bytes.TrimLeft(bytes.TrimPrefix(b, []byte("[")), " \t\r\n")
 	if !bytes.HasPrefix(b, []byte("{")) {
-		return false
+		return false, len(b) == 0 && !end && len(head) < MaxRecord
 	}
-	return (bytes.Contains(b, []byte(`"client_ip"`)) || bytes.Contains(b, []byte(`"transport"`))) && bytes.Contains(b, []byte(`"forward_secrecy"`))
+	if (bytes.Contains(b, []byte(`"client_ip"`)) || bytes.Contains(b, []byte(`"transport"`))) && bytes.Contains(b, []byte(`"forward_secrecy"`)) {
+		return true, false
+	}
+	if end || len(head) >= MaxRecord {
+		return false, false
+	}
+	for !begun(b) {
+		n := bytes.IndexByte(b, '\n')
+		if n < 0 || !damaged(b) {
+			return false, false
+		}
+		b = bytes.TrimLeft(b[n:], " \t\r\n") // the line is not whole
+		if !bytes.HasPrefix(b, []byte("{")) {
+			return false, false
+		}
+	}
+	return false, true
+}
+
+// damaged reports whether the first line of b is no JSON, nor its beginning.
+func damaged(b []byte) bool {
+	s := scanner{b: b}
+	return !s.skip() && !cut(b)
+}
+
+// begun reports whether b is the beginning of an object that goes on behind b
+// and has, as far as it is there, fields of a record only.
+func begun(b []byte) bool {
+	s := scanner{b: b, i: 1}
+	for s.blank(); s.i < len(b); {
+		key, ok := s.key()
+		if !ok {
+			return s.i >= len(b) || cut(b)
+		}
+		if name := string(key); fieldOf(key) == fUnknown && name != "event" && name != "connection" {
+			return false
+		}
+		if !s.skip() {
+			return cut(b)
+		}
+		if s.i < len(b) && !s.next('}') {
+			return false
+		}
+	}
+	return true
+}
+
+// cut reports whether b, an object as far as it is there, ends inside of a value.
+// In a string of JSON there is no newline.
+func cut(b []byte) bool {
+	quotes := 0
+	for i := 0; i < len(b); i++ {
+		switch b[i] {
+		case '\\':
+			i++
+		case '"':
+			quotes++
+		case '\n':
+			if quotes%2 == 1 {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // Read reads in and gives what is in it to the sinks, one worker each. What
-// they emit is the same for any number of them. The error is ErrNotRecords,
-// in's, wrapped, or what a sink's Emit returned. Read ends early without an
-// error when ctx does.
-func Read(ctx context.Context, in io.Reader, sinks ...Sink) error {
+// they emit is the same for any number of them. A live capture announces
+// connections in advance, and such records are passed over: open is how many
+// were announced more than ended. The error is ErrNotRecords, in's, wrapped, or
+// what a sink's Emit returned. Read ends early without an error when ctx does.
+func Read(ctx context.Context, in io.Reader, sinks ...Sink) (open int64, err error) {
 	s, err := newSplitter(in)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	return read(ctx, s, sinks)
 }
 
 // ReadLines is Read of what is known to be records, one a line, which other
 // formats are turned into. No records are no error.
-func ReadLines(ctx context.Context, in io.Reader, sinks ...Sink) error {
+func ReadLines(ctx context.Context, in io.Reader, sinks ...Sink) (open int64, err error) {
 	return read(ctx, &splitter{in: in, lines: true}, sinks)
 }
 
-func read(ctx context.Context, s *splitter, sinks []Sink) error {
+func read(ctx context.Context, s *splitter, sinks []Sink) (open int64, err error) {
 	r := &reading{ctx: ctx, splitter: s}
 	r.emitting.cond.L = &r.emitting.mu
 	var wg sync.WaitGroup
@@ -85,7 +151,7 @@ func read(ctx context.Context, s *splitter, sinks []Sink) error {
 	}
 	r.work(sinks[0])
 	wg.Wait()
-	return r.err
+	return r.open.Load(), r.err
 }
 
 // reading is what the workers of a Read share.
@@ -95,6 +161,7 @@ type reading struct {
 	splitter *splitter
 	tickets  uint64
 	ended    bool
+	open     atomic.Int64 // announced and not ended
 
 	emitting turn
 	lines    uint64 // in turn: before the chunk whose turn it is
@@ -103,6 +170,7 @@ type reading struct {
 
 func (r *reading) work(sink Sink) {
 	p := NewParser()
+	defer func() { r.open.Add(p.unended) }()
 	var c chunk
 	var rows []report.Connection
 	var faults []Fault
@@ -202,8 +270,11 @@ func (p *Parser) chunk(b []byte, rows []report.Connection, faults []Fault) ([]re
 			// The whole record comes when the connection has ended.
 			if p.scanner = (scanner{b: b[i:]}); p.skip() {
 				i += p.i
+				p.unended++
 				continue
 			}
+		} else if bytes.HasPrefix(b[i:], []byte(ended)) {
+			p.unended--
 		}
 		if len(rows) == cap(rows) {
 			rows = append(rows, report.Connection{})[:len(rows)]
@@ -238,8 +309,12 @@ func (p *Parser) chunk(b []byte, rows []report.Connection, faults []Fault) ([]re
 	return rows, faults, line
 }
 
-// announced is how a record begins that a live capture writes in advance.
-const announced = `{"event":"handshake",`
+// announced is how a record begins that a live capture writes in advance, and
+// ended how the whole one does.
+const (
+	announced = `{"event":"handshake",`
+	ended     = `{"event":"end",`
+)
 
 // A chunk is a run of whole records.
 type chunk struct{ data, buf []byte }
@@ -254,33 +329,49 @@ type splitter struct {
 
 func newSplitter(in io.Reader) (*splitter, error) {
 	s := &splitter{in: in}
-	head := make([]byte, sniffSize)
-	n, err := io.ReadFull(in, head)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-		return nil, err
+	var head []byte
+	for size, end, more := sniffSize, false, true; more; size *= 2 {
+		n := len(head)
+		head = append(head, make([]byte, size-n)...)
+		k, err := io.ReadFull(in, head[n:])
+		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+			return nil, err
+		}
+		head, end = head[:n+k], err != nil
+		var is bool
+		if is, more = Detect(head, end); !is && !more {
+			return nil, ErrNotRecords
+		}
+		if is {
+			s.lines, more = linewise(head, end)
+		}
 	}
-	s.rest = head[:n]
-	if !Detect(s.rest) {
-		return nil, ErrNotRecords
-	}
-	s.rest = bytes.TrimPrefix(s.rest, []byte("\xef\xbb\xbf"))
-	s.lines = linewise(s.rest)
+	s.rest = bytes.TrimPrefix(head, []byte("\xef\xbb\xbf"))
 	return s, nil
 }
 
-// linewise reports whether the first record ends where its line does. What is
-// longer than b is taken for one that does.
-func linewise(b []byte) bool {
-	i := bytes.IndexByte(b, '{')
-	if i < 0 {
-		return true
+// linewise reports whether a record ends where its line does: the first one
+// that is whole. With more, that cannot be told of b.
+func linewise(b []byte, end bool) (lines, more bool) {
+	for {
+		i := bytes.IndexByte(b, '{')
+		if i < 0 {
+			return true, false
+		}
+		sc := scanner{b: b, i: i}
+		if sc.skip() {
+			record, rest := b[i:sc.i], bytes.TrimLeft(b[sc.i:], ", \t\r]")
+			return !bytes.ContainsRune(record, '\n') && (len(rest) == 0 || rest[0] == '\n'), false
+		}
+		n := bytes.IndexByte(b[i:], '\n')
+		if n < 0 {
+			return true, !end && len(b) < MaxRecord
+		}
+		if sc.i >= len(b) || cut(b[i:]) {
+			return false, false // of several lines
+		}
+		b = b[i+n+1:] // a line that is damaged tells nothing
 	}
-	sc := scanner{b: b, i: i}
-	if !sc.skip() {
-		return !bytes.ContainsRune(b[i:], '\n') && len(b) >= sniffSize/2
-	}
-	record, rest := b[i:sc.i], bytes.TrimLeft(b[sc.i:], ", \t\r]")
-	return !bytes.ContainsRune(record, '\n') && (len(rest) == 0 || rest[0] == '\n')
 }
 
 // next fills c with the records that come next. With an error, c holds the
@@ -313,6 +404,10 @@ func (s *splitter) next(c *chunk) error {
 			s.rest = append(s.rest[:0], b[cut:n]...)
 			c.buf, c.data = b, b[:cut]
 			return nil
+		}
+		if n >= MaxRecord && !s.lines && bytes.IndexByte(b[:n], '\n') >= 0 {
+			s.lines, from = true, 0 // what is damaged costs its lines alone
+			continue
 		}
 		if n >= MaxRecord {
 			c.buf, c.data, s.rest = b, nil, nil

@@ -245,7 +245,7 @@ func readAll(in string, workers int) ([]report.Connection, []Fault, error) {
 	for range workers {
 		sinks = append(sinks, &kept{mu: all, faults: &faults})
 	}
-	err := Read(context.Background(), strings.NewReader(in), sinks...)
+	_, err := Read(context.Background(), strings.NewReader(in), sinks...)
 	return all.rows, faults, err
 }
 
@@ -334,7 +334,7 @@ func TestFaults(t *testing.T) {
 	}
 	all := new(struct{ rows []report.Connection })
 	stop := errors.New("enough")
-	if err := Read(context.Background(), strings.NewReader(b.String()), &kept{mu: all, faults: new([]Fault), err: stop}); err != stop {
+	if _, err := Read(context.Background(), strings.NewReader(b.String()), &kept{mu: all, faults: new([]Fault), err: stop}); err != stop {
 		t.Errorf("a sink's error: %v", err)
 	}
 }
@@ -416,7 +416,7 @@ func BenchmarkRead(b *testing.B) {
 	b.SetBytes(int64(in.Len()))
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := Read(context.Background(), bytes.NewReader(in.Bytes()), discard{}); err != nil {
+		if _, err := Read(context.Background(), bytes.NewReader(in.Bytes()), discard{}); err != nil {
 			b.Fatal(err)
 		}
 	}
