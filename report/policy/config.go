@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -14,6 +13,8 @@ const (
 	maxIncludeDepth = 8
 	maxIncludes     = 256     // files
 	maxIncluded     = 8 << 20 // bytes of all files together
+	maxEntries      = 1 << 16 // names in folders that patterns are held against
+	maxPattern      = 4096    // bytes of a pattern
 	maxServers      = 1 << 12 // policies of one configuration
 	maxWords        = 1 << 10 // of one directive
 	maxBlocks       = 64      // nested
@@ -116,48 +117,6 @@ func kindOf(text, name string) string {
 		return "apache"
 	}
 	return "nginx"
-}
-
-// includes opens the files that a configuration includes, within limits.
-type includes struct {
-	dir   string // relative names are relative to this
-	left  int    // bytes
-	files int
-}
-
-// open returns the texts of the files that a pattern names, in the order of
-// their names. A pattern that names none is no error.
-func (in *includes) open(pattern string) (texts, names []string, err error) {
-	if !filepath.IsAbs(pattern) {
-		pattern = filepath.Join(in.dir, pattern)
-	}
-	paths, err := filepath.Glob(pattern)
-	if err != nil {
-		return nil, nil, fmt.Errorf("include %s: %w", pattern, err)
-	}
-	slices.Sort(paths)
-	for _, path := range paths {
-		if st, err := os.Stat(path); err != nil || !st.Mode().IsRegular() {
-			continue
-		}
-		if in.files++; in.files > maxIncludes {
-			return nil, nil, fmt.Errorf("include %s: more than %d files", pattern, maxIncludes)
-		}
-		f, err := os.Open(path)
-		if err != nil {
-			return nil, nil, err
-		}
-		text, err := readAll(f)
-		f.Close()
-		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", path, err)
-		}
-		if in.left -= len(text); in.left < 0 {
-			return nil, nil, fmt.Errorf("include %s: more than %d bytes in all", pattern, maxIncluded)
-		}
-		texts, names = append(texts, string(text)), append(names, path)
-	}
-	return texts, names, nil
 }
 
 // unique makes the names of policies of one configuration differ.

@@ -1,0 +1,124 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// includes opens the files that a configuration includes, within limits.
+type includes struct {
+	dir     string // relative names are relative to this
+	left    int    // bytes
+	files   int
+	entries int // names in folders that were looked at
+}
+
+// open returns the texts of the files that a pattern names, in the order of
+// their names. A pattern that names none is no error.
+func (in *includes) open(pattern string) (texts, names []string, err error) {
+	if !filepath.IsAbs(pattern) {
+		pattern = filepath.Join(in.dir, pattern)
+	}
+	paths, err := in.glob(pattern)
+	if err != nil {
+		return nil, nil, fmt.Errorf("include %.200s: %w", pattern, err)
+	}
+	for _, path := range paths {
+		if st, err := os.Stat(path); err != nil || !st.Mode().IsRegular() {
+			continue
+		}
+		if in.files++; in.files > maxIncludes {
+			return nil, nil, fmt.Errorf("include %s: more than %d files", pattern, maxIncludes)
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, nil, err
+		}
+		text, err := readAll(f)
+		f.Close()
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", path, err)
+		}
+		if in.left -= len(text); in.left < 0 {
+			return nil, nil, fmt.Errorf("include %s: more than %d bytes in all", pattern, maxIncluded)
+		}
+		texts, names = append(texts, string(text)), append(names, path)
+	}
+	return texts, names, nil
+}
+
+// glob is filepath.Glob within limits: a pattern such as /*/*/*/* would look
+// at every name of a file system.
+func (in *includes) glob(pattern string) ([]string, error) {
+	if len(pattern) > maxPattern {
+		return nil, fmt.Errorf("longer than %d bytes", maxPattern)
+	}
+	if _, err := filepath.Match(pattern, ""); err != nil {
+		return nil, err
+	}
+	const meta = `*?[\`
+	root := filepath.VolumeName(pattern)
+	rest := pattern[len(root):]
+	if strings.HasPrefix(rest, string(filepath.Separator)) {
+		root += string(filepath.Separator)
+	}
+	found := []string{root}
+	for part := range strings.SplitSeq(rest, string(filepath.Separator)) {
+		if part == "" {
+			continue
+		}
+		var next []string
+		for _, dir := range found {
+			if !strings.ContainsAny(part, meta) {
+				path := filepath.Join(dir, part)
+				if _, err := os.Lstat(path); err == nil {
+					next = append(next, path)
+				}
+				continue
+			}
+			names, err := in.names(dir)
+			if err != nil {
+				return nil, err
+			}
+			for _, name := range names {
+				if ok, _ := filepath.Match(part, name); ok {
+					next = append(next, filepath.Join(dir, name))
+				}
+			}
+		}
+		found = next
+	}
+	slices.Sort(found)
+	return found, nil
+}
+
+// names returns the names in a folder; none where it cannot be read.
+func (in *includes) names(dir string) ([]string, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, nil
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err != nil || !st.IsDir() {
+		return nil, nil
+	}
+	var all []string
+	for {
+		names, err := f.Readdirnames(1024)
+		all = append(all, names...)
+		if in.entries += len(names); in.entries > maxEntries {
+			return nil, fmt.Errorf("more than %d names to be held against patterns", maxEntries)
+		}
+		if err != nil || len(names) == 0 {
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return all, err
+		}
+	}
+}
