@@ -46,6 +46,8 @@ var arrows = map[string][]string{
 	"cmd/pfsight":           {"capture", "capture/", "parse", "parse/", "report", "report/"},
 	"report/diff":           {"parse/iana", "report", "report/secrecy"},
 	"report/impact":         {"parse/iana", "report", "report/policy", "report/secrecy"},
+
+	"cmd/pfsight/internal/laws": {"capture/pcapfile"},
 }
 
 // rooms says where a library of others may be used: one library, one room.

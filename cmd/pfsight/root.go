@@ -114,6 +114,10 @@ func messages(err error) []string {
 	return []string{err.Error()}
 }
 
+// Template functions are global in cobra, and several runs may be beside each
+// other in one process.
+func init() { cobra.AddTemplateFunc("flags", flagHelp) }
+
 func newRoot(a *app) *cobra.Command {
 	read := newRead(a)
 	root := &cobra.Command{
@@ -157,7 +161,6 @@ saved with --format jsonl or json are an input like a capture.
 	root.AddCommand(read, newLive(a), newImpact(a), newDiff(a), newPolicies(a), newExplain(a), newInterfaces(a))
 	complete(root)
 	root.SetVersionTemplate("pfsight {{.Version}}\n")
-	cobra.AddTemplateFunc("flags", flagHelp)
 	root.SetUsageTemplate(strings.NewReplacer(".LocalFlags.FlagUsages", "flags .LocalFlags", ".InheritedFlags.FlagUsages", "flags .InheritedFlags").Replace(root.UsageTemplate()))
 	return root
 }

@@ -1,0 +1,235 @@
+package laws
+
+import (
+	"maps"
+	"slices"
+)
+
+// Stages of a change: a composition that is drawn applies them in this order.
+const (
+	stageAdd    = iota // other connections
+	stageStream        // cuts and copies of what was said
+	stageOrder         // order and time
+	stageIP            // fragments
+	stageLink          // what lies around IP
+	stageLoss
+	stageFile
+)
+
+// A Param is a parameter of a kind: shrinking goes towards Min.
+type Param struct {
+	Min, Max int
+	Log      bool // drawn so that small values are as likely as large ones
+}
+
+// An Exception is a field of the record that a change of this kind may change,
+// and why. Only says of which records: "datagrams" are those over UDP and
+// EAPOL, "midstream" those over TCP whose SYN is not there; "" is all.
+type Exception struct {
+	Fields string // names, separated by blanks
+	Only   string
+	Why    string
+}
+
+// A Kind is a kind of change.
+type Kind struct {
+	Name    string
+	Stage   int
+	Loss    bool
+	Params  []Param
+	Differs []Exception
+	// Apply changes w. It reports false, and leaves w as it is, where the change
+	// cannot be made.
+	Apply func(w *Work, base *Capture, a []int) bool
+}
+
+// What follows from a kind of change.
+var (
+	numbers  = Exception{"client_hello_packet server_hello_packet session_packet", "", "packets have other numbers"}
+	times    = Exception{"time last_time session_time", "", "packets have other times"}
+	counts   = Exception{"packets", "", "there are more or fewer packets, or others before that from which on they count"}
+	doubled  = Exception{"bytes_to_server bytes_to_client", "datagrams", "datagrams have no sequence numbers, so copies count"}
+	unbegun  = Exception{"packets bytes_to_server bytes_to_client", "datagrams", "what comes before the datagram that begins a handshake does not count"}
+	unbegunT = Exception{"packets bytes_to_server bytes_to_client one_direction", "midstream", "what comes before the segment that begins a handshake does not count"}
+	pieces   = Exception{"client_hello_split", "", "it says in how many packets the ClientHello came"}
+	joined   = Exception{"session_time session_packet session_source session_forward_secrecy", "", "the connection that made a session may come after the one that resumes it"}
+	layered  = Exception{"encapsulation", "", "it is that of the first packet, which has a tag or not"}
+	sources  = Exception{"source session_source", "", "packets are in other files"}
+)
+
+var seed = Param{1, 1 << 20, true}
+
+// kinds are all kinds of change, by name.
+var kinds = map[string]*Kind{}
+
+func register(list ...*Kind) {
+	for _, k := range list {
+		kinds[k.Name] = k
+	}
+}
+
+// Kinds returns all kinds in the order of their names.
+func Kinds() []*Kind {
+	var list []*Kind
+	for _, name := range slices.Sorted(maps.Keys(kinds)) {
+		list = append(list, kinds[name])
+	}
+	return list
+}
+
+// Lookup returns the kind of a name, nil if there is none.
+func Lookup(name string) *Kind { return kinds[name] }
+
+func init() {
+	register(
+		&Kind{Name: "earlier", Stage: stageAdd, Params: []Param{{0, 999, false}, {0, 9, true}, {1, 20000, true}, {0, 3, false}}, Differs: []Exception{numbers},
+			Apply: func(w *Work, base *Capture, a []int) bool { return earlier(w, base, a[0], a[1], a[2], a[3]) }},
+		&Kind{Name: "beside", Stage: stageAdd, Params: []Param{{0, 999, false}, seed}, Differs: []Exception{numbers},
+			Apply: func(w *Work, base *Capture, a []int) bool { return beside(w, base, a[0], rng(a[1])) }},
+
+		&Kind{Name: "resegment", Stage: stageStream, Params: []Param{{1, 2000, true}}, Differs: []Exception{numbers, counts, pieces},
+			Apply: func(w *Work, _ *Capture, a []int) bool { return resegment(w, func() int { return a[0] }) }},
+		&Kind{Name: "resegment-random", Stage: stageStream, Params: []Param{seed, {1, 2000, true}}, Differs: []Exception{numbers, counts, pieces},
+			Apply: func(w *Work, _ *Capture, a []int) bool {
+				r := rng(a[0])
+				return resegment(w, func() int { return 1 + r.IntN(a[1]) })
+			}},
+		&Kind{Name: "coalesce", Stage: stageStream, Params: []Param{{2, 60000, true}}, Differs: []Exception{numbers, counts, pieces, times},
+			Apply: func(w *Work, _ *Capture, a []int) bool { return coalesce(w, a[0]) }},
+		&Kind{Name: "retransmit", Stage: stageStream, Params: []Param{seed, {1, 20, true}, {0, 20, true}}, Differs: []Exception{numbers, counts, times, unbegunT},
+			Apply: func(w *Work, _ *Capture, a []int) bool { return retransmit(w, rng(a[0]), a[1], a[2]) }},
+		&Kind{Name: "duplicate", Stage: stageStream, Params: []Param{seed, {1, 1000, true}, {0, 20, true}}, Differs: []Exception{numbers, counts, doubled, times, unbegunT},
+			Apply: func(w *Work, _ *Capture, a []int) bool { return duplicate(w, rng(a[0]), a[1], a[2]) }},
+
+		&Kind{Name: "lag", Stage: stageOrder, Params: []Param{{0, 1, false}, {1, 4000, true}}, Differs: []Exception{numbers, times, counts, joined, unbegun, unbegunT},
+			Apply: func(w *Work, _ *Capture, a []int) bool { return lagPackets(w, a[0], a[1], false) }},
+		&Kind{Name: "lag-unsorted", Stage: stageOrder, Params: []Param{{0, 1, false}, {1, 4000, true}}, Differs: []Exception{numbers, times, counts, joined, unbegun, unbegunT},
+			Apply: func(w *Work, _ *Capture, a []int) bool { return lagPackets(w, a[0], a[1], true) }},
+		&Kind{Name: "lag-time", Stage: stageOrder, Params: []Param{{0, 1, false}, {1, 4000, true}}, Differs: []Exception{numbers, times, counts, joined, unbegun, unbegunT},
+			Apply: func(w *Work, _ *Capture, a []int) bool { return lagTime(w, a[0], int64(a[1])*1e6, true) }},
+		&Kind{Name: "lag-clock", Stage: stageOrder, Params: []Param{{0, 1, false}, {1, 4000, true}}, Differs: []Exception{times, counts, joined, unbegun, unbegunT},
+			Apply: func(w *Work, _ *Capture, a []int) bool { return lagTime(w, a[0], int64(a[1])*1e6, false) }},
+		&Kind{Name: "reorder", Stage: stageOrder, Params: []Param{seed, {1, 20, true}}, Differs: []Exception{numbers, times, counts, joined, unbegun, unbegunT},
+			Apply: func(w *Work, _ *Capture, a []int) bool { return reorder(w, rng(a[0]), a[1]) }},
+		&Kind{Name: "shift", Stage: stageOrder, Params: []Param{{-55, 79, false}, {0, 86400, true}},
+			Apply: func(w *Work, _ *Capture, a []int) bool { return shift(w, a[0], a[1]) }},
+		&Kind{Name: "stretch", Stage: stageOrder, Params: []Param{{2, 1 << 20, true}},
+			Apply: func(w *Work, _ *Capture, a []int) bool { return stretch(w, a[0]) }},
+
+		&Kind{Name: "fragment", Stage: stageIP, Params: []Param{{8, 1400, true}, {0, 2, false}}, Differs: []Exception{numbers, pieces},
+			Apply: func(w *Work, _ *Capture, a []int) bool { return fragment(w, a[0], a[1]) }},
+	)
+	registerLinks()
+	registerLoss()
+	registerFiles()
+}
+
+func registerLinks() {
+	for name, t := range tunnels {
+		register(&Kind{Name: name, Stage: stageLink, Params: []Param{{0, 7, false}}, Apply: around(t)})
+	}
+	for name, t := range links {
+		register(&Kind{Name: "link-" + name, Stage: stageLink, Params: []Param{{0, 7, false}}, Apply: around(t)})
+	}
+	tags := map[string][]string{"vlan": {"802.1q"}, "qinq": {"802.1ad", "802.1q"}}
+	for name, names := range tags {
+		register(
+			&Kind{Name: name, Stage: stageLink, Params: []Param{{1, 4094, true}}, Apply: func(w *Work, _ *Capture, a []int) bool {
+				return tag(w, names, a[0], func(*Packet) bool { return true })
+			}},
+			&Kind{Name: name + "-one-way", Stage: stageLink, Params: []Param{{1, 4094, true}, {0, 1, false}}, Differs: []Exception{layered}, Apply: func(w *Work, _ *Capture, a []int) bool {
+				return tag(w, names, a[0], func(p *Packet) bool { return p.dir == a[1] })
+			}})
+	}
+}
+
+// around returns the change that puts all packets into t.
+func around(t tunnel) func(w *Work, _ *Capture, a []int) bool {
+	return func(w *Work, _ *Capture, a []int) bool {
+		if !w.allIP() {
+			return false
+		}
+		for i := range w.Packets {
+			if p := &w.Packets[i]; t.ok != nil && !t.ok(p) || p.wireLen() > 60000 {
+				return false
+			}
+		}
+		w.wrap(t.link, t.names, func(p *Packet) []byte { return t.make(p, a[0]) })
+		return true
+	}
+}
+
+// tag puts VLAN tags into the Ethernet frames of which which is true.
+func tag(w *Work, names []string, id int, which func(*Packet) bool) bool {
+	done, all := false, true
+	for i := range w.Packets {
+		p := &w.Packets[i]
+		if p.Link != linkEthernet || len(p.Data) < 14 {
+			return false
+		}
+		done, all = done || which(p), all && which(p)
+	}
+	if !done {
+		return false
+	}
+	if all {
+		w.edits = append(w.edits, edit{add: names})
+	}
+	for i := range w.Packets {
+		p := &w.Packets[i]
+		if !which(p) {
+			continue
+		}
+		w.Packets[i] = rewrap(p, linkEthernet, func(p *Packet) []byte {
+			b := append([]byte{}, p.Data[:12]...)
+			for _, n := range names {
+				t := uint16(etherVLAN)
+				if n == "802.1ad" {
+					t = etherQinQ
+				}
+				b = be.AppendUint16(be.AppendUint16(b, t), uint16(id))
+			}
+			return append(b, p.Data[12:]...)
+		})
+	}
+	return true
+}
+
+func registerLoss() {
+	register(
+		&Kind{Name: "snaplen", Loss: true, Stage: stageLoss, Params: []Param{{60, 1600, true}},
+			Apply: func(w *Work, _ *Capture, a []int) bool { return snaplen(w, a[0]) }},
+		&Kind{Name: "without", Loss: true, Stage: stageLoss, Params: []Param{{0, 4000, true}},
+			Apply: func(w *Work, _ *Capture, a []int) bool {
+				return w.keep(func(i int, _ *Packet) bool { return i != a[0]%len(w.Packets) })
+			}},
+		&Kind{Name: "lose", Loss: true, Stage: stageLoss, Params: []Param{seed, {1, 700, true}},
+			Apply: func(w *Work, _ *Capture, a []int) bool {
+				r := rng(a[0])
+				return w.keep(func(int, *Packet) bool { return r.IntN(1000) >= a[1] })
+			}},
+		&Kind{Name: "burst", Loss: true, Stage: stageLoss, Params: []Param{{0, 1000, true}, {1, 30, true}},
+			Apply: func(w *Work, _ *Capture, a []int) bool {
+				from := a[0] % len(w.Packets)
+				return w.keep(func(i int, _ *Packet) bool { return i < from || i >= from+a[1] })
+			}},
+		&Kind{Name: "one-way", Loss: true, Stage: stageLoss, Params: []Param{{0, 1, false}},
+			Apply: func(w *Work, _ *Capture, a []int) bool {
+				return w.keep(func(_ int, p *Packet) bool { return p.conn == 0 || p.dir == a[0] })
+			}},
+		&Kind{Name: "only-handshake-records", Loss: true, Stage: stageLoss,
+			Apply: func(w *Work, _ *Capture, _ []int) bool {
+				return w.plain() && w.keep(func(_ int, p *Packet) bool { return handshakeRecord(p) })
+			}},
+		&Kind{Name: "from-packet", Loss: true, Stage: stageLoss, Params: []Param{{1, 1000, true}},
+			Apply: func(w *Work, _ *Capture, a []int) bool {
+				return w.keep(func(i int, _ *Packet) bool { return i >= a[0]%len(w.Packets) })
+			}},
+		&Kind{Name: "to-packet", Loss: true, Stage: stageLoss, Params: []Param{{1, 1000, true}},
+			Apply: func(w *Work, _ *Capture, a []int) bool {
+				return w.keep(func(i int, _ *Packet) bool { return i < a[0]%len(w.Packets) })
+			}},
+		&Kind{Name: "cut-file", Loss: true, Stage: stageLoss, Params: []Param{{1, 999, false}},
+			Apply: func(w *Work, _ *Capture, a []int) bool { w.cutAt = a[0]; return true }},
+	)
+}

@@ -1,0 +1,204 @@
+package laws
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+)
+
+// family names what may follow what between the same endpoints.
+func family(c *Capture) string {
+	if len(c.Packets) == 0 {
+		return ""
+	}
+	switch {
+	case strings.HasPrefix(c.Name, "quic-"):
+		return "quic"
+	case strings.HasPrefix(c.Name, "dtls"):
+		return "dtls"
+	case c.Packets[0].proto == protoTCP:
+		return "tcp"
+	}
+	return ""
+}
+
+// single reports whether all packets are of one connection.
+func single(list []Packet) bool {
+	for i := range list {
+		if list[i].conn != list[0].conn || list[i].proto == 0 || list[i].Link != linkEthernet {
+			return false
+		}
+	}
+	return len(list) > 0
+}
+
+// pick returns one of the captures that ok is true of, nil if there is none.
+func pick(all []*Capture, n int, ok func(*Capture) bool) *Capture {
+	list := slices.DeleteFunc(slices.Clone(all), func(c *Capture) bool { return !ok(c) })
+	if len(list) == 0 {
+		return nil
+	}
+	return list[n%len(list)]
+}
+
+// Ways in which a connection before another one may be seen.
+const (
+	withoutEnd   = 1 // its FIN or RST was not
+	withoutBegin = 2 // its SYN was not
+)
+
+// earlier puts the only connection of another capture before one of this
+// capture, between the same endpoints.
+func earlier(w *Work, base *Capture, other, conn, gap, way int) bool {
+	if !w.plain() || !base.Original || family(base) == "" {
+		return false
+	}
+	b := pick(w.all, other, func(b *Capture) bool {
+		return b.Original && b != base && family(b) == family(base) && single(b.Packets) && b.Packets[0].v6() == w.Packets[0].v6()
+	})
+	if b == nil {
+		return false
+	}
+	// The first packet of the connection, and its endpoints.
+	conn = 1 + conn%w.conns
+	at := 0
+	for at < len(w.Packets) && w.Packets[at].conn != conn {
+		at++
+	}
+	if at == len(w.Packets) || w.Packets[at].v6() != b.Packets[0].v6() || w.Packets[at].Link != linkEthernet {
+		return false
+	}
+	client, server := w.Packets[at].src(), w.Packets[at].dst()
+	w.conns++
+	first, last := span(b.Packets)
+	begin, _ := span(w.Packets)
+	move := begin - int64(gap)*1e6 - last
+	if first+move < 1e9 {
+		return false
+	}
+	var list []Packet
+	for i := range b.Packets {
+		p := &b.Packets[i]
+		if p.proto == protoTCP && (way&withoutEnd != 0 && p.flags()&(flagFIN|flagRST) != 0 || way&withoutBegin != 0 && p.flags()&flagSYN != 0) {
+			continue
+		}
+		q := p.rewrite(client, server)
+		if p.dir == 1 {
+			q = p.rewrite(server, client)
+		}
+		q.Time += move
+		q.conn = w.conns
+		list = append(list, q)
+	}
+	if len(list) == 0 {
+		return false
+	}
+	w.far(list, at)
+	w.Added = append(w.Added, Capture{Name: b.Name, Packets: list})
+	w.Packets = append(append([]Packet{}, list...), w.Packets...)
+	return true
+}
+
+// far moves the sequence numbers of TCP packets so that they are far from
+// those of the connection whose first packet has an index.
+func (w *Work) far(list []Packet, at int) {
+	if list[0].proto != protoTCP {
+		return
+	}
+	const distance = 0x50000000
+	for dir := range 2 {
+		var seq, theirs uint32
+		found := false
+		for i := at; i < len(w.Packets) && !found; i++ {
+			if p := &w.Packets[i]; p.conn == w.Packets[at].conn && p.dir == dir {
+				seq, found = p.seq(), true
+			}
+		}
+		known := false
+		for i := range list {
+			p := &list[i]
+			if !known && p.dir == dir {
+				theirs, known = p.seq(), true
+			}
+		}
+		if !found || !known {
+			continue
+		}
+		d := seq + distance - theirs
+		for i := range list {
+			p := &list[i]
+			if p.dir == dir {
+				be.PutUint32(p.Data[p.l4+4:], p.seq()+d) // rewrite made a copy
+			} else if p.flags()&flagACK != 0 {
+				be.PutUint32(p.Data[p.l4+8:], be.Uint32(p.Data[p.l4+8:])+d)
+			}
+		}
+	}
+}
+
+// beside mixes the packets of another capture, between other endpoints, with
+// those of this one. The order inside each is kept.
+func beside(w *Work, base *Capture, other int, r *rand.Rand) bool {
+	b := pick(w.all, other, func(b *Capture) bool { return b.Original && b != base && family(b) != "" })
+	if !w.plain() || b == nil || !base.Original {
+		return false
+	}
+	for i := range b.Packets {
+		if p := &b.Packets[i]; !p.whole() || p.Link != linkEthernet || p.heads > 0 {
+			return false
+		}
+	}
+	for i := range w.Packets {
+		if w.Packets[i].Link != linkEthernet {
+			return false
+		}
+	}
+	w.beside++
+	moved := map[string]string{}
+	other1 := func(e endpoint) endpoint {
+		a := []byte(e.addr)
+		if moved[e.addr] == "" {
+			copy(a, []byte{10, 77, byte(w.beside), byte(len(moved))})
+			if len(a) == 16 {
+				copy(a, []byte{0x20, 1, 0xd, 0xb8, 0, 77, byte(w.beside), byte(len(moved))})
+			}
+			moved[e.addr] = string(a)
+		}
+		e.addr = moved[e.addr]
+		return e
+	}
+	var list []Packet
+	top := w.conns
+	for i := range b.Packets {
+		p := &b.Packets[i]
+		q := p.rewrite(other1(p.src()), other1(p.dst()))
+		q.conn += w.conns
+		top = max(top, q.conn)
+		list = append(list, q)
+	}
+	w.conns = top
+	// One merges the two as they are drawn; each takes a time between those
+	// beside it.
+	var out []Packet
+	i, j, ties := 0, 0, int64(0)
+	for i < len(w.Packets) || j < len(list) {
+		if j == len(list) || i < len(w.Packets) && r.IntN(len(w.Packets)-i+len(list)-j) < len(w.Packets)-i {
+			out = append(out, w.Packets[i])
+			i++
+			ties = 0
+			continue
+		}
+		list[j].Time = w.Packets[max(i-1, 0)].Time
+		if i > 0 && i < len(w.Packets) && w.Packets[i].Time > list[j].Time {
+			ties++
+			list[j].Time += min(ties, w.Packets[i].Time-list[j].Time-1)
+		} else {
+			ties = 0
+		}
+		out = append(out, list[j])
+		j++
+	}
+	w.Packets = out
+	w.Added = append(w.Added, Capture{Name: b.Name, Packets: list})
+	return true
+}

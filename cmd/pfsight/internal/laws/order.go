@@ -1,0 +1,166 @@
+package laws
+
+import (
+	"math/rand/v2"
+	"slices"
+)
+
+// sortBy puts the packets in the order of keys. Equal ones keep their order.
+func (w *Work) sortBy(keys []float64) bool {
+	at := make([]int, len(keys))
+	for i := range at {
+		at[i] = i
+	}
+	slices.SortStableFunc(at, func(a, b int) int {
+		switch {
+		case keys[a] < keys[b]:
+			return -1
+		case keys[a] > keys[b]:
+			return 1
+		}
+		return 0
+	})
+	out := make([]Packet, len(at))
+	moved := false
+	for i, j := range at {
+		out[i] = w.Packets[j]
+		moved = moved || i != j
+	}
+	w.Packets = out
+	return moved
+}
+
+// retime gives the packets the times that they have in ascending order, as if
+// the capture had taken them when they came.
+func (w *Work) retime() {
+	times := make([]int64, len(w.Packets))
+	for i := range w.Packets {
+		times[i] = w.Packets[i].Time
+	}
+	slices.Sort(times)
+	for i := range w.Packets {
+		w.Packets[i].Time = times[i]
+	}
+}
+
+// lagPackets lets one direction come n packets later. The order inside a
+// direction is kept. If keep is set the packets keep their times, so that the
+// file is not in the order of time.
+func lagPackets(w *Work, dir, n int, keep bool) bool {
+	limit := limits(w.Packets)
+	keys := make([]float64, len(w.Packets))
+	for i := range w.Packets {
+		p := &w.Packets[i]
+		keys[i] = float64(i)
+		if p.conn != 0 && p.dir == dir {
+			keys[i] = max(min(float64(i+n)+0.5, limit[p.conn]), float64(i))
+		}
+	}
+	if !w.sortBy(keys) {
+		return false
+	}
+	if !keep {
+		w.retime()
+	}
+	return true
+}
+
+// lagTime lets the packets of one direction bear a time that is d later, as of
+// a tap with two clocks or with a long queue. If sorted, the file is in the
+// order of time.
+func lagTime(w *Work, dir int, d int64, sorted bool) bool {
+	limit := limits(w.Packets)
+	_, last := span(w.Packets)
+	moved := false
+	for i := range w.Packets {
+		p := &w.Packets[i]
+		if p.conn == 0 || p.dir != dir {
+			continue
+		}
+		end := last + d
+		if l := limit[p.conn]; l < 1e18 {
+			end = w.Packets[int(l)].Time // before the next connection begins
+		}
+		if t := min(p.Time+d, max(end, p.Time)); t != p.Time {
+			p.Time = t
+			moved = true
+		}
+	}
+	if sorted {
+		byTime(w.Packets)
+	}
+	return moved
+}
+
+// reorder lets packets of any direction overtake at most window others.
+func reorder(w *Work, r *rand.Rand, window int) bool {
+	limit := limits(w.Packets)
+	begin := map[int]int{}
+	keys := make([]float64, len(w.Packets))
+	for i := range w.Packets {
+		p := &w.Packets[i]
+		if _, ok := begin[p.conn]; !ok {
+			begin[p.conn] = i
+		}
+		keys[i] = float64(i)
+		if p.conn != 0 {
+			keys[i] = max(min(float64(i)+r.Float64()*float64(window), limit[p.conn]), float64(i))
+		}
+	}
+	if !w.sortBy(keys) {
+		return false
+	}
+	w.retime()
+	return true
+}
+
+// shift moves the time by years and seconds.
+func shift(w *Work, years, seconds int) bool {
+	d := (int64(years)*365*86400 + int64(seconds)) * 1e9
+	first, last := span(w.Packets)
+	if first+d < 1e9 || last+d >= 1<<32*1e9 || d == 0 {
+		return false // pcap has 32 bits of seconds since 1970
+	}
+	for i := range w.Packets {
+		w.Packets[i].Time += d
+	}
+	w.edits = append(w.edits, edit{scale: 1, shift: d})
+	return true
+}
+
+// The longest silence that stretch makes, nanoseconds: in TCP before a
+// connection closes, and in all else, where copies are told from new
+// connections by their time.
+const (
+	silence      = 20e9
+	shortSilence = 4e9
+)
+
+// stretch makes the time between packets as many times as long, as far as no
+// silence becomes longer than a connection may be silent.
+func stretch(w *Work, factor int) bool {
+	first, last := span(w.Packets)
+	longest := int64(0)
+	closing := false
+	for i := 1; i < len(w.Packets); i++ {
+		d := max(w.Packets[i].Time-w.Packets[i-1].Time, w.Packets[i-1].Time-w.Packets[i].Time)
+		p := &w.Packets[i-1]
+		closing = closing || p.proto != protoTCP || p.flags()&(flagFIN|flagRST) != 0
+		if closing {
+			d *= silence / shortSilence
+		}
+		longest = max(longest, d)
+	}
+	if longest == 0 {
+		return false
+	}
+	n := min(int64(factor), silence/longest, (1<<32*1e9-last)/max(last-first, 1))
+	if n < 2 {
+		return false
+	}
+	for i := range w.Packets {
+		w.Packets[i].Time = first + (w.Packets[i].Time-first)*n
+	}
+	w.edits = append(w.edits, edit{origin: first, scale: n})
+	return true
+}

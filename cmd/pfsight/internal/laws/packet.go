@@ -1,0 +1,159 @@
+// Package laws changes captures in ways that must not change what is read from
+// them, and in ways that lose something. Tests hold the whole program to the
+// laws: what loses nothing changes nothing, and what loses something is never
+// answered by another claim.
+//
+//	capture -> part -> changes -> files and arguments of one run
+//	Load       Part    Change     Composition.Make
+//
+// A Composition is one line of text, so that a failure can be run again, and
+// it can be shrunk to the least that still fails.
+package laws
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"pfsight/capture/pcapfile"
+)
+
+// A Packet is one frame of a capture.
+type Packet struct {
+	Time int64  // nanoseconds since 1970 UTC
+	Link uint16 // LINKTYPE_ value
+	Data []byte // as captured; shared, do not write
+	Wire int    // length on the wire
+
+	layers
+	conn int // index of the connection, from 1; 0 where there is none
+	dir  int // 0: sent by the endpoint that spoke first; 1: by the other
+}
+
+// cut reports whether the capture's snaplen cut the packet.
+func (p *Packet) cut() bool { return p.Wire > len(p.Data) }
+
+// A Capture is a file whose packets are to be changed.
+type Capture struct {
+	Name    string // the file's, without folder and extension
+	Path    string
+	Packets []Packet
+	// Original says that the stack's own word is there: no other capture holds
+	// the same handshake first.
+	Original bool
+}
+
+// Load reads the captures of a folder, in the order of their names.
+func Load(dir string) ([]*Capture, error) {
+	paths, err := filepath.Glob(filepath.Join(dir, "*.pcap"))
+	if err != nil {
+		return nil, err
+	}
+	var list []*Capture
+	for _, p := range paths {
+		b, err := os.ReadFile(p)
+		if err != nil {
+			return nil, err
+		}
+		c, err := Read(strings.TrimSuffix(filepath.Base(p), ".pcap"), b)
+		if err != nil {
+			return nil, err
+		}
+		c.Path = p
+		_, err = os.Stat(strings.TrimSuffix(p, ".pcap") + ".truth.json")
+		c.Original = err == nil
+		list = append(list, c)
+	}
+	if len(list) == 0 {
+		return nil, errors.New("no capture in " + dir)
+	}
+	return list, nil
+}
+
+// Read reads a capture of any format.
+func Read(name string, b []byte) (*Capture, error) {
+	r, err := pcapfile.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	c := &Capture{Name: name}
+	recs := make([]pcapfile.Record, 64)
+	for {
+		n, err := r.NextBatch(recs)
+		for _, rec := range recs[:n] {
+			c.Packets = append(c.Packets, Packet{Time: rec.Time, Link: uint16(rec.Link), Data: bytes.Clone(rec.Data), Wire: rec.WireLen})
+		}
+		if n == 0 {
+			if err != nil && !errors.Is(err, io.EOF) {
+				return nil, err
+			}
+			break
+		}
+	}
+	survey(c.Packets, 0)
+	return c, nil
+}
+
+// survey finds the layers of packets and tells the connections apart, which
+// get numbers above base. It returns the highest.
+func survey(list []Packet, base int) int {
+	type state struct {
+		conn  int
+		first endpoint
+		syn   uint32
+		known bool // syn
+	}
+	flows := map[flow]*state{}
+	for i := range list {
+		p := &list[i]
+		p.layers = parse(p.Link, p.Data)
+		p.conn, p.dir = 0, 0
+		if p.proto == 0 {
+			continue
+		}
+		key := flowOf(p)
+		st := flows[key]
+		syn := p.proto == protoTCP && p.flags()&(flagSYN|flagACK) == flagSYN
+		if st == nil || syn && st.known && st.syn != p.seq() {
+			base++
+			st = &state{conn: base, first: p.src()}
+			flows[key] = st
+		}
+		if syn {
+			st.syn, st.known = p.seq(), true
+		}
+		p.conn = st.conn
+		if p.src() != st.first {
+			p.dir = 1
+		}
+	}
+	return base
+}
+
+// span returns the times of the first and the last packet.
+func span(list []Packet) (first, last int64) {
+	first, last = math.MaxInt64, math.MinInt64
+	for i := range list {
+		first, last = min(first, list[i].Time), max(last, list[i].Time)
+	}
+	return first, last
+}
+
+// byTime sorts packets by time; those of one time keep their order.
+func byTime(list []Packet) {
+	slices.SortStableFunc(list, func(a, b Packet) int {
+		switch {
+		case a.Time < b.Time:
+			return -1
+		case a.Time > b.Time:
+			return 1
+		}
+		return 0
+	})
+}

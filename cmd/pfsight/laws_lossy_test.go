@@ -1,0 +1,189 @@
+package main
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"pfsight/cmd/pfsight/internal/laws"
+)
+
+// A lossRule says what a field may be where something was lost.
+type lossRule struct {
+	fields string
+	why    string
+	may    func(want, got any) bool // besides absent and the same; nil: anything
+}
+
+// lossRules are the fields for which "the same or absent" is not the rule.
+var lossRules = []lossRule{
+	{"time last_time", "the first or the last packet may be lost", nil},
+	{"packets bytes_to_server bytes_to_client", "what was not seen does not count", nil},
+	{"client_hello_packet server_hello_packet session_packet session_time session_source source", "packets have other numbers, and other connections may have been seen", nil},
+	{"client_hello_split", "it is of the first ClientHello, and that may be lost", nil},
+	{"problems gap one_direction", "they tell of the loss", nil},
+	{"forward_secrecy session_forward_secrecy", "unknown is what is not known", isWord("unknown")},
+	{"outcome", "incomplete is what is not known", isWord("incomplete")},
+	{"reasons", "those of what is not known", onlyUnknown},
+	{"offered", "lists may be cut, and then it says so", lessOffered},
+	{"upgrade_chain", "what was said first may be lost", partOf},
+	{"early_data", "sent and rejected show later than offered", lessEarly},
+	{"alert", "that an alert is there may show where its code does not", isWord("encrypted")},
+	{"ticket_key_id ticket_lifetime", "without the ticket that the server issued it is that which the client showed", nil},
+	{"quic_version", "RFC 9368: the client begins in one version and the server may choose another, which its packets show", nil},
+	{"migrated_to", "the packets that show it may be lost", nil},
+}
+
+func isWord(w string) func(want, got any) bool {
+	return func(_, got any) bool { return got == w }
+}
+
+// unknownReasons are the reasons that say what was not seen.
+var unknownReasons = []any{"no_server_hello", "one_direction", "damaged", "unknown_resumption"}
+
+func onlyUnknown(want, got any) bool {
+	w, _ := want.([]any)
+	g, _ := got.([]any)
+	for _, r := range g {
+		if !slices.Contains(w, r) && !slices.Contains(unknownReasons, r) {
+			return false
+		}
+	}
+	return true
+}
+
+func partOf(want, got any) bool {
+	w, _ := want.([]any)
+	g, _ := got.([]any)
+	for _, r := range g {
+		if !slices.Contains(w, r) {
+			return false
+		}
+	}
+	return true
+}
+
+func lessEarly(want, got any) bool {
+	order := []any{nil, "offered", "sent", "rejected"}
+	return slices.Index(order, got) <= slices.Index(order, want)
+}
+
+// lessOffered reports whether got may be what is left of an offer: its lists
+// are the beginnings of those that were sent.
+func lessOffered(want, got any) bool {
+	w, _ := want.(map[string]any)
+	g, _ := got.(map[string]any)
+	if w == nil || g == nil {
+		return false
+	}
+	if g["incomplete"] != true {
+		// Of two hellos, only the second may be left: it obeys a
+		// HelloRetryRequest and offers another key share.
+		for f, v := range g {
+			if f != "key_shares" && !reflect.DeepEqual(v, w[f]) {
+				return false
+			}
+		}
+		return true
+	}
+	for f, v := range g {
+		if f == "incomplete" {
+			continue
+		}
+		a, isList := v.([]any)
+		b, _ := w[f].([]any)
+		if isList && len(a) <= len(b) && reflect.DeepEqual(a, b[:len(a)]) || reflect.DeepEqual(v, w[f]) {
+			continue
+		}
+		if f == "versions" || v == false { // of the header; of what came later
+			continue
+		}
+		return false
+	}
+	return true
+}
+
+var lossRuleOf = func() map[string]lossRule {
+	m := map[string]lossRule{}
+	for _, r := range lossRules {
+		for _, f := range strings.Fields(r.fields) {
+			m[f] = r
+		}
+	}
+	return m
+}()
+
+// lies returns the fields of got that say something else than want.
+func lies(want, got record) []violation {
+	var out []violation
+	for f, v := range got {
+		if reflect.DeepEqual(v, want[f]) {
+			continue
+		}
+		if rule, ok := lossRuleOf[f]; ok && (rule.may == nil || rule.may(want[f], v)) {
+			continue
+		}
+		out = append(out, violation{f, fmt.Sprintf("%v, was %v (%v; reasons %v, problems %v)", short(v), short(want[f]), got["forward_secrecy"], got["reasons"], got["problems"])})
+	}
+	slices.SortFunc(out, func(a, b violation) int { return strings.Compare(a.field, b.field) })
+	return out
+}
+
+// lossy compares records of which something was lost with the whole ones.
+func lossy(x laws.Composition, want, got answer) []violation {
+	var out []violation
+	exempt := map[string]bool{}
+	for _, c := range x.Changes {
+		for _, e := range c.Differs {
+			for _, f := range strings.Fields(e.Fields) {
+				exempt[f] = true
+			}
+		}
+	}
+	used := map[int]int{}
+	for _, g := range got.records {
+		var best []violation
+		at := -1
+		for i, w := range want.records {
+			if !maybeSame(w, g) {
+				continue
+			}
+			v := slices.DeleteFunc(lies(w, g), func(v violation) bool { return exempt[v.field] })
+			if at < 0 || len(v) < len(best) || len(v) == len(best) && used[i] < used[at] {
+				best, at = v, i
+			}
+		}
+		if at < 0 {
+			out = append(out, violation{"records", "one between other endpoints: " + brief([]record{g})})
+			continue
+		}
+		if used[at]++; used[at] > 1 {
+			out = append(out, violation{"records", fmt.Sprintf("more than connections: %s", brief(got.records))})
+		}
+		out = append(out, best...)
+		out = append(out, untold(want.records[at], g, got)...)
+	}
+	return out
+}
+
+// maybeSame reports whether the records are between the same endpoints.
+func maybeSame(w, g record) bool {
+	a, b := endpoints(w), endpoints(g)
+	if a == b || a == [4]any{b[2], b[3], b[0], b[1]} {
+		return w["client_mac"] == nil || w["client_mac"] == g["client_mac"] || w["server_mac"] == g["server_mac"] || w["client_mac"] == g["server_mac"]
+	}
+	moved := fmt.Sprintf("%v:%v", g["client_ip"], g["client_port"])
+	if strings.Contains(fmt.Sprint(g["client_ip"]), ":") {
+		moved = fmt.Sprintf("[%v]:%v", g["client_ip"], g["client_port"])
+	}
+	return w["migrated_to"] == moved || w["migrated_to"] != nil && g["client_ip"] == w["client_ip"] && g["server_port"] == w["server_port"]
+}
+
+// untold returns what a record lacks without saying that something was lost.
+func untold(w, g record, got answer) []violation {
+	if g["gap"] == true || g["one_direction"] != nil || g["problems"] != nil {
+		return nil
+	}
+	return nil
+}
