@@ -58,6 +58,10 @@ func (t *tracker) deliver(f *flow) {
 		e := uint8(d) ^ f.client
 		h.FIN, h.FINSeq = f.bits&(hasFIN<<e) != 0, f.fin[e]
 		h.RST = f.bits&(sawRST<<e) != 0
+		if h.Done && len(h.Gaps) > 0 {
+			// What came ahead of a gap behind all that was wanted.
+			h.Data, h.Gaps = h.Data[:h.Contiguous()], h.Gaps[:0]
+		}
 		h.Lost = c.Transport == stream.TCP && o.half[d].lost(h, h.FIN, f.fin[e])
 		if h.Full {
 			t.drops[PrefixLimit]++

@@ -72,6 +72,10 @@ func (a *asker) ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 	}
 	h, other := &c.Half[d], &c.Half[d.Opposite()]
 	b := h.Data[:h.Contiguous()]
+	if len(b) < leastOpenVPN && !h.Midstream && openvpn.MayBegin(b) {
+		h.Want = leastOpenVPN
+		return stream.More
+	}
 	if h.Note.Kind != noteTLS {
 		if v, tls := askPreambles(c, d, b); !tls {
 			return v

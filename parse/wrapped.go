@@ -32,12 +32,15 @@ func NewSplitter() stream.Splitter {
 	}
 }
 
+// leastOpenVPN is how many bytes over TCP tell whether a half may be OpenVPN's.
+const leastOpenVPN = 3
+
 // beginsOpenVPN reports whether b, the first bytes of a half over TCP, may
 // begin a packet of OpenVPN's control channel: its length in two bytes, which
 // is small for the first of a connection, and its opcode.
 func beginsOpenVPN(b []byte, midstream bool) bool {
 	const least, resets = 14, 1<<1 | 1<<2 | 1<<3 | 1<<7 | 1<<8
-	if len(b) < 3 || b[0] != 0 && !midstream {
+	if len(b) < leastOpenVPN || b[0] != 0 && !midstream {
 		return false
 	}
 	op := b[2] >> 3

@@ -163,7 +163,7 @@ func TestForeign(t *testing.T) {
 		if err := os.WriteFile(file, x.content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		other := &Other{Detect: func([]byte) bool { return false }}
+		other := &Other{Detect: func([]byte, bool) (is, more bool) { return false, false }}
 		_, opened := Open([]string{file}, Options{Other: other})
 		for _, err := range []error{err, opened} {
 			if x.word == "" {

@@ -9,8 +9,9 @@ import (
 // Bits of stream.Note.State.
 const noteControl = 1 // a packet of the control channel was seen
 
-// Ask is the stream.Asker of OpenVPN. It has enough when packets of the data
-// channel flow, which have keys only after the TLS handshake.
+// Ask is the stream.Asker of OpenVPN. A half is done when packets of the data
+// channel flow in it, which have keys only after the TLS handshake. The other
+// half may have been captured late, so its control channel is waited for.
 func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 	if c.Transport == stream.TCP {
 		return askTCP(c, d)
@@ -21,8 +22,12 @@ func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 		h.Note.Aux++
 		h.Want = int(m.To) + 1
 		if m.From < m.To && look(h, other, h.Data[m.From]>>3) {
-			return stream.Enough
+			h.Done = true
+			break
 		}
+	}
+	if h.Done && other.Done {
+		return stream.Enough
 	}
 	return stream.More
 }
@@ -45,7 +50,8 @@ func askTCP(c *stream.Conversation, d stream.Dir) stream.Verdict {
 			break
 		}
 		if look(h, other, op) {
-			return stream.Enough
+			h.Done = true
+			break
 		}
 		h.Note.Offset += 2 + n
 	}
@@ -55,7 +61,8 @@ func askTCP(c *stream.Conversation, d stream.Dir) stream.Verdict {
 	return stream.More
 }
 
-// look takes the opcode of a packet and reports whether the handshake is over.
+// look takes the opcode of a packet and reports whether the handshake of its
+// half is over.
 func look(h, other *stream.Half, op uint8) bool {
 	switch op {
 	case dataV1, dataV2:

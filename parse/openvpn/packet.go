@@ -143,7 +143,7 @@ func digestOf(b []byte) (digest uint8, p packet, ok bool) {
 // and their zeros, and control packets that carry a hello. Of a short segment
 // it says what it may be.
 func Sign(b []byte) stream.Sign {
-	if len(b) < 16 && len(b) >= 3 && b[0] == 0 && firstOverTCP(b[1], b[2]) {
+	if len(b) > 0 && len(b) < 16 && MayBegin(b) {
 		return stream.MaybeSign // the first segment may be short
 	}
 	if len(b) < 14 {
@@ -156,6 +156,22 @@ func Sign(b []byte) stream.Sign {
 		return sign(b[2:min(2+n, len(b))])
 	}
 	return stream.NoSign
+}
+
+// MayBegin reports whether b, of any length, may be a part of the first packet
+// of a side over TCP, from its beginning.
+func MayBegin(b []byte) bool {
+	switch {
+	case len(b) == 0:
+		return true
+	case b[0] != 0:
+		return false
+	case len(b) == 1:
+		return true
+	case len(b) == 2:
+		return firstOverTCP(b[1], hardResetClientV2<<3) || firstOverTCP(b[1], hardResetServerV2<<3)
+	}
+	return firstOverTCP(b[1], b[2])
 }
 
 // firstOverTCP reports whether the first packet of a side, the reset of a

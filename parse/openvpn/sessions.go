@@ -27,7 +27,7 @@ type Sessions struct {
 
 // A tunnel is what is known of one pair of endpoints.
 type tunnel struct {
-	client uint64    // session id in the last hard reset of the client
+	client uint64    // session id of the client in its last hard reset, as far as it is known; 0 is not
 	keys   [8]uint32 // the session of each key id; 0 none
 	began  [8]int64
 }
@@ -54,8 +54,9 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 			_, lost = s.tunnels.Put(d.Flow, t)
 		}
 		if op != softResetV1 {
-			if t.keys[0] != 0 && t.client == p.session {
-				return t.keys[0], stream.ToServer, lost // a retransmission
+			if t.keys[0] != 0 && (t.client == p.session || t.client == 0 && d.Time-t.began[0] < renewed) {
+				t.client = p.session
+				return t.keys[0], stream.ToServer, lost // a retransmission, or captured after the server's answer
 			}
 			*t = tunnel{client: p.session}
 		} else if t.keys[key] != 0 && d.Time-t.began[key] < renewed {
@@ -67,14 +68,21 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 	case hardResetServerV1, hardResetServerV2, controlV1, ackV1, dataV1, dataV2:
 		t, _ := s.tunnels.Get(d.Flow)
 		if t == nil {
-			if op != controlV1 {
+			if op == ackV1 || op == dataV1 || op == dataV2 {
 				return 0, 0, false
 			}
-			if _, p, ok := digestOf(b); !ok || p.hello() == 0 {
+			_, p, ok := digestOf(b)
+			if !ok {
 				return 0, 0, false
 			}
-			// The capture began after the reset.
+			// The capture began after the client's reset, or that comes late.
 			t = new(tunnel)
+			switch {
+			case p.hello() == 1:
+				t.client = p.session
+			case p.acks > 0:
+				t.client = p.remote
+			}
 			_, lost = s.tunnels.Put(d.Flow, t)
 			s.last = s.last%stream.MaxSession + 1
 			t.keys[key], t.began[key] = s.last, d.Time

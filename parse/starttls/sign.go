@@ -24,6 +24,9 @@ func Sign(b []byte) stream.Sign {
 	case len(b) < 6:
 		return signShort(b)
 	case !signs(b):
+		if mayBegin(b) {
+			return stream.MaybeSign
+		}
 		return stream.NoSign
 	case signsClient(b):
 		return stream.ClientSign
@@ -290,7 +293,7 @@ func lineEnd(c byte) bool { return c == '\r' || c == '\n' }
 var openings = [...]string{
 	"220 ", "220-", "200 ", "201 ", "120 ", "* OK", "* PREAUTH", "* BYE", "+OK", `"IMPLE`, "OK \"", "OK (", "<?XML", "<STREAM", "NOTICE ",
 	"EHLO ", "HELO ", "LHLO ", "STARTTLS", "STLS\r\n", "CAPA\r\n", "CAPABILITY", "CAPABILITIES", "AUTH TLS", "AUTH SSL", "FEAT\r\n", "FEAT\n",
-	"USER ", "PASS ", "NICK ", "HOST ", "CAP LS", "CAP REQ ", "MODE READER", "CONNECT ", "PROXY ", "OPTIONS ", "GET ", "HTTP/1.", "SIP/2.0 101",
+	"USER ", "PASS ", "NICK ", "HOST ", "CAP LS", "CAP REQ ", "MODE READER", "CONNECT ", "PROXY ", "OPTIONS ", "GET ", "HTTP/1.", "SIP/2.0 101 ",
 	"AMQP\x02\x01", "\x00\x00\x00\x08\x04\xd2", "\x00\x5a", "\x03\x00", "\x04\x01", "\x12\x01", proxyV2, "\x20\x00\x00\x01", "STLS\n", "CAPA\n",
 }
 
@@ -303,7 +306,7 @@ func signShort(b []byte) stream.Sign {
 	case len(b) == 1 && (b[0] == 'S' || b[0] == 'N'): // PostgreSQL's answer
 		return stream.MaybeSign
 	case b[0] == 5: // SOCKS5: methods, or the one that was chosen
-		if len(b) == 1 || len(b) == 2 && (b[1] <= 2 || b[1] == 0xff) || int(b[1]) == len(b)-2 {
+		if len(b) == 1 || len(b) == 2 && (b[1] <= 2 || b[1] == 0xff) || b[1] < 8 && int(b[1]) >= len(b)-2 {
 			return stream.MaybeSign
 		}
 		return stream.NoSign
@@ -313,10 +316,12 @@ func signShort(b []byte) stream.Sign {
 		}
 		return stream.MaybeSign
 	case len(b) > 1 && b[0] >= minGreeting && b[1] == 0: // MySQL
-		if n := len(b) - 1; string(b[1:]) == "\x00\x00\x00\x0a"[:n] {
+		if n := len(b) - 1; string(b[1:]) == "\x00\x00\x00\x0a"[:n] || b[0] == ' ' && string(b[1:min(len(b), 4)]) == "\x00\x00\x01"[:min(n, 3)] {
 			return stream.MaybeSign
 		}
 		return stream.NoSign
+	case len(b) == 1 && b[0] >= minGreeting, b[0] == ':' && printable(b), partTag(b):
+		return stream.MaybeSign
 	}
 	for _, s := range openings {
 		n := min(len(b), len(s))

@@ -116,6 +116,12 @@ func TestSignDialogs(t *testing.T) {
 			if Sign([]byte(s)) == stream.NoSign {
 				t.Errorf("%s: %q", d.name, s)
 			}
+			// The first segment may end anywhere.
+			for k := 1; k < len(s); k++ {
+				if Sign([]byte(s[:k])) == stream.NoSign {
+					t.Errorf("%s: the first %d bytes of %q", d.name, k, s)
+				}
+			}
 		}
 	}
 }
