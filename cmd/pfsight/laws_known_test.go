@@ -33,8 +33,8 @@ var knownViolations = []knownViolation{
 }
 
 // isKnown reports whether v is in the table.
-func isKnown(x laws.Composition, v violation) bool {
-	return slices.ContainsFunc(knownViolations, func(k knownViolation) bool {
+func (c *court) isKnown(x laws.Composition, v violation) bool {
+	return slices.ContainsFunc(c.known, func(k knownViolation) bool {
 		return (k.fields == "" || slices.Contains(strings.Fields(k.fields), v.field)) &&
 			(k.kinds == "" || slices.ContainsFunc(x.Changes, func(c laws.Change) bool { return slices.Contains(strings.Fields(k.kinds), c.Name) })) &&
 			(k.capture == "" || slices.ContainsFunc(strings.Fields(k.capture), func(p string) bool { ok, _ := path.Match(p, x.Capture); return ok }))

@@ -162,7 +162,10 @@ func lossy(x laws.Composition, want, got answer) []violation {
 			out = append(out, violation{"records", fmt.Sprintf("more than connections: %s", brief(got.records))})
 		}
 		out = append(out, best...)
-		out = append(out, untold(want.records[at], g, got)...)
+		out = append(out, untold(want.records[at], g, cutOnly(x))...)
+	}
+	if len(out) == 0 {
+		out = told(got)
 	}
 	return out
 }
@@ -180,10 +183,46 @@ func maybeSame(w, g record) bool {
 	return w["migrated_to"] == moved || w["migrated_to"] != nil && g["client_ip"] == w["client_ip"] && g["server_port"] == w["server_port"]
 }
 
+// saysLoss reports whether a record says that something of it was not seen.
+func saysLoss(r record) bool {
+	return r["gap"] == true || r["one_direction"] != nil || r["problems"] != nil || r["outcome"] == "incomplete"
+}
+
 // untold returns what a record lacks without saying that something was lost.
-func untold(w, g record, got answer) []violation {
-	if g["gap"] == true || g["one_direction"] != nil || g["problems"] != nil {
-		return nil
+func untold(w, g record, cutOnly bool) []violation {
+	var out []violation
+	if !saysLoss(g) {
+		for f := range w {
+			rule, special := lossRuleOf[f]
+			if g[f] == nil && !(special && rule.may == nil) {
+				out = append(out, violation{f, fmt.Sprintf("absent, was %v, and the record does not say that anything was lost", short(w[f]))})
+			}
+		}
+		if g["forward_secrecy"] == "unknown" && w["forward_secrecy"] != "unknown" {
+			out = append(out, violation{"forward_secrecy", "unknown, and the record does not say that anything was lost"})
+		}
+	}
+	if cutOnly && g["gap"] == true && w["gap"] != true {
+		out = append(out, violation{"gap", "true, and packets are only cut"})
+	}
+	return out
+}
+
+// cutOnly reports whether a composition cuts packets and loses nothing else.
+func cutOnly(x laws.Composition) bool {
+	return !slices.ContainsFunc(x.Changes, func(c laws.Change) bool { return c.Loss && c.Name != "snaplen" })
+}
+
+// told returns a violation where the exit code does not say what records say.
+func told(got answer) []violation {
+	for _, r := range got.records {
+		lost := r["gap"] == true
+		if list, ok := r["problems"].([]any); ok {
+			lost = lost || slices.ContainsFunc(list, func(p any) bool { return strings.Contains(fmt.Sprint(p), "cut by") })
+		}
+		if lost && (got.code != exitIncomplete || got.stderr == "") {
+			return []violation{{"exit code", fmt.Sprintf("%d, and standard error has %q, where a record has gap %v and problems %v", got.code, got.stderr, r["gap"], r["problems"])}}
+		}
 	}
 	return nil
 }
