@@ -64,7 +64,16 @@ type lite struct {
 	packets uint8
 	bits    uint8 // hasISN, hasISNb; liteClient, liteClientB; liteShared; liteUsed
 	clock   uint8 // as in flow
+	ends    uint8 // liteFIN, liteFINb; liteRST, liteRSTb
 }
+
+// Bits of lite.ends.
+const (
+	liteFIN  = 1 << iota // endpoint a closed without having said anything
+	liteFINb             // the same of the other
+	liteRST              // endpoint a reset the connection
+	liteRSTb             // the same of the other
+)
 
 const (
 	liteSYN     = 1 << 2 // a SYN of endpoint a was seen

@@ -34,8 +34,50 @@ type half struct {
 	known bool   // base is set
 	stop  bool   // no more bytes are wanted or possible
 	acks  bool   // ack is set
+	guess bool   // base is that of the first segment seen, which may not be the first one
 	far   uint8  // segments too far ahead
 	ack   uint32 // the highest acknowledgment number of the other direction
+}
+
+// waits reports whether what came before the bytes of h may still come: it
+// begins with a record of TLS that is no hello, and nobody knows that it is the
+// first one.
+func (hs *half) waits(h *stream.Half) bool {
+	return hs.guess && len(h.Data) > 0 && h.Data[0] >= 20 && h.Data[0] <= 24
+}
+
+// rebase moves the bytes of h so that they begin with sequence number base,
+// which is before those that are there, and reports whether it did. What is
+// between is a gap.
+func (t *tracker) rebase(hs *half, h *stream.Half, base uint32) bool {
+	n := int(int32(hs.base - base))
+	if !hs.guess || n <= 0 || n > maxAhead || len(h.Data)+n > maxPrefix || len(h.Gaps) >= maxGaps || h.Done {
+		return false
+	}
+	size, lists := len(h.Data), listed(h)
+	if size+n > cap(h.Data) {
+		h.Data = t.pool.grow(h.Data, size+n)
+	}
+	h.Data = h.Data[:size+n]
+	copy(h.Data[n:], h.Data[:size])
+	clear(h.Data[:n])
+	for i := range h.Gaps {
+		h.Gaps[i].From += n
+		h.Gaps[i].To += n
+	}
+	if len(h.Gaps) > 0 && h.Gaps[0].From == n {
+		h.Gaps[0].From = 0
+	} else {
+		h.Gaps = slices.Insert(h.Gaps, 0, stream.Gap{To: n})
+	}
+	for i := range h.Marks {
+		h.Marks[i].From += uint32(n)
+		h.Marks[i].To += uint32(n)
+	}
+	t.pool.held += listed(h) - lists
+	h.Note, h.Want = stream.Note{}, 1
+	hs.base = base
+	return true
 }
 
 // acknowledged notes what the other direction acknowledges.

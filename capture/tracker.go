@@ -176,7 +176,19 @@ func (t *tracker) onLite(s *segment, ref uint32, l *lite) {
 		s.seq++
 		s.flags &^= flagSYN
 	}
+	if s.flags&flagRST != 0 {
+		l.ends |= liteRST << e
+	}
 	if s.wire == 0 {
+		if s.flags&flagFIN == 0 || l.bits&(hasISN<<e) == 0 {
+			return
+		}
+		switch off := int32(s.seq - l.isn[e]); {
+		case off == 0:
+			l.ends |= liteFIN << e
+		case off > 0 && off < maxAhead:
+			t.promote(s, ref, l) // what it said before may come late
+		}
 		return
 	}
 	if l.bits&(hasISN<<e) != 0 {
@@ -240,6 +252,18 @@ func (t *tracker) promote(s *segment, ref uint32, l *lite) {
 		if was.bits&(liteSYN<<e) != 0 {
 			o.conv.Half[d].Packets = 1
 		}
+		if was.ends&(liteFIN<<e) != 0 {
+			f.bits |= hasFIN << e
+			f.fin[e] = was.isn[e]
+		}
+		if was.ends&(liteRST<<e) != 0 {
+			f.bits |= sawRST << e
+		}
+	}
+	d := dirOf(f, s.fromB)
+	if hs, answer := &o.half[d], &o.half[d.Opposite()]; hs.known && hs.base == s.seq && !answer.known && s.flags&flagACK != 0 && len(s.payload) > 0 && t.opt.Sign(s.payload) == stream.ClientSign {
+		// It begins with its hello, so the other side has said nothing before.
+		*answer = half{base: s.ack, known: true}
 	}
 	t.onFlow(s, fref, f)
 }
@@ -331,6 +355,9 @@ func (t *tracker) onFlow(s *segment, ref uint32, f *flow) {
 	f.last, f.clock = t.last, t.clocks.active
 	f.packets++
 	end := s.seq + uint32(s.wire)
+	if f.bits&(hasFIN<<e) != 0 && int32(end-f.fin[e]) > 0 {
+		end = f.fin[e] // a FIN has a sequence number, but is no byte
+	}
 	if f.bits&(hasNext<<e) == 0 {
 		f.bits |= hasNext << e
 		f.domain[e] = s.domain
@@ -352,6 +379,9 @@ func (t *tracker) onFlow(s *segment, ref uint32, f *flow) {
 	if s.flags&flagFIN != 0 && f.bits&(hasFIN<<e) == 0 {
 		f.fin[e] = end
 		f.bits |= hasFIN << e
+		if d := uint64(f.next[e] - end); int32(f.next[e]-end) > 0 && d <= f.bytes[e] {
+			f.next[e], f.bytes[e] = end, f.bytes[e]-d
+		}
 	}
 	if s.flags&flagRST != 0 {
 		f.bits |= sawRST << e
@@ -372,23 +402,35 @@ func (t *tracker) syn(s *segment, ref uint32, f *flow) bool {
 			return false
 		}
 	} else if f.opening != 0 {
-		if h := &t.opens[f.opening-1].half[dirOf(f, e)]; !h.known || h.base == isn {
+		hs, h := &t.opens[f.opening-1].half[dirOf(f, e)], &t.opens[f.opening-1].conv.Half[dirOf(f, e)]
+		if !hs.known || hs.base == isn || t.rebase(hs, h, isn) {
 			// The SYN came late.
-			h.base, h.known = isn, true
-			c := &t.opens[f.opening-1].conv
-			c.Half[dirOf(f, e)].SYN = true
-			c.Half[dirOf(f, e)].Midstream = false
-			f.isn[e] = isn
-			f.bits |= hasISN << e
+			hs.base, hs.known, hs.guess = isn, true, false
+			h.SYN, h.Midstream = true, false
 			s.seq++
+			f.begin(e, isn)
 			return false
 		}
+	} else if o := e ^ 1; s.flags&flagACK != 0 && f.bits&(hasISN<<o) != 0 && s.ack == f.isn[o] {
+		// It answers the SYN of f, and came after the handshake.
+		s.seq++
+		f.begin(e, isn)
+		return false
 	}
 	if s.flags&flagACK != 0 && f.bits&(sawRST|sawRSTb|hasFIN|hasFINb) == 0 && !t.answersOther(s, f) {
 		return true // a stray on a living connection
 	}
 	t.another(s, ref, f)
 	return true
+}
+
+// begin notes where endpoint e began, which is learned late.
+func (f *flow) begin(e uint8, isn uint32) {
+	f.isn[e] = isn
+	f.bits |= hasISN << e
+	if n := f.next[e] - isn; f.bits&(hasNext<<e) != 0 && n < maxForeign {
+		f.bytes[e] = uint64(n) // with those before the first that was seen
+	}
 }
 
 // answersOther reports whether a SYN with ACK answers another SYN than that of
@@ -419,12 +461,17 @@ func (t *tracker) feed(s *segment, ref uint32, f *flow) {
 	}
 	if s.wire > 0 && !hs.stop && !h.Done {
 		if !hs.known {
-			if t.opt.Sign(s.payload) != stream.NoSign {
+			if sign := t.opt.Sign(s.payload); sign != stream.NoSign {
 				hs.base, hs.known = s.seq, true
+				hs.guess = sign < leastSign
 				h.Midstream = true
 			}
+		} else if hs.guess && len(s.payload) > 0 && int32(s.seq-hs.base) < 0 {
+			if sign := t.opt.Sign(s.payload); sign != stream.NoSign && t.rebase(hs, h, s.seq) {
+				hs.guess = sign < leastSign
+			}
 		}
-		if hs.known && t.add(hs, h, s) && h.Contiguous() >= h.Want {
+		if hs.known && t.add(hs, h, s) && h.Contiguous() >= h.Want && !hs.waits(h) {
 			switch t.opt.Ask(&o.conv, d) {
 			case stream.Enough:
 				t.deliver(f)

@@ -50,7 +50,7 @@ var (
 	counts   = Exception{"packets", "", "there are more or fewer packets, or others before that from which on they count"}
 	doubled  = Exception{"bytes_to_server bytes_to_client", "datagrams", "datagrams have no sequence numbers, so copies count"}
 	unbegun  = Exception{"packets bytes_to_server bytes_to_client", "datagrams", "what comes before the datagram that begins a handshake does not count"}
-	unbegunT = Exception{"packets bytes_to_server bytes_to_client one_direction", "midstream", "what comes before the segment that begins a handshake does not count"}
+	unbegunT = Exception{"packets bytes_to_server bytes_to_client one_direction upgrade upgrade_chain target", "midstream", "what comes before the segment that begins a handshake does not count"}
 	pieces   = Exception{"client_hello_split", "", "it says in how many packets the ClientHello came"}
 	joined   = Exception{"session_time session_packet session_source session_forward_secrecy", "", "the connection that made a session may come after the one that resumes it"}
 	layered  = Exception{"encapsulation", "", "it is that of the first packet, which has a tag or not"}
@@ -96,7 +96,7 @@ func init() {
 			}},
 		&Kind{Name: "coalesce", Stage: stageStream, Params: []Param{{2, 60000, true}}, Differs: []Exception{numbers, counts, pieces, times},
 			Apply: func(w *Work, _ *Capture, a []int) bool { return coalesce(w, a[0]) }},
-		&Kind{Name: "retransmit", Stage: stageStream, Params: []Param{seed, {1, 20, true}, {0, 20, true}}, Differs: []Exception{numbers, counts, times, unbegunT},
+		&Kind{Name: "retransmit", Stage: stageStream, Params: []Param{seed, {1, 20, true}, {0, 20, true}}, Differs: []Exception{numbers, counts, times, pieces, unbegunT},
 			Apply: func(w *Work, _ *Capture, a []int) bool { return retransmit(w, rng(a[0]), a[1], a[2]) }},
 		&Kind{Name: "duplicate", Stage: stageStream, Params: []Param{seed, {1, 1000, true}, {0, 20, true}}, Differs: []Exception{numbers, counts, doubled, times, unbegunT},
 			Apply: func(w *Work, _ *Capture, a []int) bool { return duplicate(w, rng(a[0]), a[1], a[2]) }},

@@ -32,6 +32,12 @@ func single(list []Packet) bool {
 	return len(list) > 0
 }
 
+// holds reports whether the packets of a capture were added before: the same
+// handshake twice is a copy.
+func (w *Work) holds(c *Capture) bool {
+	return slices.ContainsFunc(w.Added, func(a Capture) bool { return a.Name == c.Name })
+}
+
 // pick returns one of the captures that ok is true of, nil if there is none.
 func pick(all []*Capture, n int, ok func(*Capture) bool) *Capture {
 	list := slices.DeleteFunc(slices.Clone(all), func(c *Capture) bool { return !ok(c) })
@@ -54,7 +60,7 @@ func earlier(w *Work, base *Capture, other, conn, gap, way int) bool {
 		return false
 	}
 	b := pick(w.all, other, func(b *Capture) bool {
-		return b.Original && b != base && family(b) == family(base) && single(b.Packets) && b.Packets[0].v6() == w.Packets[0].v6()
+		return !w.holds(b) && b.Original && b != base && family(b) == family(base) && single(b.Packets) && b.Packets[0].v6() == w.Packets[0].v6()
 	})
 	if b == nil {
 		return false
@@ -105,7 +111,7 @@ func (w *Work) far(list []Packet, at int) {
 	if list[0].proto != protoTCP {
 		return
 	}
-	const distance = 0x50000000
+	const distance = 0x30000000
 	for dir := range 2 {
 		var seq, theirs uint32
 		found := false
@@ -124,7 +130,7 @@ func (w *Work) far(list []Packet, at int) {
 		if !found || !known {
 			continue
 		}
-		d := seq + distance - theirs
+		d := seq + distance*uint32(1+len(w.Added)%4) - theirs
 		for i := range list {
 			p := &list[i]
 			if p.dir == dir {
@@ -139,7 +145,7 @@ func (w *Work) far(list []Packet, at int) {
 // beside mixes the packets of another capture, between other endpoints, with
 // those of this one. The order inside each is kept.
 func beside(w *Work, base *Capture, other int, r *rand.Rand) bool {
-	b := pick(w.all, other, func(b *Capture) bool { return b.Original && b != base && family(b) != "" })
+	b := pick(w.all, other, func(b *Capture) bool { return !w.holds(b) && b.Original && b != base && family(b) != "" })
 	if !w.plain() || b == nil || !base.Original {
 		return false
 	}
