@@ -2,7 +2,10 @@
 // against what TLS stacks said of their own connections, and prints how often
 // each was right.
 //
-//	go run ./testdata/accuracy > testdata/accuracy-DATE.txt
+//	go run ./testdata/accuracy
+//	go run ./testdata/accuracy -update
+//
+// The second writes testdata/accuracy-DATE.txt and the table of the README.
 //
 // The corpus is made in memory of the captures in testdata/captures that have a
 // truth (NAME.truth.json): all connections of all of them, in each kind of
@@ -34,30 +37,39 @@ func main() {
 	keep := flag.String("keep", "", "write the captures to `DIR` and keep them")
 	only := flag.String("kinds", "", "kinds to make, separated by commas; all without it")
 	alone := flag.Bool("alone", false, "run no tool but pfsight")
+	update := flag.Bool("update", false, "write testdata/accuracy-DATE.txt and the table of README.md, in the current folder, instead of printing")
 	flag.Parse()
-	if err := accuracy(*dir, *binary, *seed, *keep, *only, *alone); err != nil {
+	r, err := accuracy(*dir, *binary, *seed, *keep, *only, *alone)
+	switch {
+	case err != nil:
+	case *update:
+		err = r.update(".")
+	default:
+		err = r.print(os.Stdout)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "accuracy:", err)
 		os.Exit(1)
 	}
 }
 
-func accuracy(dir, binary string, seed uint64, keep, only string, alone bool) error {
+func accuracy(dir, binary string, seed uint64, keep, only string, alone bool) (*report, error) {
 	scenes, err := readScenes(dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	work := keep
 	if work == "" {
 		if work, err = os.MkdirTemp("", "accuracy"); err != nil {
-			return err
+			return nil, err
 		}
 		defer os.RemoveAll(work)
 	} else if err := os.MkdirAll(work, 0o755); err != nil {
-		return err
+		return nil, err
 	}
 	ours := pfsight
 	if ours.program, err = program(binary, work); err != nil {
-		return err
+		return nil, err
 	}
 	tools := []*tool{&ours}
 	for _, t := range peers {
@@ -67,14 +79,14 @@ func accuracy(dir, binary string, seed uint64, keep, only string, alone bool) er
 	}
 	chosen, err := choose(only)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	r := &report{tools: tools, seed: seed, scenes: scenes}
 	for _, k := range chosen {
 		c := k.corpus(scenes, seed)
 		path := filepath.Join(work, strings.NewReplacer(" ", "-", "%", "", ",", "", "'", "").Replace(k.name)+".pcap")
 		if err := os.WriteFile(path, c.capture, 0o644); err != nil {
-			return err
+			return nil, err
 		}
 		c.capture = nil
 		var results []*result
@@ -90,13 +102,13 @@ func accuracy(dir, binary string, seed uint64, keep, only string, alone bool) er
 		fmt.Fprintf(os.Stderr, "%-22s %6d packets, %d connections\n", k.name, c.packets, len(c.labels))
 		if keep == "" {
 			if err := os.Remove(path); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		r.corpora = append(r.corpora, c)
 		r.results = append(r.results, results)
 	}
-	return r.print(os.Stdout)
+	return r, nil
 }
 
 // program returns the absolute path of pfsight, building it if there is none.

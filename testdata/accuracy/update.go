@@ -1,0 +1,55 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"time"
+)
+
+// The table of the README is between two marks, and a sentence before them
+// dates it.
+var (
+	readmeTable = regexp.MustCompile(`(?s)(<!-- accuracy -->\n).*(<!-- accuracy -->\n)`)
+	readmeDate  = regexp.MustCompile(`On \d{4}-\d\d-\d\d, [\d,]+ connections`)
+)
+
+// update writes the dated run and the table of the README into the repository
+// at root.
+func (r *report) update(root string) error {
+	var run, table bytes.Buffer
+	if err := r.print(&run); err != nil {
+		return err
+	}
+	r.table(&table)
+	day := time.Now().UTC().Format(time.DateOnly)
+	if err := os.WriteFile(filepath.Join(root, "testdata", "accuracy-"+day+".txt"), run.Bytes(), 0o644); err != nil {
+		return err
+	}
+	readme := filepath.Join(root, "README.md")
+	b, err := os.ReadFile(readme)
+	if err != nil {
+		return err
+	}
+	if !readmeTable.Match(b) || !readmeDate.Match(b) {
+		return fmt.Errorf("%s has no place for the table", readme)
+	}
+	b = readmeTable.ReplaceAll(b, append(append([]byte("${1}"), table.Bytes()[1:]...), "${2}"...))
+	connections := 0
+	for _, c := range r.corpora {
+		connections += len(c.labels)
+	}
+	b = readmeDate.ReplaceAll(b, []byte("On "+day+", "+thousands(connections)+" connections"))
+	return os.WriteFile(readme, b, 0o644)
+}
+
+// thousands writes n, below a million, with a comma.
+func thousands(n int) string {
+	if n < 1000 {
+		return strconv.Itoa(n)
+	}
+	return fmt.Sprintf("%d,%03d", n/1000, n%1000)
+}
