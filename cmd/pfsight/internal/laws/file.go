@@ -32,8 +32,12 @@ var Packers = map[string]func([]byte) []byte{
 func (w *Work) finish() {
 	n := min(max(w.parts, 1), max(len(w.Packets), 1))
 	for i := 1; i < len(w.Packets); i++ {
-		if w.Packets[i].Time <= w.Packets[i-1].Time {
-			w.way = 0 // files that overlap are put together by time, and it does not tell the order
+		// Files that overlap are put together by time: it has to tell the order.
+		switch d := w.Packets[i].Time - w.Packets[i-1].Time; {
+		case d < 0:
+			n = 1
+		case d == 0:
+			w.way = 0
 		}
 	}
 	lists := make([][]Packet, n)

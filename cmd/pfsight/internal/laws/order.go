@@ -47,11 +47,14 @@ func (w *Work) retime() {
 // direction is kept. If keep is set the packets keep their times, so that the
 // file is not in the order of time.
 func lagPackets(w *Work, dir, n int, keep bool) bool {
-	limit := limits(w.Packets)
+	limit, begin := limits(w.Packets), starts(w.Packets)
 	keys := make([]float64, len(w.Packets))
 	for i := range w.Packets {
 		p := &w.Packets[i]
 		keys[i] = float64(i)
+		if s := begin[p.conn]; s != nil && !s.firm[1-dir] {
+			continue // the other direction would come first
+		}
 		if p.conn != 0 && p.dir == dir {
 			keys[i] = max(min(float64(i+n)+0.5, limit[p.conn]), float64(i))
 		}
@@ -69,12 +72,12 @@ func lagPackets(w *Work, dir, n int, keep bool) bool {
 // a tap with two clocks or with a long queue. If sorted, the file is in the
 // order of time.
 func lagTime(w *Work, dir int, d int64, sorted bool) bool {
-	limit := limits(w.Packets)
+	limit, begin := limits(w.Packets), starts(w.Packets)
 	_, last := span(w.Packets)
 	moved := false
 	for i := range w.Packets {
 		p := &w.Packets[i]
-		if p.conn == 0 || p.dir != dir {
+		if s := begin[p.conn]; p.conn == 0 || p.dir != dir || s != nil && !s.firm[1-dir] {
 			continue
 		}
 		end := last + d
@@ -92,17 +95,50 @@ func lagTime(w *Work, dir int, d int64, sorted bool) bool {
 	return moved
 }
 
-// reorder lets packets of any direction overtake at most window others.
+// A start says how each direction of a connection begins in a capture.
+type start struct {
+	firm  [2]bool // with a SYN, or with data that are a hello
+	first [2]int  // index of the first packet with data, -1 for none
+}
+
+// starts returns the starts of the connections over TCP. Data that come before
+// both the SYN and a hello belong to no connection that is known: nobody keeps
+// them in case that one begins.
+func starts(list []Packet) map[int]*start {
+	out := map[int]*start{}
+	for i := range list {
+		p := &list[i]
+		if p.proto != protoTCP {
+			continue
+		}
+		s := out[p.conn]
+		if s == nil {
+			s = &start{first: [2]int{-1, -1}}
+			out[p.conn] = s
+		}
+		if p.flags()&flagSYN != 0 {
+			s.firm[p.dir] = true
+		}
+		if b := p.payload(); len(b) > 0 && s.first[p.dir] < 0 {
+			s.first[p.dir] = i
+			s.firm[p.dir] = s.firm[p.dir] || len(b) >= leastBegin && b[0] == 22 && (b[5] == 1 || b[5] == 2)
+		}
+	}
+	return out
+}
+
+// reorder lets packets of any direction overtake at most window others, but not
+// the SYN of their direction and the first with data: without these nothing
+// tells what they are.
 func reorder(w *Work, r *rand.Rand, window int) bool {
-	limit := limits(w.Packets)
-	begin := map[int]int{}
+	limit, begin := limits(w.Packets), starts(w.Packets)
 	keys := make([]float64, len(w.Packets))
 	for i := range w.Packets {
 		p := &w.Packets[i]
-		if _, ok := begin[p.conn]; !ok {
-			begin[p.conn] = i
-		}
 		keys[i] = float64(i)
+		if s := begin[p.conn]; s != nil && (!s.firm[0] || !s.firm[1] || p.flags()&flagSYN != 0 || s.first[p.dir] == i) {
+			continue
+		}
 		if p.conn != 0 {
 			keys[i] = max(min(float64(i)+r.Float64()*float64(window), limit[p.conn]), float64(i))
 		}
