@@ -17,7 +17,7 @@ func (p *Parser) clientHello(m message) {
 		Offset: m.off, Length: m.length, Incomplete: m.cut(),
 	}
 	h.Mark = p.markOf(&m)
-	h.Split = p.isSplit(&m)
+	h.Split = !m.cut() && p.isSplit(&m)
 	p.nHello = i + 1
 	h.unmarshal(p, &m)
 }

@@ -62,8 +62,12 @@ type Handshake struct {
 	// protocol: "capwap", or "turn"; "" for nothing.
 	Carrier string
 
-	ClientHello  *ClientHello // the last one before the ServerHello
-	FirstHello   *ClientHello // the one answered by HelloRetryRequest, else nil
+	ClientHello *ClientHello // the last one before the ServerHello
+	FirstHello  *ClientHello // the one answered by HelloRetryRequest, else nil
+	// SecondHelloCut says that ClientHello is the first of two, in place of the
+	// second, of which a part or all was not seen.
+	SecondHelloCut bool
+
 	RetryRequest *ServerHello // HelloRetryRequest, RFC 8446 section 4.1.4
 	ServerHello  *ServerHello
 
@@ -87,8 +91,11 @@ type Handshake struct {
 	// ClientRefused says that a TLS 1.3 server answered the certificate and
 	// the Finished of the client with an alert.
 	ClientRefused bool
-	ClientCCS     bool // ChangeCipherSpec seen (in TLS 1.3: the compatibility record)
-	ServerCCS     bool
+	// AnswerUnseen says that it cannot be told, since bytes of the server are
+	// missing where the alert would be.
+	AnswerUnseen bool
+	ClientCCS    bool // ChangeCipherSpec seen (in TLS 1.3: the compatibility record)
+	ServerCCS    bool
 	// EarlyDataSent says that the client sent application data before the
 	// ServerHello, RFC 8446 section 2.3.
 	EarlyDataSent bool
@@ -101,9 +108,13 @@ type Handshake struct {
 	// ServerHelloSeen says that the beginning of a ServerHello was seen, even
 	// where its suite was not and ServerHello is nil.
 	ServerHelloSeen bool
+	// RetryUnseen says that what precedes ServerHello was not all seen, so that
+	// there may have been a HelloRetryRequest.
+	RetryUnseen bool
 	// ServerUnseen says that no packet of the server's direction was captured,
 	// ServerDamaged that bytes of it were lost or cut.
 	ServerUnseen, ServerDamaged bool
+	ClientDamaged               bool // the same of the client's direction
 
 	Alerts   []Alert // in the clear, in the order of their halves
 	Problems []Problem

@@ -88,8 +88,13 @@ func (p *Parser) Parse(c *stream.Conversation) *Handshake {
 		d = stream.ToServer
 	}
 	server := &c.Half[d]
+	client := &c.Half[d.Opposite()]
 	hs.ServerUnseen = !server.Seen()
 	hs.ServerDamaged = damaged(server) || hs.Carried != nil && damaged(&hs.Carried[stream.ToClient])
+	hs.ClientDamaged = damaged(client) || hs.Carried != nil && damaged(&hs.Carried[stream.ToServer])
+	if hs.RetryRequest != nil && hs.FirstHello == nil && (hs.ServerHello != nil || hs.ClientDamaged) {
+		hs.SecondHelloCut = true
+	}
 	return hs
 }
 
@@ -263,6 +268,7 @@ func (p *Parser) settleHellos() {
 		}
 	}
 	if p.hellos[pick].Incomplete && !p.hellos[0].Incomplete {
+		hs.SecondHelloCut = true
 		pick = 0 // but for its key shares, the second one repeats the first, RFC 8446 section 4.1.2
 	}
 	hs.ClientHello = &p.hellos[pick]
@@ -313,8 +319,8 @@ func (p *Parser) settleEnd(client, server *stream.Half) {
 		case early && r.to-r.from == endOfEarlyData:
 		default:
 			hs.ClientFinished = true
-			if !finishedLike(r.to - r.from) {
-				p.settleRefusal(client, server, m, r.to)
+			if !finishedLike(r.to-r.from) && !p.settleRefusal(client, server, m, r.to) {
+				hs.AnswerUnseen = damaged(server)
 			}
 			return
 		}
@@ -329,20 +335,21 @@ func offers13(h *ClientHello) bool {
 // settleRefusal tells whether a TLS 1.3 server that asked for a certificate
 // took what the client sent, up to offset to, in the packet of mark m: if not,
 // its answer is an alert. Where the client had closed before, by an alert or a
-// FIN, the server's alert only answers that.
-func (p *Parser) settleRefusal(client, server *stream.Half, m stream.Mark, to int) {
+// FIN, the server's alert only answers that. It reports whether an answer was
+// seen.
+func (p *Parser) settleRefusal(client, server *stream.Half, m stream.Mark, to int) bool {
 	for _, r := range p.data[stream.ToClient] {
 		at := server.Completed(r.off, r.to)
 		if !at.Answers(m, to) {
 			continue
 		}
-		if !p.alertLike(r) || p.closedBefore(client, at) {
-			return
+		if p.alertLike(r) && !p.closedBefore(client, at) {
+			p.hs.ClientRefused = true
+			p.alert(Alert{From: stream.ToClient, Fatal: true, Encrypted: true, Packet: at.Packet})
 		}
-		p.hs.ClientRefused = true
-		p.alert(Alert{From: stream.ToClient, Fatal: true, Encrypted: true, Packet: at.Packet})
-		return
+		return true
 	}
+	return false
 }
 
 // closedBefore reports whether the client had closed, by what is as long as an

@@ -21,8 +21,13 @@ func (p *Parser) serverHello(m message) {
 	h := &p.server[i]
 	*h = ServerHello{Extensions: h.Extensions[:0], Offset: m.off, Length: m.length, Incomplete: m.cut(), end: m.end}
 	h.Mark = p.markOf(&m)
+	if !retry && !m.placed && p.half.Missing(0, m.off) {
+		p.hs.RetryUnseen = true
+	}
 	if h.unmarshal(p, &m, retry) {
 		*to = h
+	} else if len(m.body) < 34 {
+		p.hs.RetryUnseen = true // it may be one
 	}
 }
 

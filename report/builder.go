@@ -106,6 +106,8 @@ func (b *Builder) Connection(h *parse.Handshake, c *stream.Conversation) *Connec
 		client, server = &h.Carried[stream.ToServer], &h.Carried[stream.ToClient]
 	}
 	switch {
+	case h.Carried != nil && (client.Cut || server.Cut):
+		// What was cut may not be known for a part of what carried the handshake.
 	case !server.Seen():
 		r.OneWay = "client"
 	case !client.Seen():
@@ -133,7 +135,7 @@ func (b *Builder) Connection(h *parse.Handshake, c *stream.Conversation) *Connec
 	if t := h.Ticket; t != nil && len(t.Ticket) > 0 {
 		r.TicketLifetime = int64(t.Lifetime)
 		r.TicketKey = ticketKey(t.Ticket)
-	} else if h.ClientHello != nil && len(h.ClientHello.Ticket) > 0 {
+	} else if h.ClientHello != nil && len(h.ClientHello.Ticket) > 0 && !h.ServerDamaged { // else a new one may have been issued
 		r.TicketKey = ticketKey(h.ClientHello.Ticket)
 	}
 	b.sessionNames(r, h)
@@ -151,7 +153,9 @@ func (b *Builder) clientHello(r *Connection, h *parse.Handshake) {
 	if h.FirstHello != nil {
 		offered = h.FirstHello // what was asked for at first; the second one only obeys
 	}
-	r.ClientHelloPacket = ch.Mark.Packet
+	if !ch.Incomplete && !h.SecondHelloCut {
+		r.ClientHelloPacket = ch.Mark.Packet
+	}
 	if ch.HasServerName {
 		r.ServerName = b.name(ch.ServerName)
 	}
@@ -172,7 +176,12 @@ func (b *Builder) serverHello(r *Connection, h *parse.Handshake) {
 	}
 	r.ServerHelloPacket = sh.Mark.Packet
 	r.ALPN = b.name(sh.ALPN)
-	r.HelloRetryRequest = secrecy.TriOf(h.RetryRequest != nil)
+	switch {
+	case h.RetryRequest != nil, h.FirstHello != nil:
+		r.HelloRetryRequest = secrecy.True
+	case !h.RetryUnseen:
+		r.HelloRetryRequest = secrecy.False
+	}
 	if r.Version.IsTLS13() {
 		if len(sh.KeyShare) > 0 {
 			r.EphemeralKey = b.keyID(sh.KeyShare)
@@ -271,10 +280,10 @@ func (b *Builder) offer(ch *parse.ClientHello, v2 *parse.SSLv2) *Offer {
 	o := &Offer{
 		Versions: clone(ch.Versions), CipherSuites: clone(ch.CipherSuites), Groups: clone(ch.Groups),
 		SSLv2Kinds: clone(kinds), SignatureAlgorithms: clone(ch.SignatureSchemes), PSKModes: bytes.Clone(ch.PSKModes),
-		SupportedVersions: secrecy.TriOf(len(ch.Versions) > 0), ExtendedMaster: secrecy.TriOf(ch.ExtendedMaster),
-		RenegotiationInfo: secrecy.TriOf(ch.RenegotiationInfo), CompressedPointsOnly: points, Incomplete: ch.Incomplete,
+		SupportedVersions: sent(ch, len(ch.Versions) > 0), ExtendedMaster: sent(ch, ch.ExtendedMaster),
+		RenegotiationInfo: sent(ch, ch.RenegotiationInfo), CompressedPointsOnly: points, Incomplete: ch.Incomplete,
 	}
-	if len(o.Versions) == 0 {
+	if len(o.Versions) == 0 && !ch.Incomplete {
 		o.Versions = []iana.Version{ch.LegacyVersion}
 	}
 	for _, s := range ch.KeyShares {
@@ -288,6 +297,15 @@ func (b *Builder) offer(ch *parse.ClientHello, v2 *parse.SSLv2) *Offer {
 	}
 	b.offers[string(k)] = o
 	return o
+}
+
+// sent tells whether an extension was sent: where the end of the ClientHello was
+// not seen, one that is not there may be missing only.
+func sent(ch *parse.ClientHello, there bool) secrecy.Tri {
+	if !there && ch.Incomplete {
+		return secrecy.Untold
+	}
+	return secrecy.TriOf(there)
 }
 
 // flags packs booleans, at most 8.

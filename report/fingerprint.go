@@ -16,7 +16,7 @@ type fingerprinter struct {
 // where no other was seen, and of the ClientHello that
 // it answers, which after a HelloRetryRequest is the second one.
 func (f *fingerprinter) fill(r *Connection, h *parse.Handshake) {
-	if ch := h.ClientHello; ch != nil && !ch.Incomplete {
+	if ch := h.ClientHello; ch != nil && !ch.Incomplete && !h.SecondHelloCut {
 		c := &f.c
 		*c = fingerprint.Client{
 			Transport: 't', LegacyVersion: uint16(ch.LegacyVersion), Versions: appendAll(c.Versions[:0], ch.Versions),

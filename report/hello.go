@@ -6,7 +6,6 @@ import (
 	"pfsight/parse"
 	"pfsight/parse/iana"
 	"pfsight/report/policy"
-	"pfsight/report/secrecy"
 )
 
 // Hello returns what o offers, in the form that policies answer to. Of what
@@ -32,10 +31,10 @@ func HelloOf(ch *parse.ClientHello) *policy.Hello {
 		Signatures: clone(ch.SignatureSchemes), HasSignatures: len(ch.SignatureSchemes) > 0,
 		PSKModes:          slices.Clone(ch.PSKModes),
 		NoPointFormat:     len(ch.PointFormats) > 0 && !slices.Contains(ch.PointFormats, 0),
-		ExtendedMaster:    secrecy.TriOf(ch.ExtendedMaster),
-		RenegotiationInfo: secrecy.TriOf(ch.RenegotiationInfo),
+		ExtendedMaster:    sent(ch, ch.ExtendedMaster),
+		RenegotiationInfo: sent(ch, ch.RenegotiationInfo),
 	}
-	if !h.HasVersions {
+	if !h.HasVersions && !ch.Incomplete {
 		h.Versions = []iana.Version{ch.LegacyVersion}
 	}
 	for _, s := range ch.KeyShares {

@@ -12,7 +12,7 @@ import (
 func (r *Connection) outcome(h *parse.Handshake, client, server *stream.Half) {
 	// A client may send data before the server's Finished, RFC 7918, a server
 	// not before the client's.
-	finished := !h.ClientRefused && (h.ClientFinished && h.ServerFinished || h.ServerData ||
+	finished := !h.ClientRefused && !h.AnswerUnseen && (h.ClientFinished && h.ServerFinished || h.ServerData ||
 		h.ServerHello != nil && h.ServerHello.Version().IsTLS13() && h.ClientFinished || // the client finishes last
 		r.OneWay == "server" && h.ServerFinished && !r.Version.IsTLS13() ||
 		r.OneWay == "client" && h.ClientFinished && h.ClientData)
@@ -25,7 +25,7 @@ func (r *Connection) outcome(h *parse.Handshake, client, server *stream.Half) {
 		switch {
 		case a.Encrypted && finished && !a.Fatal:
 			continue // most likely close_notify
-		case a.Encrypted && !r.Version.IsTLS13() && (damaged(peer) || h.Protocol == parse.DTLS):
+		case a.Encrypted && !r.Version.IsTLS13() && (damaged(peer) || !peer.Seen() || h.Protocol == parse.DTLS):
 			continue // the Finished that is missing may be there: of DTLS, nothing tells what was lost
 		case !a.Encrypted && !a.Fatal:
 			continue

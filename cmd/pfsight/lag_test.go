@@ -155,3 +155,5 @@ func difference(got, want map[string][]string) string {
 	}
 	return "more records"
 }
+
+func str(v any) string { return fmt.Sprint(v) }

@@ -155,6 +155,15 @@ func Find(c *stream.Conversation) (Upgrade, bool) {
 		}
 	}
 	chain := merge(&t, c.Server.Port())
+	if cl := &c.Half[stream.ToServer]; w[0].status == statusMore && (cl.Cut || cl.Full || len(cl.Gaps) > 0) {
+		// What the client said last was not seen: only the server may tell what
+		// TLS follows.
+		u.Target = ""
+		if app := t[1].app(); app.layer == layerNone || w[1].status != statusTLS {
+			return u, true
+		}
+		chain = chain[len(chain)-1:]
+	}
 	u.Protocol = chain[len(chain)-1]
 	if len(chain) > 1 {
 		u.Chain = chain

@@ -114,7 +114,7 @@ func (j *Judgement) tls13(h *parse.Handshake) {
 // ticket's age is masked with a random number, so it is 0 once in 2^32.
 func externalPSK(h *parse.Handshake) Tri {
 	i := int(h.ServerHello.SelectedPSK)
-	if h.ClientHello == nil || h.ServerHello.PSKCut || i >= len(h.ClientHello.PSKs) {
+	if h.ClientHello == nil || h.SecondHelloCut || h.ServerHello.PSKCut || i >= len(h.ClientHello.PSKs) {
 		return Untold
 	}
 	return TriOf(h.ClientHello.PSKs[i].ObfuscatedAge == 0)
@@ -131,12 +131,17 @@ func (j *Judgement) early(h *parse.Handshake) {
 	}
 	sh := h.ServerHello
 	switch {
+	case h.RetryRequest == nil && (sh == nil && (h.ServerDamaged || h.ServerUnseen) || sh != nil && sh.Incomplete && !sh.HasPSK):
+		// The server's answer, which was not seen, may reject them.
+		if h.EarlyDataSent {
+			j.Reasons.Add(EarlyData)
+		}
 	case h.RetryRequest != nil, sh != nil && !sh.Incomplete && (!sh.HasPSK || sh.SelectedPSK != 0 || !sh.Version().IsTLS13()):
 		j.EarlyData = "rejected" // RFC 8446 section 4.2.10
 	case h.EarlyDataSent:
 		j.EarlyData = "sent"
 		j.Reasons.Add(EarlyData)
-	default:
+	case !h.ClientDamaged:
 		j.EarlyData = "offered"
 	}
 }

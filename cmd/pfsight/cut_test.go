@@ -1,0 +1,107 @@
+package main
+
+import (
+	"encoding/binary"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// snap returns frames as a snaplen leaves them.
+func snap(list []frame, n int) []frame {
+	out := slices.Clone(list)
+	for i := range out {
+		f := &out[i]
+		if n < len(f.data) {
+			f.data = f.data[:n]
+			binary.LittleEndian.PutUint32(f.header[8:], uint32(n))
+		}
+	}
+	return out
+}
+
+// TestCut holds that a snaplen makes fields absent, never different.
+func TestCut(t *testing.T) {
+	dir := t.TempDir()
+	for i, name := range slices.Sorted(maps.Keys(verdicts)) {
+		whole, err := os.ReadFile(filepath.Join(captures, name+".pcap"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(name, func(t *testing.T) {
+			head, list := frames(t, whole)
+			want := map[[4]any][]record{}
+			for _, r := range records(t, filepath.Join(captures, name+".pcap")) {
+				want[endpoints(r)] = append(want[endpoints(r)], r)
+			}
+			for n := 60 + i%47; n < 1600; n += 47 {
+				path := filepath.Join(dir, name+".pcap")
+				writeFrames(t, path, head, snap(list, n))
+				for _, got := range records(t, path) {
+					w := want[endpoints(got)]
+					if len(w) != 1 {
+						continue
+					}
+					if d := lessThan(got, w[0]); d != "" {
+						t.Errorf("snaplen %d: %s %v", n, d, got["problems"])
+					}
+				}
+			}
+		})
+	}
+}
+
+// lessThan returns how got, of a capture in which bytes are missing, differs
+// from want in more than that fields are absent, "" for not at all.
+func lessThan(got, want record) string {
+	for k, v := range got {
+		w := want[k]
+		if reflect.DeepEqual(v, w) {
+			continue
+		}
+		switch k {
+		case "source", "problems", "gap", "reasons", "last_time", "session_packet", "session_time":
+			continue
+		case "time", "packets", "bytes_to_server", "bytes_to_client":
+			continue // a conversation may be known later only, or its parts not belong together
+		case "forward_secrecy", "post_quantum":
+			if v == "unknown" {
+				continue
+			}
+		case "outcome":
+			if v == "incomplete" {
+				continue
+			}
+		case "offered":
+			if w != nil {
+				if d := lessThanOffered(v.(map[string]any), w.(map[string]any)); d != "" {
+					return d
+				}
+				continue
+			}
+		case "key_exchange":
+			if v == "TLS 1.3" {
+				continue
+			}
+		case "client_hello_packet", "client_hello_split":
+			if strings.Contains(want["source"].(string), "retry") {
+				continue // which of two Initials with one ClientHello can be opened
+			}
+		}
+		return k + " is " + str(v) + ", was " + str(w)
+	}
+	return ""
+}
+
+func lessThanOffered(got, want map[string]any) string {
+	for k, v := range got {
+		if k != "incomplete" && !reflect.DeepEqual(v, want[k]) {
+			return "offered." + k + " is " + str(v) + ", was " + str(want[k])
+		}
+	}
+	return ""
+}
