@@ -130,6 +130,9 @@ func (t *tracker) onUDP(s *segment, ref uint32, f *flow, e uint8) {
 	}
 	o := t.opens[f.opening-1]
 	o.last = t.last
+	if s.key.proto == protoUDP && o.conv.Half[dirOf(f, e)].Packets == 0 && t.opt.Link != nil && t.answered(o, dirOf(f, e), s.payload) {
+		t.swap(ref, f, o)
+	}
 	d := dirOf(f, e)
 	hs, h := &o.half[d], &o.conv.Half[d]
 	h.Packets++

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"bytes"
 	"encoding/binary"
 	"hash/maphash"
 
@@ -110,6 +111,39 @@ func (t *tracker) learn(ref uint32, f *flow, o *opening, d stream.Dir, b []byte)
 	o.names[o.named] = at
 	o.named++
 	t.pool.held += nameCost
+}
+
+// answered reports whether b, the first datagram of direction d, is what the
+// other direction's first one answers: the answer is addressed to the name that
+// the sender of b gives itself, while b is addressed to another name than that
+// of the answer's sender.
+func (t *tracker) answered(o *opening, d stream.Dir, b []byte) bool {
+	h := &o.conv.Half[d.Opposite()]
+	if d != stream.ToClient || len(h.Marks) == 0 {
+		return false
+	}
+	to, from, ok := t.opt.Link.Names(h.Data[h.Marks[0].From:h.Marks[0].To])
+	if !ok || len(to) == 0 {
+		return false
+	}
+	itsTo, itsFrom, ok := t.opt.Link.Names(b)
+	return ok && bytes.Equal(itsFrom, to) && !bytes.Equal(itsTo, from)
+}
+
+// swap exchanges the roles of the endpoints of an opening over UDP: the server's
+// datagrams came first.
+func (t *tracker) swap(ref uint32, f *flow, o *opening) {
+	f.client ^= 1
+	h := &o.conv.Half
+	h[0], h[1] = h[1], h[0]
+	o.half[0], o.half[1] = o.half[1], o.half[0]
+	t.setEndpoints(o, f)
+	t.unname(o)
+	for d := range h {
+		for _, m := range h[d].Marks {
+			t.learn(ref, f, o, stream.Dir(d), h[d].Data[m.From:m.To])
+		}
+	}
 }
 
 // unname forgets the names of an opening.

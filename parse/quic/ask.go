@@ -20,8 +20,8 @@ const (
 const (
 	askLate    = 16 // after a Handshake packet of the client, for its Finished: long chains of certificates are acknowledged part by part
 	askReorder = 24 // for a hello that is not complete, as after reordering
-	askOneSide = 8  // where the other direction is not captured
-	askSilence = 32 // for Handshake packets of the other side
+	askOneSide = 48 // where the other direction was not captured so far: it may be late
+	askSilence = 48 // for Handshake packets of the other side
 )
 
 // An Asker keeps the memory that its method Ask needs. The zero value is ready;
@@ -62,7 +62,9 @@ func (a *Asker) Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 		return stream.More
 	}
 	*both++
-	came := last || client.Note.State&(askOne|askFinished) != 0
+	// Of both sides, since either may be the client: the server's datagrams may
+	// have come first.
+	came := last || client.Note.State&(askOne|askFinished) != 0 && server.Note.State&(askOne|askFinished) != 0
 	switch {
 	case *both >= askReorder:
 		return stream.Enough

@@ -29,9 +29,6 @@ type Reader struct {
 	trials   int
 	missed   int
 
-	negotiated int64 // time of the first Version Negotiation, 0 for none
-	began      int64 // time of the first Initial of the connection
-
 	flags   [2]flags // by half
 	version [2]Version
 	first   [2]Version // of the long headers of a half, known or not
@@ -86,7 +83,6 @@ func (r *Reader) reset() {
 	}
 	r.initials, r.early, r.retries, r.others = r.initials[:0], r.early[:0], r.retries[:0], r.others[:0]
 	r.nPairs, r.trials, r.missed = 0, 0, 0
-	r.negotiated, r.began = 0, 0
 	r.flags, r.version, r.first = [2]flags{}, [2]Version{}, [2]Version{}
 }
 
@@ -141,7 +137,6 @@ func (r *Reader) client(c *stream.Conversation) (half stream.Dir, k *pair) {
 			b, p := x.packet(c)
 			k := r.pair(p.version, p.dcid)
 			if frames, ok := r.try(k, stream.ToServer, b, &p); ok {
-				r.began = x.markOf(c).Time
 				r.take(c, x, stream.ToServer, &p, frames)
 				return stream.Dir(d), k
 			}
@@ -180,13 +175,15 @@ func (r *Reader) clientInitial(c *stream.Conversation, x *initial, cur *pair) *p
 		return cur
 	}
 	m := x.markOf(c)
-	// A new attempt, as the server wanted it, begins another handshake.
-	renewed := cur != nil && p.version != cur.version && r.negotiated > r.began && m.Time >= r.negotiated
+	// After a Version Negotiation the client starts again with another version,
+	// RFC 9000 section 6.2. The server's datagrams may be late, so the order in
+	// the capture decides nothing.
+	renewed := cur != nil && p.version != cur.version && (r.flags[0].negotiation || r.flags[1].negotiation)
 	if cur != nil {
 		k := r.pair(p.version, cur.cid[:cur.n])
 		if frames, ok := r.try(k, role, b, &p); ok {
 			if renewed {
-				r.renew(m)
+				r.renew()
 				cur = k
 			}
 			r.take(c, x, role, &p, frames)
@@ -206,11 +203,9 @@ func (r *Reader) clientInitial(c *stream.Conversation, x *initial, cur *pair) *p
 		return cur
 	}
 	switch {
-	case cur == nil:
-		r.began = m.Time
-	case has(r.retries, p.version, p.dcid):
+	case cur == nil, has(r.retries, p.version, p.dcid):
 	case renewed:
-		r.renew(m)
+		r.renew()
 	default:
 		x.done = true
 		if r.o.Others == 0 {
@@ -227,11 +222,10 @@ func (r *Reader) clientInitial(c *stream.Conversation, x *initial, cur *pair) *p
 }
 
 // renew forgets the attempt that a Version Negotiation ended.
-func (r *Reader) renew(m stream.Mark) {
+func (r *Reader) renew() {
 	r.crypto[stream.ToServer].reset()
 	r.o.Opened[stream.ToServer] = 0
 	r.o.FirstVersion, r.o.Version = r.o.Version, 0
-	r.began = m.Time
 }
 
 // hinted tries the keys that follow from a list of connection IDs.

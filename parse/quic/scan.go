@@ -85,9 +85,6 @@ func (r *Reader) scan(h *stream.Half, d stream.Dir) {
 			switch {
 			case p.kind == kindNegotiation:
 				if p.negotiates(b) {
-					if !f.negotiation {
-						r.negotiated = m.Time
-					}
 					f.negotiation, f.quic = true, true
 				}
 				return
