@@ -64,6 +64,9 @@ type Handshake struct {
 
 	ClientHello *ClientHello // the last one before the ServerHello
 	FirstHello  *ClientHello // the one answered by HelloRetryRequest, else nil
+	// FirstHelloUnseen says that ClientHello may be the second of two: the
+	// beginning of the client's half was not seen.
+	FirstHelloUnseen bool
 	// SecondHelloCut says that ClientHello is the first of two, in place of the
 	// second, of which a part or all was not seen.
 	SecondHelloCut bool

@@ -92,10 +92,31 @@ func (p *Parser) Parse(c *stream.Conversation) *Handshake {
 	hs.ServerUnseen = !server.Seen()
 	hs.ServerDamaged = damaged(server) || hs.Carried != nil && damaged(&hs.Carried[stream.ToClient])
 	hs.ClientDamaged = damaged(client) || hs.Carried != nil && damaged(&hs.Carried[stream.ToServer])
-	if hs.RetryRequest != nil && hs.FirstHello == nil && (hs.ServerHello != nil || hs.ClientDamaged) {
-		hs.SecondHelloCut = true
+	if hs.RetryRequest == nil && hs.FirstHello == nil {
+		switch ch := hs.ClientHello; {
+		case ch == nil:
+			hs.RetryUnseen = hs.RetryUnseen || server.Midstream
+		case client.Midstream && mayBeSecond(ch):
+			hs.RetryUnseen, hs.FirstHelloUnseen = true, true
+		}
+	}
+	if hs.RetryRequest != nil && hs.FirstHello == nil && hs.ClientHello != nil {
+		hs.FirstHelloUnseen = obeys(hs.ClientHello, hs.RetryRequest)
+		hs.SecondHelloCut = !hs.FirstHelloUnseen && (hs.ServerHello != nil || hs.ClientDamaged)
 	}
 	return hs
+}
+
+// mayBeSecond reports whether a ClientHello may answer a HelloRetryRequest: it
+// has the one key share that this asked for, or its cookie (RFC 8446 section
+// 4.1.2).
+func mayBeSecond(h *ClientHello) bool {
+	return h.Cookie || len(h.KeyShares) == 1 && !h.EarlyData && offers13(h)
+}
+
+// obeys reports whether a ClientHello is the answer to a HelloRetryRequest.
+func obeys(h *ClientHello, retry *ServerHello) bool {
+	return h.Cookie || retry.HasKeyShare && len(h.KeyShares) == 1 && h.KeyShares[0].Group == retry.Group
 }
 
 // damaged reports whether bytes of a half are missing.

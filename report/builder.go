@@ -162,7 +162,7 @@ func (b *Builder) clientHello(r *Connection, h *parse.Handshake) {
 	if ch.ECH || !ch.Incomplete {
 		r.ECH = secrecy.TriOf(ch.ECH)
 	}
-	r.Offered = b.offer(offered, h.SSLv2)
+	r.Offered = b.offer(offered, h.SSLv2, h.FirstHelloUnseen)
 	r.FirstHelloSplit = offered.Split
 }
 
@@ -248,7 +248,12 @@ func (b *Builder) name(s []byte) string {
 }
 
 // offer returns what a ClientHello offers, shared with equal ones.
-func (b *Builder) offer(ch *parse.ClientHello, v2 *parse.SSLv2) *Offer {
+// Where it may be the second one, the key shares of the first are not known.
+func (b *Builder) offer(ch *parse.ClientHello, v2 *parse.SSLv2, second bool) *Offer {
+	shares := ch.KeyShares
+	if second {
+		shares = nil
+	}
 	var kinds []iana.SSLv2Kind
 	if v2 != nil {
 		kinds = v2.Offered
@@ -261,8 +266,8 @@ func (b *Builder) offer(ch *parse.ClientHello, v2 *parse.SSLv2) *Offer {
 	k = appendList(k, ch.Versions)
 	k = appendList(k, ch.Groups)
 	k = appendList(k, ch.SignatureSchemes)
-	k = binary.BigEndian.AppendUint16(k, uint16(len(ch.KeyShares)))
-	for _, s := range ch.KeyShares {
+	k = binary.BigEndian.AppendUint16(k, uint16(len(shares)))
+	for _, s := range shares {
 		k = binary.BigEndian.AppendUint16(k, uint16(s.Group))
 	}
 	k = binary.BigEndian.AppendUint16(k, uint16(len(ch.ALPN)))
@@ -286,7 +291,7 @@ func (b *Builder) offer(ch *parse.ClientHello, v2 *parse.SSLv2) *Offer {
 	if len(o.Versions) == 0 && !ch.Incomplete {
 		o.Versions = []iana.Version{ch.LegacyVersion}
 	}
-	for _, s := range ch.KeyShares {
+	for _, s := range shares {
 		o.KeyShares = append(o.KeyShares, s.Group)
 	}
 	for _, a := range ch.ALPN {

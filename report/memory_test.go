@@ -51,7 +51,7 @@ func TestWithin(t *testing.T) {
 					b.name(fmt.Appendf(nil, "%d.a-name-of-common-length.example", i))
 					suites := make([]iana.CipherSuite, 20)
 					suites[i%20] = iana.CipherSuite(i)
-					b.offer(&parse.ClientHello{CipherSuites: suites}, nil)
+					b.offer(&parse.ClientHello{CipherSuites: suites}, nil, false)
 					b.certificate(fmt.Appendf(nil, "%d", i))
 				}
 				return b

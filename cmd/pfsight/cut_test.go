@@ -105,3 +105,44 @@ func lessThanOffered(got, want map[string]any) string {
 	}
 	return ""
 }
+
+// TestLateStart leaves out the first packets of the captures, up to each one in
+// turn: what is said of a connection may become less, but never something else.
+// Where nothing but the SYNs is missing, STARTTLS is found all the same.
+func TestLateStart(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range slices.Sorted(maps.Keys(verdicts)) {
+		whole, err := os.ReadFile(filepath.Join(captures, name+".pcap"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(name, func(t *testing.T) {
+			head, list := frames(t, whole)
+			want := map[[4]any][]record{}
+			all := records(t, filepath.Join(captures, name+".pcap"))
+			for _, r := range all {
+				want[endpoints(r)] = append(want[endpoints(r)], r)
+			}
+			for n := 1; n < len(list) && n < 60; n++ {
+				path := filepath.Join(dir, name+".pcap")
+				writeFrames(t, path, head, list[n:])
+				got := records(t, path)
+				for _, r := range got {
+					w := want[endpoints(r)]
+					if len(w) != 1 {
+						continue
+					}
+					delete(r, "client_hello_packet") // counted from another packet
+					delete(r, "server_hello_packet")
+					delete(r, "one_direction") // of EAP: what is left may be of one
+					if d := lessThan(r, w[0]); d != "" {
+						t.Errorf("from packet %d: %s %v", n+1, d, r["problems"])
+					}
+				}
+				if n == 3 && len(all) == 1 && all[0]["transport"] == "tcp" && len(got) != 1 {
+					t.Errorf("without the SYNs: %d records", len(got))
+				}
+			}
+		})
+	}
+}

@@ -23,8 +23,8 @@ func classifyClient(b []byte) (layer, result) {
 		return layerSOCKS5, next
 	case 0x0d:
 		return begins(b, proxyV2, layerProxy, layerNone)
-	case 0x12:
-		return begins(b, "\x12\x01", layerTDS, layerNone)
+	case tdsPrelogin:
+		return layerTDS, next
 	case 0x20: // length 32, sequence 1
 		return begins(b, "\x20\x00\x00\x01", layerMySQL, layerNone)
 	case '0':
@@ -67,6 +67,8 @@ func classifyServer(b []byte) (layer, result) {
 		return begins(b, "\x04\x01", layerTDS, layerNone)
 	case 0x05:
 		return layerSOCKS5, next
+	case tdsPrelogin:
+		return layerTDS, next
 	case '<':
 		if len(b) < 2 {
 			return layerNone, more

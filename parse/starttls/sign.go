@@ -23,6 +23,8 @@ func Sign(b []byte) stream.Sign {
 	switch {
 	case len(b) < 6:
 		return signShort(b)
+	case b[0] == tdsPrelogin && signsTDSRecord(b) != stream.NoSign:
+		return signsTDSRecord(b)
 	case !signs(b):
 		if mayBegin(b) {
 			return stream.MaybeSign
@@ -35,9 +37,21 @@ func Sign(b []byte) stream.Sign {
 }
 
 // signsClient tells of what passed signs whether it is unmistakable: a header
-// of the PROXY protocol, CONNECT, SSLRequest, or StartTLS of LDAP, whole.
+// of the PROXY protocol, CONNECT, a request for TLS or for a WebSocket, whole.
 func signsClient(b []byte) bool {
+	if len(b) <= maxRequest && asksTLS(b) {
+		return true
+	}
 	switch b[0] {
+	case 0x03: // the last structure of a connection request of RDP
+		n := int(b[2])<<8 | int(b[3])
+		return b[5] == x224Request && n == len(b) && n >= rdpFixedPart+rdpNegLen && string(b[n-rdpNegLen:n-4]) == "\x01\x00\x08\x00"
+	case tdsPrelogin:
+		return true
+	case ' ':
+		return len(b) >= mysqlSSLRequest && (len(b) == mysqlSSLRequest || b[mysqlSSLRequest] == 0x16) && string(b[13:mysqlSSLRequest]) == string(zeros[:mysqlSSLRequest-13])
+	case 'G', 'O':
+		return true // they pass for their Upgrade alone
 	case 0x00:
 		return string(b) == "\x00\x00\x00\x08\x04\xd2\x16\x2f"
 	case 0x0d:
@@ -51,6 +65,42 @@ func signsClient(b []byte) bool {
 		return string(b[:min(len(b), 9)]) == "PROXY TCP" || string(b[:min(len(b), 13)]) == "PROXY UNKNOWN"
 	}
 	return false
+}
+
+// mysqlSSLRequest is the length of MySQL's SSLRequest, of which all but the first
+// nine bytes of the payload are zero.
+const mysqlSSLRequest = 36
+
+var zeros [mysqlSSLRequest]byte
+
+// maxRequest is the longest line that asks for TLS.
+const maxRequest = 64
+
+// asksTLS reports whether b is a line that asks for TLS, or the tag of XMPP.
+func asksTLS(b []byte) bool {
+	if foldPrefix(b, "<STARTTLS") {
+		return true
+	}
+	if b[len(b)-1] != '\n' {
+		return false
+	}
+	_, a := clientLine(b, anyText)
+	return a == wanted && bytes.IndexByte(b, '\n') == len(b)-1
+}
+
+// signsTDSRecord looks at a packet of TDS in which TLS begins.
+func signsTDSRecord(b []byte) stream.Sign {
+	const hello = tdsHeader + 5 // a record's header is before it
+	if len(b) < hello+6 || b[1] > 1 || int(b[2])<<8|int(b[3]) < hello+6 || b[8] != 0x16 || b[9] != 3 || b[10] > 4 || b[hello+4] != 3 || b[hello+1] != 0 {
+		return stream.NoSign
+	}
+	switch b[hello] {
+	case 1:
+		return stream.ClientSign
+	case 2:
+		return stream.ServerSign
+	}
+	return stream.NoSign
 }
 
 // Four letters, first one last, in lower case.
@@ -77,6 +127,7 @@ const (
 	wordSTAR = 's' | 't'<<8 | 'a'<<16 | 'r'<<24
 	wordSTLS = 's' | 't'<<8 | 'l'<<16 | 's'<<24
 	wordUSER = 'u' | 's'<<8 | 'e'<<16 | 'r'<<24
+	wordXANO = 'x' | '-'<<8 | 'a'<<16 | 'n'<<24
 )
 
 // signs looks at six bytes or more.
@@ -109,9 +160,10 @@ func signs(b []byte) bool {
 		}
 		return c >= '0' && signsTag(b)
 	case c == '<':
-		return b[1] == '?' && b[2] == 'x' && b[3] == 'm' && b[4] == 'l' || foldPrefix(b, "<STREA")
+		return foldPrefix(b, "<STARTTLS") || b[1] == '?' && b[2] == 'x' && b[3] == 'm' && b[4] == 'l' || foldPrefix(b, "<STREA")
 	case c == ':':
-		return bytes.Contains(b[:min(len(b), 96)], []byte(" NOTICE "))
+		l := b[:min(len(b), 96)]
+		return bytes.Contains(l, []byte(" NOTICE ")) || bytes.Contains(l, []byte(" 670 ")) // RPL_STARTTLS
 	case c|0x20 < 'a' || c|0x20 > 'z':
 		return false
 	}
@@ -144,7 +196,9 @@ func signsWord(b []byte) bool {
 	case wordSTAR:
 		return foldPrefix(b, "STARTTLS") && (len(b) == 8 || lineEnd(b[8]))
 	case wordAUTH:
-		return foldPrefix(b, "AUTH TLS") || foldPrefix(b, "AUTH SSL")
+		return foldPrefix(b, "AUTH TLS") || foldPrefix(b, "AUTH SSL") || foldPrefix(b, "AUTH GSSAPI")
+	case wordXANO:
+		return foldPrefix(b, "X-ANONYMOUSTLS")
 	case wordMODE:
 		return foldPrefix(b, "MODE READER") || foldPrefix(b, "MODE STREAM")
 	case wordNOTI:
@@ -292,7 +346,7 @@ func lineEnd(c byte) bool { return c == '\r' || c == '\n' }
 // pass if they are the beginning of one.
 var openings = [...]string{
 	"220 ", "220-", "200 ", "201 ", "120 ", "* OK", "* PREAUTH", "* BYE", "+OK", `"IMPLE`, "OK \"", "OK (", "<?XML", "<STREAM", "NOTICE ",
-	"EHLO ", "HELO ", "LHLO ", "STARTTLS", "STLS\r\n", "CAPA\r\n", "CAPABILITY", "CAPABILITIES", "AUTH TLS", "AUTH SSL", "FEAT\r\n", "FEAT\n",
+	"EHLO ", "HELO ", "LHLO ", "STARTTLS", "STLS\r\n", "CAPA\r\n", "CAPABILITY", "CAPABILITIES", "AUTH TLS", "AUTH SSL", "AUTH GSSAPI", "X-ANONYMOUSTLS", "<STARTTLS", ":", "FEAT\r\n", "FEAT\n",
 	"USER ", "PASS ", "NICK ", "HOST ", "CAP LS", "CAP REQ ", "MODE READER", "CONNECT ", "PROXY ", "OPTIONS ", "GET ", "HTTP/1.", "SIP/2.0 101 ",
 	"AMQP\x02\x01", "\x00\x00\x00\x08\x04\xd2", "\x00\x5a", "\x03\x00", "\x04\x01", "\x12\x01", proxyV2, "\x20\x00\x00\x01", "STLS\n", "CAPA\n",
 }

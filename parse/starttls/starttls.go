@@ -62,8 +62,8 @@ type Upgrade struct {
 	// From is where TLS begins in each half, by stream.Dir; the length of its
 	// Data if that was not seen.
 	From [2]int
-	// Framed says that TLS travels inside TDS packets or WebSocket frames, the
-	// first of which is at From; Unframe takes them off.
+	// Framed says that TLS travels inside TDS packets, WebSocket frames or lines
+	// of base64, the first of which is at From; Unframe takes them off.
 	Framed bool
 }
 
@@ -99,6 +99,9 @@ func Ask(c *stream.Conversation, d stream.Dir) (v stream.Verdict, ready bool) {
 		switch w.layer {
 		case layerTDS:
 			to, done := frames(w.all, w.pos)
+			h.Note.Offset, h.Want, h.Done = to.at, to.want, done
+		case layerADAT:
+			to, done := tokens(w.all, w.pos, d)
 			h.Note.Offset, h.Want, h.Done = to.at, to.want, done
 		case layerWebSocket:
 			follow(c, d, follower{at: w.unit, frame: w.unit})
@@ -148,7 +151,7 @@ func Find(c *stream.Conversation) (Upgrade, bool) {
 			continue
 		}
 		u.From[d] = w[d].unit
-		u.Framed = u.Framed || w[d].layer == layerTDS || w[d].layer == layerWebSocket
+		u.Framed = u.Framed || w[d].layer == layerTDS || w[d].layer == layerWebSocket || w[d].layer == layerADAT
 		// Nothing but the PROXY protocol lets a side begin with TLS.
 		if t[d].n == 0 && !h.Midstream && !t[1-d].silent(stream.Dir(d)) {
 			return Upgrade{}, false

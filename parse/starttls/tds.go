@@ -19,6 +19,16 @@ func (w *walker) tds() result {
 	if w.dir == dirServer && w.phase == first {
 		kind = tdsTabular
 	}
+	if w.phase == first && b[0] == tdsPrelogin {
+		// Where the beginning was not seen, a packet with TLS may be the first.
+		if len(b) < tdsHeader+recordStart {
+			return w.need(tdsHeader + recordStart)
+		}
+		if recordAt(b[tdsHeader:], w.dir) == tls {
+			w.phase = switched
+			return tls
+		}
+	}
 	if b[0] != kind && (w.dir == dirClient || b[0] != tdsTabular) {
 		return no
 	}

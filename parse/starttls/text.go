@@ -92,6 +92,11 @@ func (w *walker) text() result {
 			}
 			return r
 		}
+		if w.mask&ftp != 0 {
+			if r := w.token(); r != next {
+				return r
+			}
+		}
 		if c := w.b[w.unit]; c < ' ' && c != '\r' && c != '\n' && c != '\t' {
 			return no
 		}
@@ -108,7 +113,7 @@ func (w *walker) text() result {
 		switch {
 		case a == final:
 			return no
-		case a == unknown && w.flags&flagSeen == 0 && len(trim(l)) > 0:
+		case a == unknown && w.flags&flagSeen == 0 && len(trim(l)) > 0 && !(w.mid && w.dir == dirServer):
 			return no
 		case a == wanted:
 			w.flags |= flagSwitch
@@ -234,6 +239,10 @@ func clientLine(l []byte, m mask) (mask, action) {
 	case "STARTTLS":
 		if is := m & (smtp | lmtp | nntp | sieve | irc); bare && is != 0 {
 			return is, wanted
+		}
+	case "X-ANONYMOUSTLS": // of Exchange, between its servers; MS-SMTPNTLM has the rest
+		if bare && m&smtp != 0 {
+			return smtp, wanted
 		}
 	case "STLS":
 		if bare && m&pop3 != 0 {

@@ -8,20 +8,24 @@ import (
 )
 
 // Unframe writes into out the TLS stream of h, which is the half of direction
-// d: without the TDS packets that carried its beginning, or the WebSocket
-// frames around all of it. It ends where TLS does and TDS goes on without it,
-// or with the last frame. Marks and gaps of h are mapped to it; what is behind
-// a gap in which frames begin is left out, and Cut says so. Out's Data, Gaps
-// and Marks are reused; they must not be h's.
+// d: without the TDS packets that carried its beginning, the WebSocket frames
+// around all of it, or the lines of base64 that GridFTP makes of it. It ends
+// where TLS does and TDS goes on without it, or with the last frame. Marks and
+// gaps of h are mapped to it; what is behind a gap in which frames begin is left
+// out, and Cut says so. Out's Data, Gaps and Marks are reused; they must not be
+// h's.
 func (u *Upgrade) Unframe(d stream.Dir, h, out *stream.Half) {
 	x := unframer{h: h, data: out.Data[:0], gaps: out.Gaps[:0]}
 	marks := out.Marks[:0]
 	*out = *h
 	out.Want, out.Done, out.Note = 0, false, stream.Note{}
-	if u.Protocol == layerWebSocket.String() {
-		x.websocket(max(u.From[d], 0))
-	} else {
-		x.tds(max(u.From[d], 0))
+	switch at := max(u.From[d], 0); u.Protocol {
+	case layerWebSocket.String():
+		x.websocket(at)
+	case layerTDS.String():
+		x.tds(at)
+	default:
+		x.adat(at, d)
 	}
 	for _, m := range h.Marks {
 		f, t := x.where(int(m.From)), x.where(int(m.To))
@@ -44,12 +48,12 @@ type unframer struct {
 }
 
 // A piece is where a run of bytes that stay lies in the half, and in what it
-// becomes.
-type piece struct{ from, to, out int }
+// becomes, of which it makes n bytes.
+type piece struct{ from, to, out, n int }
 
 func (x *unframer) add(from, to int) {
 	if from < to {
-		x.pieces = append(x.pieces, piece{from, to, len(x.data)})
+		x.pieces = append(x.pieces, piece{from, to, len(x.data), to - from})
 		x.data = append(x.data, x.h.Data[from:to]...)
 	}
 }
@@ -64,7 +68,10 @@ func (x *unframer) where(at int) int {
 		return 0
 	}
 	p := x.pieces[i-1]
-	return p.out + min(at, p.to) - p.from
+	if at >= p.to {
+		return p.out + p.n
+	}
+	return p.out + (at-p.from)*p.n/(p.to-p.from)
 }
 
 // missing reports whether a byte of [from, to) is in a gap. From does not

@@ -25,12 +25,13 @@ const (
 	layerTDS
 	layerAMQP
 	layerWebSocket
+	layerADAT // FTP's lines, in whose tokens TLS has begun
 )
 
 var layerNames = [...]string{
 	layerHTTP: "http", layerSIP: "sip", layerConnect: "connect", layerSOCKS4: "socks", layerSOCKS5: "socks", layerProxy: "proxy",
 	layerXMPP: "xmpp", layerLDAP: "ldap", layerPostgres: "postgresql", layerMySQL: "mysql", layerRDP: "rdp", layerTDS: "tds", layerAMQP: "amqp",
-	layerWebSocket: "websocket",
+	layerWebSocket: "websocket", layerADAT: "ftp",
 }
 
 func (l layer) String() string { return layerNames[l] }
@@ -84,6 +85,7 @@ type trace struct {
 // once: a line, a head, a tag, a message.
 type walker struct {
 	all []byte // without gaps
+	mid bool   // what precedes it was not seen
 	b   []byte // the part of all that may be read
 	dir stream.Dir
 
@@ -102,7 +104,7 @@ type walker struct {
 }
 
 func begin(h *stream.Half, d stream.Dir) walker {
-	w := walker{dir: d, prev: noUnit}
+	w := walker{dir: d, prev: noUnit, mid: h.Midstream}
 	w.see(h)
 	return w
 }

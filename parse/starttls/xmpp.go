@@ -39,7 +39,7 @@ func (w *walker) xmpp() result {
 	prefix, local := tagName(tag)
 	if w.flags&flagSeen == 0 {
 		switch {
-		case string(local) == "stream":
+		case string(local) == "stream", w.mid && (string(local) == "starttls" || string(local) == "proceed"):
 			w.flags |= flagSeen
 		case string(local) != "?xml":
 			return no
