@@ -62,7 +62,13 @@ type Input struct {
 	Records uint64 // of them
 	Filter  string // the expression that chose the packets, "" for all
 	Where   string // the expression that chose the connections, "" for all
-	Events  string // the expression that chose of which connections events were written, "" for all; the sums are of all
+
+	Interrupted bool   // reading was ended before the end of the input
+	Ongoing     bool   // reading goes on
+	Limit       uint64 // reading ended after so many packets that Filter wanted, 0 for no limit
+	FilteredOut uint64 // of Packets: those that Filter did not want, or could not be applied to
+	Unwanted    uint64 // connections that were read and that Where did not want
+	Events      string // the expression that chose of which connections events were written, "" for all; the sums are of all
 }
 
 // Timed reports whether First and Last are known.

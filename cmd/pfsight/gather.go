@@ -89,41 +89,34 @@ func (a *app) gather(ctx context.Context, o *options, takers []taker) (report.In
 	a.tell(o, losses)
 	a.readable(src, &st, saved, ctx.Err() != nil)
 	saved.problems(a, o)
-	in := inputOf(&st, losses)
-	saved.input(&in)
-	if st.Packets > 0 {
-		in.Filter = o.filter
-	}
-	if o.where != nil {
-		in.Where = o.where.String()
-	}
-	for _, i := range src.Inputs() {
-		in.Files = append(in.Files, i.Name)
-	}
-	return in, nil
+	return o.scope(&st, losses, src, saved, j.unwanted, ctx.Err() != nil), nil
 }
 
 // A takeSink is the record.Sink of one worker whose rows have no order.
 type takeSink struct {
-	in    *recordInput
-	rows  []report.Connection
-	taker taker
-	where *where.Filter
+	in       *recordInput
+	rows     []report.Connection
+	taker    taker
+	where    *where.Filter
+	unwanted uint64 // of rows
 }
 
 // Take implements record.Sink.
 func (s *takeSink) Take(rows []report.Connection, _ []rec.Fault) {
 	s.rows = rows
+	s.unwanted = 0
 	for i := range rows {
 		if s.where == nil || s.where.Match(&rows[i]) {
 			s.taker.Add(&rows[i])
+		} else {
+			s.unwanted++
 		}
 	}
 }
 
 // Emit implements record.Sink.
 func (s *takeSink) Emit(faults []rec.Fault) error {
-	s.in.seen(s.rows, faults)
+	s.in.seen(s.rows, s.unwanted, faults)
 	return nil
 }
 

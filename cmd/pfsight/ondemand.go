@@ -26,7 +26,10 @@ func (a *app) onDemand(j *joiner, o *options) (stop func()) {
 			j.mu.Lock()
 			s := j.report.Summary()
 			s.Input = inputOf(&j.sofar, lossesOf(&j.sofar, &gapCount{n: j.gaps.n}))
-			s.Input.Files, s.Input.Filter = o.paths, o.filter
+			s.Input.Files, s.Input.Filter, s.Input.Unwanted, s.Input.Ongoing = o.paths, o.filter, j.unwanted, true
+			if o.where != nil {
+				s.Input.Where = o.where.String()
+			}
 			j.mu.Unlock()
 			if j.records != nil {
 				j.records.input(&s.Input)

@@ -84,21 +84,15 @@ func (a *app) read(ctx context.Context, o *options) error {
 	if o.stats {
 		a.stats(&st)
 	}
+	scope := o.scope(&st, losses, src, saved, j.unwanted, interrupted)
 	if j.out != nil {
+		if t, ok := j.out.(render.Scoped); ok {
+			t.Scope(&scope)
+		}
 		err = j.out.Close()
 	} else {
 		s := j.report.Summary()
-		s.Input = inputOf(&st, losses)
-		saved.input(&s.Input)
-		if st.Packets > 0 {
-			s.Input.Filter = o.filter
-		}
-		if o.where != nil {
-			s.Input.Where = o.where.String()
-		}
-		for _, i := range src.Inputs() {
-			s.Input.Files = append(s.Input.Files, i.Name)
-		}
+		s.Input = scope
 		err = summarize(w, s, o)
 	}
 	if err == nil {
@@ -193,21 +187,22 @@ func (f *packetFilter) problems(a *app, o *options) {
 // A joiner makes whole rows: the one of an opening, and what was known when
 // its connection ended.
 type joiner struct {
-	mu      sync.Mutex
-	sofar   capture.Stats
-	flush   func() error
-	rows    openRows // handed over, not ended
-	report  *report.Report
-	history *report.History
-	taker   taker // takes the rows in the place of report and out, if there is one
-	gaps    gapCount
-	out     render.Writer
-	err     error // of out; the first
-	cancel  func()
-	where   *where.Filter // nil: all
-	records *recordInput  // nil: none are read
-	keeps   bool          // out holds rows until its end
-	saved   uint64        // rows of saved records
+	mu       sync.Mutex
+	sofar    capture.Stats
+	flush    func() error
+	rows     openRows // handed over, not ended
+	report   *report.Report
+	history  *report.History
+	taker    taker // takes the rows in the place of report and out, if there is one
+	gaps     gapCount
+	out      render.Writer
+	err      error // of out; the first
+	cancel   func()
+	where    *where.Filter // nil: all
+	unwanted uint64        // connections that where did not want
+	records  *recordInput  // nil: none are read
+	keeps    bool          // out holds rows until its end
+	saved    uint64        // rows of saved records
 }
 
 // A reader is the capture.Sink of one worker.
@@ -245,6 +240,8 @@ func (j *joiner) closed(r *report.Connection, t stream.Totals) {
 	j.gaps.add(r, false)
 	if j.where == nil || j.where.Match(r) {
 		j.add(r)
+	} else {
+		j.unwanted++
 	}
 }
 
@@ -296,5 +293,30 @@ func (a *app) readable(src *pcapfile.Source, st *capture.Stats, saved *recordInp
 
 // inputOf says what was read.
 func inputOf(st *capture.Stats, losses []report.Loss) report.Input {
-	return report.Input{Packets: st.Packets, Bytes: st.Bytes, First: st.First, Last: st.Last, Loss: losses}
+	return report.Input{
+		Packets: st.Packets, Bytes: st.Bytes, First: st.First, Last: st.Last, Loss: losses,
+		FilteredOut: st.Drops[capture.FilteredOut] + st.Drops[capture.NotFiltered],
+	}
+}
+
+// scope says what was read, and what was asked for of it: a report claims no
+// more.
+func (o *options) scope(st *capture.Stats, losses []report.Loss, src *pcapfile.Source, saved *recordInput, unwanted uint64, interrupted bool) report.Input {
+	in := inputOf(st, losses)
+	in.Unwanted = unwanted
+	saved.input(&in)
+	if st.Packets > 0 {
+		in.Filter = o.filter
+		if o.count > 0 && in.Packets-in.FilteredOut >= o.count {
+			in.Limit = o.count
+		}
+	}
+	if o.where != nil {
+		in.Where = o.where.String()
+	}
+	for _, i := range src.Inputs() {
+		in.Files = append(in.Files, i.Name)
+	}
+	in.Interrupted = interrupted
+	return in
 }

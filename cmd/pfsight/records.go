@@ -26,6 +26,7 @@ type recordInput struct {
 
 	mu          sync.Mutex
 	rows        uint64
+	unwanted    uint64 // of rows: those that --where did not want
 	first, last int64
 	open        int64 // connections that were announced, and whose end was not read
 	files       []recordFile
@@ -88,10 +89,12 @@ func (r *recordInput) parquet(name string) error {
 	return err
 }
 
-// seen counts rows that were read, in turn.
-func (r *recordInput) seen(rows []report.Connection, faults []rec.Fault) {
+// seen counts rows that were read, in turn, and those of them that --where did
+// not want.
+func (r *recordInput) seen(rows []report.Connection, unwanted uint64, faults []rec.Fault) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.unwanted += unwanted
 	for i := range rows {
 		c := &rows[i]
 		if c.Time != 0 && (r.first == 0 || c.Time < r.first) {
@@ -150,6 +153,7 @@ func (r *recordInput) problems(a *app, o *options) {
 func (r *recordInput) input(in *report.Input) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	in.Unwanted += r.unwanted
 	if len(r.files) == 0 {
 		return
 	}
@@ -190,7 +194,7 @@ func (s *rowSink) Take(rows []report.Connection, _ []rec.Fault) {
 
 // Emit implements rec.Sink.
 func (s *rowSink) Emit(faults []rec.Fault) error {
-	s.in.seen(s.rows, faults)
+	s.in.seen(s.rows, uint64(len(s.rows)-len(s.chosen)), faults)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, i := range s.chosen {

@@ -170,7 +170,7 @@ func TestWhere(t *testing.T) {
 		}
 	}
 	_, out, _ := pfsight(t, "", "--where", "forward_secrecy == no", saved)
-	if !strings.Contains(out, "Only connections where forward_secrecy == no.") || !strings.Contains(out, "not forward secret") {
+	if !strings.Contains(out, "Only connections where forward_secrecy == no: ") || !strings.Contains(out, "not forward secret") {
 		t.Errorf("the summary does not say what was chosen: %s", out)
 	}
 }

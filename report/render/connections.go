@@ -114,6 +114,7 @@ type tableWriter struct {
 	opt      Options
 	markdown bool
 	rows     []*report.Connection
+	scope    *report.Input // nil: not told
 }
 
 // NewTable returns a Writer of a table for a terminal or, with markdown, of a
@@ -122,6 +123,9 @@ func NewTable(w io.Writer, opt Options, markdown bool) Writer {
 	return &tableWriter{w: w, opt: opt, markdown: markdown}
 }
 
+// Scope implements Scoped.
+func (t *tableWriter) Scope(in *report.Input) { t.scope = in }
+
 func (t *tableWriter) Write(c *report.Connection) error {
 	t.rows = append(t.rows, c)
 	return nil
@@ -129,7 +133,11 @@ func (t *tableWriter) Write(c *report.Connection) error {
 
 func (t *tableWriter) Close() error {
 	if len(t.rows) == 0 {
-		_, err := io.WriteString(t.w, "No TLS handshake was observed.\n")
+		text := "No TLS handshake was observed."
+		if t.scope != nil {
+			text = nothing(t.scope)
+		}
+		_, err := io.WriteString(t.w, text+"\n")
 		return err
 	}
 	slices.SortStableFunc(t.rows, func(a, b *report.Connection) int {

@@ -53,11 +53,15 @@ func diffDocument(d *diff.Diff, format string, opt Options) *document {
 		name string
 		in   *diff.SideInput
 	}{{"before", b}, {"after", a}} {
-		if f := s.in.Input.Filter; f != "" && s.name == "before" {
-			doc.text("Only packets that match %s.", f)
+		in := &s.in.Input
+		for _, text := range reading(in) {
+			doc.text("Of the input %s: %s", s.name, text)
 		}
-		if w := s.in.Input.Where; w != "" && s.name == "before" {
-			doc.text("Only connections where %s.", w)
+		if in.Filter != "" && s.name == "before" {
+			doc.text("Only packets that match %s.", in.Filter)
+		}
+		if in.Where != "" && s.name == "before" {
+			doc.text("Only connections where %s.", in.Where)
 		}
 		for _, l := range s.in.Input.Loss {
 			doc.text("Missing %s: %s.", s.name, lossText(&l, func(s string) string { return s }))

@@ -71,14 +71,11 @@ func impactDocument(r *ImpactReport, opt Options, format string) *document {
 func impactBase(doc *document, r *ImpactReport) {
 	n, in := &r.Now, &r.Input
 	doc.text("Read %s: %s.", inputName(in), inputSize(in))
-	if in.Filter != "" {
-		doc.text("Only packets that match %s.", in.Filter)
-	}
-	if in.Where != "" {
-		doc.text("Only connections where %s.", in.Where)
+	for _, text := range scope(in, unquoted) {
+		doc.text("%s", text)
 	}
 	if n.Connections == 0 {
-		doc.text("No TLS handshake was observed.")
+		doc.text("%s", nothing(in))
 		return
 	}
 	if n.First != 0 {

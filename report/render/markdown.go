@@ -26,11 +26,8 @@ func SummaryMarkdown(w io.Writer, s *report.Summary, opt Options) error {
 		e.printf(", %s to %s UTC (%s)", stamp(in.First), stamp(in.Last), Span(in.Last-in.First))
 	}
 	e.printf("\n\n")
-	if in.Filter != "" {
-		e.printf("Only packets that match %s.\n\n", Markdown(in.Filter))
-	}
-	if in.Where != "" {
-		e.printf("Only connections where %s.\n\n", Markdown(in.Where))
+	for _, text := range scope(in, Markdown) {
+		e.printf("%s\n\n", text)
 	}
 	if in.Saved {
 		e.printf("What was lost before the records were saved is not in them.\n\n")
@@ -52,6 +49,9 @@ func SummaryMarkdown(w io.Writer, s *report.Summary, opt Options) error {
 			g.rows = append(g.rows, []string{"connections seen in one direction only", Number(n)})
 		}
 		e.grid(&g)
+	}
+	if s.Connections == 0 {
+		e.printf("%s\n\n", nothing(in))
 	}
 	e.printf("## Verdicts\n\nOf %s; %s without a ServerHello beside them.\n\n", plural(s.Negotiated, "negotiated connection"), plural(s.Connections-s.Negotiated, "connection"))
 	g := grid{header: []string{"forward secrecy", "connections", "share"}, right: []bool{false, true, true}}

@@ -80,7 +80,8 @@ func Summary(w io.Writer, s *report.Summary, opt Options) error {
 	p := &printer{opt: opt}
 	p.input(s)
 	if s.Connections == 0 {
-		p.line("\nNo TLS handshake was observed in %s.", inputCount(&s.Input))
+		p.line("")
+		p.wrap("", nothing(&s.Input))
 		_, err := io.WriteString(w, p.b.String())
 		return err
 	}
@@ -107,14 +108,8 @@ func (p *printer) input(s *report.Summary) {
 		name = fmt.Sprintf("%s and %s more", Quote(in.Files[0]), Number(uint64(len(in.Files)-1)))
 	}
 	p.wrap("", fmt.Sprintf("Read %s: %s.", name, inputSize(in)))
-	if in.Filter != "" {
-		p.wrap("", "Only packets that match "+Quote(in.Filter)+".")
-	}
-	if in.Where != "" {
-		p.wrap("", "Only connections where "+Quote(in.Where)+".")
-	}
-	if in.Events != "" {
-		p.wrap("", eventsWhere+Quote(in.Events)+".")
+	for _, text := range scope(in, Quote) {
+		p.wrap("", text)
 	}
 	if in.Timed() {
 		p.wrap("", fmt.Sprintf("%s to %s UTC (%s).", stamp(in.First), stamp(in.Last), Span(in.Last-in.First)))
@@ -158,6 +153,9 @@ func (p *printer) loss(s *report.Summary) string {
 		parts = append(parts, savedLoss)
 	}
 	if len(parts) == 0 {
+		if in := &s.Input; len(reading(in)) > 0 {
+			return "Nothing that belongs to a handshake is known to be missing from what was read."
+		}
 		return "Nothing that belongs to a handshake is known to be missing."
 	}
 	q := &printer{opt: p.opt}

@@ -18,7 +18,11 @@ type view struct {
 
 	Inputs          []string
 	InputMore, Read string
+	Reading         []string // how far the input was read, if not to its end
 	Filter, Where   string
+	FilterNote      string // how many packets Filter wanted
+	WhereNote       string // how many connections Where did not want
+	Nothing         string // said where there is no connection
 	Events          string // what is said of those that were written
 	VerdictTitle    string
 	Shares          []viewShares
@@ -78,14 +82,18 @@ func newView(s *report.Summary, opt Options) *view {
 	if in.Timed() {
 		v.Read += fmt.Sprintf(", %s to %s UTC (%s)", stamp(in.First), stamp(in.Last), Span(in.Last-in.First))
 	}
-	v.Filter = Quote(in.Filter)
+	v.Reading = reading(in)
+	v.Filter, v.FilterNote, v.WhereNote = Quote(in.Filter), filterNote(in), whereNote(in)
 	if in.Where != "" {
 		v.Where = Quote(in.Where)
 	}
 	if in.Events != "" {
 		v.Events = eventsWhere + Quote(in.Events) + "."
 	}
-	shares := sharesOf("Of the whole capture", s.Verdicts, s.Negotiated)
+	if s.Connections == 0 {
+		v.Nothing = nothing(in)
+	}
+	shares := sharesOf(shareTitle(in), s.Verdicts, s.Negotiated)
 	if s.TicketKey > 0 {
 		shares.Notes = append(shares.Notes, fmt.Sprintf("%s (%s) of the forward secret ones also rest on a ticket key (TLS 1.2 tickets).", Number(s.TicketKey), Share(s.TicketKey, s.Verdicts[secrecy.Yes])))
 	}

@@ -235,3 +235,26 @@ func frame(t uint16, parts ...[]byte) []byte {
 	}
 	return b
 }
+
+// A Transport is what a packet holds.
+type Transport uint8
+
+// The transports that are told apart.
+const (
+	TCP Transport = protoTCP
+	UDP Transport = protoUDP
+)
+
+// Transports returns the transport of each packet, nil where one of them is
+// something else.
+func Transports(c *Capture) []Transport {
+	var list []Transport
+	for i := range c.Packets {
+		p := &c.Packets[i]
+		if !p.whole() || p.heads > 0 || p.Link != linkEthernet {
+			return nil
+		}
+		list = append(list, Transport(p.proto))
+	}
+	return list
+}

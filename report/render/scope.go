@@ -1,0 +1,115 @@
+package render
+
+import (
+	"fmt"
+
+	"pfsight/report"
+)
+
+// Scoped is a Writer whose text says what was read when there are no rows.
+type Scoped interface {
+	// Scope tells what was read. It is called before Close.
+	Scope(in *report.Input)
+}
+
+// scope says, one sentence each, what of the input the report is not about:
+// what was not read, and what was not asked for. quote is applied to the
+// expressions.
+func scope(in *report.Input, quote func(string) string) []string {
+	out := reading(in)
+	if in.Filter != "" {
+		out = append(out, "Only packets that match "+quote(in.Filter)+filterNote(in)+".")
+	}
+	if in.Where != "" {
+		out = append(out, "Only connections where "+quote(in.Where)+whereNote(in)+".")
+	}
+	if in.Events != "" {
+		out = append(out, eventsWhere+quote(in.Events)+".")
+	}
+	return out
+}
+
+// reading says of the input that it was not read to its end.
+func reading(in *report.Input) []string {
+	var out []string
+	if in.Interrupted {
+		out = append(out, "Interrupted: what follows is of what was read until then.")
+	}
+	if in.Ongoing {
+		out = append(out, "Reading goes on: what follows is of what was read so far.")
+	}
+	if in.Limit > 0 {
+		text := "Only the first " + plural(in.Limit, "packet")
+		if in.Filter != "" {
+			text += " that " + matches(in.Limit)
+		}
+		out = append(out, text+", as -c asked: what follows them was not read.")
+	}
+	return out
+}
+
+// filterNote says how many packets the filter wanted, if not all.
+func filterNote(in *report.Input) string {
+	if in.FilteredOut == 0 {
+		return ""
+	}
+	return fmt.Sprintf(": %s of %s", Number(in.Packets-min(in.FilteredOut, in.Packets)), Number(in.Packets))
+}
+
+// whereNote says how many connections --where did not want, if any.
+func whereNote(in *report.Input) string {
+	if in.Unwanted == 0 {
+		return ""
+	}
+	return ": " + Number(in.Unwanted) + " others were read"
+}
+
+func matches(n uint64) string {
+	if n == 1 {
+		return "matches"
+	}
+	return "match"
+}
+
+// partial reports whether the report may be about less than the whole input.
+func partial(in *report.Input) bool {
+	return in.Interrupted || in.Ongoing || in.Limit > 0 || in.Filter != "" || in.Where != "" || len(in.Loss) > 0
+}
+
+// shareTitle says what shares are of.
+func shareTitle(in *report.Input) string {
+	switch {
+	case in.Where != "":
+		return "Of the connections that match"
+	case partial(in):
+		return "Of what was read"
+	}
+	return "Of the whole capture"
+}
+
+// nothing says that no connection is in the report, and of what that is true.
+func nothing(in *report.Input) string {
+	if in.Where != "" && in.Unwanted > 0 {
+		return fmt.Sprintf("None of the %s with a TLS handshake matches.", plural(in.Unwanted, "connection"))
+	}
+	const none = "No TLS handshake was observed in "
+	unread := in.FilteredOut
+	for i := range in.Loss {
+		if l := &in.Loss[i]; l.Reason == "unknown_link_type" {
+			unread += l.Count
+		}
+	}
+	switch read := in.Packets - min(unread, in.Packets); {
+	case in.Saved && in.Packets == 0, unread == 0:
+		return none + inputCount(in) + "."
+	case in.Filter != "" && unread == in.FilteredOut:
+		return none + fmt.Sprintf("the %s that %s, of %s.", plural(read, "packet"), matches(read), Number(in.Packets))
+	case in.Filter != "":
+		return none + fmt.Sprintf("the %s that could be read and %s, of %s.", plural(read, "packet"), matches(read), Number(in.Packets))
+	default:
+		return none + fmt.Sprintf("the %s that could be read, of %s.", plural(read, "packet"), Number(in.Packets))
+	}
+}
+
+// unquoted is for a document, which quotes what it writes.
+func unquoted(s string) string { return s }
