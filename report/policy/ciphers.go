@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -17,18 +16,100 @@ const (
 	maxRules        = 1 << 9  // rules; each passes over all suites once
 )
 
+// A mask is a set of values of one attribute of a suite. As in OpenSSL, the
+// empty mask of a rule asks for nothing.
+type mask uint32
+
+// Key exchanges.
+const (
+	kRSA mask = 1 << iota
+	kDHE
+	kECDHE
+	kPSK
+	kRSAPSK
+	kDHEPSK
+	kECDHEPSK
+	kSRP
+	kFixed // fixed DH and ECDH, which OpenSSL lacks since 1.1.0
+)
+
+// Authentications.
+const (
+	aRSA mask = 1 << iota
+	aDSS
+	aNULL
+	aECDSA
+	aPSK
+	aSRP
+)
+
+// Ciphers.
+const (
+	eAES128 mask = 1 << iota
+	eAES256
+	eAES128GCM
+	eAES256GCM
+	eAES128CCM
+	eAES256CCM
+	eAES128CCM8
+	eAES256CCM8
+	eCamellia128
+	eCamellia256
+	eARIA128
+	eARIA256
+	eChaCha20
+	eSEED
+	eIDEA
+	eRC4
+	eRC2
+	e3DES
+	eDES
+	eNULL
+)
+
+const (
+	eAESGCM = eAES128GCM | eAES256GCM
+	eAESCCM = eAES128CCM | eAES256CCM | eAES128CCM8 | eAES256CCM8
+	eAES    = eAES128 | eAES256 | eAESGCM | eAESCCM
+)
+
+// MACs.
+const (
+	mMD5 mask = 1 << iota
+	mSHA1
+	mSHA256
+	mSHA384
+	mAEAD
+)
+
+// Strengths.
+const (
+	strongLow mask = 1 << iota
+	strongMedium
+	strongHigh
+	strongFIPS
+	strongExport
+	strongNone // without encryption; no word asks for it
+)
+
 // A cipherClass holds the attributes of a suite that cipher strings ask for.
 type cipherClass struct {
 	suite      iana.CipherSuite
 	name       string
-	kex, auth  string
-	enc, mac   string
+	kex        mask
+	auth       mask
+	enc        mask
+	mac        mask
+	strong     mask
+	notDefault bool
 	bits       int // of the cipher, as OpenSSL counts them
 	min        iana.Version
-	strength   string // HIGH, MEDIUM, LOW, EXP; "" for no encryption
-	notDefault bool
 	weak       bool // not in OpenSSL's builds since 1.1.0, but still known by name
 }
+
+// ephemeral reports whether OpenSSL counts the suite as forward secret: suites
+// of DHE_PSK and ECDHE_PSK are not among them.
+func (c *cipherClass) ephemeral() bool { return c.kex&(kDHE|kECDHE) != 0 }
 
 // classes returns the suites of OpenSSL by falling number, its own order
 // before any rule.
@@ -49,147 +130,184 @@ var classes = sync.OnceValue(func() []cipherClass {
 	return out
 })
 
+var kexMasks = map[iana.KeyExchange]mask{
+	iana.KexRSA: kRSA, iana.KexRSAExport: kRSA, iana.KexDHE: kDHE, iana.KexDHEExport: kDHE, iana.KexDHAnon: kDHE, iana.KexDHAnonExport: kDHE,
+	iana.KexECDHE: kECDHE, iana.KexECDHAnon: kECDHE, iana.KexPSK: kPSK, iana.KexRSAPSK: kRSAPSK, iana.KexDHEPSK: kDHEPSK, iana.KexECDHEPSK: kECDHEPSK, iana.KexSRP: kSRP,
+}
+
 func classOf(s *iana.Suite, name string) cipherClass {
-	c := cipherClass{suite: s.ID, name: name, min: iana.SSL30, strength: "HIGH"}
-	switch k := s.KeyExchange; k {
-	case iana.KexRSA, iana.KexRSAExport:
-		c.kex = "kRSA"
-	case iana.KexDHE, iana.KexDHEExport, iana.KexDHAnon, iana.KexDHAnonExport:
-		c.kex = "kDHE"
-	case iana.KexECDHE, iana.KexECDHAnon:
-		c.kex = "kECDHE"
-	case iana.KexPSK, iana.KexRSAPSK, iana.KexDHEPSK, iana.KexECDHEPSK:
-		c.kex = map[iana.KeyExchange]string{iana.KexPSK: "kPSK", iana.KexRSAPSK: "kRSAPSK", iana.KexDHEPSK: "kDHEPSK", iana.KexECDHEPSK: "kECDHEPSK"}[k]
-	case iana.KexSRP:
-		c.kex = "kSRP"
-	default:
-		c.kex, c.weak = k.String(), true // fixed DH and ECDH, gone since 1.1.0
+	c := cipherClass{suite: s.ID, name: name, min: iana.SSL30, strong: strongHigh}
+	var known bool
+	if c.kex, known = kexMasks[s.KeyExchange]; !known {
+		c.kex, c.weak = kFixed, true
 	}
 	switch {
 	case s.KeyExchange == iana.KexRSAPSK:
-		c.auth = "aRSA"
+		c.auth = aRSA
 	case s.Authentication == "anon":
-		c.auth = "aNULL"
+		c.auth = aNULL
 	case strings.Contains(s.Authentication, "PSK"):
-		c.auth = "aPSK"
+		c.auth = aPSK
 	default:
-		c.auth = "a" + s.Authentication[strings.LastIndexByte(s.Authentication, '+')+1:]
+		c.auth = map[string]mask{"RSA": aRSA, "DSS": aDSS, "ECDSA": aECDSA, "SRP": aSRP}[s.Authentication[strings.LastIndexByte(s.Authentication, '+')+1:]]
 	}
-	c.enc, c.mac = s.Encryption, s.MAC
-	switch e := s.Encryption; {
-	case strings.Contains(e, "_256") || strings.HasPrefix(e, "CHACHA20"):
+	e := s.Encryption
+	wide := strings.Contains(e, "_256")
+	pick := func(narrow, full mask) mask {
+		if wide {
+			return full
+		}
+		return narrow
+	}
+	c.bits = 128
+	if wide {
 		c.bits = 256
+	}
+	switch {
+	case strings.HasPrefix(e, "AES_") && strings.Contains(e, "CCM_8"):
+		c.enc = pick(eAES128CCM8, eAES256CCM8)
+	case strings.HasPrefix(e, "AES_") && strings.Contains(e, "CCM"):
+		c.enc = pick(eAES128CCM, eAES256CCM)
+	case strings.HasPrefix(e, "AES_") && strings.Contains(e, "GCM"):
+		c.enc = pick(eAES128GCM, eAES256GCM)
+	case strings.HasPrefix(e, "AES_"):
+		c.enc = pick(eAES128, eAES256)
+	case strings.HasPrefix(e, "CAMELLIA"):
+		c.enc = pick(eCamellia128, eCamellia256)
+	case strings.HasPrefix(e, "ARIA"):
+		c.enc = pick(eARIA128, eARIA256)
+	case strings.HasPrefix(e, "CHACHA20"):
+		c.enc, c.bits = eChaCha20, 256
 	case strings.HasPrefix(e, "3DES"):
-		c.bits, c.strength, c.weak = 112, "MEDIUM", true
-	case strings.HasPrefix(e, "SEED"), strings.HasPrefix(e, "IDEA"), strings.HasPrefix(e, "RC4"):
-		c.bits, c.strength, c.weak = 128, "MEDIUM", true
-	case strings.HasPrefix(e, "DES"), strings.HasPrefix(e, "RC2"):
-		c.bits, c.strength, c.weak = 56, "LOW", true
+		c.enc, c.bits, c.strong, c.weak = e3DES, 112, strongMedium, true
+	case strings.HasPrefix(e, "SEED"):
+		c.enc, c.strong, c.weak = eSEED, strongMedium, true
+	case strings.HasPrefix(e, "IDEA"):
+		c.enc, c.strong, c.weak = eIDEA, strongMedium, true
+	case strings.HasPrefix(e, "RC4"):
+		c.enc, c.strong, c.weak = eRC4, strongMedium, true
+	case strings.HasPrefix(e, "RC2"):
+		c.enc, c.bits, c.strong, c.weak = eRC2, 56, strongLow, true
+	case strings.HasPrefix(e, "DES"):
+		c.enc, c.bits, c.strong, c.weak = eDES, 56, strongLow, true
 	case e == "NULL":
-		c.strength = ""
-	default:
-		c.bits = 128
+		c.enc, c.bits, c.strong = eNULL, 0, strongNone
 	}
 	if s.Export {
-		c.bits, c.strength, c.weak = 40, "EXP", true
+		c.bits, c.strong, c.weak = 40, strongExport, true
 	}
-	for _, aead := range [...]string{"GCM", "CCM", "POLY1305"} {
-		if strings.Contains(c.enc, aead) {
-			c.mac = "AEAD"
-		}
+	if c.enc&(eAES128|eAES256|eAESGCM) != 0 && c.kex != kSRP {
+		c.strong |= strongFIPS
 	}
-	ec := s.KeyExchange.UsesECParams()
+	switch c.mac = map[string]mask{"MD5": mMD5, "SHA": mSHA1, "SHA256": mSHA256, "SHA384": mSHA384}[s.MAC]; {
+	case c.enc&(eAESGCM|eAESCCM|eChaCha20|eARIA128|eARIA256) != 0, s.MAC == "AEAD":
+		c.mac = mAEAD
+	}
 	switch {
 	case needs12(s):
 		c.min = iana.TLS12
-	case ec || s.KeyExchange.UsesPSK() && (c.mac == "SHA256" || c.mac == "SHA384"):
+	case s.KeyExchange.UsesECParams() || s.KeyExchange.UsesPSK() && c.mac&(mSHA256|mSHA384) != 0:
 		c.min = iana.TLS10
 	}
-	c.notDefault = c.auth == "aNULL" || c.auth == "aDSS" || c.enc == "NULL" || c.weak || strings.Contains(c.enc, "CCM") ||
-		strings.HasPrefix(c.enc, "ARIA") || strings.HasPrefix(c.enc, "CAMELLIA")
+	// OpenSSL does not count the suites without encryption among them; DEFAULT
+	// takes those out with !eNULL.
+	c.notDefault = c.enc != eNULL && (c.weak || c.auth&(aNULL|aDSS) != 0 || c.enc&(eAESCCM|eARIA128|eARIA256|eCamellia128|eCamellia256) != 0)
 	return c
 }
 
-// alias tells which suites a word of a cipher string means, openssl-ciphers(1);
-// nil for an unknown one.
-func alias(word string) func(*cipherClass) bool {
-	is := func(f func(*cipherClass) string, v ...string) func(*cipherClass) bool {
-		return func(c *cipherClass) bool { return slices.Contains(v, f(c)) }
+// A pattern is what a rule of a cipher string matches: every mask that is not
+// empty, the version and the suite, where they are set.
+type pattern struct {
+	kex, auth, enc, mac mask
+	strong              mask
+	notDefault          bool
+	min                 iana.Version
+	suite               iana.CipherSuite
+	named               bool // suite is set
+}
+
+func (p *pattern) matches(c *cipherClass) bool {
+	fits := func(want, have mask) bool { return want == 0 || want&have != 0 }
+	return fits(p.kex, c.kex) && fits(p.auth, c.auth) && fits(p.enc, c.enc) && fits(p.mac, c.mac) && fits(p.strong, c.strong) &&
+		(!p.notDefault || c.notDefault) && (p.min == 0 || p.min == c.min) && (!p.named || p.suite == c.suite)
+}
+
+// narrow makes p match what q matches too, as OpenSSL combines the words of a
+// rule. It reports false where no suite is left.
+func (p *pattern) narrow(q *pattern) bool {
+	for _, m := range [...]struct {
+		to   *mask
+		from mask
+	}{{&p.kex, q.kex}, {&p.auth, q.auth}, {&p.enc, q.enc}, {&p.mac, q.mac}} {
+		switch {
+		case m.from == 0:
+		case *m.to == 0:
+			*m.to = m.from
+		default:
+			if *m.to &= m.from; *m.to == 0 {
+				return false
+			}
+		}
 	}
-	kex := func(c *cipherClass) string { return c.kex }
-	auth := func(c *cipherClass) string { return c.auth }
-	mac := func(c *cipherClass) string { return c.mac }
-	strength := func(c *cipherClass) string { return c.strength }
-	enc := func(prefix, part string) func(*cipherClass) bool {
-		return func(c *cipherClass) bool { return strings.HasPrefix(c.enc, prefix) && strings.Contains(c.enc, part) }
+	if q.strong != 0 {
+		if p.strong == 0 {
+			// OpenSSL keeps both in one word and assigns it here.
+			p.strong, p.notDefault = q.strong, false
+		} else if p.strong &= q.strong; p.strong == 0 {
+			return false
+		}
 	}
-	signed := func(k string) func(*cipherClass) bool {
-		return func(c *cipherClass) bool { return c.kex == k && c.auth != "aNULL" }
+	p.notDefault = p.notDefault || q.notDefault
+	if q.named {
+		p.suite, p.named = q.suite, true // its version does not count
+		return true
 	}
-	switch word {
-	case "ALL":
-		return func(c *cipherClass) bool { return c.enc != "NULL" }
-	case "COMPLEMENTOFALL", "eNULL", "NULL":
-		return func(c *cipherClass) bool { return c.enc == "NULL" }
-	case "COMPLEMENTOFDEFAULT":
-		return func(c *cipherClass) bool { return c.notDefault && c.enc != "NULL" }
-	case "kRSA", "kPSK", "kRSAPSK", "kDHEPSK", "kECDHEPSK", "kSRP", "kDHE", "kECDHE":
-		return is(kex, word)
-	case "kEDH", "DH":
-		return is(kex, "kDHE")
-	case "kEECDH", "ECDH":
-		return is(kex, "kECDHE")
-	case "EDH", "DHE":
-		return signed("kDHE")
-	case "EECDH", "ECDHE":
-		return signed("kECDHE")
-	case "PSK":
-		return is(kex, "kPSK", "kRSAPSK", "kDHEPSK", "kECDHEPSK")
-	case "SRP":
-		return is(kex, "kSRP")
-	case "RSA":
-		return func(c *cipherClass) bool { return c.kex == "kRSA" && c.auth == "aRSA" }
-	case "aRSA", "aNULL", "aECDSA", "aDSS", "aPSK", "aSRP":
-		return is(auth, word)
-	case "ECDSA", "DSS":
-		return is(auth, "a"+word)
-	case "ADH":
-		return func(c *cipherClass) bool { return c.kex == "kDHE" && c.auth == "aNULL" }
-	case "AECDH":
-		return func(c *cipherClass) bool { return c.kex == "kECDHE" && c.auth == "aNULL" }
-	case "AES", "CAMELLIA", "ARIA":
-		return enc(word+"_", "")
-	case "AES128", "AES256":
-		return enc("AES_"+word[3:], "")
-	case "CAMELLIA128", "CAMELLIA256":
-		return enc("CAMELLIA_"+word[8:], "")
-	case "ARIA128", "ARIA256":
-		return enc("ARIA_"+word[4:], "")
-	case "AESGCM":
-		return enc("AES_", "GCM")
-	case "ARIAGCM":
-		return enc("ARIA_", "GCM")
-	case "AESCCM":
-		return enc("AES_", "CCM")
-	case "AESCCM8":
-		return enc("AES_", "CCM_8")
-	case "CHACHA20", "3DES", "RC4", "RC2", "SEED", "IDEA":
-		return enc(word, "")
-	case "DES":
-		return enc("DES", "")
-	case "MD5", "SHA", "SHA256", "SHA384":
-		return is(mac, word)
-	case "SHA1":
-		return is(mac, "SHA")
-	case "SSLv3", "TLSv1", "TLSv1.0", "TLSv1.2":
-		v := map[string]iana.Version{"SSLv3": iana.SSL30, "TLSv1": iana.TLS10, "TLSv1.0": iana.TLS10, "TLSv1.2": iana.TLS12}[word]
-		return func(c *cipherClass) bool { return c.min == v }
-	case "HIGH", "MEDIUM", "LOW", "EXP":
-		return is(strength, word)
-	case "EXPORT":
-		return is(strength, "EXP")
+	if q.min != 0 {
+		if p.min != 0 && p.min != q.min {
+			return false
+		}
+		p.min = q.min
 	}
-	return nil
+	return true
+}
+
+// aliases are the words of cipher strings that mean several suites,
+// openssl-ciphers(1).
+var aliases = map[string]pattern{
+	"ALL": {enc: ^eNULL}, "COMPLEMENTOFALL": {enc: eNULL}, "COMPLEMENTOFDEFAULT": {notDefault: true},
+	"kRSA": {kex: kRSA}, "kEDH": {kex: kDHE}, "kDHE": {kex: kDHE}, "DH": {kex: kDHE}, "kEECDH": {kex: kECDHE}, "kECDHE": {kex: kECDHE}, "ECDH": {kex: kECDHE},
+	"kPSK": {kex: kPSK}, "kRSAPSK": {kex: kRSAPSK}, "kDHEPSK": {kex: kDHEPSK}, "kECDHEPSK": {kex: kECDHEPSK}, "kSRP": {kex: kSRP},
+	"aRSA": {auth: aRSA}, "aDSS": {auth: aDSS}, "DSS": {auth: aDSS}, "aNULL": {auth: aNULL}, "aECDSA": {auth: aECDSA}, "ECDSA": {auth: aECDSA}, "aPSK": {auth: aPSK}, "aSRP": {auth: aSRP},
+	"EDH": {kex: kDHE, auth: ^aNULL}, "DHE": {kex: kDHE, auth: ^aNULL}, "EECDH": {kex: kECDHE, auth: ^aNULL}, "ECDHE": {kex: kECDHE, auth: ^aNULL},
+	"NULL": {enc: eNULL}, "eNULL": {enc: eNULL}, "RSA": {kex: kRSA, auth: aRSA}, "ADH": {kex: kDHE, auth: aNULL}, "AECDH": {kex: kECDHE, auth: aNULL},
+	"PSK": {kex: kPSK | kRSAPSK | kDHEPSK | kECDHEPSK}, "SRP": {kex: kSRP},
+	"3DES": {enc: e3DES}, "DES": {enc: eDES}, "RC4": {enc: eRC4}, "RC2": {enc: eRC2}, "IDEA": {enc: eIDEA}, "SEED": {enc: eSEED},
+	"AES": {enc: eAES}, "AES128": {enc: eAES128 | eAES128GCM | eAES128CCM | eAES128CCM8}, "AES256": {enc: eAES256 | eAES256GCM | eAES256CCM | eAES256CCM8},
+	"AESGCM": {enc: eAESGCM}, "AESCCM": {enc: eAESCCM}, "AESCCM8": {enc: eAES128CCM8 | eAES256CCM8},
+	"CAMELLIA": {enc: eCamellia128 | eCamellia256}, "CAMELLIA128": {enc: eCamellia128}, "CAMELLIA256": {enc: eCamellia256}, "CHACHA20": {enc: eChaCha20},
+	"ARIA": {enc: eARIA128 | eARIA256}, "ARIAGCM": {enc: eARIA128 | eARIA256}, "ARIA128": {enc: eARIA128}, "ARIA256": {enc: eARIA256},
+	"CBC": {enc: eAES128 | eAES256 | eCamellia128 | eCamellia256 | eSEED | eIDEA | eRC2 | e3DES | eDES},
+	"MD5": {mac: mMD5}, "SHA": {mac: mSHA1}, "SHA1": {mac: mSHA1}, "SHA256": {mac: mSHA256}, "SHA384": {mac: mSHA384},
+	"SSLv3": {min: iana.SSL30}, "TLSv1": {min: iana.TLS10}, "TLSv1.0": {min: iana.TLS10}, "TLSv1.2": {min: iana.TLS12},
+	"LOW": {strong: strongLow}, "MEDIUM": {strong: strongMedium}, "HIGH": {strong: strongHigh}, "FIPS": {strong: strongFIPS},
+	"EXP": {strong: strongExport}, "EXPORT": {strong: strongExport}, // before 1.1.0
+}
+
+// patternOf returns what a word of a rule matches: an alias, or one suite by
+// OpenSSL's name. The standard names of suites are known since 3.2.
+func patternOf(word string) (pattern, bool) {
+	if p, ok := aliases[word]; ok {
+		return p, true
+	}
+	s, ok := LookupOpenSSL(word)
+	if !ok && strings.HasPrefix(word, "TLS_") {
+		s, ok = iana.LookupSuite(word)
+	}
+	if !ok || s.Info().KeyExchange == iana.KexTLS13 {
+		return pattern{}, false
+	}
+	c := classOf(s.Info(), word)
+	return pattern{kex: c.kex, auth: c.auth, enc: c.enc, mac: c.mac, strong: c.strong, notDefault: c.notDefault, suite: s, named: true}, true
 }
 
 // A cipherList is OpenSSL's list while the rules of a string are applied:
@@ -237,6 +355,12 @@ func (l *cipherList) apply(op operator, match func(*cipherClass) bool) {
 	}
 }
 
+// rule applies a rule of a string. A suite that builds lack is added only by
+// its own name.
+func (l *cipherList) rule(op operator, p pattern) {
+	l.apply(op, func(c *cipherClass) bool { return p.matches(c) && (op != add || p.named || !c.weak) })
+}
+
 // strengthen sorts what is on by strength, @STRENGTH.
 func (l *cipherList) strengthen() {
 	for _, bits := range [...]int{256, 128, 112, 56, 40, 0} {
@@ -249,37 +373,63 @@ func (l *cipherList) strengthen() {
 // others, 256 bits before 128.
 func newCipherList(universe []*cipherClass) *cipherList {
 	l := &cipherList{list: universe, on: map[*cipherClass]bool{}}
-	all := func(*cipherClass) bool { return true }
-	ephemeral := func(c *cipherClass) bool { return c.kex == "kDHE" || c.kex == "kECDHE" }
-	l.apply(add, func(c *cipherClass) bool { return c.kex == "kECDHE" && c.auth == "aECDSA" })
-	l.apply(add, func(c *cipherClass) bool { return c.kex == "kECDHE" })
-	l.apply(del, func(c *cipherClass) bool { return c.kex == "kECDHE" })
-	for _, word := range [...]string{"AESGCM", "CHACHA20"} {
-		l.apply(add, alias(word))
-	}
-	l.apply(add, func(c *cipherClass) bool { return strings.HasPrefix(c.enc, "AES_") && !strings.Contains(c.enc, "GCM") })
-	l.apply(add, all)
-	for _, word := range [...]string{"MD5", "aNULL"} {
-		l.apply(last, alias(word))
-	}
-	l.apply(last, func(c *cipherClass) bool { return c.kex == "kRSA" || c.kex == "kPSK" })
-	l.apply(last, alias("kPSK"))
-	l.apply(last, alias("RC4"))
+	step := func(op operator, p pattern) { l.apply(op, p.matches) }
+	step(add, pattern{kex: kECDHE, auth: aECDSA})
+	step(add, pattern{kex: kECDHE})
+	step(del, pattern{kex: kECDHE})
+	step(add, pattern{enc: eAESGCM})
+	step(add, pattern{enc: eChaCha20})
+	step(add, pattern{enc: eAES &^ eAESGCM})
+	step(add, pattern{})
+	step(last, pattern{mac: mMD5})
+	step(last, pattern{auth: aNULL})
+	step(last, pattern{kex: kRSA})
+	step(last, pattern{kex: kPSK})
+	step(last, pattern{enc: eRC4})
 	l.strengthen()
-	l.apply(bump, func(c *cipherClass) bool { return c.min == iana.TLS12 })
-	l.apply(bump, func(c *cipherClass) bool { return c.mac == "AEAD" })
-	l.apply(bump, ephemeral)
-	l.apply(bump, func(c *cipherClass) bool { return ephemeral(c) && c.mac == "AEAD" })
-	l.apply(del, all)
+	step(bump, pattern{min: iana.TLS12})
+	step(bump, pattern{mac: mAEAD})
+	step(bump, pattern{kex: kDHE | kECDHE})
+	step(bump, pattern{kex: kDHE | kECDHE, mac: mAEAD})
+	step(del, pattern{})
 	return l
 }
 
-// expandCiphers returns the suites that a cipher string of OpenSSL names, in
-// its order, as OpenSSL 3 does, and the security level that it sets, -1 for
-// none. Suites that later versions lack, such as those of RC4 and triple DES,
-// are taken only where they are named one by one. Words that are not known are
-// returned; OpenSSL passes over them.
-func expandCiphers(text string) (out []iana.CipherSuite, level int, unknown []string, err error) {
+// A suiteB is a mode of RFC 6460 that a cipher string begins with; it fixes
+// the suites, the curves and the signatures.
+type suiteB struct {
+	word, ciphers string
+	groups        []iana.Group
+	signatures    []iana.SignatureScheme
+}
+
+var suiteBModes = [...]suiteB{
+	{"SUITEB128ONLY", "ECDHE-ECDSA-AES128-GCM-SHA256", []iana.Group{secp256r1}, []iana.SignatureScheme{0x0403}},
+	{"SUITEB128C2", "ECDHE-ECDSA-AES256-GCM-SHA384", []iana.Group{secp256r1, secp384r1}, []iana.SignatureScheme{0x0403, 0x0503}},
+	{"SUITEB128", "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384", []iana.Group{secp256r1, secp384r1}, []iana.SignatureScheme{0x0403, 0x0503}},
+	{"SUITEB192", "ECDHE-ECDSA-AES256-GCM-SHA384", []iana.Group{secp384r1}, []iana.SignatureScheme{0x0503}},
+}
+
+// defaultCiphers is what DEFAULT at the beginning of a string stands for,
+// since 3.0.
+const defaultCiphers = "ALL:!COMPLEMENTOFDEFAULT:!eNULL"
+
+// systemProfile begins a string that Red Hat's OpenSSL replaces by the one of
+// the machine's crypto-policy.
+const systemProfile = "PROFILE=SYSTEM"
+
+// A cipherString is what a cipher string means.
+type cipherString struct {
+	suites  []iana.CipherSuite // in the order of preference
+	level   int                // security level; -1 where it sets none
+	unknown []string           // words that are not known, which OpenSSL passes over
+	suiteB  *suiteB
+}
+
+// expandCiphers reads a cipher string as OpenSSL 3 does. Suites that later
+// versions lack, such as those of RC4 and triple DES, are taken only where they
+// are named one by one. A string that OpenSSL refuses is an error.
+func expandCiphers(text string) (cipherString, error) {
 	table := classes()
 	all := make([]*cipherClass, len(table))
 	for i := range table {
@@ -288,97 +438,146 @@ func expandCiphers(text string) (out []iana.CipherSuite, level int, unknown []st
 	return expandCiphersOf(text, all)
 }
 
-func expandCiphersOf(text string, universe []*cipherClass) (out []iana.CipherSuite, level int, unknown []string, err error) {
-	level = -1
+func expandCiphersOf(text string, universe []*cipherClass) (cipherString, error) {
+	out := cipherString{level: -1}
 	if len(text) > maxCipherString {
-		return nil, level, nil, fmt.Errorf("the cipher string is longer than %d bytes", maxCipherString)
+		return out, fmt.Errorf("the cipher string is longer than %d bytes", maxCipherString)
 	}
-	l := newCipherList(universe)
-	rules := strings.FieldsFunc(text, func(r rune) bool {
-		return r == ':' || r == ',' || r == ';' || r == ' ' || r == '\t' || r == '\n' || r == '\r'
-	})
-	if len(rules) > 0 && rules[0] == "DEFAULT" {
-		rules = append([]string{"ALL", "!COMPLEMENTOFDEFAULT", "!eNULL"}, rules[1:]...)
+	for i := range suiteBModes {
+		if m := &suiteBModes[i]; strings.HasPrefix(text, m.word) { // what follows is not read
+			out.suiteB, text = m, m.ciphers
+			break
+		}
 	}
-	if len(rules) > maxRules {
-		return nil, level, nil, fmt.Errorf("the cipher string has more than %d rules", maxRules)
+	r := ruleReader{out: &out, list: newCipherList(universe)}
+	if rest, ok := strings.CutPrefix(text, "DEFAULT"); ok { // a prefix, whatever follows
+		text = strings.TrimPrefix(rest, ":")
+		if err := r.read(defaultCiphers); err != nil {
+			return out, err
+		}
 	}
-	for _, rule := range rules {
+	if err := r.read(text); err != nil {
+		return out, err
+	}
+	for _, c := range r.list.list {
+		if r.list.on[c] {
+			out.suites = append(out.suites, c.suite)
+		}
+	}
+	if len(out.suites) == 0 {
+		return out, errors.New("the cipher string names no suite")
+	}
+	return out, nil
+}
+
+// A ruleReader applies the rules of a string.
+type ruleReader struct {
+	out   *cipherString
+	list  *cipherList
+	rules int
+}
+
+func isSeparator(c byte) bool { return c == ':' || c == ' ' || c == ';' || c == ',' }
+
+func isCipherWord(c byte) bool {
+	return c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '.' || c == '='
+}
+
+// read goes through a string as ssl_cipher_process_rulestr does: a rule ends
+// where its words do, so that an operator may follow without a separator.
+func (r *ruleReader) read(text string) error {
+	at := 0
+	skip := func() { // to the next separator
+		for at < len(text) && !isSeparator(text[at]) {
+			at++
+		}
+	}
+	word := func() string {
+		start := at
+		for at < len(text) && isCipherWord(text[at]) {
+			at++
+		}
+		return text[start:at]
+	}
+	for at < len(text) {
+		c := text[at]
+		if isSeparator(c) {
+			at++
+			continue
+		}
+		if r.rules++; r.rules > maxRules {
+			return fmt.Errorf("the cipher string has more than %d rules", maxRules)
+		}
+		start := at
 		op := add
-		switch rule[0] {
+		switch c {
 		case '-':
 			op = del
 		case '+':
 			op = last
 		case '!':
 			op = kill
-		case '@':
-			switch {
-			case rule == "@STRENGTH":
-				l.strengthen()
-			case strings.HasPrefix(rule, "@SECLEVEL="):
-				n, err := strconv.Atoi(rule[len("@SECLEVEL="):])
-				if err != nil || n < 0 || n > 5 {
-					return nil, level, nil, fmt.Errorf("%s: want a level from 0 to 5", rule)
-				}
-				level = n
-			default:
-				return nil, level, nil, fmt.Errorf("%s: want @STRENGTH or @SECLEVEL=n", rule)
+		}
+		if op != add || c == '@' {
+			at++
+		}
+		if c == '@' {
+			if err := r.special(word()); err != nil {
+				return err
 			}
+			skip()
 			continue
 		}
-		if op != add {
-			rule = rule[1:]
+		var p pattern
+		for {
+			w := word()
+			if w == "" {
+				return fmt.Errorf("the cipher string cannot be read at %q", text[start:min(len(text), start+40)])
+			}
+			more := at < len(text) && text[at] == '+'
+			q, known := patternOf(w)
+			if !known || !p.narrow(&q) {
+				skip()
+				if !known && len(r.out.unknown) < maxRules {
+					r.out.unknown = append(r.out.unknown, text[start:at])
+				}
+				break
+			}
+			if !more {
+				r.list.rule(op, p)
+				break
+			}
+			at++
 		}
-		match, bad := matchRule(rule)
-		if match == nil {
-			unknown = append(unknown, bad)
-			continue
-		}
-		l.apply(op, match)
 	}
-	for _, c := range l.list {
-		if l.on[c] {
-			out = append(out, c.suite)
-		}
-	}
-	if len(out) == 0 {
-		return nil, level, unknown, errors.New("the cipher string names no suite")
-	}
-	return out, level, unknown, nil
+	return nil
 }
 
-// matchRule returns what a rule without its operator matches; nil and the
-// word for one that is not known.
-func matchRule(rule string) (func(*cipherClass) bool, string) {
-	if s, ok := LookupOpenSSL(rule); ok {
-		return func(c *cipherClass) bool { return c.suite == s }, ""
+// special does a command that begins with @.
+func (r *ruleReader) special(word string) error {
+	level, ok := strings.CutPrefix(word, "SECLEVEL=")
+	switch {
+	case word == "STRENGTH":
+		r.list.strengthen()
+	case ok && len(level) == 1 && level[0] >= '0' && level[0] <= '5':
+		r.out.level = int(level[0] - '0')
+	case ok:
+		return fmt.Errorf("@%s: want a level from 0 to 5", word)
+	default:
+		return fmt.Errorf("@%s: want @STRENGTH or @SECLEVEL=n", word)
 	}
-	if s, ok := iana.LookupSuite(rule); ok && strings.HasPrefix(rule, "TLS_") { // OpenSSL 3.2 and later
-		return func(c *cipherClass) bool { return c.suite == s }, ""
-	}
-	words := strings.Split(rule, "+")
-	var parts []func(*cipherClass) bool
-	for _, w := range words {
-		f := alias(w)
-		if f == nil {
-			s, ok := LookupOpenSSL(w)
-			if !ok {
-				return nil, rule
-			}
-			f = func(c *cipherClass) bool { return c.suite == s }
-		}
-		parts = append(parts, f)
-	}
-	return func(c *cipherClass) bool {
-		if c.weak {
-			return false
-		}
-		for _, f := range parts {
-			if !f(c) {
-				return false
-			}
-		}
-		return true
-	}, ""
+	return nil
 }
+
+// atLevel reports whether a suite of TLS 1.2 or older is allowed at a security
+// level from 0 to 5, SSL_CTX_set_security_level(3).
+func (c *cipherClass) atLevel(level int) bool {
+	if level <= 0 {
+		return true
+	}
+	bits := levelBits[min(level, 5)]
+	return c.bits >= bits && c.auth != aNULL && c.mac != mMD5 && (bits <= 160 || c.mac != mSHA1) && (level < 2 || c.enc != eRC4) && (level < 3 || c.ephemeral())
+}
+
+// levelBits are the bits of security that levels ask for.
+var levelBits = [...]int{0, 80, 112, 128, 192, 256}

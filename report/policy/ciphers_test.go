@@ -17,7 +17,7 @@ func opensslCiphers(t testing.TB, text string) ([]string, bool) {
 	if strings.HasPrefix(text, "-") {
 		text = ":" + text // no option
 	}
-	out, err := exec.Command("openssl", "ciphers", text+":@SECLEVEL=0").Output()
+	out, err := exec.Command("openssl", "ciphers", text).Output()
 	if err != nil {
 		return nil, false
 	}
@@ -79,7 +79,7 @@ var cipherStrings = []string{
 
 // installed returns those of the classes that the program has.
 func installed(t testing.TB) []*cipherClass {
-	names, ok := opensslCiphers(t, "ALL:COMPLEMENTOFALL")
+	names, ok := opensslCiphers(t, "ALL:COMPLEMENTOFALL:@SECLEVEL=0")
 	if !ok {
 		t.Fatal("openssl ciphers fails")
 	}
@@ -96,10 +96,10 @@ func installed(t testing.TB) []*cipherClass {
 func compareCiphers(t *testing.T, text string, universe []*cipherClass) {
 	t.Helper()
 	want, ok := opensslCiphers(t, text)
-	suites, _, _, err := expandCiphersOf(text, universe)
+	spec, err := expandCiphersOf(text, universe)
 	if !ok || len(want) == 0 {
 		if err == nil {
-			t.Errorf("%q: %d suites, where openssl finds none", text, len(suites))
+			t.Errorf("%q: %d suites, where openssl finds none", text, len(spec.suites))
 		}
 		return
 	}
@@ -108,7 +108,7 @@ func compareCiphers(t *testing.T, text string, universe []*cipherClass) {
 		return
 	}
 	var got []string
-	for _, s := range suites {
+	for _, s := range spec.suites {
 		got = append(got, OpenSSLName(s))
 	}
 	if !slices.Equal(got, want) {
@@ -116,47 +116,137 @@ func compareCiphers(t *testing.T, text string, universe []*cipherClass) {
 	}
 }
 
+// opensslSupported asks the program for what a server of this string supports
+// at its security level, without PSK and SRP: "openssl ciphers -s".
+func opensslSupported(t testing.TB, text string) []string {
+	t.Helper()
+	if strings.HasPrefix(text, "-") {
+		text = ":" + text
+	}
+	out, err := exec.Command("openssl", "ciphers", "-s", "-v", text).Output()
+	if err != nil {
+		return nil
+	}
+	var list []string
+	for line := range strings.Lines(string(out)) {
+		if f := strings.Fields(line); len(f) > 1 && f[1] != "TLSv1.3" {
+			list = append(list, f[0])
+		}
+	}
+	return list
+}
+
+// compareSupported holds the suites that are left at the string's security
+// level against the program's. Without a level in the string the build's counts.
+func compareSupported(t *testing.T, text string, universe []*cipherClass, build int) {
+	t.Helper()
+	spec, err := expandCiphersOf(text, universe)
+	var got []string
+	if err == nil {
+		level := spec.level
+		if level < 0 {
+			level = build
+		}
+		for _, s := range spec.suites {
+			c := classOf(s.Info(), OpenSSLName(s))
+			if c.atLevel(level) && c.kex&(kPSK|kRSAPSK|kDHEPSK|kECDHEPSK|kSRP) == 0 {
+				got = append(got, c.name)
+			}
+		}
+	}
+	if want := opensslSupported(t, text); !slices.Equal(got, want) {
+		t.Errorf("%q supports\n got %v\nwant %v", text, got, want)
+	}
+}
+
+// buildLevel returns the security level of the program without one in the
+// string: at level 3 RSA key transport is off, at level 2 RSA with 80 bits.
+func buildLevel(t testing.TB) int {
+	out, err := exec.Command("openssl", "ciphers", "-s", "-v", "ALL:eNULL").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch text := string(out); {
+	case strings.Contains(text, "NULL-SHA"):
+		return 0
+	case strings.Contains(text, "\nAES128-SHA "):
+		return 2 // or 1: only RC4, which builds lack, tells them apart
+	}
+	return 3
+}
+
+var cipherWords = strings.Fields("ALL COMPLEMENTOFALL COMPLEMENTOFDEFAULT DEFAULT kRSA kDHE kEDH kECDHE kEECDH DH ECDH EDH DHE ECDHE EECDH PSK kPSK kRSAPSK kDHEPSK kECDHEPSK SRP kSRP aSRP RSA aRSA aNULL aECDSA aDSS DSS aPSK ECDSA ADH AECDH AES AES128 AES256 AESGCM AESCCM AESCCM8 CHACHA20 CAMELLIA CAMELLIA128 CAMELLIA256 ARIA ARIA128 ARIA256 ARIAGCM CBC MD5 SHA SHA1 SHA256 SHA384 SSLv3 TLSv1 TLSv1.0 TLSv1.2 HIGH MEDIUM LOW FIPS NULL eNULL AES128-SHA AES256-SHA ECDHE-RSA-AES128-GCM-SHA256 ECDHE-ECDSA-AES256-GCM-SHA384 DHE-RSA-AES256-SHA PSK-AES128-CBC-SHA ADH-AES128-SHA NULL-SHA256 nonsense TLSv1.3 TLS_AES_128_GCM_SHA256 PROFILE=SYSTEM SUITEB128 kGOST 3DESX")
+
+// randomCipherString makes a string of up to eight rules: words joined by +,
+// operators with and without a separator before them, commands attached to
+// words, and now and then what OpenSSL refuses.
+func randomCipherString(r *rand.Rand) string {
+	var b strings.Builder
+	if r.IntN(6) == 0 {
+		b.WriteString([]string{"DEFAULT", "DEFAULT:", "DEFAULTAES", "SUITEB128", "SUITEB128ONLY", "SUITEB128C2:", "SUITEB192x", ":"}[r.IntN(8)])
+	}
+	for i := range 1 + r.IntN(8) {
+		if i > 0 && r.IntN(8) > 0 {
+			b.WriteString([]string{":", ":", ":", ":", ",", " ", ";", "::"}[r.IntN(8)])
+		}
+		switch r.IntN(40) {
+		case 0, 1:
+			b.WriteString("@STRENGTH")
+			continue
+		case 2, 3, 4:
+			b.WriteString("@SECLEVEL=" + string("00122345"[r.IntN(8)]))
+			if r.IntN(4) == 0 {
+				b.WriteString("+AES") // thrown away
+			}
+			continue
+		case 5:
+			if r.IntN(4) == 0 {
+				b.WriteString([]string{"@SECLEVEL=6", "@SECLEVEL=10", "@SECLEVEL", "@FOO", "@", "AES+", "!", "%", "AES*", "+:"}[r.IntN(10)])
+				continue
+			}
+		}
+		b.WriteString([]string{"", "", "", "", "+", "-", "!"}[r.IntN(7)])
+		b.WriteString(cipherWords[r.IntN(len(cipherWords))])
+		for r.IntN(3) == 0 {
+			b.WriteString("+" + cipherWords[r.IntN(len(cipherWords))])
+		}
+	}
+	return b.String()
+}
+
 // TestCipherStrings compares strings, well known and made at random, with the
-// program.
+// program: the list itself, and what of it is supported at the security level.
 func TestCipherStrings(t *testing.T) {
 	needOpenSSL(t)
 	universe := installed(t)
-	for _, text := range cipherStrings {
-		compareCiphers(t, text, universe)
-	}
-	words := strings.Fields("ALL COMPLEMENTOFALL COMPLEMENTOFDEFAULT kRSA kDHE kECDHE DH ECDH EDH EECDH PSK kPSK kDHEPSK SRP RSA aRSA aNULL aECDSA aDSS aPSK ECDSA ADH AECDH AES AES128 AES256 AESGCM AESCCM AESCCM8 CHACHA20 CAMELLIA CAMELLIA128 ARIA ARIA256 ARIAGCM MD5 SHA SHA1 SHA256 SHA384 SSLv3 TLSv1 TLSv1.0 TLSv1.2 HIGH MEDIUM LOW eNULL AES128-SHA ECDHE-RSA-AES128-GCM-SHA256 DHE-RSA-AES256-SHA PSK-AES128-CBC-SHA nonsense")
+	build := buildLevel(t)
 	r := rand.New(rand.NewPCG(1, 2))
-	n := 300
+	n := 1000
 	if testing.Short() {
 		n = 20
 	}
+	list := slices.Clone(cipherStrings)
 	for range n {
-		var rules []string
-		for range 1 + r.IntN(7) {
-			if r.IntN(12) == 0 {
-				rules = append(rules, "@STRENGTH")
-				continue
-			}
-			rule := []string{"", "", "", "+", "-", "!"}[r.IntN(6)] + words[r.IntN(len(words))]
-			// COMPLEMENTOFDEFAULT does not narrow a suite named in the same rule.
-			for r.IntN(3) == 0 && !strings.Contains(rule, "COMPLEMENTOFDEFAULT") {
-				rule += "+" + words[r.IntN(len(words))]
-			}
-			rules = append(rules, rule)
-		}
-		compareCiphers(t, strings.Join(rules, ":"), universe)
+		list = append(list, randomCipherString(r))
+	}
+	for _, text := range list {
+		compareCiphers(t, text, universe)
+		compareSupported(t, text, universe, build)
 	}
 }
 
 func TestCipherStringErrors(t *testing.T) {
-	if _, level, unknown, err := expandCiphers("AES128-SHA:RC4-SHA:what:@SECLEVEL=0"); err != nil || level != 0 || !slices.Equal(unknown, []string{"what"}) {
-		t.Error(level, unknown, err)
+	if spec, err := expandCiphers("AES128-SHA:RC4-SHA:what:@SECLEVEL=0"); err != nil || spec.level != 0 || !slices.Equal(spec.unknown, []string{"what"}) {
+		t.Error(spec, err)
 	}
-	if got, _, _, err := expandCiphers("DES-CBC3-SHA:EDH-RSA-DES-CBC3-SHA:EXP-RC4-MD5"); err != nil || !slices.Equal(got, []iana.CipherSuite{0x000a, 0x0016, 0x0003}) {
-		t.Error(got, err)
+	if spec, err := expandCiphers("DES-CBC3-SHA:EDH-RSA-DES-CBC3-SHA:EXP-RC4-MD5"); err != nil || !slices.Equal(spec.suites, []iana.CipherSuite{0x000a, 0x0016, 0x0003}) {
+		t.Error(spec, err)
 	}
-	for _, text := range []string{"@SECLEVEL=9", "@FOO", "what", ":", strings.Repeat("A:", maxRules+1), strings.Repeat("A", maxCipherString+1)} {
-		if _, _, _, err := expandCiphers(text); err == nil {
+	if spec, err := expandCiphers("AES128-SHA:DES-CBC3-SHA:RC4-SHA:!3DES:-RC4"); err != nil || !slices.Equal(spec.suites, []iana.CipherSuite{0x002f}) {
+		t.Error(spec, err)
+	}
+	for _, text := range []string{"@SECLEVEL=9", "@FOO", "what", ":", "AES128-SHA%", strings.Repeat("A:", maxRules+1), strings.Repeat("A", maxCipherString+1)} {
+		if _, err := expandCiphers(text); err == nil {
 			t.Errorf("%.20q is taken", text)
 		}
 	}

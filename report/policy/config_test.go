@@ -341,8 +341,8 @@ func FuzzCiphers(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		suites, _, _, err := expandCiphers(text)
-		if err == nil && len(suites) == 0 {
+		spec, err := expandCiphers(text)
+		if err == nil && len(spec.suites) == 0 {
 			t.Error("no suite and no error")
 		}
 		if p, err := ReadCiphers(text, Options{}); err == nil && len(p.Versions) == 0 {

@@ -98,14 +98,14 @@ func (s *settings) policy(name, title string) (*Policy, error) {
 	if text == "" {
 		text = "DEFAULT"
 	}
-	suites, level, unknown, err := expandCiphers(text)
+	spec, err := expandCiphers(text)
 	if err != nil && !(len(s.versions) == 1 && s.versions[0] == iana.TLS13) {
 		return nil, err
 	}
-	if len(unknown) > 0 {
-		notes = append(notes, "Not known in the cipher string, and passed over: "+strings.Join(unknown, " ")+".")
+	if len(spec.unknown) > 0 {
+		notes = append(notes, "Not known in the cipher string, and passed over: "+strings.Join(spec.unknown, " ")+".")
 	}
-	p.Suites = suites
+	p.Suites = spec.suites
 	if s.dh == secrecy.False {
 		p.Suites = slices.DeleteFunc(p.Suites, func(c iana.CipherSuite) bool { return c.Info().KeyExchange.UsesDHParams() })
 		notes = append(notes, "Without parameters for them the suites of DHE are off.")
@@ -117,7 +117,7 @@ func (s *settings) policy(name, title string) (*Policy, error) {
 		}
 	}
 	slices.Sort(p.Versions)
-	p.level(level)
+	p.level(spec.level)
 	if len(p.Versions) == 0 {
 		return nil, fmt.Errorf("%s: no version is on", name)
 	}
@@ -152,13 +152,11 @@ func (p *Policy) level(n int) {
 	}
 	p.SHA1 = secrecy.False
 	p.Versions = slices.DeleteFunc(p.Versions, func(v iana.Version) bool { return v < iana.TLS12 })
-	bits := [...]int{0, 80, 112, 128, 192, 256}[n]
 	p.Suites = slices.DeleteFunc(p.Suites, func(s iana.CipherSuite) bool {
 		c := classOf(s.Info(), "")
-		ephemeral := c.kex == "kDHE" || c.kex == "kECDHE"
-		return c.bits < bits || c.auth == "aNULL" || c.mac == "MD5" || n >= 2 && strings.HasPrefix(c.enc, "RC4") ||
-			n >= 3 && !ephemeral || n >= 4 && c.mac == "SHA"
+		return !c.atLevel(n)
 	})
+	bits := levelBits[n]
 	p.Groups = slices.DeleteFunc(p.Groups, func(g iana.Group) bool { b := g.Info().SecurityBits; return b > 0 && b < bits && !isFF(g) })
 }
 
