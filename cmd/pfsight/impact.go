@@ -27,7 +27,15 @@ type impactFlags struct {
 	config      string
 	fail        []string
 	maxBreaking string
+	software    softwareFlag
 }
+
+// softwareFlag is --server, which may be repeated.
+type softwareFlag struct{ policy.Software }
+
+func (f *softwareFlag) String() string     { return "" }
+func (f *softwareFlag) Type() string       { return "PROGRAM/VERSION" }
+func (f *softwareFlag) Set(s string) error { return f.Software.Set(s) }
 
 func newImpact(a *app) *cobra.Command {
 	var f impactFlags
@@ -53,6 +61,7 @@ which few clients stand in the way of the next stricter one.`,
 	}
 	s := cmd.Flags()
 	s.StringArrayVar(&f.policies, "policy", nil, "a policy: `NAME|FILE`; may be repeated")
+	s.Var(&f.software, "server", "what keeps a configuration file: `PROGRAM/VERSION`, such as nginx/1.22.1, openssl/3.5 or crypto-policies/DEFAULT; may be repeated (default: what depends on it is in doubt)")
 	s.BoolVar(&f.advise, "advise", false, "say how far one can go, and what stands in the way")
 	s.StringSliceVar(&f.certificate, "certificate", nil, "`TYPES` of the servers' certificates, such as rsa,ecdsa (default: those that were observed)")
 	s.StringVar(&f.config, "config", "", "show the policy, with --advise as opened to all, as lines for `KIND`: "+strings.Join(policy.ConfigKinds(), ", "))
@@ -91,7 +100,7 @@ func (t threshold) exceeded(n, of uint64) bool {
 // find resolves the policies and the certificates.
 func (f *impactFlags) find() (list []*policy.Policy, keys []policy.KeyType, err error) {
 	for _, word := range f.policies {
-		found, err := policy.Find(word)
+		found, err := f.software.Find(word)
 		if err != nil {
 			return nil, nil, usagef("--policy: %w", err)
 		}
@@ -154,8 +163,13 @@ func (a *app) impact(ctx context.Context, f *impactFlags, args []string) error {
 	}
 	study := sum.Study(keys)
 	r := &render.ImpactReport{Input: in, Now: study.Now(), Keys: strings.Join(f.certificate, ", "), Kind: f.config}
-	for _, p := range list {
-		r.Outcomes = append(r.Outcomes, study.Ask(p))
+	for _, p := range ordered(list) {
+		if p.site == nil {
+			r.Outcomes = append(r.Outcomes, study.Ask(p.policy))
+			continue
+		}
+		routed := study.AskSite(p.site)
+		r.Outcomes = append(append(r.Outcomes, routed.Sum), routed.Hosts...)
 	}
 	shown := list
 	if f.advise {
@@ -182,6 +196,28 @@ func (a *app) impact(ctx context.Context, f *impactFlags, args []string) error {
 	}
 	a.impactFails(f, o, r, limit)
 	return nil
+}
+
+// An askable is a policy, or the servers of a configuration.
+type askable struct {
+	policy *policy.Policy
+	site   *policy.Site
+}
+
+// ordered returns what is to be asked, in the order in which it was named.
+func ordered(list []*policy.Policy) (out []askable) {
+	sites, _ := policy.Sites(list)
+	for _, p := range list {
+		if p.Host == nil {
+			out = append(out, askable{policy: p})
+			continue
+		}
+		if len(sites) > 0 && sites[0].Hosts[0] == p {
+			out = append(out, askable{site: sites[0]})
+			sites = sites[1:]
+		}
+	}
+	return out
 }
 
 // targets are the built-in policies that one may move to.

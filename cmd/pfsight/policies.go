@@ -18,6 +18,7 @@ type policiesFlags struct {
 	width             int
 	config            string
 	yaml              bool
+	software          softwareFlag
 }
 
 func newPolicies(a *app) *cobra.Command {
@@ -97,7 +98,7 @@ func newPoliciesShow(a *app) *cobra.Command {
 			}
 			var list []*policy.Policy
 			for _, word := range args {
-				found, err := policy.Find(word)
+				found, err := f.software.Find(word)
 				if err != nil {
 					return err
 				}
@@ -114,6 +115,7 @@ func newPoliciesShow(a *app) *cobra.Command {
 	s := cmd.Flags()
 	s.SortFlags = false
 	s.StringVar(&f.config, "config", "", "show the lines for `SERVER`: "+strings.Join(policy.ConfigKinds(), ", "))
+	s.Var(&f.software, "server", "what keeps a configuration file: `PROGRAM/VERSION`, such as nginx/1.22.1 or openssl/3.5; may be repeated")
 	s.BoolVar(&f.yaml, "yaml", false, "show the policy in YAML, to be changed and read again")
 	s.IntVar(&f.width, "width", 0, "`COLUMNS` of the output (default: the terminal's, else 80)")
 	return cmd

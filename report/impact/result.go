@@ -41,7 +41,14 @@ type Outcome struct {
 	Name   string         `json:"policy"`
 	Title  string         `json:"title"`
 
-	// Each connection that can be told is in one of these six.
+	// Asked are the connections that the policy was asked about: all that can
+	// be told, or those that its host of a configuration takes.
+	Asked Tally `json:"asked"`
+	// Elsewhere are connections to addresses where the configuration does not
+	// listen; nothing is said of them.
+	Elsewhere Tally `json:"elsewhere"`
+
+	// Each connection of Asked is in one of these six.
 	Keeps   Tally `json:"keeps"`       // same version, suite and group
 	Changes Tally `json:"changes"`     // another one of them
 	Mends   Tally `json:"mends"`       // was seen without a ServerHello, and would be answered
@@ -187,17 +194,29 @@ type sideKey struct {
 	has     bool
 }
 
-// Ask says what p would do to the connections.
+// Ask says what p would do to the connections, whatever host of a
+// configuration it is of; see AskSite.
 func (st *Study) Ask(p *policy.Policy) *Outcome {
-	out := &Outcome{Policy: p, Name: p.Name, Title: p.Title}
 	answers := st.answers(p)
+	return st.ask(p, func(i int) *policy.Answer { return &answers[st.parties[i].meeting] })
+}
+
+// ask sums up what the connections are answered, by the index of their party.
+// Those without an answer are left out.
+func (st *Study) ask(p *policy.Policy, answer func(i int) *policy.Answer) *Outcome {
+	out := &Outcome{Policy: p, Name: p.Name, Title: p.Title}
+	asked := st.counter()
 	var keeps, changes, mends, breaks, fails, depends, gain, lose, without, gainPQ, losePQ, trip, doubt = st.counter(), st.counter(), st.counter(), st.counter(), st.counter(),
 		st.counter(), st.counter(), st.counter(), st.counter(), st.counter(), st.counter(), st.counter(), st.counter()
 	failures := map[policy.Failure]*counter{}
 	moves := map[transitionKey]*counter{}
 	for i := range st.parties {
 		x := &st.parties[i]
-		a, now := &answers[x.meeting], &st.states[x.state]
+		a, now := answer(i), &st.states[x.state]
+		if a == nil {
+			continue
+		}
+		asked.add(x)
 		switch {
 		case a.Untold():
 			depends.add(x)
@@ -265,6 +284,7 @@ func (st *Study) Ask(p *policy.Policy) *Outcome {
 			losePQ.add(x)
 		}
 	}
+	out.Asked = asked.tally()
 	out.Keeps, out.Changes, out.Mends, out.Breaks, out.Fails, out.Depends = keeps.tally(), changes.tally(), mends.tally(), breaks.tally(), fails.tally(), depends.tally()
 	out.GainsForwardSecrecy, out.LosesForwardSecrecy, out.NoForwardSecrecy = gain.tally(), lose.tally(), without.tally()
 	out.GainsPostQuantum, out.LosesPostQuantum, out.RoundTrip, out.Doubtful = gainPQ.tally(), losePQ.tally(), trip.tally(), doubt.tally()
@@ -279,9 +299,20 @@ func (st *Study) Ask(p *policy.Policy) *Outcome {
 }
 
 // keepsAll reports whether the answer is what the connection has. A resumed
-// one has no exchange of its own to compare.
+// one of TLS 1.2 or older has no exchange of its own to compare. One of TLS 1.3
+// without a group was resumed without an exchange (psk_ke): an answer with a
+// group is a change, unless the record may have lost the group.
 func keepsAll(now *state, a *policy.Answer) bool {
-	return now.version == a.Version && now.suite == a.Suite && (!now.hasGroup || !a.HasGroup || now.group == a.Group)
+	if now.version != a.Version || now.suite != a.Suite {
+		return false
+	}
+	switch {
+	case now.hasGroup && a.HasGroup:
+		return now.group == a.Group
+	case a.Version.IsTLS13() && a.HasGroup && now.verdict == secrecy.No && a.ForwardSecrecy == secrecy.Yes:
+		return false
+	}
+	return true
 }
 
 // list adds a client to one of the lists.

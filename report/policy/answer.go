@@ -51,6 +51,7 @@ const (
 	NoExtendedMaster
 	NoRenegotiationInfo
 	MissingExtension // TLS 1.3 without signature_algorithms, or without supported_groups and key_share
+	NameRejected     // the server takes no handshake for this name
 	numFailures
 )
 
@@ -68,6 +69,7 @@ var failures = [numFailures]struct {
 	{"no_extended_master_secret", "the policy demands extended_master_secret, and the client does not offer it", iana.AlertHandshakeFailure},
 	{"no_renegotiation_info", "the policy demands secure renegotiation, and the client does not offer it", iana.AlertHandshakeFailure},
 	{"missing_extension", "TLS 1.3 is offered without an extension that it demands", iana.AlertMissingExtension},
+	{"name_rejected", "the server refuses every handshake for this server name", iana.AlertUnrecognizedName},
 }
 
 func (f Failure) String() string { return failures[f%numFailures].name }
@@ -101,10 +103,10 @@ const (
 
 var doubtNames = [...]string{"outcome", "version", "suite", "group", "signature"}
 
-func (d Doubt) String() string { return setNames(uint8(d), doubtNames[:]) }
+func (d Doubt) String() string { return setNames(uint16(d), doubtNames[:]) }
 
 // A Cause is a set of reasons for doubt.
-type Cause uint8
+type Cause uint16
 
 // The causes.
 const (
@@ -116,14 +118,16 @@ const (
 	CauseSHA1                            // whether the server signs with SHA-1 is not known
 	CauseGroupsNotSent                   // the client did not send supported_groups, and servers differ
 	CauseHello                           // the record does not say whether the client sent an extension that the policy demands
+	CauseServer                          // versions of the server's software differ, and which it is was not stated
+	CauseUnread                          // the server's configuration cannot be read
 )
 
 var causeNames = [...]string{"versions_not_stated", "suites_not_stated", "groups_not_stated", "order_not_stated", "certificate_unknown",
-	"sha1_not_stated", "no_supported_groups", "extension_not_recorded"}
+	"sha1_not_stated", "no_supported_groups", "extension_not_recorded", "server_version_not_stated", "configuration_not_read"}
 
-func (c Cause) String() string { return setNames(uint8(c), causeNames[:]) }
+func (c Cause) String() string { return setNames(uint16(c), causeNames[:]) }
 
-func setNames(v uint8, names []string) string {
+func setNames(v uint16, names []string) string {
 	var b strings.Builder
 	for i, n := range names {
 		if v>>i&1 != 0 {
@@ -137,13 +141,15 @@ func setNames(v uint8, names []string) string {
 }
 
 // Answer says what a server with policy p would answer h. A server without
-// known certificates is asked once for each of the two common key types.
+// known certificates is asked once for each of the two common key types. What
+// p and its variants answer differently is in doubt.
 func (p *Policy) Answer(h *Hello, s *Server) Answer {
-	var a Answer
-	if len(s.Keys) > 0 {
-		a = p.answer(h, s.Keys, s.PSK)
-	} else {
-		a = fold(p.answer(h, rsaOnly[:], s.PSK), p.answer(h, ecdsaOnly[:], s.PSK))
+	if p.Unread != "" {
+		return Answer{Doubt: DoubtOutcome, Cause: CauseUnread}
+	}
+	a := p.answerKeys(h, s)
+	for _, v := range p.Variants {
+		a = fold(a, v.answerKeys(h, s), CauseServer)
 	}
 	if a.Version != 0 && h.isDTLS() {
 		a.Version = dtlsOf(a.Version)
@@ -151,14 +157,23 @@ func (p *Policy) Answer(h *Hello, s *Server) Answer {
 	return a
 }
 
+// answerKeys is Answer without the variants.
+func (p *Policy) answerKeys(h *Hello, s *Server) Answer {
+	if len(s.Keys) > 0 {
+		return p.answer(h, s.Keys, s.PSK)
+	}
+	return fold(p.answer(h, rsaOnly[:], s.PSK), p.answer(h, ecdsaOnly[:], s.PSK), CauseCertificate)
+}
+
 var (
 	rsaOnly   = [...]KeyType{KeyRSA}
 	ecdsaOnly = [...]KeyType{KeyECDSAP256}
 )
 
-// fold makes one answer of two possible ones.
-func fold(a, b Answer) Answer {
-	if a.Failure == NoCertificate && b.Failure == NoCertificate {
+// fold makes one answer of two possible ones. What differs is in doubt, for
+// the cause.
+func fold(a, b Answer, cause Cause) Answer {
+	if cause == CauseCertificate && a.Failure == NoCertificate && b.Failure == NoCertificate {
 		return a
 	}
 	if !a.OK && b.OK {
@@ -168,21 +183,25 @@ func fold(a, b Answer) Answer {
 	out.Doubt |= b.Doubt
 	out.Cause |= b.Cause
 	if a.OK != b.OK {
-		out.Doubt |= DoubtOutcome
-		out.Cause |= CauseCertificate
+		out.doubt(DoubtOutcome, cause)
 		return out
 	}
-	if a.Suite != b.Suite {
-		out.Doubt |= DoubtSuite
-		out.Cause |= CauseCertificate
+	if !a.OK {
+		return out
 	}
-	if a.Group != b.Group || a.HasGroup != b.HasGroup {
-		out.Doubt |= DoubtGroup
-		out.Cause |= CauseCertificate
+	if a.Version != b.Version {
+		out.doubt(DoubtVersion, cause)
+	}
+	if a.Suite != b.Suite {
+		out.doubt(DoubtSuite, cause)
+	}
+	if a.Group != b.Group || a.HasGroup != b.HasGroup || a.HelloRetryRequest != b.HelloRetryRequest {
+		out.doubt(DoubtGroup, cause)
 	}
 	if a.Signature != b.Signature || a.Key != b.Key {
-		out.Doubt |= DoubtSignature
-		out.Cause |= CauseCertificate
+		out.doubt(DoubtSignature, cause)
+	}
+	if a.Key != b.Key {
 		out.Key = KeyUnknown
 	}
 	if a.ForwardSecrecy != b.ForwardSecrecy {
@@ -216,6 +235,9 @@ func (p *Policy) answer(h *Hello, keys []KeyType, psk bool) Answer {
 		return a
 	}
 	a.Version = v
+	if p.RejectHandshake {
+		return a.fail(NameRejected)
+	}
 	if v != p.MaxVersion() && hasSuite(h, fallbackSCSV) && p.MaxVersion() > v {
 		return a.fail(InappropriateFallback)
 	}

@@ -24,6 +24,10 @@ func (p *Policy) answer12(h *Hello, v iana.Version, keys []KeyType, psk bool, a 
 		}
 		a.doubt(DoubtOutcome, CauseHello)
 	}
+	if v == iana.TLS12 && p.SignaturesShared && !p.signatureShared(h, keys, psk, a) {
+		a.fail(NoCommonSignature)
+		return
+	}
 	q := query{p: p, h: h, v: v, keys: keys, psk: psk}
 	q.search()
 	if len(p.Suites) == 0 { // the source does not state them
@@ -370,6 +374,56 @@ func (q *query) sha1(o *option, s iana.SignatureScheme) bool {
 		o.doubt |= CauseSHA1
 	}
 	return p.Signatures != nil || p.SHA1 != secrecy.False
+}
+
+// signatureShared reports whether a server that asks for a common scheme in TLS
+// 1.2 finds one, whatever the suite. A hello without signature_algorithms makes
+// the keys unusable that SHA-1 is not signed with; what needs no certificate is
+// left.
+func (p *Policy) signatureShared(h *Hello, keys []KeyType, psk bool, a *Answer) bool {
+	sha1 := p.SHA1
+	if p.Signatures != nil {
+		sha1 = secrecy.TriOf(slices.ContainsFunc(p.Signatures, func(s iana.SignatureScheme) bool { return s>>8 == 2 }))
+	}
+	if !h.HasSignatures {
+		switch {
+		case sha1 == secrecy.True || psk || !slices.ContainsFunc(keys, func(k KeyType) bool { return sha1Of(k) != 0 }):
+			return true
+		case sha1 == secrecy.Untold:
+			a.doubt(DoubtOutcome, CauseSHA1)
+			return true
+		}
+		return slices.ContainsFunc(p.Suites, func(s iana.CipherSuite) bool { return s.Info().Authentication == "anon" })
+	}
+	for _, s := range h.Signatures {
+		switch {
+		case p.Signatures != nil:
+			if slices.Contains(p.Signatures, s) {
+				return true
+			}
+		case s.IsGREASE() || !opensslSigns(s):
+		case s>>8 == 1: // MD5
+		case s>>8 != 2:
+			return true
+		case sha1 == secrecy.True:
+			return true
+		case sha1 == secrecy.Untold:
+			a.doubt(DoubtOutcome, CauseSHA1)
+			return true
+		}
+	}
+	return false
+}
+
+// opensslSigns reports whether OpenSSL has a scheme of TLS 1.2 by default.
+func opensslSigns(s iana.SignatureScheme) bool {
+	switch s >> 8 {
+	case 2, 3, 4, 5, 6:
+		return s&0xff >= 1 && s&0xff <= 3
+	case 8:
+		return s >= 0x0804 && s <= 0x080b
+	}
+	return false
 }
 
 // keyFits reports whether a key of type k authenticates a suite of TLS 1.2

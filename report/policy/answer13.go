@@ -108,6 +108,9 @@ type choice struct {
 
 // choose chooses a group among those that fit and that both name.
 func (p *Policy) choose(h *Hello, by GroupChoice, shares bool, fits func(iana.Group) bool) choice {
+	if by == GroupByTuple && shares {
+		return p.chooseTuple(h, fits)
+	}
 	// The rank of a group: those with a share go before the others, unless
 	// the server's order is above that. No list is longer than this.
 	const unshared = 1 << 18
@@ -177,6 +180,28 @@ func (p *Policy) choose(h *Hello, by GroupChoice, shares bool, fits func(iana.Gr
 	}
 	c.quantum = c.doubt && quantum && classical
 	return c
+}
+
+// chooseTuple chooses as OpenSSL 3.5 does: of the first tuple that has a group
+// of the client's, one with a key share, or else one to ask for.
+func (p *Policy) chooseTuple(h *Hello, fits func(iana.Group) bool) choice {
+	at := 0
+	for _, size := range p.GroupTuples {
+		tuple := p.Groups[at:min(at+size, len(p.Groups))]
+		at = min(at+size, len(p.Groups))
+		for _, offered := range [...][]iana.Group{h.KeyShares, h.Groups} {
+			first, second := tuple, offered
+			if p.Order == ClientOrder {
+				first, second = offered, tuple
+			}
+			for _, g := range first {
+				if slices.Contains(second, g) && h.offersGroup(g) && fits(g) {
+					return choice{group: g, ok: true}
+				}
+			}
+		}
+	}
+	return choice{}
 }
 
 // allows reports whether the policy is known to have g.

@@ -14,58 +14,137 @@ import (
 )
 
 // apache reads a configuration of Apache: one directive a line, sections in
-// angle brackets. Sections that depend on something, such as IfModule, are
-// taken as they stand.
+// angle brackets.
 type apache struct {
-	in    *includes
-	base  vhost
-	hosts []*vhost
-	open  *vhost // the VirtualHost that is being read
+	in     *includes
+	soft   Software
+	name   string // the file that was asked for
+	root   string // ServerRoot, "" where it is not set
+	base   vhost
+	hosts  []*vhost
+	open   *vhost // the VirtualHost that is being read
+	marks  []mark // the sections that are open
+	macro  *macro // the one that is being defined
+	macros map[string]*macro
+	// defines are the values of Define; modules the names of LoadModule.
+	defines map[string]string
+	modules map[string]bool
+	listens []Listen
+	notes   map[string]bool
+	used    int // lines that macros gave
 }
 
 // A vhost is a VirtualHost, or what stands outside of all.
 type vhost struct {
 	settings
-	file    string
-	line    int
-	address string
-	name    string
-	engine  secrecy.Tri
-	said    bool // a directive of TLS was there
+	file      string
+	line      int
+	addresses []string
+	name      string
+	aliases   []string
+	engine    secrecy.Tri
+	said      bool // a directive of TLS was there
+	commands  [][2]string
+	err       error // the first directive that cannot be read
 }
 
 // readApache returns a policy for each VirtualHost with TLS; where there is
 // none, one for what stands outside of them.
-func readApache(text, name string, in *includes) ([]*Policy, error) {
-	a := &apache{in: in, base: vhost{file: name}}
+func readApache(text, name string, in *includes, soft Software) ([]*Policy, error) {
+	a := &apache{in: in, soft: soft, name: name, base: vhost{file: name}, macros: map[string]*macro{}, defines: map[string]string{}, modules: map[string]bool{}, notes: map[string]bool{}}
+	for _, d := range soft.Defines {
+		a.defines[d] = ""
+	}
 	if err := a.read(text, name, 0); err != nil {
 		return nil, err
 	}
 	if a.open != nil {
 		return nil, fmt.Errorf("apache: %s:%d: VirtualHost is not closed", a.open.file, a.open.line)
 	}
-	var list []*Policy
-	for _, h := range a.hosts {
-		if h.engine == secrecy.False || h.engine == secrecy.Untold && a.base.engine != secrecy.True && !h.said {
-			continue
-		}
-		p, err := h.policy(&a.base)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, p)
+	for n := range a.notes {
+		a.base.notes = append(a.base.notes, n)
 	}
+	slices.Sort(a.base.notes)
+	list, errs := a.policies()
 	if len(list) == 0 {
+		if a.base.err != nil {
+			return nil, a.base.err
+		}
 		if !a.base.said {
 			return nil, errors.New("apache: no VirtualHost with TLS, and no directive of mod_ssl")
 		}
-		p, err := a.base.policy(&vhost{})
+		p, err := a.policy(a.base.effective(&vhost{}), filepath.Base(name), "Apache, "+filepath.Base(name))
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("apache: %s:%d: %w", a.base.file, a.base.line, err)
 		}
+		p.Source = name
 		list = append(list, p)
 	}
-	return unique(list), nil
+	return unique(list), checkRead(list, errs)
+}
+
+// policies makes the policies of the VirtualHosts that do TLS.
+func (a *apache) policies() (list []*Policy, errs []error) {
+	hosts := map[*Policy]*vhost{}
+	r := &rules{apache: true}
+	r.underDefault = func(host, def *Policy) *Policy {
+		own, first := hosts[host], hosts[def]
+		if own == nil || first == nil || host.Unread != "" || def.Unread != "" {
+			return host
+		}
+		// OpenSSL takes the groups of the first host of the address.
+		s := own.effective(&a.base)
+		s.curves = first.effective(&a.base).curves
+		p, err := a.policy(s, host.Name, host.Title)
+		if err != nil {
+			return host
+		}
+		p.Source, p.Host = host.Source, host.Host
+		return p
+	}
+	for _, h := range a.hosts {
+		engine := h.engine
+		if engine == secrecy.Untold {
+			engine = a.base.engine
+		}
+		if engine == secrecy.False || engine == secrecy.Untold && !h.said {
+			continue
+		}
+		name := filepath.Base(h.file)
+		title := fmt.Sprintf("Apache, %s line %d: VirtualHost %s", name, h.line, strings.Join(h.addresses, " "))
+		if h.name != "" {
+			title += " " + h.name
+			name += "-" + h.name
+		}
+		p, err := (*Policy)(nil), h.err
+		if err == nil {
+			err = a.base.err
+		}
+		if err == nil {
+			if p, err = a.policy(h.effective(&a.base), name, title); err != nil {
+				err = fmt.Errorf("apache: %s:%d: %w", h.file, h.line, err)
+			}
+		}
+		if err != nil {
+			errs = append(errs, err)
+			p = unreadable(name, title, h.file, err)
+		}
+		p.Source = h.file
+		p.Host = &Host{Config: a.name, rules: r}
+		for _, n := range append([]string{h.name}, h.aliases...) {
+			if n != "" {
+				p.Host.Names = append(p.Host.Names, n)
+			}
+		}
+		for _, text := range h.addresses {
+			if l, ok := parseListen(text, 0); ok {
+				p.Host.Listens = append(p.Host.Listens, l)
+			}
+		}
+		hosts[p] = h
+		list = append(list, p)
+	}
+	return list, errs
 }
 
 func (a *apache) read(text, file string, depth int) error {
@@ -83,56 +162,101 @@ func (a *apache) read(text, file string, depth int) error {
 		}
 		line, whole = whole+line, ""
 		if err := a.line(line, file, start, depth); err != nil {
-			return fmt.Errorf("apache: %s:%d: %w", file, start, err)
+			return err
 		}
 	}
 	return nil
 }
 
+// line takes one line. A fault in what a VirtualHost says is that host's; one
+// in the structure is the file's.
 func (a *apache) line(line, file string, number, depth int) error {
-	words, err := apacheWords(line)
-	if err != nil || len(words) == 0 {
-		return err
+	at := func(err error) error { return fmt.Errorf("apache: %s:%d: %w", file, number, err) }
+	if done, err := a.macroLine(line); done || err != nil {
+		if err != nil {
+			return at(err)
+		}
+		return nil
+	}
+	words, err := apacheWords(a.substitute(line))
+	if err != nil {
+		if a.skipping() {
+			return nil
+		}
+		return at(err)
+	}
+	if len(words) == 0 {
+		return nil
 	}
 	key := strings.ToLower(words[0])
-	switch {
-	case strings.HasPrefix(key, "</virtualhost"):
-		if a.open == nil {
-			return errors.New("VirtualHost is closed twice")
+	if key[0] == '<' {
+		if err := a.section(key, words[1:], file, number); err != nil {
+			return at(err)
 		}
-		a.hosts, a.open = append(a.hosts, a.open), nil
 		return nil
-	case key == "<virtualhost":
-		if a.open != nil {
-			return errors.New("VirtualHost inside of another")
+	}
+	if a.skipping() {
+		return nil
+	}
+	switch key {
+	case "include", "includeoptional":
+		if err := a.include(words[1:], depth); err != nil {
+			return err
 		}
-		if len(a.hosts) >= maxServers {
-			return fmt.Errorf("more than %d VirtualHosts", maxServers)
+		return nil
+	case "use":
+		if err := a.use(words[1:], file, number, depth); err != nil {
+			return err
 		}
-		a.open = &vhost{file: file, line: number, address: strings.TrimSuffix(strings.Join(words[1:], " "), ">")}
 		return nil
-	case strings.HasPrefix(key, "<"):
+	case "serverroot":
+		if len(words) > 1 && a.open == nil {
+			a.root = words[1]
+		}
 		return nil
-	case key == "include" || key == "includeoptional":
-		return a.include(words[1:], depth)
+	case "loadmodule":
+		if len(words) > 2 && len(a.modules) < 1<<12 {
+			name := strings.TrimSuffix(filepath.Base(words[2]), ".so")
+			a.modules[strings.ToLower(words[1])], a.modules[strings.ToLower(name)+".c"] = true, true
+		}
+		return nil
+	case "define":
+		if len(words) > 1 && len(a.defines) < 1<<12 {
+			value := ""
+			if len(words) > 2 {
+				value = words[2]
+			}
+			a.defines[words[1]] = value
+		}
+		return nil
+	case "undefine":
+		if len(words) > 1 {
+			delete(a.defines, words[1])
+		}
+		return nil
 	}
 	h := &a.base
 	if a.open != nil {
 		h = a.open
 	}
-	return h.directive(key, words[1:], a.in)
+	if err := h.directive(key, words[1:], a); err != nil && h.err == nil {
+		h.err = at(err)
+	}
+	return nil
 }
 
+// include reads the files of an Include: a file, a folder with all below it, or
+// a pattern.
 func (a *apache) include(args []string, depth int) error {
 	if a.in == nil {
-		a.base.notes = append(a.base.notes, "An include was not followed.")
+		a.notes["An include was not followed."] = true
 		return nil
 	}
 	if depth >= maxIncludeDepth {
-		return fmt.Errorf("include: deeper than %d", maxIncludeDepth)
+		return fmt.Errorf("apache: include: deeper than %d", maxIncludeDepth)
 	}
 	for _, pattern := range args {
-		texts, names, err := a.in.open(pattern)
+		texts, names, err := a.openInclude(pattern)
 		if err != nil {
 			return err
 		}
@@ -145,25 +269,83 @@ func (a *apache) include(args []string, depth int) error {
 	return nil
 }
 
-// directive takes one of mod_ssl's.
-func (h *vhost) directive(key string, args []string, in *includes) error {
-	if key == "servername" && len(args) > 0 {
-		h.name = args[0]
+// openInclude opens what a pattern names. It is relative to ServerRoot. Of a
+// copy, whose ServerRoot is not here, the folder of the file and the one above
+// it, as in ServerRoot/conf/httpd.conf, take its place.
+func (a *apache) openInclude(pattern string) (texts, names []string, err error) {
+	dir := a.in.dir
+	var tries []string
+	switch {
+	case filepath.IsAbs(pattern):
+		tries = []string{pattern}
+		if rest, ok := strings.CutPrefix(pattern, strings.TrimSuffix(a.root, "/")+"/"); ok && a.root != "" {
+			tries = append(tries, filepath.Join(filepath.Dir(dir), rest), filepath.Join(dir, rest))
+		}
+	case filepath.IsAbs(a.root) && a.within(a.root):
+		tries = []string{filepath.Join(a.root, pattern)}
+	default:
+		tries = []string{filepath.Join(dir, pattern), filepath.Join(filepath.Dir(dir), pattern)}
+		if filepath.Base(dir) == "conf" {
+			slices.Reverse(tries)
+		}
+		if filepath.IsAbs(a.root) {
+			tries = append(tries, filepath.Join(a.root, pattern))
+		}
 	}
-	if !strings.HasPrefix(key, "ssl") || len(args) == 0 {
+	for _, try := range tries {
+		if texts, names, err = a.in.openTree(try); err != nil || len(texts) > 0 {
+			return texts, names, err
+		}
+	}
+	return nil, nil, nil
+}
+
+// within reports whether the file that was asked for is below a folder.
+func (a *apache) within(root string) bool {
+	dir, err := filepath.Abs(a.in.dir)
+	if err != nil {
+		return false
+	}
+	rel, err := filepath.Rel(root, dir)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
+}
+
+// directive takes one of mod_ssl's.
+func (h *vhost) directive(key string, args []string, a *apache) error {
+	switch {
+	case len(args) == 0:
+		return nil
+	case key == "servername":
+		name := args[0]
+		if _, rest, ok := strings.Cut(name, "://"); ok {
+			name = rest
+		}
+		if i := strings.LastIndexByte(name, ':'); i > 0 && !strings.HasSuffix(name, "]") {
+			name = name[:i]
+		}
+		h.name = name
+	case key == "serveralias":
+		if len(h.aliases) < maxNames {
+			h.aliases = append(h.aliases, args...)
+		}
+	}
+	if !strings.HasPrefix(key, "ssl") {
 		return nil
 	}
 	switch key {
 	case "sslengine":
-		h.engine = secrecy.TriOf(strings.EqualFold(args[0], "on"))
+		h.engine = secrecy.TriOf(strings.EqualFold(args[0], "on") || strings.EqualFold(args[0], "optional"))
 		return nil
 	case "sslprotocol":
 		return h.protocols(args)
 	case "sslciphersuite":
 		h.said = true
-		if len(args) == 2 && strings.EqualFold(args[0], "TLSv1.3") {
+		switch {
+		case len(args) == 2 && strings.EqualFold(args[0], "TLSv1.3"):
 			h.suites13 = args[1]
-		} else {
+		case len(args) == 2 && !strings.EqualFold(args[0], "SSL"):
+			return fmt.Errorf("SSLCipherSuite: %q is no version", args[0])
+		default:
 			h.ciphers = args[len(args)-1]
 		}
 	case "sslhonorcipherorder":
@@ -172,10 +354,16 @@ func (h *vhost) directive(key string, args []string, in *includes) error {
 	case "sslopensslconfcmd":
 		h.said = true
 		if len(args) == 2 {
-			if strings.EqualFold(args[0], "DHParameters") && in != nil {
-				h.dhBits = dhParamBits(in.dir, strings.Trim(args[1], `"`))
+			if strings.EqualFold(args[0], "DHParameters") && a.in != nil {
+				h.dhBits = dhParamBits(a.in.dir, strings.Trim(args[1], `"`))
 			}
-			return h.conf(args[0], args[1])
+			var probe settings
+			if err := probe.conf(args[0], args[1]); err != nil {
+				return err
+			}
+			if len(h.commands) < maxWords {
+				h.commands = append(h.commands, [2]string{args[0], args[1]})
+			}
 		}
 	}
 	return nil
@@ -217,13 +405,15 @@ func (h *vhost) protocols(args []string) error {
 	return nil
 }
 
-// policy makes the policy of h, which takes over what base says.
-func (h *vhost) policy(base *vhost) (*Policy, error) {
+// effective returns what is in force for h, which takes over what base says.
+// The commands of SSLOpenSSLConfCmd come after the other directives, those of
+// base first.
+func (h *vhost) effective(base *vhost) settings {
 	s := h.settings
 	if s.versions == nil {
 		s.versions = base.versions
 	}
-	for _, c := range []struct{ own, base *string }{{&s.ciphers, &base.ciphers}, {&s.suites13, &base.suites13}, {&s.curves, &base.curves}, {&s.sigalgs, &base.sigalgs}} {
+	for _, c := range []struct{ own, base *string }{{&s.ciphers, &base.ciphers}, {&s.suites13, &base.suites13}} {
 		if *c.own == "" {
 			*c.own = *c.base
 		}
@@ -234,12 +424,6 @@ func (h *vhost) policy(base *vhost) (*Policy, error) {
 	if s.dhBits == 0 {
 		s.dhBits = base.dhBits
 	}
-	if s.min == 0 {
-		s.min = base.min
-	}
-	if s.max == 0 {
-		s.max = base.max
-	}
 	s.notes = append(slices.Clone(base.notes), s.notes...)
 	if s.versions == nil {
 		s.versions = []iana.Version{iana.TLS10, iana.TLS11, iana.TLS12, iana.TLS13}
@@ -248,21 +432,19 @@ func (h *vhost) policy(base *vhost) (*Policy, error) {
 		s.prefer = secrecy.False
 	}
 	s.dh = secrecy.True // mod_ssl has parameters of its own
-	name := filepath.Base(h.file)
-	title := "Apache, " + name
-	if h.address != "" {
-		title = fmt.Sprintf("Apache, %s line %d: VirtualHost %s", name, h.line, h.address)
-		if h.name != "" {
-			title += " " + h.name
-			name += "-" + h.name
-		}
+	for _, c := range append(slices.Clone(base.commands), h.commands...) {
+		s.conf(c[0], c[1]) // read without an error before
 	}
-	p, err := s.policy(name, title)
-	if err != nil {
-		return nil, fmt.Errorf("apache: %s:%d: %w", h.file, h.line, err)
+	return s
+}
+
+func (a *apache) policy(s settings, name, title string) (*Policy, error) {
+	// mod_ssl appends this, so that suites that are anonymous, without
+	// encryption or for export stay off.
+	if s.ciphers != "" {
+		s.ciphers += ":!aNULL:!eNULL:!EXP"
 	}
-	p.Source = h.file
-	return p, nil
+	return s.policy(name, title, a.soft)
 }
 
 // apacheWords splits a line; quoted words may hold spaces.

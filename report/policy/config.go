@@ -22,7 +22,12 @@ const (
 
 // Load reads the policies of a file: one of YAML, or one for each TLS server of
 // a configuration of nginx, Apache or HAProxy, whose includes are followed.
-func Load(path string) ([]*Policy, error) {
+// A server of the configuration that cannot be read is a policy with Unread;
+// where none can be, that is an error.
+func Load(path string) ([]*Policy, error) { return Software{}.Load(path) }
+
+// Load is the function Load for the programs that s states.
+func (s Software) Load(path string) ([]*Policy, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -32,7 +37,7 @@ func Load(path string) ([]*Policy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	list, err := readConfig(string(text), path, &includes{dir: filepath.Dir(path), left: maxIncluded})
+	list, err := readConfig(string(text), path, &includes{dir: filepath.Dir(path), left: maxIncluded}, s)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -41,7 +46,10 @@ func Load(path string) ([]*Policy, error) {
 
 // Find returns the policies that a word of the command line means: a built-in
 // one, or those of a file.
-func Find(word string) ([]*Policy, error) {
+func Find(word string) ([]*Policy, error) { return Software{}.Find(word) }
+
+// Find is the function Find for the programs that s states.
+func (s Software) Find(word string) ([]*Policy, error) {
 	if p, ok := Lookup(word); ok {
 		return []*Policy{p}, nil
 	}
@@ -52,22 +60,22 @@ func Find(word string) ([]*Policy, error) {
 		}
 		return nil, fmt.Errorf("policy %q: no built-in policy and no file has this name%s", word, near)
 	}
-	return Load(word)
+	return s.Load(word)
 }
 
 // readConfig finds out what a text is, and reads it. Without in, includes are
 // not followed.
-func readConfig(text, name string, in *includes) ([]*Policy, error) {
+func readConfig(text, name string, in *includes, soft Software) ([]*Policy, error) {
 	if strings.IndexByte(text, 0) >= 0 {
 		return nil, errors.New("policy: the file is no text")
 	}
 	switch kindOf(text, name) {
 	case "nginx":
-		return readNginx(text, name, in)
+		return readNginx(text, name, in, soft)
 	case "apache":
-		return readApache(text, name, in)
+		return readApache(text, name, in, soft)
 	case "haproxy":
-		return readHAProxy(text, name)
+		return readHAProxy(text, name, in, soft)
 	}
 	p, err := ReadYAML(strings.NewReader(text))
 	if err != nil {

@@ -115,7 +115,7 @@ func TestNginx(t *testing.T) {
 	p = list[1]
 	equal(t, "versions", p.Versions, iana.TLS10, iana.TLS11, iana.TLS12)
 	equal(t, "suites", p.Suites, 0x0035, 0x002f)
-	if p.Order != ServerOrder || !p.GroupsOpen {
+	if p.Order != ServerOrder || len(p.Variants) != 1 || p.Variants[0].Group13 != GroupByTuple {
 		t.Errorf("%+v", p)
 	}
 }
@@ -183,7 +183,7 @@ func TestReadErrors(t *testing.T) {
 		{"n", nginxText, "AES128-SHA;\n}", "AES128-SHA\n}", "ended by"},
 		{"n", nginxText, "server_ciphers on;", "server_ciphers on", "one word"},
 		{"n", nginxText, "TLSv1.2 TLSv1.3", "TLSv1.9", "n:4"},
-		{"n", nginxText, "AES256-SHA:AES128-SHA;", "NONSENSE;", "names no suite"},
+		{"n", nginxText, "AES256-SHA:AES128-SHA;", "NONSENSE;", ""}, // one server of two
 		{"n", nginxText, "http {", "http {{", "not closed"},
 		{"n", nginxText, "user www-data;", "}", "braces"},
 		{"n", nginxText, `"b.example"`, `"b.example`, "quoted"},
@@ -194,7 +194,8 @@ func TestReadErrors(t *testing.T) {
 		{"h", haproxyText, "", "", ""},
 		{"h", haproxyText, "TLSv1.2", "TLS", "ssl-min-ver"},
 		{"h", haproxyText, `y.pem"`, "y.pem", "quoted"},
-		{"h", haproxyText, "curves X25519:P-256", "curves X", "h:9"},
+		{"h", haproxyText, "curves X25519:P-256", "curves X", ""}, // one bind line of two
+		{"h", haproxyText, "ECDHE-RSA-AES128-GCM-SHA256:AES128-SHA\n    ssl", "@SECLEVEL=9\n    ssl", ""},
 	} {
 		text := c.text
 		if c.old != "" {
@@ -323,17 +324,17 @@ func FuzzConfig(f *testing.F) {
 
 func FuzzNginx(f *testing.F) {
 	f.Add(nginxText)
-	f.Fuzz(func(t *testing.T, text string) { readNginx(text, "n", nil) })
+	f.Fuzz(func(t *testing.T, text string) { readNginx(text, "n", nil, Software{}) })
 }
 
 func FuzzApache(f *testing.F) {
 	f.Add(apacheText)
-	f.Fuzz(func(t *testing.T, text string) { readApache(text, "a", nil) })
+	f.Fuzz(func(t *testing.T, text string) { readApache(text, "a", nil, Software{}) })
 }
 
 func FuzzHAProxy(f *testing.F) {
 	f.Add(haproxyText)
-	f.Fuzz(func(t *testing.T, text string) { readHAProxy(text, "h") })
+	f.Fuzz(func(t *testing.T, text string) { readHAProxy(text, "h", nil, Software{}) })
 }
 
 func FuzzCiphers(f *testing.F) {

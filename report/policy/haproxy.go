@@ -1,15 +1,28 @@
 package policy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"pfsight/parse/iana"
 	"pfsight/report/secrecy"
 )
+
+// haproxy reads a configuration of HAProxy: one directive a line in sections.
+type haproxy struct {
+	in     *includes
+	soft   Software
+	name   string
+	global haproxyBind
+	said   bool // a directive of TLS was in global
+	env    map[string]string
+	binds  []*haproxyLine
+}
 
 // haproxyBind is what is in force for a bind line of HAProxy.
 type haproxyBind struct {
@@ -17,88 +30,262 @@ type haproxyBind struct {
 	off []iana.Version // no-tlsv10 and such
 }
 
-// readHAProxy returns a policy for each bind line with ssl; where there is
-// none, one for what global sets.
-func readHAProxy(text, name string) ([]*Policy, error) {
-	var global haproxyBind
-	var list []*Policy
-	type bind struct {
-		haproxyBind
-		line    int
-		section string
-		address string
-	}
-	var binds []bind
-	section, said := "", false
-	number := 0
+// A haproxyLine is a bind line with ssl.
+type haproxyLine struct {
+	haproxyBind
+	line    int
+	section string
+	address string
+	listens []Listen
+	lists   []string // crt-list files
+	err     error
+}
+
+// readHAProxy returns a policy for each bind line with ssl, and for each line
+// of its crt-lists that sets something else; where there is none, one for what
+// global sets.
+func readHAProxy(text, name string, in *includes, soft Software) ([]*Policy, error) {
+	h := &haproxy{in: in, soft: soft, name: name, env: map[string]string{}}
+	section, number, skipped := "", 0, 0
 	for raw := range strings.Lines(text) {
 		number++
-		words, err := haproxyWords(strings.TrimRight(raw, "\r\n"))
+		fail := func(err error) error { return fmt.Errorf("haproxy: %s:%d: %w", name, number, err) }
+		words, err := h.words(strings.TrimRight(raw, "\r\n"))
 		if err != nil {
-			return nil, fmt.Errorf("haproxy: %s:%d: %w", name, number, err)
+			return nil, fail(err)
 		}
 		if len(words) == 0 {
 			continue
 		}
-		fail := func(err error) error { return fmt.Errorf("haproxy: %s:%d: %w", name, number, err) }
 		switch words[0] {
+		case ".if", ".elif", ".else", ".endif":
+			skipped++
+			continue // what depends on a condition is taken as it is written
 		case "global", "defaults", "frontend", "backend", "listen", "peers", "resolvers", "userlist", "cache", "program", "ring":
 			section = strings.Join(words[:min(2, len(words))], " ")
-		case "ssl-default-bind-ciphers", "ssl-default-bind-ciphersuites", "ssl-default-bind-curves", "ssl-default-bind-sigalgs":
-			said = true
-			if len(words) < 2 {
-				return nil, fail(fmt.Errorf("%s needs a value", words[0]))
-			}
-			if _, err := global.option(words[0][len("ssl-default-bind-"):], words[1]); err != nil {
-				return nil, fail(err)
-			}
-		case "ssl-default-bind-options":
-			said = true
-			if err := global.options(words[1:]); err != nil {
-				return nil, fail(err)
-			}
-		case "ssl-dh-param-file", "tune.ssl.default-dh-param":
-			global.dh = secrecy.True
-			if words[0][0] == 't' && len(words) > 1 {
-				fmt.Sscanf(words[1], "%d", &global.dhBits)
-				if global.dhBits < 0 || global.dhBits > 1<<16 {
-					return nil, fail(fmt.Errorf("%s: %s", words[0], words[1]))
-				}
-			}
-		case "bind":
-			if len(words) < 2 || !slices.Contains(words[2:], "ssl") {
-				continue
-			}
-			if len(binds) >= maxServers {
-				return nil, fail(fmt.Errorf("more than %d bind lines", maxServers))
-			}
-			b := bind{line: number, section: section, address: words[1]}
-			if err := b.options(words[2:]); err != nil {
-				return nil, fail(err)
-			}
-			binds = append(binds, b)
+			continue
+		}
+		if err := h.directive(words, section, number); err != nil {
+			return nil, fail(err)
 		}
 	}
-	for _, b := range binds {
-		own := b.haproxyBind
-		own.inherit(&global)
-		p, err := own.policy(name, fmt.Sprintf("HAProxy, %s line %d: %s bind %s", filepath.Base(name), b.line, b.section, b.address))
-		if err != nil {
-			return nil, fmt.Errorf("haproxy: %s:%d: %w", name, b.line, err)
-		}
-		list = append(list, p)
+	if skipped > 0 {
+		h.global.notes = append(h.global.notes, "Lines between .if and .endif are taken as they are written.")
 	}
+	list, errs := h.policies()
 	if len(list) == 0 {
-		if !said {
+		if !h.said {
 			return nil, errors.New("haproxy: no bind line with ssl, and no ssl-default-bind directive")
 		}
-		p, err := global.policy(name, "HAProxy, "+filepath.Base(name)+": global")
+		p, err := h.policy(&h.global, filepath.Base(name), "HAProxy, "+filepath.Base(name)+": global")
 		if err != nil {
 			return nil, fmt.Errorf("haproxy: %s: %w", name, err)
 		}
 		list = append(list, p)
 	}
-	return unique(list), nil
+	return unique(list), checkRead(list, errs)
+}
+
+// directive takes one of a section.
+func (h *haproxy) directive(words []string, section string, number int) error {
+	key := words[0]
+	switch {
+	case key == "setenv" || key == "presetenv":
+		if len(words) == 3 && len(h.env) < maxWords {
+			if _, there := h.env[words[1]]; key == "setenv" || !there {
+				h.env[words[1]] = words[2]
+			}
+		}
+	case strings.HasPrefix(key, "ssl-default-bind-") && key != "ssl-default-bind-options":
+		switch key[len("ssl-default-bind-"):] {
+		case "ciphers", "ciphersuites", "curves", "sigalgs":
+		default:
+			return nil
+		}
+		h.said = true
+		if len(words) < 2 {
+			return fmt.Errorf("%s needs a value", key)
+		}
+		_, err := h.global.option(key[len("ssl-default-bind-"):], words[1])
+		return err
+	case key == "ssl-default-bind-options":
+		h.said = true
+		return h.global.options(words[1:])
+	case key == "ssl-dh-param-file":
+		h.global.dh = secrecy.True
+		if h.in != nil && len(words) > 1 {
+			h.global.dhBits = dhParamBits(h.in.dir, words[1])
+		}
+	case key == "tune.ssl.default-dh-param" && len(words) > 1:
+		n, err := strconv.Atoi(words[1])
+		if err != nil || n < 0 || n > 1<<16 {
+			return fmt.Errorf("%s: %.40s", key, words[1])
+		}
+		h.global.dh, h.global.dhBits = secrecy.True, n
+	case key == "bind" && len(words) > 1 && slices.Contains(words[2:], "ssl"):
+		if len(h.binds) >= maxServers {
+			return fmt.Errorf("more than %d bind lines", maxServers)
+		}
+		b := &haproxyLine{line: number, section: section, address: words[1]}
+		for i, w := range words[2:] {
+			if w == "crt-list" && i+3 < len(words) {
+				b.lists = append(b.lists, words[i+3])
+			}
+		}
+		b.err = b.options(words[2:])
+		for _, a := range strings.Split(words[1], ",") {
+			family := 0
+			if kind, rest, ok := strings.Cut(a, "@"); ok {
+				a = rest
+				switch kind {
+				case "ipv4", "udp4", "quic4":
+					family = 4
+				case "ipv6", "udp6", "quic6":
+					family = 6
+				}
+			}
+			lo, hi, ranged := strings.Cut(a, "-") // a range of ports
+			l, ok := parseListen(lo, 0)
+			if !ok {
+				continue
+			}
+			if !l.Addr.IsValid() && family != 0 {
+				l.Family = family
+			} else if !l.Addr.IsValid() && l.Family == 6 && slices.Contains(words[2:], "v4v6") {
+				l.Family = 0
+			}
+			last := l.Port
+			if n, err := strconv.ParseUint(hi, 10, 16); ranged && err == nil {
+				last = uint16(n)
+			}
+			for p := int(l.Port); p <= int(last) && len(b.listens) < 1<<12; p++ {
+				l.Port = uint16(p)
+				b.listens = append(b.listens, l)
+			}
+		}
+		h.binds = append(h.binds, b)
+	}
+	return nil
+}
+
+// policies makes the policies of the bind lines and their crt-lists.
+func (h *haproxy) policies() (list []*Policy, errs []error) {
+	binds := map[*Policy]*haproxyBind{}
+	r := &rules{}
+	r.underDefault = func(host, def *Policy) *Policy {
+		own, base := binds[host], binds[def]
+		if own == nil || base == nil {
+			return host
+		}
+		// OpenSSL takes the groups of the bind line's first context.
+		b := *own
+		b.curves = base.curves
+		p, err := h.policy(&b, host.Name, host.Title)
+		if err != nil {
+			return host
+		}
+		p.Source, p.Host = host.Source, host.Host
+		return p
+	}
+	add := func(b *haproxyBind, err error, host *Host, line int, title string) {
+		name := filepath.Base(h.name)
+		if len(host.Names) > 0 {
+			name += "-" + host.Names[0]
+		}
+		p := (*Policy)(nil)
+		if err == nil {
+			p, err = h.policy(b, name, title)
+		}
+		if err != nil {
+			err = fmt.Errorf("haproxy: %s:%d: %w", h.name, line, err)
+			errs = append(errs, err)
+			p = unreadable(name, title, h.name, err)
+		}
+		p.Source, p.Host = h.name, host
+		binds[p] = b
+		list = append(list, p)
+	}
+	for _, b := range h.binds {
+		own := b.haproxyBind
+		own.inherit(&h.global)
+		title := fmt.Sprintf("HAProxy, %s line %d: %s bind %s", filepath.Base(h.name), b.line, b.section, b.address)
+		first := make([]Listen, len(b.listens))
+		for i, l := range b.listens {
+			l.Default = true
+			first[i] = l
+		}
+		var entries []crtEntry
+		for _, path := range b.lists {
+			more, err := h.crtList(path)
+			if err != nil {
+				own.notes = append(own.notes, fmt.Sprintf("The crt-list %s was not read: %v.", path, err))
+			}
+			entries = append(entries, more...)
+		}
+		add(&own, b.err, &Host{Config: h.name, Listens: first, rules: r}, b.line, title)
+		for _, e := range entries {
+			if len(list) >= maxServers {
+				return list, append(errs, fmt.Errorf("haproxy: more than %d servers", maxServers))
+			}
+			c := e.haproxyBind
+			c.inherit(&own)
+			add(&c, cmp.Or(b.err, e.err), &Host{Config: h.name, Names: e.names, Listens: b.listens, rules: r}, e.line,
+				fmt.Sprintf("HAProxy, %s line %d: %s on %s", filepath.Base(e.file), e.line, strings.Join(e.names, " "), b.address))
+		}
+	}
+	return list, errs
+}
+
+// A crtEntry is a line of a crt-list with options of its own.
+type crtEntry struct {
+	haproxyBind
+	names []string
+	file  string
+	line  int
+	err   error
+}
+
+// crtList reads a crt-list: certificates, options in brackets, and the server
+// names that they are for. Lines without options or names give what the bind
+// line gives.
+func (h *haproxy) crtList(path string) ([]crtEntry, error) {
+	if h.in == nil {
+		return nil, errors.New("files are not opened")
+	}
+	texts, names, err := h.in.open(path)
+	if err != nil {
+		return nil, err
+	}
+	if len(texts) == 0 {
+		return nil, errors.New("there is no such file")
+	}
+	var out []crtEntry
+	number := 0
+	for line := range strings.Lines(texts[0]) {
+		number++
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' || len(out) >= maxServers {
+			continue
+		}
+		options := ""
+		if i, j := strings.IndexByte(line, '['), strings.IndexByte(line, ']'); i >= 0 && j > i {
+			options = line[i+1 : j]
+			line = line[:i] + " " + line[j+1:]
+		}
+		f := strings.Fields(line)
+		e := crtEntry{file: names[0], line: number}
+		for _, n := range f[min(1, len(f)):] {
+			if !strings.HasPrefix(n, "!") { // not for this name
+				e.names = append(e.names, n)
+			}
+		}
+		if options == "" || len(e.names) == 0 {
+			continue
+		}
+		e.err = e.options(strings.Fields(options))
+		out = append(out, e)
+	}
+	return out, nil
 }
 
 // options takes words of a bind line or of ssl-default-bind-options; those
@@ -108,6 +295,9 @@ func (b *haproxyBind) options(words []string) error {
 		value := ""
 		if i+1 < len(words) {
 			value = words[i+1]
+		}
+		if strings.Contains(words[i], "${") {
+			return fmt.Errorf("%.60s: the configuration does not set this variable", words[i])
 		}
 		took, err := b.option(words[i], value)
 		if err != nil {
@@ -122,6 +312,12 @@ func (b *haproxyBind) options(words []string) error {
 
 // option takes one, and reports whether it took the value.
 func (b *haproxyBind) option(key, value string) (took bool, err error) {
+	if strings.Contains(value, "${") {
+		switch key {
+		case "ciphers", "ciphersuites", "curves", "ecdhe", "sigalgs", "ssl-min-ver", "ssl-max-ver":
+			return true, fmt.Errorf("%s %.60s: the configuration does not set this variable", key, value)
+		}
+	}
 	switch key {
 	case "ciphers":
 		b.ciphers = value
@@ -148,6 +344,8 @@ func (b *haproxyBind) option(key, value string) (took bool, err error) {
 	case "prefer-client-ciphers":
 		b.prefer = secrecy.False
 		return false, nil
+	case "crt", "ca-file", "crt-list", "crl-file", "ca-verify-file", "alpn", "npn", "verify", "name", "id", "mode", "user", "group", "maxconn", "process", "thread":
+		return true, nil // a value that may look like an option
 	default:
 		if v, ok := protocolVersion(strings.TrimPrefix(key, "force-")); ok && strings.HasPrefix(key, "force-") {
 			b.min, b.max = v, v
@@ -180,39 +378,58 @@ func (b *haproxyBind) inherit(g *haproxyBind) {
 		b.dh = g.dh
 	}
 	b.dhBits = g.dhBits
+	b.notes = append(slices.Clone(g.notes), b.notes...)
 }
 
-func (b *haproxyBind) policy(name, title string) (*Policy, error) {
-	s := b.settings
-	if s.min == 0 {
-		s.min = iana.TLS12 // since 2.2
+// protocols sets the versions that are on. HAProxy passes over no-tls… where a
+// minimum or a maximum is set; without a minimum it is TLS 1.2 since 2.2, but
+// not above the maximum.
+func (b *haproxyBind) protocols(r Release) {
+	if b.min != 0 || b.max != 0 {
 		if b.off != nil {
-			s.min = iana.TLS10
+			b.notes = append(slices.Clone(b.notes), "no-sslv3 and no-tls… are passed over, since a minimum or a maximum version is set.")
+		}
+		b.off = nil
+	}
+	if b.min == 0 {
+		b.min = iana.TLS12
+		if r.Known() && r.Before(2, 2, 0) {
+			b.min = iana.TLS10
+		}
+		if b.max != 0 && b.max < b.min {
+			b.min = b.max
 		}
 	}
+	b.versions = []iana.Version{}
 	for v := iana.SSL30; v <= iana.TLS13; v++ {
 		if !slices.Contains(b.off, v) {
-			s.versions = append(s.versions, v)
+			b.versions = append(b.versions, v)
 		}
 	}
+}
+
+func (h *haproxy) policy(b *haproxyBind, name, title string) (*Policy, error) {
+	c := *b
+	c.protocols(h.soft.HAProxy)
+	s := c.settings
 	if s.prefer == secrecy.Untold {
 		s.prefer = secrecy.True
 	}
 	s.chacha = s.prefer == secrecy.True // it sets PrioritizeChaCha with its own order
 	if s.dh == secrecy.Untold {
-		s.dh = secrecy.False // since 2.6
+		s.dh = secrecy.TriOf(h.soft.HAProxy.Known() && h.soft.HAProxy.Before(2, 6, 0)) // parameters of its own before 2.6
 	}
-	p, err := s.policy(filepath.Base(name), title)
+	p, err := s.policy(name, title, h.soft)
 	if err != nil {
 		return nil, err
 	}
-	p.Source = name
+	p.Source = h.name
 	return p, nil
 }
 
-// haproxyWords splits a line: \ escapes, quotes hold words together, # begins
-// a comment.
-func haproxyWords(line string) ([]string, error) {
+// words splits a line: \ escapes, quotes hold words together, # begins a
+// comment, and a variable in double quotes is replaced.
+func (h *haproxy) words(line string) ([]string, error) {
 	var out []string
 	var word strings.Builder
 	var quote byte
@@ -226,6 +443,17 @@ func haproxyWords(line string) ([]string, error) {
 			i++
 			word.WriteByte(line[i])
 			in = true
+		case c == '$' && quote == '"':
+			value, n := h.variable(line[i:])
+			if n == 0 {
+				word.WriteByte(c)
+				continue
+			}
+			if word.Len()+len(value) > maxCipherString {
+				return nil, errors.New("a word is too long")
+			}
+			word.WriteString(value)
+			i += n - 1
 		case quote != 0:
 			word.WriteByte(c)
 		case c == '"' || c == '\'':
@@ -250,4 +478,33 @@ func haproxyWords(line string) ([]string, error) {
 		out = append(out, word.String())
 	}
 	return out, nil
+}
+
+// variable returns the value of the variable that text begins with, $NAME,
+// ${NAME} or ${NAME-default}, and its length in text; 0 where the configuration
+// does not set it. The environment of this process is not that of the server.
+func (h *haproxy) variable(text string) (value string, n int) {
+	name := ""
+	if strings.HasPrefix(text, "${") {
+		end := strings.IndexByte(text, '}')
+		if end < 0 {
+			return "", 0
+		}
+		name, n = text[2:end], end+1
+	} else {
+		for n = 1; n < len(text) && (isCipherWord(text[n]) && text[n] != '-' && text[n] != '.' && text[n] != '='); n++ {
+		}
+		name = text[1:n]
+	}
+	name, fallback, hasFallback := strings.Cut(name, "-")
+	if name == "" {
+		return "", 0
+	}
+	if v, ok := h.env[name]; ok {
+		return v, n
+	}
+	if hasFallback {
+		return fallback, n
+	}
+	return "", 0
 }

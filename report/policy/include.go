@@ -52,6 +52,51 @@ func (in *includes) open(pattern string) (texts, names []string, err error) {
 	return texts, names, nil
 }
 
+// openTree is open; of a folder it opens the files in it and below it, in the
+// order of their names.
+func (in *includes) openTree(pattern string) (texts, names []string, err error) {
+	paths, err := in.glob(pattern)
+	if err != nil {
+		return nil, nil, fmt.Errorf("include %.200s: %w", pattern, err)
+	}
+	var walk func(path string, depth int) error
+	walk = func(path string, depth int) error {
+		st, err := os.Stat(path)
+		switch {
+		case err != nil:
+			return nil
+		case !st.IsDir():
+			t, n, err := in.open(escapeGlob(path))
+			texts, names = append(texts, t...), append(names, n...)
+			return err
+		case depth >= maxIncludeDepth:
+			return fmt.Errorf("include %.200s: folders nested deeper than %d", pattern, maxIncludeDepth)
+		}
+		inside, err := in.names(path)
+		if err != nil {
+			return err
+		}
+		slices.Sort(inside)
+		for _, n := range inside {
+			if err := walk(filepath.Join(path, n), depth+1); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for _, path := range paths {
+		if err := walk(path, 0); err != nil {
+			return nil, nil, err
+		}
+	}
+	return texts, names, nil
+}
+
+// escapeGlob makes a pattern that matches one path.
+func escapeGlob(path string) string {
+	return strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `\`, `\\`).Replace(path)
+}
+
 // glob is filepath.Glob within limits: a pattern such as /*/*/*/* would look
 // at every name of a file system.
 func (in *includes) glob(pattern string) ([]string, error) {

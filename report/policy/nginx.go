@@ -1,11 +1,13 @@
 package policy
 
 import (
+	"cmp"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"pfsight/parse/iana"
@@ -16,40 +18,240 @@ import (
 // in braces. Only those of TLS count; a server takes over what the block
 // around it says.
 type nginx struct {
-	in   *includes
-	list []*Policy
+	in      *includes
+	dump    nginxDump // the files of "nginx -T", nil for others
+	soft    Software
+	servers []*block
 }
 
 // A block is what is in force in a block of nginx.
 type block struct {
 	settings
-	kind    string // the directive that opened it
-	file    string
-	line    int
-	tls     bool
-	names   []string
-	listens []string
-	inner   []func() error // its blocks, read when all of its own directives are
+	kind     string // the directive that opened it
+	module   string // http, stream or mail: what the block is in
+	file     string
+	line     int
+	tls      bool
+	names    []string
+	listens  []nginxListen
+	commands [][2]string // of ssl_conf_command, in force
+	own      bool        // commands are of this block, not of one around it
+	err      error       // the first directive that cannot be read
+	inner    []func() error
+}
+
+// An nginxListen is a listen directive.
+type nginxListen struct {
+	Listen
+	tls bool
 }
 
 // readNginx returns a policy for each server block with TLS; where there is
 // none, one for what stands outside of them.
-func readNginx(text, name string, in *includes) ([]*Policy, error) {
-	n := &nginx{in: in}
+func readNginx(text, name string, in *includes, soft Software) ([]*Policy, error) {
+	n := &nginx{in: in, soft: soft}
 	root := &block{kind: "main", file: name}
+	if dump, first, ok := readDump(text); ok {
+		n.dump, text, root.file = dump, dump[first], first
+	}
 	toks := &nginxTokens{text: text, line: 1}
-	if err := n.block(toks, root, name, 0, 0); err != nil {
+	if err := n.block(toks, root, root.file, 0, 0); err != nil {
 		return nil, err
 	}
-	if len(n.list) == 0 {
-		if root.ciphers == "" && root.versions == nil && root.curves == "" {
+	list, errs := n.policies(name)
+	if len(list) == 0 {
+		if root.err != nil {
+			return nil, root.err
+		}
+		if root.ciphers == "" && root.versions == nil && root.curves == "" && root.commands == nil {
 			return nil, errors.New("nginx: no server with TLS, and no directive of TLS")
 		}
-		if err := n.policy(root); err != nil {
-			return nil, err
+		p, err := n.policy(root.file, "nginx, "+filepath.Base(root.file), root.effective(), soft)
+		if err != nil {
+			return nil, fmt.Errorf("nginx: %s: %w", root.file, err)
+		}
+		p.Source = name
+		list = append(list, p)
+	}
+	return unique(list), checkRead(list, errs)
+}
+
+// policies makes the policies of the servers that do TLS.
+func (n *nginx) policies(config string) (list []*Policy, errs []error) {
+	// A listen with ssl turns it on for all servers of the socket.
+	tls := map[string]bool{}
+	key := func(b *block, l nginxListen) string { return b.module + " " + l.socket().String() }
+	for _, b := range n.servers {
+		for _, l := range b.listens {
+			if l.tls || b.tls {
+				tls[key(b, l)] = true
+			}
 		}
 	}
-	return unique(n.list), nil
+	blocks := map[*Policy]*block{}
+	r := &rules{underDefault: func(host, def *Policy) *Policy { return n.underDefault(host, blocks[host], blocks[def]) }}
+	for _, b := range n.servers {
+		h := &Host{Config: config, Names: b.names, rules: r}
+		for _, l := range b.listens {
+			if tls[key(b, l)] {
+				h.Listens = append(h.Listens, l.Listen)
+			}
+		}
+		if len(h.Listens) == 0 && !b.tls {
+			continue
+		}
+		if len(list) == maxServers {
+			return list, append(errs, fmt.Errorf("nginx: more than %d servers", maxServers))
+		}
+		name, title := b.title(h)
+		p, err := (*Policy)(nil), b.err
+		if err == nil {
+			p, err = n.policy(name, title, b.effective(), n.soft)
+		}
+		if err != nil {
+			err = fmt.Errorf("nginx: %s:%d: %w", b.file, b.line, err)
+			errs = append(errs, err)
+			p = unreadable(name, title, b.file, err)
+		}
+		p.Source, p.Host = b.file, h
+		blocks[p] = b
+		list = append(list, p)
+	}
+	return list, errs
+}
+
+func (b *block) title(h *Host) (name, title string) {
+	name = filepath.Base(b.file)
+	who := strings.Join(b.names, " ")
+	if who == "" {
+		who = "server"
+	}
+	title = fmt.Sprintf("nginx, %s line %d: %s", name, b.line, who)
+	var at []string
+	for _, l := range h.Listens {
+		at = append(at, l.String())
+	}
+	if len(at) > 0 {
+		title += " on " + strings.Join(at, " ")
+	}
+	if len(b.names) > 0 {
+		name += "-" + b.names[0]
+	}
+	return name, title
+}
+
+// nginxReleases stand for those that differ: TLS 1.3 was off by default before
+// 1.23.4, TLS 1.0 and 1.1 on before 1.27.3, and ssl_protocols that of a socket's
+// default server before 1.29.2.
+var nginxReleases = []Release{{1, 29, 2}, {1, 27, 3}, {1, 23, 4}, {1, 22, 0}}
+
+// releases returns the stated release, or those that stand for all.
+func (n *nginx) releases() []Release {
+	if n.soft.Nginx.Known() {
+		return []Release{n.soft.Nginx}
+	}
+	return nginxReleases
+}
+
+// policy makes the policy of a server. Without a stated release those that
+// differ are its variants.
+func (n *nginx) policy(name, title string, s settings, soft Software) (*Policy, error) {
+	return n.variants(func(r Release) (*Policy, error) {
+		t := s
+		if t.versions == nil {
+			t.versions = nginxVersions(r)
+			if !n.soft.Nginx.Known() {
+				t.notes = append(slices.Clone(t.notes), "ssl_protocols is not set: before 1.23.4 TLS 1.3 was off, before 1.27.3 TLS 1.0 and 1.1 were on.")
+			}
+		}
+		if t.ciphers == "" {
+			t.ciphers = "HIGH:!aNULL:!MD5"
+		}
+		if t.prefer == secrecy.Untold {
+			t.prefer = secrecy.False
+		}
+		if t.dh == secrecy.Untold {
+			t.dh = secrecy.False
+		}
+		return t.policy(name, title, soft)
+	})
+}
+
+func nginxVersions(r Release) []iana.Version {
+	switch {
+	case r.Before(1, 23, 4):
+		return []iana.Version{iana.TLS10, iana.TLS11, iana.TLS12}
+	case r.Before(1, 27, 3):
+		return []iana.Version{iana.TLS10, iana.TLS11, iana.TLS12, iana.TLS13}
+	}
+	return []iana.Version{iana.TLS12, iana.TLS13}
+}
+
+// variants makes one policy of what make gives for each release. A release
+// that refuses the configuration is left out where another one takes it.
+func (n *nginx) variants(make func(Release) (*Policy, error)) (*Policy, error) {
+	var p *Policy
+	var first error
+	for _, r := range n.releases() {
+		q, err := make(r)
+		switch {
+		case err != nil:
+			first = cmp.Or(first, err)
+		case p == nil:
+			p = q
+		default:
+			p.addVariant(q)
+		}
+	}
+	if p == nil {
+		return nil, first
+	}
+	return p, nil
+}
+
+// underDefault returns the policy that a host gives at a socket whose default
+// server is another one. OpenSSL chooses the version, before 1.29.2, and the
+// group before nginx knows the name, and so from the default server's.
+func (n *nginx) underDefault(host *Policy, own, def *block) *Policy {
+	if own == nil || def == nil || own.err != nil || def.err != nil {
+		return host
+	}
+	mine, its := own.effective(), def.effective()
+	p, err := n.variants(func(r Release) (*Policy, error) {
+		one := *n
+		one.soft.Nginx = r
+		base, err := one.policy(host.Name, host.Title, its, n.soft)
+		if err != nil {
+			return nil, err
+		}
+		s := mine
+		s.curves = its.curves
+		if r.Before(1, 29, 2) {
+			s.versions, s.min, s.max = its.versions, its.min, its.max
+		}
+		p, err := one.policy(host.Name, host.Title, s, n.soft)
+		if err == nil && r.Before(1, 29, 2) {
+			for _, q := range append([]*Policy{p}, p.Variants...) {
+				q.Versions, q.LegacyUnsure = base.Versions, base.LegacyUnsure // at the default server's security level
+			}
+		}
+		return p, err
+	})
+	if err != nil {
+		return unreadable(host.Name, host.Title, host.Source, err)
+	}
+	p.Source, p.Host, p.Note = host.Source, host.Host, host.Note
+	return p
+}
+
+// effective returns the settings with the commands of ssl_conf_command, which
+// win over the other directives whatever the order.
+func (b *block) effective() settings {
+	s := b.settings
+	for _, c := range b.commands {
+		s.conf(c[0], c[1]) // read without an error before
+	}
+	return s
 }
 
 // block reads the directives of a block up to its end.
@@ -75,8 +277,11 @@ func (n *nginx) block(toks *nginxTokens, b *block, file string, depth, nested in
 					return err
 				}
 			}
-			if b.kind == "server" && b.tls {
-				return n.policy(b)
+			if b.kind == "server" {
+				n.servers = append(n.servers, b)
+			}
+			if len(n.servers) > maxServers {
+				return fmt.Errorf("nginx: more than %d servers", maxServers)
 			}
 			return nil
 		case tokOpen:
@@ -88,13 +293,17 @@ func (n *nginx) block(toks *nginxTokens, b *block, file string, depth, nested in
 			if err != nil {
 				return fmt.Errorf("nginx: %s:%d: %w", file, line, err)
 			}
+			module := b.module
 			switch kind {
-			case "http", "stream", "mail", "server", "main":
+			case "http", "stream", "mail":
+				module = kind
+			case "server", "main":
 			default:
 				continue // locations, upstreams, maps: no TLS of a server in them
 			}
 			b.inner = append(b.inner, func() error {
-				child := &block{settings: b.settings, kind: kind, file: file, line: line}
+				child := &block{settings: b.settings, kind: kind, module: module, file: file, line: line, commands: b.commands, err: b.err, tls: b.tls}
+				child.notes = slices.Clone(b.notes)
 				return n.block(body, child, file, depth, nested+1)
 			})
 		default:
@@ -104,22 +313,28 @@ func (n *nginx) block(toks *nginxTokens, b *block, file string, depth, nested in
 				}
 				continue
 			}
-			if err := b.nginxDirective(words, n.in); err != nil {
-				return fmt.Errorf("nginx: %s:%d: %w", file, line, err)
+			if err := b.nginxDirective(words, n.in); err != nil && b.err == nil {
+				b.err = fmt.Errorf("nginx: %s:%d: %w", file, line, err)
 			}
 		}
 	}
 }
 
 func (n *nginx) include(pattern string, b *block, depth, nested int) error {
-	if n.in == nil {
+	if n.in == nil && n.dump == nil {
 		b.notes = append(b.notes, "An include was not followed.")
 		return nil
 	}
 	if depth >= maxIncludeDepth {
 		return fmt.Errorf("nginx: include %s: deeper than %d", pattern, maxIncludeDepth)
 	}
-	texts, names, err := n.in.open(pattern)
+	var texts, names []string
+	var err error
+	if n.dump != nil {
+		texts, names = n.dump.open(pattern)
+	} else {
+		texts, names, err = n.in.open(pattern)
+	}
 	if err != nil {
 		return err
 	}
@@ -138,7 +353,7 @@ func (n *nginx) include(pattern string, b *block, depth, nested int) error {
 func (b *block) nginxDirective(words []string, in *includes) error {
 	args := words[1:]
 	switch words[0] {
-	case "ssl_ciphers", "ssl_ecdh_curve", "ssl_prefer_server_ciphers", "ssl_dhparam":
+	case "ssl_ciphers", "ssl_ecdh_curve", "ssl_prefer_server_ciphers", "ssl_dhparam", "ssl_reject_handshake":
 		if len(args) != 1 {
 			return fmt.Errorf("%s takes one word", words[0])
 		}
@@ -152,19 +367,14 @@ func (b *block) nginxDirective(words []string, in *includes) error {
 	switch words[0] {
 	case "listen":
 		if len(args) > 0 {
-			b.listens = append(b.listens, args[0])
-		}
-		for _, a := range args[min(1, len(args)):] {
-			if a == "ssl" || a == "quic" {
-				b.tls = true
-			}
+			b.listen(args)
 		}
 	case "ssl", "starttls":
 		b.tls = b.tls || one() == "on" || one() == "only"
 	case "server_name":
-		b.names = args
+		b.names = append(b.names, slices.DeleteFunc(slices.Clone(args), func(n string) bool { return n == "" })...)
 	case "ssl_protocols":
-		b.versions = nil
+		b.versions = []iana.Version{}
 		for _, a := range args {
 			if a == "SSLv2" {
 				continue
@@ -181,62 +391,146 @@ func (b *block) nginxDirective(words []string, in *includes) error {
 		b.curves = one()
 	case "ssl_prefer_server_ciphers":
 		b.prefer = secrecy.TriOf(one() == "on")
+	case "ssl_reject_handshake":
+		b.reject = one() == "on"
 	case "ssl_dhparam":
 		b.dh = secrecy.True
 		if in != nil {
 			b.dhBits = dhParamBits(in.dir, one())
 		}
 	case "ssl_conf_command":
-		if len(args) == 2 {
-			return b.conf(args[0], args[1])
+		if len(args) != 2 {
+			return errors.New("ssl_conf_command takes two words")
+		}
+		var probe settings
+		if err := probe.conf(args[0], args[1]); err != nil {
+			return err
+		}
+		if !b.own {
+			b.commands, b.own = nil, true // those of the blocks around are replaced
+		}
+		if len(b.commands) < maxWords {
+			b.commands = append(b.commands, [2]string{args[0], args[1]})
 		}
 	}
 	return nil
 }
 
-// policy adds the policy of a server.
-func (n *nginx) policy(b *block) error {
-	if len(n.list) >= maxServers {
-		return fmt.Errorf("nginx: more than %d servers", maxServers)
-	}
-	s := b.settings
-	var open bool
-	if s.versions == nil {
-		s.versions, open = []iana.Version{iana.TLS12}, true
-		s.notes = append(s.notes, "ssl_protocols is not set: before 1.23.4 TLS 1.3 was off, before 1.27.3 TLS 1.0 and 1.1 were on.")
-	}
-	if s.ciphers == "" {
-		s.ciphers = "HIGH:!aNULL:!MD5"
-	}
-	if s.prefer == secrecy.Untold {
-		s.prefer = secrecy.False
-	}
-	if s.dh == secrecy.Untold {
-		s.dh = secrecy.False
-	}
-	name := filepath.Base(b.file)
-	title := fmt.Sprintf("nginx, %s", name)
-	if b.kind == "server" {
-		who := strings.Join(b.names, " ")
-		if who == "" {
-			who = "server"
-		}
-		title = fmt.Sprintf("nginx, %s line %d: %s", name, b.line, who)
-		if len(b.listens) > 0 {
-			title += " on " + strings.Join(b.listens, " ")
-		}
-		if len(b.names) > 0 {
-			name += "-" + b.names[0]
+// listen takes a listen directive. A port range of the stream module is every
+// port of it; what is no Internet socket is passed over.
+func (b *block) listen(args []string) {
+	var tls, def, v6only bool
+	v6only = true
+	for _, a := range args[1:] {
+		switch a {
+		case "ssl", "quic":
+			tls = true
+		case "default_server", "default":
+			def = true
+		case "ipv6only=off":
+			v6only = false
 		}
 	}
-	p, err := s.policy(name, title)
-	if err != nil {
-		return fmt.Errorf("nginx: %s:%d: %w", b.file, b.line, err)
+	addr, ports := args[0], []string(nil)
+	if i := strings.LastIndexByte(addr, '-'); i > 0 && !strings.HasPrefix(addr, "unix:") && !strings.HasSuffix(addr, "]") {
+		var lo, hi uint16
+		head := ""
+		j := strings.LastIndexByte(addr[:i], ':')
+		head = addr[:j+1]
+		if _, err := fmt.Sscanf(addr[j+1:], "%d-%d", &lo, &hi); err == nil && lo > 0 && lo <= hi && hi-lo < 1<<12 {
+			for p := int(lo); p <= int(hi); p++ {
+				ports = append(ports, fmt.Sprintf("%s%d", head, p))
+			}
+		}
 	}
-	p.VersionsOpen = open
-	p.Source = b.file
-	n.list = append(n.list, p)
-	return nil
+	if ports == nil {
+		ports = []string{addr}
+	}
+	for _, text := range ports {
+		l, ok := parseListen(text, 80)
+		if !ok {
+			b.tls = b.tls || tls
+			continue
+		}
+		if strings.HasPrefix(text, "*") {
+			l.Family = 4
+		}
+		if l.Family == 6 && !v6only {
+			l.Family = 0
+		}
+		l.Default = def
+		if len(b.listens) < 1<<13 {
+			b.listens = append(b.listens, nginxListen{l, tls})
+		}
+	}
+}
+
+// nginxDump is the files of what "nginx -T" prints, by their names.
+type nginxDump map[string]string
+
+const dumpMark = "# configuration file "
+
+// readDump splits the output of nginx -T, and returns the name of its first
+// file. ok is false where text is something else.
+func readDump(text string) (files nginxDump, first string, ok bool) {
+	name, start := "", 0
+	at := 0
+	files = nginxDump{}
+	for line := range strings.Lines(text) {
+		if rest, found := strings.CutPrefix(line, dumpMark); found {
+			if next, colon := strings.CutSuffix(strings.TrimRight(rest, "\r\n"), ":"); colon && strings.HasPrefix(next, "/") {
+				if name != "" {
+					files[name] = text[start:at]
+				} else if strings.TrimSpace(dropMessages(text[:at])) != "" {
+					return nil, "", false // a comment within a file
+				}
+				if first == "" {
+					first = next
+				}
+				name, start = next, at+len(line)
+			}
+		}
+		at += len(line)
+	}
+	if name == "" {
+		return nil, "", false
+	}
+	files[name] = text[start:]
+	return files, first, true
+}
+
+// dropMessages takes away what nginx says of the check.
+func dropMessages(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "nginx:") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
+// open returns the files that a pattern names. A relative one is relative to a
+// folder that is not told; a file whose name ends so is taken.
+func (d nginxDump) open(pattern string) (texts, names []string) {
+	for name := range d {
+		ok, _ := filepath.Match(pattern, name)
+		if !ok && !filepath.IsAbs(pattern) {
+			tail := name
+			for range strings.Count(name, "/") - strings.Count(pattern, "/") {
+				_, tail, _ = strings.Cut(tail, "/")
+			}
+			ok, _ = filepath.Match(pattern, strings.TrimPrefix(tail, "/"))
+		}
+		if ok && len(names) < maxIncludes {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		texts = append(texts, d[name])
+	}
+	return texts, names
 }
 
 // dhParamBits returns the size of the prime in a file of DH parameters, 0
@@ -257,143 +551,4 @@ func dhParamBits(dir, path string) int {
 		return 0
 	}
 	return derPrimeBits(b.Bytes)
-}
-
-const (
-	tokSemicolon = iota
-	tokOpen
-	tokClose
-	tokEOF
-)
-
-// nginxTokens splits a configuration of nginx into directives.
-type nginxTokens struct {
-	text     string
-	at       int
-	line     int
-	included bool // the text is part of a block whose end is elsewhere
-	closed   bool // the text ends with the brace that closes it
-}
-
-// next returns the words of a directive and what ends it.
-func (t *nginxTokens) next() (words []string, line, end int, err error) {
-	line = t.line
-	for {
-		word, kind, err := t.word()
-		if err != nil {
-			return nil, t.line, 0, err
-		}
-		switch kind {
-		case 'w':
-			if len(words) == 0 {
-				line = t.line
-			}
-			if len(words) < maxWords {
-				words = append(words, word)
-			}
-		case ';':
-			if len(words) == 0 {
-				continue
-			}
-			return words, line, tokSemicolon, nil
-		case '{':
-			return words, line, tokOpen, nil
-		case '}':
-			if len(words) > 0 {
-				return nil, t.line, 0, fmt.Errorf("%q is not ended by ;", words[0])
-			}
-			return nil, t.line, tokClose, nil
-		default:
-			if len(words) > 0 {
-				return nil, t.line, 0, fmt.Errorf("%q is not ended by ;", words[0])
-			}
-			return nil, t.line, tokEOF, nil
-		}
-	}
-}
-
-// body returns the tokens of the block that has just been opened, its closing
-// brace included, and goes on behind it.
-func (t *nginxTokens) body() (*nginxTokens, error) {
-	start, line := t.at, t.line
-	for depth := 1; ; {
-		_, kind, err := t.word()
-		if err != nil {
-			return nil, err
-		}
-		switch kind {
-		case '{':
-			depth++
-		case '}':
-			depth--
-		case 0:
-			return nil, errors.New("a block is not closed")
-		}
-		if depth == 0 {
-			return &nginxTokens{text: t.text[start:t.at], line: line, closed: true}, nil
-		}
-	}
-}
-
-// word returns the next word ('w'), mark (its byte) or 0 at the end.
-func (t *nginxTokens) word() (string, byte, error) {
-	for t.at < len(t.text) {
-		switch c := t.text[t.at]; c {
-		case '\n':
-			t.line++
-			t.at++
-		case ' ', '\t', '\r':
-			t.at++
-		case '#':
-			if i := strings.IndexByte(t.text[t.at:], '\n'); i >= 0 {
-				t.at += i
-			} else {
-				t.at = len(t.text)
-			}
-		case ';', '{', '}':
-			t.at++
-			return "", c, nil
-		case '"', '\'':
-			return t.quoted(c)
-		default:
-			start := t.at
-			for t.at < len(t.text) {
-				c := t.text[t.at]
-				if c == '\\' && t.at+1 < len(t.text) {
-					t.at += 2
-					continue
-				}
-				if c == '$' && t.at+1 < len(t.text) && t.text[t.at+1] == '{' { // a variable
-					if i := strings.IndexByte(t.text[t.at:], '}'); i >= 0 {
-						t.at += i + 1
-						continue
-					}
-				}
-				if strings.IndexByte(" \t\r\n;{", c) >= 0 {
-					break
-				}
-				t.at++
-			}
-			return t.text[start:t.at], 'w', nil
-		}
-	}
-	return "", 0, nil
-}
-
-func (t *nginxTokens) quoted(q byte) (string, byte, error) {
-	var b strings.Builder
-	for i := t.at + 1; i < len(t.text); i++ {
-		switch c := t.text[i]; {
-		case c == '\\' && i+1 < len(t.text):
-			i++
-			b.WriteByte(t.text[i])
-		case c == q:
-			t.line += strings.Count(t.text[t.at:i], "\n")
-			t.at = i + 1
-			return b.String(), 'w', nil
-		default:
-			b.WriteByte(c)
-		}
-	}
-	return "", 0, errors.New("a quoted word is not ended")
 }

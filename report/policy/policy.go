@@ -52,6 +52,9 @@ type Policy struct {
 	Groups []iana.Group
 	// GroupsOpen: there are, or may be, other groups than Groups.
 	GroupsOpen bool
+	// GroupTuples are the sizes of the tuples that Groups is made of, for
+	// GroupByTuple.
+	GroupTuples []int
 	// GroupsUnordered: the order of Groups is not the server's.
 	GroupsUnordered bool
 	// Signatures are the schemes that the server signs with; nil where the
@@ -71,6 +74,19 @@ type Policy struct {
 	// RequireRenegotiationInfo: without renegotiation_info or its SCSV there
 	// is no TLS 1.2 or older, RFC 5746 section 3.6.
 	RequireRenegotiationInfo bool
+	// RejectHandshake: the server answers every hello with the alert
+	// unrecognized_name, as nginx does with ssl_reject_handshake.
+	RejectHandshake bool
+
+	// Variants are what the server may do instead, where it depends on the
+	// version of its software and that was not stated.
+	Variants []*Policy
+	// Unread says why the configuration of this server cannot be read; "" where
+	// it was. Nothing can be told of what such a server answers.
+	Unread string
+	// Host says which connections get the policy; nil for one that is not of a
+	// server's configuration.
+	Host *Host
 }
 
 // A Behavior is how a server chooses where the standards leave it free. The
@@ -87,6 +103,11 @@ type Behavior struct {
 	ChaChaFirst bool
 	// SignatureByServer: the server's order of schemes counts.
 	SignatureByServer bool
+	// SignaturesShared: without a signature scheme that both name there is no
+	// TLS 1.2, also where the suite needs no signature, as with OpenSSL. A hello
+	// without signature_algorithms is taken for one with SHA-1, RFC 5246 section
+	// 7.4.1.4.1.
+	SignaturesShared bool
 	// SHA1 says whether the server signs with SHA-1 in TLS 1.2.
 	SHA1 secrecy.Tri
 	// GroupWithout says whether the server does ECDHE with a client that
@@ -138,11 +159,12 @@ const (
 	GroupByServer                      // the server's order, even where it costs a HelloRetryRequest
 	GroupByClient                      // the client's order; in TLS 1.3 of its key shares first
 	GroupFirstShare                    // the client's order of key shares, and without a common one the server's order (OpenSSL 1.1.1 to 3.4); in TLS 1.2 as GroupByClient
+	GroupByTuple                       // the first tuple of the server's with a group of the client's; of it one with a key share before others (OpenSSL 3.5 and later); in TLS 1.2 as GroupByServer
 )
 
-var groupChoiceNames = [...]string{"shared", "server", "client", "first_share"}
+var groupChoiceNames = [...]string{"shared", "server", "client", "first_share", "tuples"}
 
-func (g GroupChoice) String() string { return groupChoiceNames[g&3] }
+func (g GroupChoice) String() string { return groupChoiceNames[int(g)%len(groupChoiceNames)] }
 
 // MinVersion returns the lowest version that is on, 0 for none.
 func (p *Policy) MinVersion() iana.Version {

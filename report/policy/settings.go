@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -21,6 +22,8 @@ type Options struct {
 	// Groups is a list with colons, such as X25519:P-256; "": not stated.
 	Groups      string
 	ClientOrder bool // the client's order of suites counts, not the server's
+	// Software says which OpenSSL it is.
+	Software Software
 }
 
 // ReadCiphers makes a policy of an OpenSSL cipher string, openssl-ciphers(1),
@@ -45,7 +48,7 @@ func ReadCiphers(text string, o Options) (*Policy, error) {
 	if name == "" {
 		name = "ciphers"
 	}
-	p, err := s.policy(name, "OpenSSL cipher string "+text)
+	p, err := s.policy(name, "OpenSSL cipher string "+text, o.Software)
 	if err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
@@ -55,7 +58,7 @@ func ReadCiphers(text string, o Options) (*Policy, error) {
 // settings are what a configuration says of TLS, in OpenSSL's words; the zero
 // of a field is "not said".
 type settings struct {
-	versions []iana.Version // unordered
+	versions []iana.Version // unordered; nil: not said
 	ciphers  string
 	suites13 string
 	curves   string
@@ -65,42 +68,129 @@ type settings struct {
 	dh       secrecy.Tri // whether there is a group for DHE
 	dhBits   int
 	min, max iana.Version // bounds beside versions
+	reject   bool         // every handshake is refused
 	notes    []string
 }
 
-// defaultGroups are those that every OpenSSL since 1.1.1 offers by default;
-// there may be others.
-var defaultGroups = []iana.Group{0x001d, secp256r1, 0x001e, secp521r1, secp384r1}
+// Groups that a server of OpenSSL has without a list of its own, in its order.
+// Since 3.5 they are in tuples, of these sizes.
+var (
+	defaultGroups30  = []iana.Group{0x001d, secp256r1, 0x001e, secp521r1, secp384r1, 0x0100, 0x0101, 0x0102, 0x0103, 0x0104}
+	defaultGroups111 = defaultGroups30[:5]
+	defaultGroups35  = []iana.Group{0x11ec, 0x001d, secp256r1, 0x001e, secp384r1, secp521r1, 0x0100, 0x0101}
+	defaultTuples35  = []int{1, 2, 3, 2}
+)
 
-// policy makes the policy of a server of OpenSSL that is set so.
-func (s *settings) policy(name, title string) (*Policy, error) {
-	p := &Policy{Name: policyName(name), Title: title, Source: name, Confidence: Medium, Target: true}
-	p.GroupsOpen = s.curves == "" || strings.EqualFold(s.curves, "auto")
-	p.Groups = slices.Clone(defaultGroups)
-	if !p.GroupsOpen {
-		groups, open, err := parseCurves(s.curves)
-		if err != nil {
-			return nil, err
-		}
-		p.Groups, p.GroupsOpen = groups, open
+// Releases of OpenSSL that stand for those that differ in what they choose.
+var (
+	openssl30 = Release{3, 0, 0}
+	openssl35 = Release{3, 5, 0}
+)
+
+// policy makes the policy of a server of OpenSSL that is set so. Where the
+// release of OpenSSL is not stated, what 3.0 to 3.4 do is the policy and what
+// 3.5 and later do a variant of it.
+func (s *settings) policy(name, title string, soft Software) (*Policy, error) {
+	if soft.OpenSSL.Known() {
+		return s.build(name, title, soft)
 	}
-	p.Group13 = GroupFirstShare // before 3.5
+	soft.OpenSSL = openssl30
+	if groupsOf35(s.curves) {
+		soft.OpenSSL = openssl35
+	}
+	p, err := s.build(name, title, soft)
+	if err != nil || soft.OpenSSL == openssl35 {
+		return p, err
+	}
+	soft.OpenSSL = openssl35
+	if q, err := s.build(name, title, soft); err == nil {
+		p.addVariant(q)
+	}
+	return p, nil
+}
+
+// addVariant adds q and its variants to those of p, but for what is there.
+func (p *Policy) addVariant(q *Policy) {
+	list := append([]*Policy{q}, q.Variants...)
+	for _, v := range list {
+		c := *v
+		c.Variants, c.Host = nil, nil
+		if !alike(p, &c) && !slices.ContainsFunc(p.Variants, func(o *Policy) bool { return alike(o, &c) }) && len(p.Variants) < maxVariants {
+			p.Variants = append(p.Variants, &c)
+		}
+	}
+}
+
+// maxVariants is how many variants a policy has.
+const maxVariants = 16
+
+// alike reports whether two policies answer the same for what they say.
+func alike(a, b *Policy) bool {
+	x, y := *a, *b
+	for _, p := range []*Policy{&x, &y} {
+		p.Name, p.Title, p.Source, p.ReadFrom, p.Date, p.Note, p.Variants, p.Host, p.Confidence, p.Target = "", "", "", "", "", "", nil, nil, 0, false
+	}
+	return reflect.DeepEqual(x, y)
+}
+
+// groupsOf35 reports whether a list of groups can only be one for OpenSSL 3.5
+// and later: it has tuples, key share marks or a post-quantum group that is not
+// marked as one to be passed over where it is not known.
+func groupsOf35(curves string) bool {
+	if strings.ContainsAny(curves, "/*") {
+		return true
+	}
+	for _, w := range split(curves) {
+		if g, ok := opensslGroup(w); ok && g.Info().PostQuantum {
+			return true
+		}
+	}
+	return false
+}
+
+// build makes the policy for a release of OpenSSL.
+func (s *settings) build(name, title string, soft Software) (*Policy, error) {
+	s, system, err := s.system(soft)
+	if err != nil {
+		return nil, err
+	}
+	p := &Policy{Name: policyName(name), Title: title, Source: name, Confidence: Medium, Target: true, RejectHandshake: s.reject}
+	if err := p.groups(s.curves, soft.OpenSSL); err != nil {
+		return nil, err
+	}
 	p.Order = ClientOrder
 	p.Group12 = GroupByClient
 	if s.prefer == secrecy.True {
 		p.Order, p.Group12 = ServerOrder, GroupByServer
 	}
+	p.Group13 = GroupFirstShare
+	if p.GroupTuples != nil {
+		p.Group13 = GroupByTuple
+	}
 	p.ChaChaFirst = s.chacha
 	p.FFDHE = secrecy.False
 	p.GroupWithout = secrecy.False
+	p.SignaturesShared = true
 	notes := slices.Clone(s.notes)
+	for _, v := range s.versions {
+		if (s.min == 0 || v >= s.min) && (s.max == 0 || v <= s.max) && !slices.Contains(p.Versions, v) {
+			p.Versions = append(p.Versions, v)
+		}
+	}
+	slices.Sort(p.Versions)
 	text := s.ciphers
 	if text == "" {
 		text = "DEFAULT"
 	}
-	spec, err := expandCiphers(text)
-	if err != nil && !(len(s.versions) == 1 && s.versions[0] == iana.TLS13) {
-		return nil, err
+	var spec cipherString
+	if system && soft.CryptoPolicy == "" {
+		notes = append(notes, "PROFILE=SYSTEM stands for the system-wide crypto-policy, which was not stated: the cipher suites are undetermined.")
+		spec.level = -1
+	} else {
+		spec, err = expandCiphers(text)
+		if err != nil && !(len(p.Versions) == 1 && p.Versions[0] == iana.TLS13) {
+			return nil, err
+		}
 	}
 	if len(spec.unknown) > 0 {
 		notes = append(notes, "Not known in the cipher string, and passed over: "+strings.Join(spec.unknown, " ")+".")
@@ -111,13 +201,7 @@ func (s *settings) policy(name, title string) (*Policy, error) {
 		notes = append(notes, "Without parameters for them the suites of DHE are off.")
 	}
 	p.DHBits = s.dhBits
-	for _, v := range s.versions {
-		if (s.min == 0 || v >= s.min) && (s.max == 0 || v <= s.max) && !slices.Contains(p.Versions, v) {
-			p.Versions = append(p.Versions, v)
-		}
-	}
-	slices.Sort(p.Versions)
-	p.level(spec.level)
+	p.level(spec.level, soft.OpenSSL)
 	if len(p.Versions) == 0 {
 		return nil, fmt.Errorf("%s: no version is on", name)
 	}
@@ -134,68 +218,172 @@ func (s *settings) policy(name, title string) (*Policy, error) {
 			return nil, err
 		}
 	}
+	if m := spec.suiteB; m != nil {
+		p.Groups, p.GroupTuples, p.GroupsOpen, p.Signatures = slices.Clone(m.groups), nil, false, slices.Clone(m.signatures)
+		p.Group13 = GroupFirstShare
+	}
 	p.Note = strings.Join(notes, " ")
 	return p, nil
 }
 
-// level applies an OpenSSL security level, as version 3 has them,
-// SSL_CTX_set_security_level(3). Without one (-1) the build's default is in
-// force, and what hangs on it stays unknown.
-func (p *Policy) level(n int) {
-	switch {
-	case n < 0:
-		p.LegacyUnsure = p.MinVersion() < iana.TLS12
-		return
-	case n == 0:
-		p.SHA1 = secrecy.True
+// system replaces a cipher string that begins with PROFILE=SYSTEM by that of
+// the stated crypto-policy, and what else is not set by what that sets.
+func (s *settings) system(soft Software) (*settings, bool, error) {
+	if !strings.HasPrefix(s.ciphers, systemProfile) {
+		return s, false, nil
+	}
+	c, ok := cryptoPolicies[soft.CryptoPolicy]
+	if !ok {
+		return s, true, nil
+	}
+	t := *s
+	t.ciphers = c.ciphers + ":" + strings.TrimPrefix(s.ciphers, systemProfile)
+	for _, x := range []struct {
+		own  *string
+		base string
+	}{{&t.suites13, c.suites13}, {&t.sigalgs, c.sigalgs}, {&t.curves, c.groups}} {
+		if *x.own == "" {
+			*x.own = x.base
+		}
+	}
+	if v, _ := protocolVersion(c.min); t.min == 0 {
+		t.min = v
+	}
+	return &t, true, nil
+}
+
+// groups takes a list of groups as a release of OpenSSL does; "" and "auto"
+// mean the release's own.
+func (p *Policy) groups(curves string, r Release) error {
+	if curves == "" || strings.EqualFold(curves, "auto") {
+		switch {
+		case !r.Before(3, 5, 0):
+			p.Groups, p.GroupTuples = slices.Clone(defaultGroups35), slices.Clone(defaultTuples35)
+		case !r.Before(3, 0, 0):
+			p.Groups = slices.Clone(defaultGroups30)
+		default:
+			p.Groups = slices.Clone(defaultGroups111)
+		}
+		return nil
+	}
+	groups, tuples, err := parseCurves(curves, r)
+	if err != nil {
+		return err
+	}
+	p.Groups = groups
+	if !r.Before(3, 5, 0) {
+		p.GroupTuples = tuples
+	}
+	return nil
+}
+
+// level applies an OpenSSL security level, SSL_CTX_set_security_level(3).
+// Without one (-1) the build's default is in force: since 3.0 it is 1, or 2 with
+// many distributions and since 3.2. What both forbid is off; versions before
+// TLS 1.2, which both forbid too, are turned on by who configures them, often
+// with a level elsewhere, and stay in doubt.
+func (p *Policy) level(n int, r Release) {
+	old := r.Before(3, 0, 0) // TLS 1.0, TLS 1.1 and SHA-1 are allowed up to level 1
+	given := n >= 0
+	if !given {
+		n = 1
+	}
+	p.SHA1 = secrecy.TriOf(n == 0 || old && n == 1)
+	if n == 0 {
 		return
 	}
-	p.SHA1 = secrecy.False
-	p.Versions = slices.DeleteFunc(p.Versions, func(v iana.Version) bool { return v < iana.TLS12 })
+	switch {
+	case old:
+	case !given:
+		p.LegacyUnsure = p.MinVersion() != 0 && p.MinVersion() < iana.TLS12
+	default:
+		p.Versions = slices.DeleteFunc(p.Versions, func(v iana.Version) bool { return v < iana.TLS12 })
+	}
 	p.Suites = slices.DeleteFunc(p.Suites, func(s iana.CipherSuite) bool {
 		c := classOf(s.Info(), "")
 		return !c.atLevel(n)
 	})
 	bits := levelBits[n]
-	p.Groups = slices.DeleteFunc(p.Groups, func(g iana.Group) bool { b := g.Info().SecurityBits; return b > 0 && b < bits && !isFF(g) })
+	weak := func(g iana.Group) bool { b := g.Info().SecurityBits; return b > 0 && b < bits }
+	at := 0
+	for i, size := range p.GroupTuples {
+		for _, g := range p.Groups[at : at+size] {
+			if weak(g) {
+				p.GroupTuples[i]--
+			}
+		}
+		at += size
+	}
+	p.Groups = slices.DeleteFunc(p.Groups, weak)
 }
 
 func split(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ':' || r == ',' || r == ' ' })
 }
 
-// parseCurves reads a list of groups in OpenSSL's form. Of the marks of
-// OpenSSL 3.5 (* for a key share, ? for "if known", / between tuples, - to
-// take away) only the names count; DEFAULT stands for defaultGroups.
-func parseCurves(text string) (out []iana.Group, open bool, err error) {
-	words := strings.FieldsFunc(text, func(r rune) bool { return r == ':' || r == '/' || r == ',' || r == ' ' })
-	if len(words) > maxNames {
-		return nil, false, fmt.Errorf("groups: more than %d", maxNames)
+// parseCurves reads a list of groups in OpenSSL's form, and the sizes of its
+// tuples. Of the marks of OpenSSL 3.5, * (send a key share) is for clients, ?
+// passes over a name that is not known, / begins a tuple, - takes a group away
+// and DEFAULT stands for the list that is built in.
+func parseCurves(text string, r Release) (out []iana.Group, tuples []int, err error) {
+	if len(split(text)) > maxNames {
+		return nil, nil, fmt.Errorf("groups: more than %d", maxNames)
 	}
-	for _, w := range words {
-		optional := strings.Contains(w, "?")
-		w = strings.TrimLeft(w, "*?")
-		remove := strings.HasPrefix(w, "-")
-		w = strings.TrimPrefix(w, "-")
-		if strings.EqualFold(w, "DEFAULT") || strings.EqualFold(w, "auto") {
-			out, open = append(out, defaultGroups...), true
-			continue
+	// Post-quantum groups and DEFAULT are known since 3.5.
+	since35 := !r.Before(3, 5, 0)
+	var lists [][]iana.Group
+	take := func(g iana.Group) {
+		for _, l := range lists {
+			if slices.Contains(l, g) {
+				return
+			}
 		}
-		g, ok := opensslGroup(w)
-		switch {
-		case !ok && optional:
-		case !ok:
-			return nil, false, fmt.Errorf("groups: %q is not known", w)
-		case remove:
-			out = slices.DeleteFunc(out, func(o iana.Group) bool { return o == g })
-		case !slices.Contains(out, g):
-			out = append(out, g)
+		lists[len(lists)-1] = append(lists[len(lists)-1], g)
+	}
+	for tuple := range strings.SplitSeq(text, "/") {
+		lists = append(lists, nil)
+		for _, w := range split(tuple) {
+			optional := strings.Contains(w, "?")
+			w = strings.TrimLeft(w, "*?")
+			remove := strings.HasPrefix(w, "-")
+			w = strings.TrimLeft(w, "-*?")
+			if strings.EqualFold(w, "DEFAULT") || strings.EqualFold(w, "auto") {
+				at := 0
+				for i, size := range defaultTuples35 {
+					if i > 0 {
+						lists = append(lists, nil)
+					}
+					for _, g := range defaultGroups35[at : at+size] {
+						take(g)
+					}
+					at += size
+				}
+				continue
+			}
+			g, ok := opensslGroup(w)
+			ok = ok && (since35 || !g.Info().PostQuantum || !optional)
+			switch {
+			case !ok && (optional || remove):
+			case !ok:
+				return nil, nil, fmt.Errorf("groups: %q is not known", w)
+			case remove:
+				for i := range lists {
+					lists[i] = slices.DeleteFunc(lists[i], func(o iana.Group) bool { return o == g })
+				}
+			default:
+				take(g)
+			}
+		}
+	}
+	for _, l := range lists {
+		if len(l) > 0 {
+			out, tuples = append(out, l...), append(tuples, len(l))
 		}
 	}
 	if len(out) == 0 {
-		return nil, false, fmt.Errorf("groups: %q names none", text)
+		return nil, nil, fmt.Errorf("groups: %q names none", text)
 	}
-	return out, open, nil
+	return out, tuples, nil
 }
 
 // opensslGroup finds a group by a name that OpenSSL knows.
@@ -361,5 +549,5 @@ func Read(r io.Reader, name string) ([]*Policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	return readConfig(string(text), name, nil)
+	return readConfig(string(text), name, nil, Software{})
 }

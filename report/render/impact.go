@@ -154,7 +154,7 @@ func impactColumns(doc *document, r *ImpactReport, format string) {
 		for _, o := range r.Outcomes {
 			x := m.of(o)
 			some = some || x.Connections > 0
-			row = append(row, Number(x.Connections), Share(x.Connections, r.Now.Told.Connections), Number(x.Clients))
+			row = append(row, Number(x.Connections), Share(x.Connections, o.Asked.Connections), Number(x.Clients))
 			if len(r.Outcomes) == 1 {
 				row = append(row, Number(x.Servers), Size(x.Bytes))
 			}
@@ -189,6 +189,10 @@ func fitShares(t *table, policies int) *table {
 func impactRows(doc *document, r *ImpactReport) {
 	doc.heading("Connections, by policy")
 	t := &table{header: []string{"policy"}, right: []bool{false}, drop: []int{0}}
+	parts := slices.ContainsFunc(r.Outcomes, func(o *impact.Outcome) bool { return o.Asked != r.Now.Told })
+	if parts {
+		t.header, t.right, t.drop = append(t.header, "asked"), append(t.right, true), append(t.drop, 0)
+	}
 	drops := map[string]int{"doubt": 9, "mend": 8, "fail": 7, "lose PQ": 6, "keep": 5, "retry": 4, "change": 3, "gain PQ": 2, "lose FS": 1}
 	for _, m := range metrics {
 		t.header, t.right, t.drop = append(t.header, m.short), append(t.right, true), append(t.drop, drops[m.short])
@@ -198,6 +202,9 @@ func impactRows(doc *document, r *ImpactReport) {
 	}
 	for _, o := range r.Outcomes {
 		row := []string{o.Name}
+		if parts {
+			row = append(row, Number(o.Asked.Connections))
+		}
 		for _, m := range metrics {
 			x := m.of(o)
 			row = append(row, Number(x.Connections))
@@ -216,6 +223,13 @@ func impactDetail(doc *document, o *impact.Outcome, opt Options, format string, 
 	doc.heading("%s", o.Name+": "+o.Title)
 	if o.Policy.Note != "" {
 		doc.note("%s", o.Policy.Note)
+	}
+	if o.Policy.Host != nil && o.Asked.Connections == 0 {
+		doc.text("No observed connection goes to this server.")
+		return
+	}
+	if n := o.Elsewhere.Connections; n > 0 {
+		doc.text("%s went to addresses or ports at which the configuration does not listen: nothing is said of them.", plural(n, "connection"))
 	}
 	if o.Breaks.Connections == 0 {
 		doc.text("No observed client breaks%s.", map[bool]string{true: ", as far as can be told"}[o.Depends.Connections > 0])

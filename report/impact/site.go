@@ -1,0 +1,126 @@
+package impact
+
+import (
+	"fmt"
+
+	"pfsight/report/policy"
+)
+
+// A route is where a configuration sends a party, and what it gets there.
+type route struct {
+	host *policy.Policy // nil: the configuration does not listen there
+	how  policy.Match
+	ask  *policy.Policy
+}
+
+// A Routed is what a configuration of several servers would do: the outcome of
+// each host, with the connections that it takes, and that of all.
+type Routed struct {
+	Sum   *Outcome
+	Hosts []*Outcome
+}
+
+// route finds the host of every party. A connection is sent to the server of
+// its address and port, or behind address translation of its port. Where
+// nothing listens at any address or port that was seen, names alone count.
+func (st *Study) route(site *policy.Site) (routes []route, note string) {
+	routes = make([]route, len(st.parties))
+	match := make([]policy.Match, len(st.Sum.servers))
+	some := false
+	for i := range st.parties {
+		n := st.parties[i].server
+		if sv := &st.Sum.servers[n]; match[n] == policy.NoMatch && sv.addr.IsValid() {
+			match[n] = site.Match(sv.addr.AddrPort)
+			some = some || match[n] != policy.NoMatch
+		}
+	}
+	var ported uint64
+	for i := range st.parties {
+		x := &st.parties[i]
+		sv := &st.Sum.servers[x.server]
+		how := match[x.server]
+		switch {
+		case !some:
+			how = policy.NameMatch
+		case how == policy.PortMatch:
+			ported += x.n
+		}
+		r := route{how: how}
+		r.host, r.ask = site.Route(sv.addr.AddrPort, sv.name, how)
+		routes[i] = r
+	}
+	switch {
+	case !some && len(st.parties) > 0:
+		note = "The configuration listens at none of the observed addresses and ports: connections are sent to its servers by server name alone."
+	case ported > 0:
+		note = fmt.Sprintf("%d connections came to ports that the configuration listens at, but to other addresses: they are sent to its servers by port and server name.", ported)
+	}
+	return routes, note
+}
+
+// AskSite says what a configuration of several servers would do to the
+// connections: each is answered by the server that takes it, by address, port
+// and server name. A configuration with one server is asked as a policy is,
+// about all connections.
+func (st *Study) AskSite(site *policy.Site) *Routed {
+	if len(site.Hosts) == 1 {
+		return &Routed{Sum: st.Ask(site.Hosts[0])}
+	}
+	routes, note := st.route(site)
+	answers := map[*policy.Policy]map[uint32]*policy.Answer{}
+	byParty := make([]*policy.Answer, len(st.parties))
+	elsewhere := st.counter()
+	for i := range st.parties {
+		x, r := &st.parties[i], &routes[i]
+		if r.host == nil {
+			elsewhere.add(x)
+			continue
+		}
+		known := answers[r.ask]
+		if known == nil {
+			known = map[uint32]*policy.Answer{}
+			answers[r.ask] = known
+		}
+		a := known[x.meeting]
+		if a == nil {
+			m := st.meetings[x.meeting]
+			one := r.ask.Answer(st.hello[m.hello], st.servers[m.keys])
+			a = &one
+			known[x.meeting] = a
+		}
+		byParty[i] = a
+	}
+	all := &policy.Policy{
+		Name: policy.ConfigName(site.Name), Title: fmt.Sprintf("all %d servers of %s, each with the connections that it takes", len(site.Hosts), site.Name),
+		Source: site.Name, Note: note,
+	}
+	out := &Routed{Sum: st.ask(all, func(i int) *policy.Answer { return byParty[i] })}
+	out.Sum.Elsewhere = elsewhere.tally()
+	for _, h := range site.Hosts {
+		out.Hosts = append(out.Hosts, st.ask(h, func(i int) *policy.Answer {
+			if routes[i].host != h {
+				return nil
+			}
+			return byParty[i]
+		}))
+	}
+	return out
+}
+
+// Host returns the part of a study that one server of a configuration takes,
+// and whether it is less than all.
+func (st *Study) Host(site *policy.Site, host *policy.Policy) (*Study, bool) {
+	if len(site.Hosts) == 1 {
+		return st, false
+	}
+	routes, _ := st.route(site)
+	part := *st
+	part.parties = nil
+	for i := range st.parties {
+		if routes[i].host == host {
+			part.parties = append(part.parties, st.parties[i])
+		}
+	}
+	part.count()
+	return &part, true
+}

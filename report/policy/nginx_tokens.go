@@ -1,0 +1,146 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+const (
+	tokSemicolon = iota
+	tokOpen
+	tokClose
+	tokEOF
+)
+
+// nginxTokens splits a configuration of nginx into directives.
+type nginxTokens struct {
+	text     string
+	at       int
+	line     int
+	included bool // the text is part of a block whose end is elsewhere
+	closed   bool // the text ends with the brace that closes it
+}
+
+// next returns the words of a directive and what ends it.
+func (t *nginxTokens) next() (words []string, line, end int, err error) {
+	line = t.line
+	for {
+		word, kind, err := t.word()
+		if err != nil {
+			return nil, t.line, 0, err
+		}
+		switch kind {
+		case 'w':
+			if len(words) == 0 {
+				line = t.line
+			}
+			if len(words) < maxWords {
+				words = append(words, word)
+			}
+		case ';':
+			if len(words) == 0 {
+				continue
+			}
+			return words, line, tokSemicolon, nil
+		case '{':
+			return words, line, tokOpen, nil
+		case '}':
+			if len(words) > 0 {
+				return nil, t.line, 0, fmt.Errorf("%q is not ended by ;", words[0])
+			}
+			return nil, t.line, tokClose, nil
+		default:
+			if len(words) > 0 {
+				return nil, t.line, 0, fmt.Errorf("%q is not ended by ;", words[0])
+			}
+			return nil, t.line, tokEOF, nil
+		}
+	}
+}
+
+// body returns the tokens of the block that has just been opened, its closing
+// brace included, and goes on behind it.
+func (t *nginxTokens) body() (*nginxTokens, error) {
+	start, line := t.at, t.line
+	for depth := 1; ; {
+		_, kind, err := t.word()
+		if err != nil {
+			return nil, err
+		}
+		switch kind {
+		case '{':
+			depth++
+		case '}':
+			depth--
+		case 0:
+			return nil, errors.New("a block is not closed")
+		}
+		if depth == 0 {
+			return &nginxTokens{text: t.text[start:t.at], line: line, closed: true}, nil
+		}
+	}
+}
+
+// word returns the next word ('w'), mark (its byte) or 0 at the end.
+func (t *nginxTokens) word() (string, byte, error) {
+	for t.at < len(t.text) {
+		switch c := t.text[t.at]; c {
+		case '\n':
+			t.line++
+			t.at++
+		case ' ', '\t', '\r':
+			t.at++
+		case '#':
+			if i := strings.IndexByte(t.text[t.at:], '\n'); i >= 0 {
+				t.at += i
+			} else {
+				t.at = len(t.text)
+			}
+		case ';', '{', '}':
+			t.at++
+			return "", c, nil
+		case '"', '\'':
+			return t.quoted(c)
+		default:
+			start := t.at
+			for t.at < len(t.text) {
+				c := t.text[t.at]
+				if c == '\\' && t.at+1 < len(t.text) {
+					t.at += 2
+					continue
+				}
+				if c == '$' && t.at+1 < len(t.text) && t.text[t.at+1] == '{' { // a variable
+					if i := strings.IndexByte(t.text[t.at:], '}'); i >= 0 {
+						t.at += i + 1
+						continue
+					}
+				}
+				if strings.IndexByte(" \t\r\n;{", c) >= 0 {
+					break
+				}
+				t.at++
+			}
+			return t.text[start:t.at], 'w', nil
+		}
+	}
+	return "", 0, nil
+}
+
+func (t *nginxTokens) quoted(q byte) (string, byte, error) {
+	var b strings.Builder
+	for i := t.at + 1; i < len(t.text); i++ {
+		switch c := t.text[i]; {
+		case c == '\\' && i+1 < len(t.text):
+			i++
+			b.WriteByte(t.text[i])
+		case c == q:
+			t.line += strings.Count(t.text[t.at:i], "\n")
+			t.at = i + 1
+			return b.String(), 'w', nil
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return "", 0, errors.New("a quoted word is not ended")
+}
