@@ -14,6 +14,7 @@ const (
 	OtherTransport               // another transport
 	BadHeader                    // a header that contradicts itself
 	CutHeader                    // the capture's snaplen ended inside the headers
+	CutShort                     // a datagram cut so short that it cannot be told what it is
 	CutPayload                   // the capture's snaplen ended inside a segment of an opening
 	FragmentLost                 // a fragment of a datagram that never became whole
 	FragmentLimit                // a fragment beyond the limits of reassembly
@@ -36,7 +37,8 @@ var reasonTexts = [numReasons]struct{ code, what string }{
 	NotIP:          {"not_ip", "packets that are not IP"},
 	OtherTransport: {"other_transport", "packets of other transports than TCP and UDP"},
 	BadHeader:      {"bad_header", "packets with a header that contradicts itself"},
-	CutHeader:      {"cut_header", "packets cut inside their headers"},
+	CutHeader:      {"cut_header", "packets cut inside a header"},
+	CutShort:       {"cut_short", "datagrams cut so short that a handshake in them would not be seen"},
 	CutPayload:     {"snaplen_cut", "handshake packets cut by the capture's snaplen or a mirror"},
 	FragmentLost:   {"fragment_lost", "IP datagrams of which a fragment is missing"},
 	FragmentLimit:  {"fragment_limit", "IP fragments beyond the limits of reassembly"},
@@ -82,7 +84,7 @@ func (r Reason) Incomplete() bool {
 // belongs to the file of that packet.
 func (r Reason) ofPacket() bool {
 	switch r {
-	case UnknownLink, NotFiltered, BadHeader, CutHeader, CutPayload, FragmentLimit, GapLimit, TooDeep:
+	case UnknownLink, NotFiltered, BadHeader, CutHeader, CutShort, CutPayload, FragmentLimit, GapLimit, TooDeep:
 		return true
 	}
 	return false

@@ -70,14 +70,25 @@ func (t *tracker) setMACs(c *stream.Conversation, d stream.Dir) {
 // a copy of its own, nanoseconds.
 const sameHello = 5e9
 
+// leastDatagram is how much of a datagram tells whether a handshake may begin in
+// it, bytes: the headers of a DTLS record and of the handshake message in it
+// are 25, those of QUIC shorter or, with long connection IDs, a little longer.
+const leastDatagram = 32
+
 // newUDP takes a datagram of a conversation that is not followed.
 func (t *tracker) newUDP(s *segment) {
 	var client uint8 // of EAPOL: as split has it
 	if s.key.protocol() == protoUDP {
-		if t.opt.SignUDP == nil || len(s.payload) == 0 {
+		if t.opt.SignUDP == nil || s.wire == 0 {
 			return
 		}
-		sign := t.opt.SignUDP(s.payload)
+		sign := stream.NoSign
+		if len(s.payload) > 0 {
+			sign = t.opt.SignUDP(s.payload)
+		}
+		if sign == stream.NoSign && len(s.payload) < min(s.wire, leastDatagram) {
+			t.drops[CutShort]++
+		}
 		if sign == stream.NoSign || t.nametable.n > 0 && s.key.proto == protoUDP && t.join(s) || sign < leastSign {
 			return
 		}

@@ -17,14 +17,18 @@ import (
 const Syntax = `host, net, port, portrange, each with src, dst, "src or dst", "src and dst"
 ip, ip6, arp, rarp, tcp, udp, icmp, icmp6, sctp, alone or before those
 proto N, ip proto N, ip6 proto N; broadcast, multicast, ip multicast
-ether host, ether src, ether dst, ether proto, ether broadcast, ether multicast
-vlan [ID] (Ethernet; what stands to its right looks inside), less N, greater N
+ether host, ether src, ether dst, ether broadcast, ether multicast (link types
+whose frames have addresses of stations: Ethernet, 802.11, PKTAP), ether proto
+vlan [ID] (Ethernet, 802.11, PKTAP; what stands to its right looks inside)
+less N, greater N
 ip[0], ip6[6], tcp[13], udp[4:2], icmp[0], ether[12:2], len, with + - * / % &
 | ^ << >> and = == != < > <= >=; names such as tcpflags, tcp-syn, icmp-echo
 and or not, && || !, parentheses; "and" and "or" bind alike, from the left
 bytecode as printed by tcpdump -ddd
 Addresses are numbers: names are not looked up. Not read: gateway, mpls, pppoes,
 geneve, wlan, decnet, iso, inbound, protochain, ip broadcast and the like.
+Every link type that is read can be filtered; packets of one that an expression
+cannot be asked of, such as "vlan" of raw IP, are named and not read.
 A packet cut inside a header that is asked for does not match.`
 
 // Compile compiles an expression for frames of a LINKTYPE_ value. An empty

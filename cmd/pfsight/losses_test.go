@@ -371,3 +371,82 @@ func TestSimpleBlocks(t *testing.T) {
 		t.Errorf("exit %d, %s\n%s, want\n%s", code, stderr, again, out)
 	}
 }
+
+// TestSnaplen cuts captures at every snaplen: where a record is not what it is
+// of the whole capture, the exit code and standard error say so, in every
+// format.
+func TestSnaplen(t *testing.T) {
+	dir := t.TempDir()
+	files, _ := filepath.Glob(filepath.Join(captures, "*.pcap"))
+	cut := 0
+	for i, file := range files {
+		if i%8 != 0 && filepath.Base(file) != "rsa.pcap" {
+			continue
+		}
+		link, packets := allPackets(t, file)
+		_, whole, _ := pfsight(t, "", "--format", "jsonl", file)
+		name := filepath.Join(dir, filepath.Base(file))
+		for snaplen := 60; snaplen < 1600; snaplen += 90 {
+			var list []frametest.Packet
+			for _, p := range packets {
+				list = append(list, frametest.Packet{Time: p.Time, Data: p.Data[:min(len(p.Data), snaplen)], Wire: p.Wire})
+			}
+			frametest.WritePcap(t, name, link, list)
+			code, out, stderr := pfsight(t, "", "--format", "jsonl", name)
+			out = strings.ReplaceAll(out, name, file)
+			switch {
+			case code == exitIncomplete && strings.Contains(stderr, "missing: "):
+				cut++
+			case code != 0 || stderr != "":
+				t.Errorf("%s, snaplen %d: exit %d, %s", file, snaplen, code, stderr)
+			case out != whole:
+				t.Errorf("%s, snaplen %d: exit 0, and\n%s\nis not\n%s", file, snaplen, out, whole)
+			}
+			if snaplen != 150 || filepath.Base(file) != "rsa.pcap" {
+				continue
+			}
+			for _, format := range formats {
+				result := filepath.Join(dir, "result")
+				code, _, stderr := pfsight(t, "", "--format", format, "-o", result, name)
+				b, err := os.ReadFile(result)
+				if err != nil {
+					t.Fatal(err)
+				}
+				const why = "cut by the capture's snaplen or a mirror"
+				text := strings.ReplaceAll(strings.Join(strings.Fields(string(b)), " "), "&#39;", "'")
+				if code != exitIncomplete || !strings.Contains(stderr, why) || summaries[format] && !strings.Contains(text, why) {
+					t.Errorf("%s: exit %d, %s%s", format, code, stderr, text)
+				}
+			}
+		}
+	}
+	if cut < 20 {
+		t.Errorf("only %d cut captures", cut)
+	}
+}
+
+// allPackets returns the packets of a capture and its link type.
+func allPackets(t testing.TB, name string) (link pcapfile.LinkType, out []frametest.Packet) {
+	t.Helper()
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r, err := pcapfile.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	recs := make([]pcapfile.Record, 64)
+	for {
+		n, err := r.NextBatch(recs)
+		for _, rec := range recs[:n] {
+			link = rec.Link
+			out = append(out, frametest.Packet{Time: rec.Time, Data: bytes.Clone(rec.Data), Wire: rec.WireLen})
+		}
+		if err != nil {
+			return link, out
+		}
+	}
+}
