@@ -96,6 +96,7 @@ func (f *readFlags) options(a *app, args []string) (*options, error) {
 	}
 	tty := o.output == "" && isTerminal(a.stdout)
 	o.render.Top = f.top
+	o.render.Memory = o.memory / 4
 	o.render.Width = f.width
 	if o.render.Width == 0 && tty {
 		o.render.Width = terminalWidth(a.stdout)

@@ -45,7 +45,6 @@ func (a *app) read(ctx context.Context, o *options) error {
 	if j.out = rowWriter(o, w); j.out != nil && o.follow {
 		j.flush = w.Flush // whoever reads the rows waits for them
 	}
-	j.keeps = j.out != nil && (o.format == "table" || o.format == "markdown")
 	for range o.workers {
 		saved.sinks = append(saved.sinks, &rowSink{joiner: j, in: saved})
 	}
@@ -201,7 +200,6 @@ type joiner struct {
 	where    *where.Filter // nil: all
 	unwanted uint64        // connections that where did not want
 	records  *recordInput  // nil: none are read
-	keeps    bool          // out holds rows until its end
 	saved    uint64        // rows of saved records
 }
 
@@ -222,9 +220,7 @@ func (r *reader) Emit(sofar *capture.Stats) {
 			r.history.Join(f.row)
 		} else if row := r.rows.take(f.ref); row != nil {
 			r.closed(row, f.totals)
-			if !r.keeps {
-				r.builder.Recycle(row)
-			}
+			r.builder.Recycle(row)
 		}
 	}
 	if r.flush != nil && r.err == nil {

@@ -199,10 +199,6 @@ func (s *rowSink) Emit(faults []rec.Fault) error {
 	defer s.mu.Unlock()
 	for _, i := range s.chosen {
 		r := &s.rows[i]
-		if s.keeps {
-			r = new(report.Connection)
-			*r = s.rows[i]
-		}
 		s.saved++
 		r.ID = s.saved
 		s.gaps.add(r, true)

@@ -211,6 +211,20 @@ func TestReadErrors(t *testing.T) {
 	}
 }
 
+// TestLongYAML refuses what the decoder would take much memory for, and says
+// little of a file in which much is wrong.
+func TestLongYAML(t *testing.T) {
+	if _, err := Read(strings.NewReader(yamlText+strings.Repeat("# nothing\n", maxYAML/10)), "x.yaml"); err == nil || !strings.Contains(err.Error(), "longer") {
+		t.Error(err)
+	}
+	if _, err := Read(strings.NewReader(yamlText+strings.Repeat("name: x\nwhat: y\n", 1000)), "x.yaml"); err == nil || len(err.Error()) > 1000 {
+		t.Errorf("%.2000v", err)
+	}
+	if _, err := Read(strings.NewReader(yamlText+strings.Repeat("# nothing\n", 1000)), "x.yaml"); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestIncludes follows includes, up to the limits.
 func TestIncludes(t *testing.T) {
 	dir := t.TempDir()

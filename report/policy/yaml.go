@@ -17,7 +17,8 @@ import (
 
 // Limits of what is read.
 const (
-	maxFile  = 1 << 20 // bytes of a policy or configuration file
+	maxFile  = 1 << 20 // bytes of a configuration file
+	maxYAML  = 1 << 17 // bytes of a policy; the decoder takes some 500 times as much
 	maxNames = 1 << 10 // entries of one list
 )
 
@@ -94,6 +95,9 @@ func ReadYAML(r io.Reader) (*Policy, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(text) > maxYAML {
+		return nil, fmt.Errorf("policy: the file is longer than %d bytes", maxYAML)
+	}
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	dec.KnownFields(true)
 	var f file
@@ -119,8 +123,13 @@ func plainYAML(err error) error {
 	if !errors.As(err, &t) {
 		return err
 	}
+	const most = 5
 	var lines []string
-	for _, s := range t.Errors {
+	for i, s := range t.Errors {
+		if i == most {
+			lines = append(lines, fmt.Sprintf("and %d more", len(t.Errors)-most))
+			break
+		}
 		s, _, _ = strings.Cut(s, " into ")
 		s = strings.Replace(s, "cannot unmarshal", "not what belongs here:", 1)
 		s, _, _ = strings.Cut(s, " in type ")

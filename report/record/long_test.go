@@ -2,11 +2,13 @@ package record
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"strings"
 	"testing"
 
 	"pfsight/parse/iana"
+	"pfsight/report"
 	"pfsight/report/render"
 )
 
@@ -84,5 +86,33 @@ func TestDetect(t *testing.T) {
 	long := []byte(`{"server_name":"` + strings.Repeat("a", MaxRecord))
 	if is, more := Detect(long, false); is || more {
 		t.Error("a string without end")
+	}
+}
+
+// widest is a Sink that notes the most rows that it was given at once.
+type widest struct{ rows, most int }
+
+func (w *widest) Take(rows []report.Connection, _ []Fault) {
+	w.rows += len(rows)
+	w.most = max(w.most, len(rows))
+}
+func (w *widest) Emit([]Fault) error { return nil }
+
+// TestChunks holds what a worker takes at once to a chunk, behind a record that
+// is longer too.
+func TestChunks(t *testing.T) {
+	const short = head + `,"transport":"tcp"}`
+	many := 8 * MaxRecord / len(short)
+	long := head + `,"server_name":"` + strings.Repeat("a", MaxRecord/2) + `"}`
+	for name, in := range map[string]string{
+		"lines": long + "\n" + strings.Repeat(short+"\n", many), "array": "[" + long + strings.Repeat(","+short, many) + "]", "indented": "[\n{\n" + long[1:] + strings.Repeat(",\n{\n"+short[1:], many) + "\n]",
+	} {
+		var w widest
+		if _, err := Read(context.Background(), strings.NewReader(in), &w); err != nil || w.rows != many+1 {
+			t.Errorf("%s: %v, %d rows, want %d", name, err, w.rows, many+1)
+		}
+		if w.most > chunkSize/len(short)+1 {
+			t.Errorf("%s: %d rows at once", name, w.most)
+		}
 	}
 }

@@ -23,7 +23,7 @@ const (
 	maxCertificates = 1 << 14
 	maxLists        = 1 << 12  // distinct lists of strings and of reasons
 	maxShared       = 1 << 16  // bytes of JSON of an offer, a certificate or a list that is remembered
-	maxMemory       = 32 << 20 // bytes of JSON remembered in all
+	maxMemory       = 32 << 20 // bytes of JSON remembered by all Parsers of a Read
 )
 
 // A Parser reads records. Equal offers, certificates, lists and most equal
@@ -37,7 +37,8 @@ type Parser struct {
 	certs   map[string]shared[*report.Certificate]
 	lists   map[string][]string
 	reasons map[string]shared[secrecy.Reasons]
-	held    int              // bytes of JSON that the maps remember
+	held    int              // bytes of JSON that the maps remember,
+	most    int              // and may
 	note    string           // what was passed over
 	server  bool             // a version was read
 	unended int64            // records that were announced in advance and did not end
@@ -54,7 +55,7 @@ type shared[T any] struct {
 func NewParser() *Parser {
 	return &Parser{
 		codes: newCodes(), offers: map[string]shared[*report.Offer]{}, certs: map[string]shared[*report.Certificate]{},
-		lists: map[string][]string{}, reasons: map[string]shared[secrecy.Reasons]{},
+		lists: map[string][]string{}, reasons: map[string]shared[secrecy.Reasons]{}, most: maxMemory,
 	}
 }
 
@@ -474,7 +475,7 @@ func (p *Parser) tell(note string) {
 
 // room reports whether n bytes more may be remembered, and takes them.
 func (p *Parser) room(n int) bool {
-	if n > maxShared || p.held+n > maxMemory {
+	if n > maxShared || p.held+n > p.most {
 		return false
 	}
 	p.held += n

@@ -145,6 +145,7 @@ func ReadLines(ctx context.Context, in io.Reader, sinks ...Sink) (open int64, er
 func read(ctx context.Context, s *splitter, sinks []Sink) (open int64, err error) {
 	r := &reading{ctx: ctx, splitter: s}
 	r.emitting.cond.L = &r.emitting.mu
+	r.remember = maxMemory / len(sinks)
 	var wg sync.WaitGroup
 	for _, sink := range sinks[1:] {
 		wg.Go(func() { r.work(sink) })
@@ -162,6 +163,7 @@ type reading struct {
 	tickets  uint64
 	ended    bool
 	open     atomic.Int64 // announced and not ended
+	remember int          // bytes that each Parser may
 
 	emitting turn
 	lines    uint64 // in turn: before the chunk whose turn it is
@@ -170,6 +172,7 @@ type reading struct {
 
 func (r *reading) work(sink Sink) {
 	p := NewParser()
+	p.most = r.remember
 	defer func() { r.open.Add(p.unended) }()
 	var c chunk
 	var rows []report.Connection
@@ -374,11 +377,21 @@ func linewise(b []byte, end bool) (lines, more bool) {
 	}
 }
 
-// next fills c with the records that come next. With an error, c holds the
-// last of them.
+// next fills c with the records that come next: about chunkSize bytes of them,
+// or one that is longer. With an error, c holds the last of them.
 func (s *splitter) next(c *chunk) error {
+	if cap(c.buf) > 2*chunkSize {
+		c.buf = nil // one record was long; others are not
+	}
 	if cap(c.buf) < chunkSize {
 		c.buf = make([]byte, chunkSize)
+	}
+	if len(s.rest) >= chunkSize { // behind a long record
+		if cut := s.cut(s.rest, 0); cut > 0 {
+			c.buf = append(c.buf[:0], s.rest[:cut]...)
+			c.data, s.rest = c.buf, s.rest[cut:]
+			return nil
+		}
 	}
 	b := c.buf[:cap(c.buf)]
 	if len(s.rest) >= len(b) {
@@ -392,6 +405,14 @@ func (s *splitter) next(c *chunk) error {
 			k, s.err = s.in.Read(b[n:])
 			n += k
 		}
+		if cut := s.cut(b[:n], from); cut > 0 && (s.err == nil || n-cut >= chunkSize) {
+			if cap(s.rest) > 2*chunkSize {
+				s.rest = nil
+			}
+			s.rest = append(s.rest[:0], b[cut:n]...)
+			c.buf, c.data = b, b[:cut]
+			return nil
+		}
 		if s.err != nil {
 			c.buf, c.data = b, b[:n]
 			s.rest = nil
@@ -399,11 +420,6 @@ func (s *splitter) next(c *chunk) error {
 				return io.EOF
 			}
 			return fmt.Errorf("reading on: %w", s.err)
-		}
-		if cut := s.cut(b[:n], from); cut > 0 {
-			s.rest = append(s.rest[:0], b[cut:n]...)
-			c.buf, c.data = b, b[:cut]
-			return nil
 		}
 		if n >= MaxRecord && !s.lines && bytes.IndexByte(b[:n], '\n') >= 0 {
 			s.lines, from = true, 0 // what is damaged costs its lines alone
@@ -421,11 +437,18 @@ func (s *splitter) next(c *chunk) error {
 	}
 }
 
-// cut returns where the last whole record in b ends, 0 where none does. In b
-// up to from there is no such place.
+// cut returns where the last record ends that is whole in the first chunkSize
+// bytes of b, else the first one that is whole in b; 0 where none is. In b up to
+// from there is no such place.
 func (s *splitter) cut(b []byte, from int) int {
 	if s.lines {
-		if i := bytes.LastIndexByte(b[from:], '\n'); i >= 0 {
+		if from < chunkSize {
+			if i := bytes.LastIndexByte(b[from:min(len(b), chunkSize)], '\n'); i >= 0 {
+				return from + i + 1
+			}
+			from = min(len(b), chunkSize)
+		}
+		if i := bytes.IndexByte(b[from:], '\n'); i >= 0 {
 			return from + i + 1
 		}
 		return 0
@@ -439,7 +462,7 @@ func (s *splitter) cut(b []byte, from int) int {
 		if sc.i == len(b) {
 			return sc.i
 		}
-		if !sc.skip() {
+		if end > 0 && sc.i >= chunkSize || !sc.skip() {
 			return end
 		}
 		end = sc.i

@@ -1,7 +1,9 @@
 package render
 
 import (
+	"cmp"
 	"encoding/csv"
+	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -9,6 +11,7 @@ import (
 	"time"
 
 	"pfsight/report"
+	"pfsight/report/secrecy"
 )
 
 // A Writer takes rows in the order in which their connections end.
@@ -113,13 +116,33 @@ type tableWriter struct {
 	w        io.Writer
 	opt      Options
 	markdown bool
-	rows     []*report.Connection
+	rows     []tableRow
+	held     int64         // bytes that the rows take, about
+	left     uint64        // rows that there was no room for
 	scope    *report.Input // nil: not told
 }
 
+// A tableRow is what a table shows of a connection.
+type tableRow struct {
+	time    int64
+	id      uint64
+	cells   [tableCells]string // but for the time and the reasons
+	reasons secrecy.Reasons
+}
+
+const tableCells = 7
+
+// rowSize is what a row takes besides its texts, bytes: as it is held, and as it
+// is laid out.
+const rowSize = 512
+
 // NewTable returns a Writer of a table for a terminal or, with markdown, of a
-// Markdown table. It holds all rows until Close.
+// Markdown table. It holds what it shows of all rows until Close, within
+// Options.Memory: the rows beyond are counted, and the table says so.
 func NewTable(w io.Writer, opt Options, markdown bool) Writer {
+	if opt.Memory <= 0 {
+		opt.Memory = 256 << 20
+	}
 	return &tableWriter{w: w, opt: opt, markdown: markdown}
 }
 
@@ -127,8 +150,35 @@ func NewTable(w io.Writer, opt Options, markdown bool) Writer {
 func (t *tableWriter) Scope(in *report.Input) { t.scope = in }
 
 func (t *tableWriter) Write(c *report.Connection) error {
-	t.rows = append(t.rows, c)
+	if t.held > t.opt.Memory {
+		t.left++
+		return nil
+	}
+	quote := t.quote()
+	version, outcome := "", c.Outcome.String()
+	if c.Version != 0 {
+		version = c.Version.String()
+	}
+	if c.Alert != "" && c.Outcome == report.Rejected {
+		outcome += ": " + quote(c.Alert)
+	}
+	// A name is a piece of a longer string, which is not kept.
+	r := tableRow{c.Time, c.ID, [tableCells]string{
+		c.Client.Host().String(), c.Server.String(), strings.Clone(cut(quote(c.ServerName), 40)), version, KeyExchange(c), c.ForwardSecrecy.String(), outcome,
+	}, c.Reasons}
+	t.held += rowSize
+	for _, s := range r.cells {
+		t.held += 2 * int64(len(s))
+	}
+	t.rows = append(t.rows, r)
 	return nil
+}
+
+func (t *tableWriter) quote() func(string) string {
+	if t.markdown {
+		return Markdown
+	}
+	return Quote
 }
 
 func (t *tableWriter) Close() error {
@@ -140,85 +190,47 @@ func (t *tableWriter) Close() error {
 		_, err := io.WriteString(t.w, text+"\n")
 		return err
 	}
-	slices.SortStableFunc(t.rows, func(a, b *report.Connection) int {
-		switch {
-		case a.Time != b.Time:
-			if a.Time < b.Time {
-				return -1
-			}
-			return 1
-		case a.ID < b.ID:
-			return -1
-		}
-		return 1
+	slices.SortStableFunc(t.rows, func(a, b tableRow) int {
+		return cmp.Or(cmp.Compare(a.time, b.time), cmp.Compare(a.id, b.id))
 	})
-	quote := Quote
-	if t.markdown {
-		quote = Markdown
-	}
 	width := t.opt.width()
-	g := grid{}
-	type col struct {
-		name string
-		drop int // where there is no room, the highest is left out first; 0 never
-		text func(c *report.Connection) string
-	}
 	clock := "15:04:05"
 	timed := t.rows
-	for len(timed) > 1 && timed[0].Time == 0 {
+	for len(timed) > 1 && timed[0].time == 0 {
 		timed = timed[1:]
 	}
-	if first, last := timed[0].Time, timed[len(timed)-1].Time; last-first > 24*int64(time.Hour) || t.markdown {
+	if first, last := timed[0].time, timed[len(timed)-1].time; last-first > 24*int64(time.Hour) || t.markdown {
 		clock = "2006-01-02 15:04:05"
 	}
-	cols := []col{
-		{"time", 3, func(c *report.Connection) string {
-			if c.Time == 0 {
-				return "–"
-			}
-			return time.Unix(0, c.Time).UTC().Format(clock)
-		}},
-		{"client", 1, func(c *report.Connection) string { return c.Client.Host().String() }},
-		{"server", 0, func(c *report.Connection) string { return c.Server.String() }},
-		{"name", 4, func(c *report.Connection) string { return cut(quote(c.ServerName), 40) }},
-		{"version", 6, func(c *report.Connection) string {
-			if c.Version == 0 {
-				return ""
-			}
-			return c.Version.String()
-		}},
-		{"key exchange", 2, func(c *report.Connection) string { return KeyExchange(c) }},
-		{"fs", 0, func(c *report.Connection) string { return c.ForwardSecrecy.String() }},
-		{"why", 0, func(c *report.Connection) string {
-			r := c.Reasons.Strings()
-			if width < 140 && len(r) > 1 && !t.markdown {
-				return r[0] + " +" + strconv.Itoa(len(r)-1)
-			}
-			return quote(strings.Join(r, " "))
-		}},
-		{"outcome", 5, func(c *report.Connection) string {
-			if c.Alert != "" && c.Outcome == report.Rejected {
-				return c.Outcome.String() + ": " + quote(c.Alert)
-			}
-			return c.Outcome.String()
-		}},
-	}
-	for _, r := range t.rows {
-		var cells []string
-		for _, c := range cols {
-			cells = append(cells, c.text(r))
+	g := grid{header: []string{"time", "client", "server", "name", "version", "key exchange", "fs", "why", "outcome"}}
+	// Where there is no room, the highest is left out first; 0 never.
+	drop := []int{3, 1, 0, 4, 6, 2, 0, 0, 5}
+	quote := t.quote()
+	for i := range t.rows {
+		r := &t.rows[i]
+		codes := r.reasons.Strings()
+		why := quote(strings.Join(codes, " "))
+		if width < 140 && len(codes) > 1 && !t.markdown {
+			why = codes[0] + " +" + strconv.Itoa(len(codes)-1)
 		}
-		g.rows = append(g.rows, cells)
+		c := &r.cells
+		when := "–"
+		if r.time != 0 {
+			when = time.Unix(0, r.time).UTC().Format(clock)
+		}
+		g.rows = append(g.rows, []string{when, c[0], c[1], c[2], c[3], c[4], c[5], why, c[6]})
 	}
-	var drop []int
-	for _, c := range cols {
-		g.header, drop = append(g.header, c.name), append(drop, c.drop)
-	}
+	var err error
 	if t.markdown {
-		return g.markdown(t.w)
+		err = g.markdown(t.w)
+	} else {
+		g.fit(width, drop, slices.Index(g.header, "why"))
+		err = g.text(t.w, "")
 	}
-	g.fit(width, drop, slices.Index(g.header, "why"))
-	return g.text(t.w, "")
+	if err == nil && t.left > 0 {
+		_, err = fmt.Fprintf(t.w, "\nThe table has no room for %s more connections: --format csv and jsonl write all.\n", Number(t.left))
+	}
+	return err
 }
 
 // KeyExchange says the key exchange with its group or size.

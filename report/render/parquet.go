@@ -14,9 +14,12 @@ import (
 	"pfsight/report"
 )
 
-// parquetGroup is how many rows a Parquet file holds together: what a writer
-// keeps in memory.
-const parquetGroup = 1 << 15
+// A Parquet file holds parquetGroup rows together, or fewer that are as long as
+// parquetBytes as JSON: what a writer keeps in memory.
+const (
+	parquetGroup = 1 << 15
+	parquetBytes = 64 << 20
+)
 
 // parquetCertificate and parquetOffer are the objects in a record, as columns.
 type parquetCertificate struct {
@@ -79,13 +82,24 @@ type parquetWriter struct {
 	w      *parquet.GenericWriter[any]
 	e      Encoder
 	typ    reflect.Type
-	n      int
+	n      int // rows of the group
+	bytes  int // of them, as JSON
 	at     int // the field of typ that holds what was offered
-	offers map[*report.Offer]*parquetOffer
+	offers map[*report.Offer]madeOffer
 }
 
-// maxParquetOffers is how many offers a writer remembers as columns.
-const maxParquetOffers = 1 << 12
+// A madeOffer is an offer as columns, and its length as JSON.
+type madeOffer struct {
+	columns *parquetOffer
+	size    int
+}
+
+// A writer remembers maxParquetOffers offers as columns, of at most
+// longParquetOffer bytes each.
+const (
+	maxParquetOffers = 1 << 12
+	longParquetOffer = 16 << 10
+)
 
 // NewParquet returns a Writer of a Parquet file whose columns are the fields
 // of the record.
@@ -94,7 +108,7 @@ func NewParquet(w io.Writer) Writer {
 	schema := parquet.SchemaOf(reflect.New(typ).Interface())
 	return &parquetWriter{
 		w: parquet.NewGenericWriter[any](w, schema, parquet.Compression(&parquet.Zstd), parquet.CreatedBy("pfsight", "", "")), typ: typ,
-		at: slices.IndexFunc(Fields, func(f Field) bool { return f.Name == "offered" }), offers: map[*report.Offer]*parquetOffer{},
+		at: slices.IndexFunc(Fields, func(f Field) bool { return f.Name == "offered" }), offers: map[*report.Offer]madeOffer{},
 	}
 }
 
@@ -102,36 +116,40 @@ func (p *parquetWriter) Write(c *report.Connection) error {
 	row := reflect.New(p.typ)
 	rest := *c
 	rest.Offered = nil
-	if err := json.Unmarshal(p.e.Record(&rest), row.Interface()); err != nil {
+	text := p.e.Record(&rest)
+	if err := json.Unmarshal(text, row.Interface()); err != nil {
 		return err
 	}
 	o, err := p.offer(c.Offered)
 	if err != nil {
 		return err
 	}
-	row.Elem().Field(p.at).Set(reflect.ValueOf(o))
+	row.Elem().Field(p.at).Set(reflect.ValueOf(o.columns))
 	if _, err := p.w.Write([]any{row.Interface()}); err != nil {
 		return err
 	}
-	if p.n++; p.n%parquetGroup == 0 {
-		return p.w.Flush()
+	p.n++
+	if p.bytes += len(text) + o.size; p.n < parquetGroup && p.bytes < parquetBytes {
+		return nil
 	}
-	return nil
+	p.n, p.bytes = 0, 0
+	return p.w.Flush()
 }
 
 // offer returns the columns of an offer, made once of those that are shared.
-func (p *parquetWriter) offer(o *report.Offer) (*parquetOffer, error) {
+func (p *parquetWriter) offer(o *report.Offer) (made madeOffer, err error) {
 	if o == nil {
-		return nil, nil
-	}
-	if made := p.offers[o]; made != nil {
 		return made, nil
 	}
-	made := new(parquetOffer)
-	if err := json.Unmarshal(appendOffer([]byte("{"), o)[len(`{"offered":`):], made); err != nil {
-		return nil, err
+	if made, ok := p.offers[o]; ok {
+		return made, nil
 	}
-	if len(p.offers) < maxParquetOffers {
+	text := appendOffer([]byte("{"), o)[len(`{"offered":`):]
+	made = madeOffer{new(parquetOffer), len(text)}
+	if err := json.Unmarshal(text, made.columns); err != nil {
+		return made, err
+	}
+	if len(p.offers) < maxParquetOffers && made.size <= longParquetOffer {
 		p.offers[o] = made
 	}
 	return made, nil

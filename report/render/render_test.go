@@ -264,6 +264,50 @@ func TestJSONText(t *testing.T) {
 	}
 }
 
+// TestTableMemory writes more rows than a table has room for.
+func TestTableMemory(t *testing.T) {
+	for _, markdown := range []bool{false, true} {
+		var b bytes.Buffer
+		w := NewTable(&b, Options{Memory: 100 << 10}, markdown)
+		for range 1000 {
+			if err := w.Write(row(strings.Repeat("x", 60000))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if held := w.(*tableWriter).held; held > 110<<10 {
+			t.Errorf("%d bytes are held", held)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		shown := strings.Count(b.String(), "10.0.0.1")
+		if _, rest, ok := strings.Cut(b.String(), "no room for "); !ok || shown < 50 || !strings.HasPrefix(rest, Number(uint64(1000-shown))+" more") {
+			t.Errorf("%d rows are shown, and then %.80s", shown, rest)
+		}
+	}
+}
+
+// TestParquetGroups ends a row group when its rows are long.
+func TestParquetGroups(t *testing.T) {
+	w := NewParquet(io.Discard).(*parquetWriter)
+	c := row(strings.Repeat("x", 1<<20))
+	c.Offered = &report.Offer{ALPN: make([]string, 20000)}
+	for i := range 60 {
+		if err := w.Write(c); err != nil {
+			t.Fatal(err)
+		}
+		if w.n > i+1 || w.bytes > parquetBytes {
+			t.Fatalf("%d rows of %d bytes", w.n, w.bytes)
+		}
+		if i == 30 && w.n > 15 {
+			t.Fatalf("a group of %d rows", w.n)
+		}
+	}
+	if len(w.offers) > 0 {
+		t.Error("a long offer is remembered")
+	}
+}
+
 func BenchmarkRecord(b *testing.B) {
 	var e Encoder
 	c := row("example.org")

@@ -17,6 +17,9 @@ type Options struct {
 	Color bool // ANSI colours
 	ASCII bool // no characters beyond ASCII in bars and lines
 	Top   int  // rows of a list; default 10
+	// Memory bounds what a table of connections holds until its end, bytes;
+	// default 256 MiB.
+	Memory int64
 }
 
 func (o Options) width() int {
