@@ -2,22 +2,40 @@ package pcapfile
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
-	"github.com/ulikunitz/xz"
+	"github.com/ulikunitz/xz/lzma"
 )
 
-// maxWindow bounds the memory that a compressed file may ask for, in bytes:
-// zstd's own limit for its levels up to 19, and enough for xz -9.
-const maxWindow = 128 << 20
+// Limits of decompressors, bytes.
+const (
+	// maxWindow bounds the window that a compressed file may ask for, however
+	// much memory there is: zstd's own limit for its levels up to 19, and
+	// enough for xz -9.
+	maxWindow = 128 << 20
+	// A frame of zstd or a block of xz that is not the first may have a window
+	// of up to laterWindow, zstd's own for levels up to 19 without --long and
+	// that of xz -6, or less where memory is little.
+	laterWindow = 8 << 20
+	leastWindow = 1 << 20
 
-// unpack puts a decompressor under the reader if the content is compressed.
+	gzipCost = 64 << 10
+	zstdCost = 512 << 10 // besides the window
+	xzCost   = 256 << 10 // the same
+	lz4Block = 4 << 20   // the largest of the format; the legacy format has twice that
+)
+
+// unpack puts a decompressor under the reader if the content is compressed. It
+// takes what that costs from the reader's budget.
 func (r *Reader) unpack() error {
+	r.headers()
 	b := r.buf[r.r:r.w]
 	rest := io.MultiReader(bytes.NewReader(bytes.Clone(b)), r.in)
 	if r.eof {
@@ -29,30 +47,142 @@ func (r *Reader) unpack() error {
 	switch {
 	case bytes.HasPrefix(b, []byte{0x1f, 0x8b}):
 		r.Packed = "gzip"
-		in, err = gzip.NewReader(rest)
+		if err = r.window(0, gzipCost); err == nil {
+			in, err = gzip.NewReader(rest)
+		}
 	case bytes.HasPrefix(b, []byte{0x28, 0xb5, 0x2f, 0xfd}), len(b) >= 4 && b[0]&0xf0 == 0x50 && bytes.Equal(b[1:4], []byte{0x2a, 0x4d, 0x18}):
 		r.Packed = "zstd"
-		var d *zstd.Decoder
-		d, err = zstd.NewReader(rest, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))
-		if err == nil {
-			in, done = d, d.Close
+		window := zstdWindow(b, r.laterWindow())
+		if err = r.window(window, window+zstdCost); err != nil {
+			break
 		}
-	case bytes.HasPrefix(b, []byte{0xfd, '7', 'z', 'X', 'Z', 0}):
+		var d *zstd.Decoder
+		d, err = zstd.NewReader(rest, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(uint64(window)), zstd.WithDecoderLowmem(true))
+		if err == nil {
+			in, done = zstdReader{d, window}, d.Close
+		}
+	case bytes.HasPrefix(b, xzMagic):
 		r.Packed = "xz"
-		in, err = xz.ReaderConfig{DictCap: maxWindow}.NewReader(rest)
+		window := int64(lzma.MinDictCap)
+		if h := b[min(12, len(b)):]; len(h) > 0 && h[0] != 0 && len(h) >= (int(h[0])+1)*4 {
+			if window, err = xzWindow(h[:(int(h[0])+1)*4]); err != nil {
+				break
+			}
+		}
+		most := max(int(window), r.laterWindow())
+		if err = r.window(most, most+xzCost); err == nil {
+			in = newXZ(rest, most)
+		}
 	case bytes.HasPrefix(b, []byte{0x04, 0x22, 0x4d, 0x18}), bytes.HasPrefix(b, []byte{0x02, 0x21, 0x4c, 0x18}):
 		r.Packed = "lz4"
-		in = lz4.NewReader(rest)
+		if err = r.window(0, 2*lz4Size(b)); err == nil {
+			in = lz4.NewReader(rest)
+		}
 	default:
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.Packed, err)
 	}
-	r.ahead = newAhead(in, done)
+	r.ahead = newAhead(in, done, r.aheadSize())
 	r.in, r.eof, r.inErr = r.ahead, false, nil
 	r.r, r.w = 0, 0
 	return nil
+}
+
+// headers reads as much of compressed content as tells its window.
+func (r *Reader) headers() {
+	const zstdHeader, lz4Header, xzHeader = 18, 7, 12
+	switch b := r.buf[r.r:r.w]; {
+	case bytes.HasPrefix(b, xzMagic):
+		if r.need(xzHeader + 1) {
+			r.need(xzHeader + (int(r.buf[r.r+xzHeader])+1)*4)
+		}
+	case bytes.HasPrefix(b, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+		r.need(zstdHeader)
+	case bytes.HasPrefix(b, []byte{0x04, 0x22, 0x4d, 0x18}):
+		r.need(lz4Header)
+	}
+}
+
+// window takes what a decompressor with such a window costs from the budget.
+func (r *Reader) window(window, cost int) error {
+	if window > maxWindow {
+		return fmt.Errorf("its window has %s; at most %s are read", mib(window), mib(maxWindow))
+	}
+	if !r.mem.take(cost) {
+		return r.mem.no("unpacking it", cost)
+	}
+	r.taken += cost
+	return nil
+}
+
+// laterWindow returns how large the window of a later part may be in any case.
+func (r *Reader) laterWindow() int {
+	if r.mem == nil {
+		return laterWindow
+	}
+	return min(laterWindow, max(r.mem.limit/32, leastWindow))
+}
+
+// zstdWindow returns the largest window that the frames of a file may have of
+// which this is the beginning: the first frame's, or later.
+func zstdWindow(b []byte, later int) int {
+	for len(b) > 0 {
+		var h zstd.Header
+		if err := h.Decode(b); err != nil {
+			break
+		}
+		if h.Skippable {
+			b = b[min(h.HeaderSize+int(h.SkippableSize), len(b)):]
+			continue
+		}
+		window := h.WindowSize
+		if h.SingleSegment {
+			window = h.FrameContentSize
+		}
+		return int(max(min(window, math.MaxInt32), uint64(later)))
+	}
+	return later
+}
+
+// A zstdReader says which window was too large.
+type zstdReader struct {
+	*zstd.Decoder
+	window int
+}
+
+func (z zstdReader) Read(p []byte) (int, error) {
+	n, err := z.Decoder.Read(p)
+	if errors.Is(err, zstd.ErrWindowSizeExceeded) {
+		err = fmt.Errorf("zstd: a later frame has a larger window than %s: %w", mib(z.window), err)
+	}
+	return n, err
+}
+
+// lz4Size returns the size of a block of the first frame.
+func lz4Size(b []byte) int {
+	if b[0] == 0x02 {
+		return 2 * lz4Block
+	}
+	if len(b) > 5 {
+		if n := int(b[5] >> 4 & 7); n >= 4 { // 64 KiB, 256 KiB, 1 MiB, 4 MiB
+			return 64 << 10 << (2 * (n - 4))
+		}
+	}
+	return lz4Block
+}
+
+// aheadSize takes memory for the buffers of an ahead from the budget, and
+// returns the size of each.
+func (r *Reader) aheadSize() int {
+	size := bufSize
+	for size > leastBuf/2 && !r.mem.has(8*aheadBuffers*size) {
+		size /= 2
+	}
+	r.mem.spend(aheadBuffers * size)
+	r.taken += aheadBuffers * size
+	return size
 }
 
 // An ahead decompresses in its own goroutine, so that it and the analysis
@@ -65,12 +195,12 @@ type ahead struct {
 	cur, rest  []byte
 }
 
-const aheadBuffers = 4 // of bufSize each
+const aheadBuffers = 4
 
-func newAhead(in io.Reader, done func()) *ahead {
+func newAhead(in io.Reader, done func(), size int) *ahead {
 	a := &ahead{full: make(chan []byte, aheadBuffers), free: make(chan []byte, aheadBuffers), stop: make(chan struct{})}
 	for range aheadBuffers {
-		a.free <- make([]byte, bufSize)
+		a.free <- make([]byte, size)
 	}
 	go func() {
 		defer done()

@@ -30,6 +30,13 @@ type Options struct {
 	// Other takes inputs that are no captures: those that are named, and those
 	// of a folder without a capture. Default: none. Not with Follow.
 	Other *Other
+	// Memory is how many bytes the inputs that are open at once may take
+	// together: buffers, and the windows of decompressors. An input that finds
+	// no room waits until another has ended; one that never will is a Problem.
+	// Default: 256 MiB.
+	Memory int64
+
+	mem *budget // of Memory
 }
 
 // An Other reads inputs of another kind than captures. They are read when
@@ -103,7 +110,7 @@ func collect(paths []string, opt Options) ([]input, []Problem) {
 			continue
 		}
 		if !st.IsDir() {
-			in, bad = peek(in, bad, p, st, opt.Other)
+			in, bad = peek(in, bad, p, st, &opt)
 			continue
 		}
 		n := len(in)
@@ -179,7 +186,7 @@ func folder(in []input, bad []Problem, dir string, opt Options) ([]input, []Prob
 				return
 			}
 			n, m := len(in), len(bad)
-			in, bad = peek(in, bad, path, st, opt.Other)
+			in, bad = peek(in, bad, path, st, &opt)
 			if len(bad) > m && len(in) == n && (errors.Is(bad[m].Err, ErrNotCapture) || errors.Is(bad[m].Err, ErrEmpty)) {
 				bad = bad[:m]
 			}
@@ -191,8 +198,8 @@ func folder(in []input, bad []Problem, dir string, opt Options) ([]input, []Prob
 }
 
 // peek reads the first packet's time.
-func peek(in []input, bad []Problem, path string, st fs.FileInfo, other *Other) ([]input, []Problem) {
-	i := input{name: path, size: st.Size()}
+func peek(in []input, bad []Problem, path string, st fs.FileInfo, opt *Options) ([]input, []Problem) {
+	i, other := input{name: path, size: st.Size()}, opt.Other
 	if !st.Mode().IsRegular() {
 		return append(in, i), bad // a pipe can be read once
 	}
@@ -201,7 +208,7 @@ func peek(in []input, bad []Problem, path string, st fs.FileInfo, other *Other) 
 		return in, append(bad, Problem{path, cause(err), true})
 	}
 	defer f.Close()
-	r, err := newReader(f)
+	r, err := newReader(f, opt.mem)
 	if r != nil {
 		defer r.Close()
 	}

@@ -68,7 +68,7 @@ func (r *Reader) batchPcap(recs []Record) (int, error) {
 				break
 			}
 			caplen, wire := r.lengths(b)
-			if caplen > MaxFrame {
+			if caplen > uint32(r.frame) {
 				r.r, r.last = at, last
 				return n, r.damaged(n, "a frame of %d bytes", caplen)
 			}
@@ -95,7 +95,7 @@ func (r *Reader) batchPcap(recs []Record) (int, error) {
 			return 0, r.ended()
 		}
 		caplen, _ := r.lengths(r.buf[r.r:r.w])
-		if caplen <= MaxFrame && !r.need(hdr+int(caplen)) {
+		if caplen <= uint32(r.frame) && !r.need(hdr+int(caplen)) {
 			return 0, r.ended()
 		}
 	}

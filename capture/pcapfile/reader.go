@@ -41,6 +41,10 @@ const (
 	leastBuf  = 64 << 10
 	sharedBuf = 256 << 10
 	fewOpen   = 8
+	// Where memory is little, one part in frameShare of it is believed to be a
+	// frame, but usualFrame in any case.
+	frameShare = 8
+	usualFrame = 256 << 10
 	// maxInterfaces bounds the table of a pcapng file's interfaces.
 	maxInterfaces = 1 << 16
 )
@@ -91,18 +95,21 @@ type Reader struct {
 	packets uint64
 	err     error
 	ahead   *ahead
-	blocks  bool   // buf is a block of a lane: its end is not the input's
-	filled  bool   // by the last read, buf was
-	toSkip  int    // bytes at the beginning of the next block to pass over
-	Format  string // pcap, pcapng
-	Packed  string // gzip, zstd, xz, lz4, or ""
+	mem     *budget // nil: no limit
+	taken   int     // bytes of it
+	frame   int     // the longest frame that is believed
+	blocks  bool    // buf is a block of a lane: its end is not the input's
+	filled  bool    // by the last read, buf was
+	toSkip  int     // bytes at the beginning of the next block to pass over
+	Format  string  // pcap, pcapng
+	Packed  string  // gzip, zstd, xz, lz4, or ""
 }
 
 // NewReader begins to read a capture. What it is, and how it is compressed,
 // is told by its content. The errors are ErrEmpty, ErrNotCapture and those of
 // in, wrapped.
 func NewReader(in io.Reader) (*Reader, error) {
-	r, err := newReader(in)
+	r, err := newReader(in, nil)
 	if err != nil {
 		if r != nil {
 			r.Close()
@@ -112,44 +119,55 @@ func NewReader(in io.Reader) (*Reader, error) {
 	return r, nil
 }
 
-// newReader is NewReader. With an error that wraps ErrNotCapture it always
-// returns a Reader, which holds what was read.
-func newReader(in io.Reader) (*Reader, error) {
-	r := &Reader{in: in, buf: make([]byte, leastBuf), most: bufSize}
+// newReader is NewReader for a Reader that takes its memory from a budget, nil
+// for none. With an error that wraps ErrNotCapture it always returns a Reader,
+// which holds what was read.
+func newReader(in io.Reader, mem *budget) (*Reader, error) {
+	r := &Reader{in: in, buf: make([]byte, leastBuf), most: bufSize, mem: mem, taken: streamCost, frame: MaxFrame}
+	mem.spend(streamCost)
+	if mem != nil {
+		r.frame = min(MaxFrame, max(mem.limit/frameShare, usualFrame))
+	}
+	err := r.begin()
+	if err != nil && !errors.Is(err, ErrNotCapture) {
+		r.Close()
+		return nil, err
+	}
+	return r, err
+}
+
+// begin reads the header of the capture.
+func (r *Reader) begin() error {
 	if !r.need(1) {
 		if r.inErr != nil {
-			return nil, r.inErr
+			return r.inErr
 		}
-		return nil, ErrEmpty
+		return ErrEmpty
 	}
 	r.need(6)
 	if err := r.unpack(); err != nil {
-		return nil, err
+		return err
 	}
 	if !r.need(4) {
 		if r.inErr != nil {
-			return nil, r.inErr
+			return r.inErr
 		}
-		return r, ErrNotCapture
+		return ErrNotCapture
 	}
 	switch magic := binary.LittleEndian.Uint32(r.buf[r.r:]); magic {
 	case 0x0a0d0d0a:
 		r.Format, r.next = "pcapng", (*Reader).batchNG
 		// The first block is read now, so that what only looks like one is told apart.
-		if err := r.sectionHeader(); err != nil {
-			return r, err
-		}
+		return r.sectionHeader()
 	case 0xa1b2c3d4, 0xa1b23c4d, 0xa1b2cd34:
-		return r, r.pcapHeader(false, magic)
+		return r.pcapHeader(false, magic)
 	case 0xd4c3b2a1, 0x4d3cb2a1, 0x34cdb2a1:
-		return r, r.pcapHeader(true, binary.BigEndian.Uint32(r.buf[r.r:]))
-	default:
-		if format := r.foreign(); format != "" {
-			return r, fmt.Errorf("it is %s: %w; editcap of Wireshark converts it: editcap -F pcapng IN OUT", format, ErrForeign)
-		}
-		return r, ErrNotCapture
+		return r.pcapHeader(true, binary.BigEndian.Uint32(r.buf[r.r:]))
 	}
-	return r, nil
+	if format := r.foreign(); format != "" {
+		return fmt.Errorf("it is %s: %w; editcap of Wireshark converts it: editcap -F pcapng IN OUT", format, ErrForeign)
+	}
+	return ErrNotCapture
 }
 
 // content returns what a Reader holds, unpacked, and all that comes after it.
@@ -227,6 +245,8 @@ func (r *Reader) Close() {
 	if r.ahead != nil {
 		r.ahead.close()
 	}
+	r.mem.give(r.taken)
+	r.taken = 0
 }
 
 // need makes n bytes available at buf[r:] and reports whether it could.
@@ -244,7 +264,10 @@ func (r *Reader) need(n int) bool {
 		// Grow only as data really arrives.
 		switch {
 		case r.w == len(r.buf):
-			r.resize(2 * len(r.buf))
+			if !r.resize(2 * len(r.buf)) {
+				r.eof, r.inErr = true, r.mem.no("a record", 2*len(r.buf))
+				return false
+			}
 		case r.filled && len(r.buf) < r.most:
 			r.resize(min(4*len(r.buf), r.most))
 		}
@@ -261,10 +284,16 @@ func (r *Reader) need(n int) bool {
 	return true
 }
 
-func (r *Reader) resize(n int) {
+// resize makes buf larger if there is room, and reports whether there was.
+func (r *Reader) resize(n int) bool {
+	if !r.mem.take(n - len(r.buf)) {
+		return false
+	}
+	r.taken += n - len(r.buf)
 	old := r.buf[:r.w]
 	r.buf = make([]byte, n)
 	copy(r.buf, old)
+	return true
 }
 
 // skip passes over n bytes without holding them.

@@ -61,6 +61,8 @@ type Source struct {
 	ended    []string             // see Batch.Ended
 	lane     atomic.Pointer[lane] // nil before the first
 	lost     atomic.Uint64
+	full     bool     // there is no room to open another input before one has ended
+	late     *Problem // of the first input that had to wait for that; nil: none
 	gone     struct {
 		sync.Mutex
 		files []goneFile
@@ -80,6 +82,7 @@ func Open(paths []string, opt Options) (*Source, error) {
 	if opt.Stdin == nil {
 		opt.Stdin = os.Stdin
 	}
+	opt.mem = newBudget(opt.Memory)
 	s := &Source{opt: opt}
 	if opt.Follow {
 		s.follow, s.problems = newFollower(paths, opt)
@@ -145,7 +148,7 @@ func (s *Source) Next(b *Batch) error {
 				limit = min(limit, s.open[2].time)
 			}
 		}
-		if len(s.pending) > 0 && s.pending[0].first != 0 && len(s.open) < maxOpen {
+		if len(s.pending) > 0 && s.pending[0].first != 0 && len(s.open) < maxOpen && !s.full {
 			limit = min(limit, s.pending[0].first-1)
 		}
 		n := len(recs)
@@ -171,6 +174,12 @@ func (s *Source) openDue() {
 	for len(s.pending) > 0 && len(s.open) < maxOpen {
 		next := s.pending[0]
 		if len(s.open) > 0 && (next.first == 0 || s.open[0].time < next.first) {
+			return
+		}
+		if len(s.open) > 0 && !s.full && !s.opt.mem.has(2*streamCost) {
+			s.wait(next)
+		}
+		if s.full {
 			return
 		}
 		s.pending = s.pending[1:]
@@ -201,7 +210,7 @@ func (s *Source) start(i input) {
 	if s.follow != nil && i.name != "-" {
 		in = tail{in, s.follow}
 	}
-	r, err := newReader(&counted{in, &s.done})
+	r, err := newReader(&counted{in, &s.done}, s.opt.mem)
 	if errors.Is(err, ErrNotCapture) && s.follow == nil && s.opt.Other.takes(r) {
 		s.other(st, r)
 		return
@@ -209,6 +218,12 @@ func (s *Source) start(i input) {
 	if err != nil {
 		if r != nil {
 			r.Close()
+		}
+		if errors.As(err, new(*RoomError)) && len(s.open) > 0 && st.wait == nil {
+			st.closeInput()
+			s.pending = append([]input{i}, s.pending...)
+			s.wait(i)
+			return
 		}
 		if !errors.Is(err, errStopped) && (!i.found || !errors.Is(err, ErrNotCapture) && !errors.Is(err, ErrEmpty)) {
 			s.problems = append(s.problems, Problem{st.name, err, true})
@@ -229,6 +244,15 @@ func (s *Source) start(i input) {
 	}
 }
 
+// wait has the inputs that are due, i the first of them, wait until one of those
+// that are open has ended.
+func (s *Source) wait(i input) {
+	s.full = true
+	if s.late == nil {
+		s.late = &Problem{File: i.name, Err: errors.New("it was read later than its time, as others may have been: there is too little memory to read so many files side by side (--memory), and connections that go over several of them may be told apart")}
+	}
+}
+
 // other has an input read that is no capture.
 func (s *Source) other(st *stream, r *Reader) {
 	s.infos = append(s.infos, InputInfo{Name: st.name, Packed: r.Packed})
@@ -246,6 +270,7 @@ func (s *Source) advance() {
 	st.at += st.given
 	st.passed(st.recs, st.at)
 	if st.at == len(st.recs) && !st.fill() {
+		s.full = false
 		heap.Pop(&s.open) // it is the first: nothing came between
 		return
 	}
@@ -264,6 +289,9 @@ func (s *Source) Problems() []Problem {
 		// Where it ended for those that came later says nothing more.
 		out = slices.DeleteFunc(out, func(p Problem) bool { return p.File == f.problem.File && errors.Is(p.Err, ErrTruncated) })
 		out = append(out, f.problem)
+	}
+	if s.late != nil {
+		out = append(out, *s.late)
 	}
 	return out
 }

@@ -20,15 +20,15 @@ const (
 	easeEvery = 50 * time.Millisecond
 )
 
-// eased has the collector leave small heaps alone while captures are read, but
+// eased has the collector leave heaps of up to so many bytes alone while captures are read, but
 // for a user who said what it is to do. It returns what ends that.
-func eased() (end func()) {
+func eased(heap int64) (end func()) {
 	if os.Getenv("GOGC") != "" {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var g sync.WaitGroup
-	g.Go(func() { ease(ctx, readHeap, gcPercent) })
+	g.Go(func() { ease(ctx, heap, gcPercent) })
 	return func() {
 		cancel()
 		g.Wait()

@@ -29,7 +29,7 @@ func TestEased(t *testing.T) {
 	os.Unsetenv("GOGC")
 	defer debug.SetGCPercent(debug.SetGCPercent(123))
 	runtime.GC()
-	end := eased()
+	end := eased(readHeap)
 	await("a small heap", func(n uint64) bool { return n > 123 })
 	held := make([]byte, 2*readHeap)
 	runtime.GC()
@@ -38,7 +38,7 @@ func TestEased(t *testing.T) {
 	end()
 	await("afterwards", func(n uint64) bool { return n == 123 })
 	t.Setenv("GOGC", "50")
-	eased()()
+	eased(readHeap)()
 	if n := percent(); n != 123 {
 		t.Errorf("the user's GOGC became %d", n)
 	}

@@ -35,7 +35,7 @@ func (f *readFlags) registerGather(s *pflag.FlagSet, formats []string) {
 	s.IntVar(&f.top, "top", 10, "show the first `N` rows of a list")
 	s.BoolVarP(&f.quiet, "quiet", "q", false, "no progress and no warnings on standard error")
 	s.IntVarP(&f.workers, "jobs", "j", runtime.GOMAXPROCS(0), "use `N` cores")
-	s.StringVar(&f.memory, "memory", "1G", "`SIZE` that tables of connections may take, such as 512M")
+	f.registerMemory(s)
 }
 
 // gatherOptions resolves what was typed for inputs.
@@ -52,10 +52,10 @@ func (f *readFlags) gatherOptions(a *app, inputs, formats []string) (*options, e
 func (a *app) gather(ctx context.Context, o *options, takers []taker) (report.Input, error) {
 	ctx, stop := a.interruptible(ctx)
 	defer stop()
-	defer eased()()
-	saved := &recordInput{ctx: ctx, memory: o.memory / 2}
+	defer o.memory.hold()()
+	saved := &recordInput{ctx: ctx, memory: o.memory.all / 2}
 	src, err := pcapfile.Open(o.paths, pcapfile.Options{
-		Recursive: o.recursive, Stdin: a.stdin, Stop: ctx.Done(), Other: saved.other(),
+		Recursive: o.recursive, Stdin: a.stdin, Stop: ctx.Done(), Other: saved.other(), Memory: o.memory.inputs,
 	})
 	if err != nil {
 		return report.Input{}, err
@@ -63,15 +63,18 @@ func (a *app) gather(ctx context.Context, o *options, takers []taker) (report.In
 	defer src.Close()
 	j := &joiner{taker: takers[len(takers)-1], history: report.NewHistory(), cancel: stop, where: o.where}
 	sinks := make([]capture.Sink, o.workers)
+	builders := make([]*report.Builder, o.workers)
 	for i := range sinks {
 		b := report.NewBuilder()
 		b.For(j.history)
 		b.Fingerprint()
+		builders[i] = b
 		sinks[i] = &reader{j, finder{builder: b}}
 		saved.sinks = append(saved.sinks, &takeSink{in: saved, taker: takers[i], where: j.where})
 	}
 	opt := following()
-	opt.Memory = o.memory
+	opt.Memory = o.memory.tables
+	o.memory.remember(nil, j.history, builders)
 	var packets *packetFilter
 	if o.filter != "" {
 		packets = &packetFilter{expr: o.filter}

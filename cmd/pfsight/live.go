@@ -31,6 +31,7 @@ type liveFlags struct {
 	user          string
 	noSandbox     bool
 	memory        string
+	memoryGiven   func() bool
 	workers       int
 	rings         int
 	snaplen       int
@@ -60,7 +61,8 @@ func (f *liveFlags) register(s *pflag.FlagSet) {
 	s.StringVar(&f.webConfig, "web-config", "", "`FILE` with TLS keys and users of --listen")
 	s.StringVar(&f.user, "user", "", "become `USER` when all is open; only the right to capture is kept")
 	s.BoolVar(&f.noSandbox, "no-sandbox", false, "keep all rights of the process")
-	s.StringVar(&f.memory, "memory", "1G", "`SIZE` that all may take, the rings included, such as 512M")
+	s.StringVar(&f.memory, "memory", "1G", "`SIZE` that the process may take, the rings included, such as 512M (default: less where the system grants less)")
+	f.memoryGiven = func() bool { return s.Changed("memory") }
 	s.IntVarP(&f.workers, "jobs", "j", runtime.GOMAXPROCS(0), "use `N` cores")
 	s.IntVar(&f.rings, "rings", 0, "spread the packets of an interface over `N` rings (default: as -j, at most 8)")
 	s.IntVarP(&f.snaplen, "snaplen", "s", live.DefaultSnaplen, "capture at most `N` bytes of a packet")

@@ -95,9 +95,12 @@ func (f *liveFlags) options(a *app, args []string) (*liveOptions, error) {
 	default:
 		return nil, usagef("--events %q: choose handshake, end or all", f.events)
 	}
-	memory, err := size(f.memory)
+	memory, more, err := memoryOf(f.memory, f.memoryGiven())
 	if err != nil {
 		return nil, usagef("--memory %q: %w", f.memory, err)
+	}
+	if more && !f.quiet {
+		a.warn("--memory %s is more than the system grants this process", f.memory)
 	}
 	if memory < leastMemory {
 		return nil, usagef("--memory %s: use 32M or more", f.memory)

@@ -30,7 +30,7 @@ type options struct {
 	toStdout    bool   // by "-o -"
 	quiet       bool
 	workers     int
-	memory      int64
+	memory      readBudget
 	follow      bool
 	stats       bool
 	render      render.Options
@@ -84,10 +84,14 @@ func (f *readFlags) options(a *app, args []string) (*options, error) {
 	if o.workers = f.workers; o.workers < 1 || o.workers > maxWorkers {
 		return nil, usagef("-j %d: use 1 to %d cores", f.workers, maxWorkers)
 	}
-	var err error
-	if o.memory, err = size(f.memory); err != nil {
+	memory, more, err := memoryOf(f.memory, f.memoryGiven())
+	if err != nil {
 		return nil, usagef("--memory %q: %w", f.memory, err)
 	}
+	if more && !f.quiet {
+		a.warn("--memory %s is more than the system grants this process", f.memory)
+	}
+	o.memory = divideRead(memory)
 	if f.top < 1 {
 		return nil, usagef("--top %d: show at least 1 row", f.top)
 	}

@@ -22,11 +22,11 @@ import (
 func (a *app) read(ctx context.Context, o *options) error {
 	ctx, stop := a.interruptible(ctx)
 	defer stop()
-	defer eased()()
+	defer o.memory.hold()()
 
-	saved := &recordInput{ctx: ctx, memory: o.memory / 2}
+	saved := &recordInput{ctx: ctx, memory: o.memory.all / 2}
 	src, err := pcapfile.Open(o.paths, pcapfile.Options{
-		Recursive: o.recursive, Stdin: a.stdin, Follow: o.follow, Stop: ctx.Done(), Other: saved.other(), Except: o.replaced(),
+		Recursive: o.recursive, Stdin: a.stdin, Follow: o.follow, Stop: ctx.Done(), Other: saved.other(), Except: o.replaced(), Memory: o.memory.inputs,
 	})
 	if err != nil {
 		return err
@@ -50,6 +50,7 @@ func (a *app) read(ctx context.Context, o *options) error {
 	}
 	defer a.onDemand(j, o)()
 	sinks := make([]capture.Sink, o.workers)
+	builders := make([]*report.Builder, o.workers)
 	for i := range sinks {
 		b := report.NewBuilder()
 		b.For(j.history)
@@ -58,11 +59,13 @@ func (a *app) read(ctx context.Context, o *options) error {
 		} else if src.OnlyCaptures() {
 			b.Local()
 		}
+		builders[i] = b
 		sinks[i] = &reader{j, finder{builder: b}}
 	}
 	p := startProgress(a, o, src)
 	opt := following()
-	opt.MaxPackets, opt.Memory = o.count, o.memory
+	opt.MaxPackets, opt.Memory = o.count, o.memory.tables
+	o.memory.remember(j.report, j.history, builders)
 	var packets *packetFilter
 	if o.filter != "" {
 		packets = &packetFilter{expr: o.filter}

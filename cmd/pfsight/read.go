@@ -25,6 +25,7 @@ type readFlags struct {
 	noNames     bool
 	workers     int
 	memory      string
+	memoryGiven func() bool
 	follow      bool
 	stats       bool
 }
@@ -43,11 +44,17 @@ func (f *readFlags) register(s *pflag.FlagSet) {
 	s.IntVar(&f.top, "top", 10, "show the first `N` rows of a list")
 	s.BoolVarP(&f.quiet, "quiet", "q", false, "no progress and no warnings on standard error")
 	s.IntVarP(&f.workers, "jobs", "j", runtime.GOMAXPROCS(0), "use `N` cores")
-	s.StringVar(&f.memory, "memory", "1G", "`SIZE` that tables of connections may take, such as 512M")
+	f.registerMemory(s)
 	s.BoolVar(&f.follow, "follow", false, "read on at the end of a file that is being written, and take up new files of a folder; ends by SIGINT")
 	s.BoolVar(&f.stats, "stats", false, "say on standard error how full the tables were and what was dropped")
 	s.BoolVarP(&f.noNames, "no-names", "n", false, "accepted for tcpdump's sake: names are never looked up")
 	_ = s.MarkHidden("no-names")
+}
+
+// registerMemory adds --memory.
+func (f *readFlags) registerMemory(s *pflag.FlagSet) {
+	s.StringVar(&f.memory, "memory", readMemory, "`SIZE` that the process may take, such as 512M (default: less where the system grants less)")
+	f.memoryGiven = func() bool { return s.Changed("memory") }
 }
 
 func newRead(a *app) *cobra.Command {
