@@ -1,6 +1,8 @@
 package pcapfile
 
 import (
+	"bytes"
+	"errors"
 	"io"
 	"os"
 	"sort"
@@ -112,26 +114,93 @@ func (f *follower) wait() bool {
 	}
 }
 
+// errRewritten says that a file which is followed was cut, or its content
+// replaced, by whoever writes it.
+var errRewritten = errors.New("it was cut or written anew while it was read; it is read again from its beginning, and what was not read before is lost")
+
+// headKept is how many bytes of the beginning of a file are remembered, to tell
+// whether it was written anew.
+const headKept = 256
+
 // A tail reads a file whose end is only where the writer is now, until the
 // next file is there or the following is stopped.
 type tail struct {
-	in io.Reader
-	f  *follower
+	in   io.Reader
+	f    *follower
+	file *os.File // in, if it is a regular file; else nil
+	off  int64    // bytes read
+	head []byte   // the first of them
 }
 
-func (t tail) Read(p []byte) (int, error) {
+func (t *tail) Read(p []byte) (int, error) {
 	for {
-		n, err := t.in.Read(p)
+		n, err := t.read(p)
 		if n > 0 || err != io.EOF {
 			return n, err
 		}
-		newer := t.f.scan()
-		if newer || !t.f.wait() {
+		newer := t.replaced() || t.f.scan()
+		last := newer || !t.f.wait()
+		if t.rewritten() { // what is behind the bytes that were read is of something else
+			return 0, errRewritten
+		}
+		if last {
 			// What was written before the next file began.
-			if n, err = t.in.Read(p); n == 0 && err == nil {
+			if n, err = t.read(p); n == 0 && err == nil {
 				err = io.EOF
 			}
 			return n, err
 		}
 	}
+}
+
+func (t *tail) read(p []byte) (int, error) {
+	n, err := t.in.Read(p)
+	t.off += int64(n)
+	if room := headKept - len(t.head); room > 0 && t.file != nil {
+		t.head = append(t.head, p[:min(n, room)]...)
+	}
+	return n, err
+}
+
+// rewritten reports whether the file no longer has what was read of it, as far
+// as its length and its beginning tell.
+func (t *tail) rewritten() bool {
+	if t.file == nil {
+		return false
+	}
+	st, err := t.file.Stat()
+	if err != nil {
+		return false
+	}
+	if st.Size() < t.off {
+		return true
+	}
+	now := make([]byte, len(t.head))
+	n, err := t.file.ReadAt(now, 0)
+	return err == nil && !bytes.Equal(now[:n], t.head)
+}
+
+// replaced reports whether the file's name is another file's now, and has that
+// read next.
+func (t *tail) replaced() bool {
+	if t.file == nil {
+		return false
+	}
+	mine, err := t.file.Stat()
+	if err != nil {
+		return false
+	}
+	now, err := os.Stat(t.file.Name())
+	if err != nil || !now.Mode().IsRegular() || os.SameFile(mine, now) {
+		return false
+	}
+	t.f.again(t.file.Name())
+	return true
+}
+
+// again puts a file in front of the queue.
+func (f *follower) again(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.queue = append([]input{{name: name}}, f.queue...)
 }

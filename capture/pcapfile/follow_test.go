@@ -118,3 +118,78 @@ func TestFollowLarge(t *testing.T) {
 		t.Errorf("%d packets in %d blocks, %v", n, blocks, s.Problems())
 	}
 }
+
+// TestFollowRewritten cuts a file that is followed and writes it anew, shorter,
+// longer, and as another file of the same name: what is in it then is read, and
+// told of where something may be lost.
+func TestFollowRewritten(t *testing.T) {
+	before, after := madePcap(1_700_000_000, 20, 100), madePcap(1_700_001_000, 7, 100)
+	long := madePcap(1_700_002_000, 31, 200)
+	for _, c := range []struct {
+		name    string
+		old     []byte
+		rewrite func(path string) error
+		want    int
+		told    bool
+	}{
+		{"shorter", before, func(p string) error { return os.WriteFile(p, after, 0o600) }, 20 + 7, true},
+		{"longer", before, func(p string) error { return os.WriteFile(p, long, 0o600) }, 20 + 31, true},
+		{"in the middle of a record", before[:len(before)-50], func(p string) error { return os.WriteFile(p, after, 0o600) }, 19 + 7, true},
+		{"inside the header", before[:10], func(p string) error {
+			return errors.Join(os.Truncate(p, 0), os.WriteFile(p, after, 0o600))
+		}, 7, false},
+		{"slowly", before, func(p string) error {
+			if err := os.Truncate(p, 0); err != nil {
+				return err
+			}
+			time.Sleep(3 * pollEvery)
+			f, err := os.OpenFile(p, os.O_WRONLY|os.O_APPEND, 0)
+			if err != nil {
+				return err
+			}
+			_, err = f.Write(after[:333])
+			time.Sleep(3 * pollEvery)
+			_, more := f.Write(after[333:])
+			return errors.Join(err, more, f.Close())
+		}, 20 + 7, true},
+		{"replaced", before, func(p string) error {
+			return errors.Join(os.WriteFile(p+".new", after, 0o600), os.Rename(p+".new", p))
+		}, 20 + 7, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "a.pcap")
+			if err := os.WriteFile(path, c.old, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			stop := make(chan struct{})
+			s, err := Open([]string{path}, Options{Follow: true, Stop: stop})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			written := make(chan error, 1)
+			go func() {
+				time.Sleep(4 * pollEvery)
+				written <- c.rewrite(path)
+				time.Sleep(5 * pollEvery)
+				close(stop)
+			}()
+			n, _, _ := all(t, s)
+			if err := <-written; err != nil {
+				t.Fatal(err)
+			}
+			told := 0
+			for _, p := range s.Problems() {
+				if errors.Is(p.Err, errRewritten) {
+					told++
+				} else {
+					t.Errorf("%v", p)
+				}
+			}
+			if n != c.want || (told == 1) != c.told {
+				t.Errorf("%d packets, want %d: %v", n, c.want, s.Problems())
+			}
+		})
+	}
+}

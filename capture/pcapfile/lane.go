@@ -333,7 +333,8 @@ func (s *Source) walkLane(b *Block) {
 		rest := io.NewSectionReader(st.file, b.off+int64(b.n), math.MaxInt64-b.off-int64(b.n))
 		r.in = &counted{rest, &s.done}
 		if s.follow != nil {
-			r.in = &counted{tail{rest, s.follow}, &s.done}
+			st.tail = &tail{in: rest, f: s.follow, file: st.file, off: b.off + int64(b.n), head: st.tail.head}
+			r.in = &counted{st.tail, &s.done}
 		}
 	}
 	s.last = st

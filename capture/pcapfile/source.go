@@ -3,6 +3,7 @@ package pcapfile
 import (
 	"container/heap"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"os"
@@ -208,7 +209,11 @@ func (s *Source) start(i input) {
 		in = st.wait
 	}
 	if s.follow != nil && i.name != "-" {
-		in = tail{in, s.follow}
+		st.tail = &tail{in: in, f: s.follow}
+		if st.wait == nil {
+			st.tail.file = st.file
+		}
+		in = st.tail
 	}
 	r, err := newReader(&counted{in, &s.done}, s.opt.mem)
 	if errors.Is(err, ErrNotCapture) && s.follow == nil && s.opt.Other.takes(r) {
@@ -225,7 +230,9 @@ func (s *Source) start(i input) {
 			s.wait(i)
 			return
 		}
-		if !errors.Is(err, errStopped) && (!i.found || !errors.Is(err, ErrNotCapture) && !errors.Is(err, ErrEmpty)) {
+		if st.tail != nil && st.tail.rewritten() {
+			s.rewritten(st)
+		} else if !errors.Is(err, errStopped) && (!i.found || !errors.Is(err, ErrNotCapture) && !errors.Is(err, ErrEmpty)) {
 			s.problems = append(s.problems, Problem{st.name, err, true})
 		}
 		st.closeInput()
@@ -251,6 +258,19 @@ func (s *Source) wait(i input) {
 	if s.late == nil {
 		s.late = &Problem{File: i.name, Err: errors.New("it was read later than its time, as others may have been: there is too little memory to read so many files side by side (--memory), and connections that go over several of them may be told apart")}
 	}
+}
+
+// rewritten has a file that is followed read again from its beginning, and tells
+// of the first time that it happens to it.
+func (s *Source) rewritten(st *stream) {
+	if !slices.ContainsFunc(s.problems, func(p Problem) bool { return p.File == st.name && errors.Is(p.Err, errRewritten) }) {
+		err := errRewritten
+		if st.r != nil {
+			err = fmt.Errorf("after packet %d: %w", st.r.Packets(), errRewritten)
+		}
+		s.problems = append(s.problems, Problem{File: st.name, Err: err})
+	}
+	s.follow.again(st.name)
 }
 
 // other has an input read that is no capture.
@@ -329,6 +349,7 @@ type stream struct {
 	name   string
 	source *Source
 	file   *os.File
+	tail   *tail    // what follows file; or nil
 	wait   *waiting // what reads file or standard input where that may wait; or nil
 	r      *Reader
 	buf    []Record
@@ -392,7 +413,9 @@ func (st *stream) fill() bool {
 		}
 		return true
 	}
-	if err != nil && err != io.EOF && !errors.Is(err, errStopped) {
+	if st.tail != nil && err != nil && err != io.EOF && st.tail.rewritten() {
+		st.source.rewritten(st)
+	} else if err != nil && err != io.EOF && !errors.Is(err, errStopped) {
 		st.source.problems = append(st.source.problems, Problem{File: st.name, Err: err})
 	}
 	info.Drops = st.r.Drops()
