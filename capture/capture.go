@@ -77,6 +77,7 @@ type Event struct {
 type Stats struct {
 	Packets uint64 // read, wanted by the filter or not
 	Bytes   uint64 // captured, of them
+	Refused uint64 // bytes of packets that the filter did not want, of Bytes
 	First   int64  // time of the earliest packet, nanoseconds since 1970 UTC; 0 if no packet has a time
 	Last    int64  // time of the latest packet, in the same way
 	Drops   Counters
@@ -92,6 +93,11 @@ type Tables struct {
 	Connections, MaxConnections int // followed
 	Openings                    int // handshakes open at once
 	Held, MaxHeld               int // bytes of them
+
+	// Closed is how many connections that were told of are closed by both
+	// ends, or reset, and have not been told to have ended: that is now, and
+	// not at the largest.
+	Closed int
 }
 
 // add counts what another worker met.
@@ -104,6 +110,7 @@ func (st *Stats) add(o *Stats) {
 	}
 	st.Packets += o.Packets
 	st.Bytes += o.Bytes
+	st.Refused += o.Refused
 	for i, n := range o.Drops {
 		st.Drops[i] += n
 	}

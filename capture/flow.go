@@ -51,6 +51,7 @@ const (
 	moved                 // no connection of its own: an address that the client of another has moved to
 	shared                // other connections have the same key, see match.go
 	helloB                // endpoint b said the hello that is known
+	over                  // handed over, and closed by both ends: counted in Tables.Closed
 )
 
 // A lite entry is a connection of which only SYNs were seen. It is small,

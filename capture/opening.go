@@ -123,6 +123,10 @@ func (t *tracker) end(ref uint32, f *flow, why stream.End) {
 
 // close tells the sink that a connection has ended.
 func (t *tracker) close(ref uint32, f *flow, why stream.End) {
+	if f.bits&over != 0 {
+		f.bits &^= over
+		t.peak.Closed--
+	}
 	switch {
 	case f.bits&(sawRST|sawRSTb) != 0:
 		why = stream.EndRST

@@ -229,6 +229,7 @@ func (w *worker) decode() error {
 			}
 			if !ok {
 				st.Drops[FilteredOut]++
+				st.Refused += uint64(len(rec.Data))
 				continue
 			}
 		}

@@ -389,6 +389,18 @@ func (t *tracker) onFlow(s *segment, ref uint32, f *flow) {
 	if f.opening != 0 {
 		t.feed(s, ref, f)
 	}
+	if f.bits&(hasFIN|hasFINb|sawRST|sawRSTb) != 0 {
+		t.closed(f)
+	}
+}
+
+// closed counts a flow that both ends have closed, or one has reset, and whose
+// opening was handed over: it stays only for what comes late.
+func (t *tracker) closed(f *flow) {
+	if f.bits&(over|told) == 0 && f.opening == 0 && (f.bits&(sawRST|sawRSTb) != 0 || f.bits&(hasFIN|hasFINb) == hasFIN|hasFINb) {
+		f.bits |= over
+		t.peak.Closed++
+	}
 }
 
 // syn takes a SYN on a connection that is followed and reports whether that

@@ -5,6 +5,7 @@ package live
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -59,32 +60,17 @@ func program(expr string, link linkKind, snaplen int, bulk []pair) (code []filte
 	if expr == "" {
 		return ret, true, nil
 	}
-	if link < 0 {
+	switch link {
+	case linkOther:
 		return ret, false, nil
+	case linkEach:
+		code, err = judgeEach(expr)
+	default:
+		code, whole, err = judge(expr, link)
 	}
-	p, err := filter.Compile(expr, uint32(link))
 	if err != nil {
 		return nil, false, err
 	}
-	plain, ok := p.Instructions()
-	if !ok {
-		return ret, false, nil
-	}
-	// Layout: is there a tag? -> for tagged frames -> for others -> tail.
-	var tagged []filter.Instruction
-	whole = true
-	if link == linkKind(pcapfile.LinkEthernet) {
-		if tagged, err = behindTag(plain); err != nil {
-			tagged, whole = []filter.Instruction{{Code: bpfRET, K: 1}}, false
-		}
-		code = append(code,
-			filter.Instruction{Code: bpfLDB, K: adVLANHas},
-			filter.Instruction{Code: bpfJEQ, Jt: 1, K: 0},
-			filter.Instruction{Code: bpfJA, K: 1},
-			filter.Instruction{Code: bpfJA, K: uint32(len(tagged))})
-		code = append(code, tagged...)
-	}
-	code = append(code, plain...)
 	n := len(code)
 	// Each "yes" goes on to the tail.
 	for i := range code {
@@ -99,9 +85,67 @@ func program(expr string, link linkKind, snaplen int, bulk []pair) (code []filte
 		if len(bulk) > 0 {
 			return program(expr, link, snaplen, bulk[:len(bulk)/2])
 		}
+		if link == linkEach {
+			return ret, false, nil
+		}
 		return nil, false, fmt.Errorf("the filter makes %d instructions; the kernel takes %d", len(code), maxProgram)
 	}
 	return code, whole, nil
+}
+
+// acceptAll is a program that leaves all to the reader.
+var acceptAll = []filter.Instruction{{Code: bpfRET, K: 1}}
+
+// judge returns a program that judges expr in frames of a link type, and
+// reports whether it can do so in all of them; others it accepts.
+func judge(expr string, link linkKind) (code []filter.Instruction, whole bool, err error) {
+	p, err := filter.Compile(expr, uint32(link))
+	if err != nil {
+		return nil, false, err
+	}
+	plain, ok := p.Instructions()
+	if !ok {
+		return slices.Clone(acceptAll), false, nil
+	}
+	if link != linkKind(pcapfile.LinkEthernet) {
+		return plain, true, nil
+	}
+	// Layout: is there a tag? -> for tagged frames -> for others.
+	tagged, err := behindTag(plain)
+	if whole = err == nil; !whole {
+		tagged = acceptAll
+	}
+	code = append(code,
+		filter.Instruction{Code: bpfLDB, K: adVLANHas},
+		filter.Instruction{Code: bpfJEQ, Jt: 1, K: 0},
+		filter.Instruction{Code: bpfJA, K: 1},
+		filter.Instruction{Code: bpfJA, K: uint32(len(tagged))})
+	return append(append(code, tagged...), plain...), whole, nil
+}
+
+// judgeEach returns a program that judges expr in frames of all interfaces, by
+// the kind of the interface that each came from. It judges those of Ethernet,
+// of the loopback, and of interfaces without a link header, and accepts others.
+func judgeEach(expr string) ([]filter.Instruction, error) {
+	ether, _, err := judge(expr, linkKind(pcapfile.LinkEthernet))
+	if err != nil {
+		return nil, err
+	}
+	raw, _, err := judge(expr, linkKind(pcapfile.LinkRaw))
+	if err != nil { // it asks for what only Ethernet has
+		raw = acceptAll
+	}
+	// Layout: the kind -> which is it? -> accept -> for Ethernet -> for no header.
+	hatypes := []uint32{unix.ARPHRD_ETHER, unix.ARPHRD_LOOPBACK, unix.ARPHRD_NONE, unix.ARPHRD_TUNNEL, unix.ARPHRD_TUNNEL6, unix.ARPHRD_SIT, unix.ARPHRD_RAWIP}
+	code := []filter.Instruction{{Code: bpfLDH, K: adHatype}}
+	for i, hatype := range hatypes {
+		to := 2*(len(hatypes)-i-1) + len(acceptAll)
+		if kindOf(uint16(hatype)) == linkKind(pcapfile.LinkRaw) {
+			to += len(ether)
+		}
+		code = append(code, filter.Instruction{Code: bpfJEQ, Jf: 1, K: hatype}, filter.Instruction{Code: bpfJA, K: uint32(to)})
+	}
+	return append(append(append(code, acceptAll...), ether...), raw...), nil
 }
 
 // errTagged says that a program cannot be told about the tag.

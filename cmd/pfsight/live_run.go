@@ -163,7 +163,7 @@ func (r *liveRun) run(ctx context.Context) (err error) {
 
 // losses tells what came and what was lost, and what to do about that.
 func (r *liveRun) losses(st *capture.Stats) {
-	for _, f := range r.src.Interfaces() {
+	for _, f := range r.interfaces(st.Drops[capture.FilteredOut]) {
 		r.tell("%s: %s packets, %s dropped by the kernel", f.Name, render.Number(f.Packets), render.Number(f.Drops))
 		if f.Drops > 0 {
 			r.tell("%s: the rings had no room for them: raise --blocks and --memory, use more cores with -j, or leave out with -f what is not wanted", f.Name)
@@ -296,6 +296,28 @@ func (r *liveRun) attend(ctx context.Context) {
 	}
 }
 
+// wantedOnly takes the packets that the filter excludes, and that the kernel
+// could not judge, out of st, as those that it could judge never come in. It
+// returns how many there are.
+func wantedOnly(st *capture.Stats) (excluded uint64) {
+	excluded = st.Drops[capture.FilteredOut]
+	st.Packets -= min(excluded, st.Packets)
+	st.Bytes -= min(st.Refused, st.Bytes)
+	st.Drops[capture.FilteredOut] = 0
+	return excluded
+}
+
+// interfaces returns what is known of the interfaces. Where there is one, the
+// packets that the filter excludes are not counted. Of several it is not known
+// which they came from.
+func (r *liveRun) interfaces(excluded uint64) []live.InterfaceStats {
+	list := r.src.Interfaces()
+	if len(list) == 1 {
+		list[0].Packets -= min(excluded, list[0].Packets)
+	}
+	return list
+}
+
 // look tells the state how the capture stands; st nil means as of the last
 // packets.
 func (r *liveRun) look(st *capture.Stats) {
@@ -308,8 +330,9 @@ func (r *liveRun) look(st *capture.Stats) {
 		r.sensor.mu.Unlock()
 	}
 	now.Drops[capture.KernelDrops] = r.src.Lost()
+	excluded := wantedOnly(&now)
 	var list []InterfaceStats
-	for _, f := range r.src.Interfaces() {
+	for _, f := range r.interfaces(excluded) {
 		list = append(list, InterfaceStats{Name: f.Name, Packets: f.Packets, Drops: f.Drops, Freezes: f.Freezes, Up: f.Up})
 	}
 	r.state.SetCapture(list, now)

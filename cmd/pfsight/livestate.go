@@ -342,6 +342,7 @@ func (s *liveState) stand(now time.Time) *render.Live {
 		f := &s.ifaces[i]
 		l.Interfaces = append(l.Interfaces, render.Interface{Name: f.Name, Packets: f.Packets, Drops: f.Drops, Freezes: f.Freezes, Up: f.Up})
 	}
+	l.Open -= min(uint64(s.capture.Tables.Closed), l.Open)
 	l.Packets, l.Bytes, l.Drops = s.capture.Packets, s.capture.Bytes, s.drops()
 	l.Last = s.capture.Last
 	for _, name := range slices.Sorted(maps.Keys(s.lost)) {

@@ -57,12 +57,8 @@ func endsBySignal(t *testing.T, c *exec.Cmd, s syscall.Signal, ready func() bool
 		t.Fatal(err)
 	}
 	defer func() { _ = c.Process.Kill() }()
-	eventually(t, "the program waiting", func() bool {
-		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.Process.Pid))
-		// Its handler is there.
-		return err == nil && strings.Contains(string(b), "SigCgt") && ready()
-	})
-	time.Sleep(400 * time.Millisecond)
+	eventually(t, "the program waiting", ready)
+	settled(t, c.Process.Pid)
 	began := time.Now()
 	if err := c.Process.Signal(s); err != nil {
 		t.Fatal(err)
@@ -85,6 +81,34 @@ func endsBySignal(t *testing.T, c *exec.Cmd, s syscall.Signal, ready func() bool
 	if !st.Exited() || st.ExitStatus() != exitIncomplete {
 		t.Errorf("it ended with %v", c.ProcessState)
 	}
+}
+
+// settled waits until no thread of a process has had anything to do for a while.
+func settled(t *testing.T, pid int) {
+	t.Helper()
+	const enough = 6
+	last, same := "", 0
+	eventually(t, "the program waiting", func() bool {
+		now := ""
+		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		for _, path := range threads {
+			b, err := os.ReadFile(path)
+			_, after, ok := strings.Cut(string(b), ") ")
+			f := strings.Fields(after)
+			if err != nil || !ok || len(f) < 13 || f[0] == "R" {
+				same = 0
+				return false
+			}
+			now += f[11] + "," + f[12] + " " // time in user and system mode
+		}
+		if now != last || len(threads) < 3 {
+			last, same = now, 0
+			return false
+		}
+		same++
+		time.Sleep(60 * time.Millisecond)
+		return same >= enough
+	})
 }
 
 // TestSignals has each command wait for something that never comes, and ends
