@@ -15,11 +15,23 @@ import (
 // endpoints: EAP sessions, the exchanges of keys of an OpenVPN tunnel, the
 // peers behind a TURN relay, and connections of DTLS and QUIC, one after the
 // other or several at once. One Run uses it.
-func NewSplitter() stream.Splitter {
-	splitters := [...]stream.Splitter{
-		eap.NewSessions().Split, openvpn.NewSessions().Split, turn.NewSessions(dtls.Sign).Split,
-		dtls.NewSessions().Split, quic.NewSessions().Split,
-	}
+func NewSplitter() stream.Splitter { return NewSplitterWithin(splitterCost) }
+
+// splitterCost is about what all that is remembered takes when it is full,
+// bytes.
+const splitterCost = eap.Cost + openvpn.Cost + turn.Cost + dtls.SessionsCost + quic.SessionsCost
+
+// NewSplitterWithin returns one that takes no more than about so many bytes.
+func NewSplitterWithin(memory int64) stream.Splitter {
+	part := func(cost int64) int64 { return int64(float64(memory) * float64(cost) / splitterCost) }
+	e, o, t := eap.NewSessions(), openvpn.NewSessions(), turn.NewSessions(dtls.Sign)
+	e.Within(part(eap.Cost))
+	o.Within(part(openvpn.Cost))
+	t.Within(part(turn.Cost))
+	d, q := dtls.NewSessions(), quic.NewSessions()
+	d.Within(part(dtls.SessionsCost))
+	q.Within(part(quic.SessionsCost))
+	splitters := [...]stream.Splitter{e.Split, o.Split, t.Split, d.Split, q.Split}
 	return func(d *stream.Datagram) (session uint32, dir stream.Dir, lost bool) {
 		for i, split := range splitters {
 			s, dir, forgot := split(d)

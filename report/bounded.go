@@ -167,11 +167,14 @@ func (r *reuses[K]) room(k K) *reuse[K] {
 		r.m[k] = uint32(n)
 		return &r.ring[n]
 	}
-	for {
+	// Values that all came again are passed over for so long only: the work for
+	// one that is new does not grow with the table.
+	const mostPassed = 64
+	for passed := 0; ; passed++ {
 		at := r.next
 		r.next = (r.next + 1) % r.limit
 		u := &r.ring[at]
-		if u.came {
+		if u.came && passed < mostPassed {
 			u.came = false
 			continue
 		}

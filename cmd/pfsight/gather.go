@@ -13,6 +13,7 @@ import (
 
 	"pfsight/capture"
 	"pfsight/capture/pcapfile"
+	"pfsight/parse"
 	"pfsight/report"
 	rec "pfsight/report/record"
 	"pfsight/report/where"
@@ -73,6 +74,7 @@ func (a *app) gather(ctx context.Context, o *options, takers []taker) (report.In
 		saved.sinks = append(saved.sinks, &takeSink{in: saved, taker: takers[i], where: j.where})
 	}
 	opt := following()
+	opt.Split = parse.NewSplitterWithin(o.memory.sessions)
 	opt.Memory = o.memory.tables
 	o.memory.remember(nil, j.history, builders)
 	var packets *packetFilter

@@ -15,13 +15,14 @@ const leastMemory = 32 << 20
 
 // A budget divides --memory: all of what the process holds but its own code.
 type budget struct {
-	runtime int64 // all that Go's runtime holds: what is used, and what waits to be collected
-	tables  int64 // of connections that live
-	open    int64 // of handshakes that are not complete; of tables
-	sums    int64 // of what is remembered of connections that ended
-	queue   int64 // of events that wait for all sinks
-	pending int   // changes that wait to be summed up
-	heap    int64 // what the heap may grow to in any case before it is collected
+	runtime  int64 // all that Go's runtime holds: what is used, and what waits to be collected
+	tables   int64 // of connections that live
+	sessions int64 // of what tells apart that which shares one pair of endpoints
+	open     int64 // of handshakes that are not complete; of tables
+	sums     int64 // of what is remembered of connections that ended
+	queue    int64 // of events that wait for all sinks
+	pending  int   // changes that wait to be summed up
+	heap     int64 // what the heap may grow to in any case before it is collected
 }
 
 // divide makes the budget for so many bytes.
@@ -35,6 +36,7 @@ func divide(memory int64, o *liveOptions) budget {
 	b.tables = used / 2
 	b.open = used / 20
 	b.sums = used / 4
+	b.sessions = used / 8
 	b.queue = used / 8
 	b.pending = int(min(used/16/changeCost, maxPending))
 	b.heap = min(used*6/5, maxEase)

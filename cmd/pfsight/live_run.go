@@ -16,6 +16,7 @@ import (
 	"pfsight/capture"
 	"pfsight/capture/live"
 	"pfsight/capture/pcapfile"
+	"pfsight/parse"
 	"pfsight/report"
 	"pfsight/report/render"
 )
@@ -213,6 +214,7 @@ func (r *liveRun) release() {
 func (r *liveRun) capture(ctx context.Context, cancel func()) (st capture.Stats, interrupted bool, err error) {
 	o := r.opt
 	copt := following()
+	copt.Split = parse.NewSplitterWithin(o.memory.sessions)
 	copt.MaxPackets, copt.Memory, copt.Open = o.count, o.memory.tables, o.memory.open
 	if o.capture.Filter != "" {
 		packets := &packetFilter{expr: o.capture.Filter}

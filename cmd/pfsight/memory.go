@@ -25,15 +25,16 @@ const (
 // process holds but its own code, and pages of files that the kernel can take
 // back at any time. A quarter is left for what waits to be collected.
 type readBudget struct {
-	all    int64
-	tables int64 // of connections that live
-	sums   int64 // of what is remembered of connections that ended
-	inputs int64 // of files that are open: buffers, and windows of decompressors
+	all      int64
+	tables   int64 // of connections that live
+	sums     int64 // of what is remembered of connections that ended
+	sessions int64 // of what tells apart that which shares one pair of endpoints
+	inputs   int64 // of files that are open: buffers, and windows of decompressors
 }
 
 func divideRead(memory int64) readBudget {
 	used := max(memory-codeMemory, leastMemory/4) / 4 * 3
-	return readBudget{all: memory, tables: used / 2, sums: used / 4, inputs: used / 4}
+	return readBudget{all: memory, tables: used / 2, sums: used / 4, sessions: used / 16, inputs: used * 3 / 16}
 }
 
 // remember bounds what is remembered of connections that ended.

@@ -64,6 +64,7 @@ func (a *app) read(ctx context.Context, o *options) error {
 	}
 	p := startProgress(a, o, src)
 	opt := following()
+	opt.Split = parse.NewSplitterWithin(o.memory.sessions)
 	opt.MaxPackets, opt.Memory = o.count, o.memory.tables
 	o.memory.remember(j.report, j.history, builders)
 	var packets *packetFilter

@@ -46,6 +46,15 @@ type attempt struct {
 	over    [2]bool   // it said something under new keys, or an alert
 }
 
+// SessionsCost is about what a Sessions takes when it is full, bytes.
+const SessionsCost = maxEndpoints * (maxAttempts*56 + 128)
+
+// Within has s remember less, so that it takes no more than about so many
+// bytes. It is called before the first Split.
+func (s *Sessions) Within(memory int64) {
+	s.pairs = latest.NewMap[uint64, *sharing](latest.Share(maxEndpoints, memory, SessionsCost))
+}
+
 // NewSessions returns a Sessions that has seen nothing.
 func NewSessions() *Sessions {
 	return &Sessions{pairs: latest.NewMap[uint64, *sharing](maxEndpoints), seed: maphash.MakeSeed()}

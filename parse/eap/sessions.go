@@ -37,6 +37,7 @@ type Sessions struct {
 	traces map[trace]value
 	ring   []trace // in the order in which they were left
 	oldest int
+	most   int // of traces
 	last   uint32
 	over   *latest.Map[uint32, state] // of sessions of a LAN: each leaves a trace at least, so there are no more of them
 }
@@ -73,7 +74,17 @@ type state struct{ tls, over bool }
 
 // NewSessions returns a Sessions that has seen nothing.
 func NewSessions() *Sessions {
-	return &Sessions{seed: maphash.MakeSeed(), traces: map[trace]value{}, over: latest.NewMap[uint32, state](maxTraces)}
+	return &Sessions{seed: maphash.MakeSeed(), traces: map[trace]value{}, over: latest.NewMap[uint32, state](maxTraces), most: maxTraces}
+}
+
+// Cost is about what a Sessions takes when it is full, bytes.
+const Cost = maxTraces * 176
+
+// Within has s remember less, so that it takes no more than about so many
+// bytes. It is called before the first Split.
+func (s *Sessions) Within(memory int64) {
+	s.most = latest.Share(maxTraces, memory, Cost)
+	s.over = latest.NewMap[uint32, state](s.most)
 }
 
 func (s *Sessions) begin() uint32 {
@@ -280,11 +291,11 @@ func (s *Sessions) leave(t trace, session uint32, what uint64, now int64) (lost 
 		return false
 	}
 	slot := s.oldest
-	if len(s.ring) < maxTraces {
+	if len(s.ring) < s.most {
 		slot = len(s.ring)
 		s.ring = append(s.ring, t)
 	} else {
-		s.oldest = (slot + 1) % maxTraces
+		s.oldest = (slot + 1) % s.most
 		old := s.ring[slot]
 		if v, ok := s.traces[old]; ok && v.slot == uint32(slot) {
 			lost = now-v.time < traceTime && old.kind != byPeer && old.kind != byServer

@@ -15,6 +15,17 @@ func NewMap[K comparable, V any](most int) *Map[K, V] {
 	return &Map[K, V]{values: map[K]V{}, most: most}
 }
 
+// Share returns how many keys a Map may hold that with most keys takes cost
+// bytes, where it is to take no more than memory: most at the most, and 64 in
+// any case.
+func Share(most int, memory, cost int64) int {
+	const least = 64
+	if memory >= cost {
+		return most
+	}
+	return max(int(float64(most)*float64(memory)/float64(cost)), least)
+}
+
 // Len returns how many keys there are.
 func (m *Map[K, V]) Len() int { return len(m.values) }
 

@@ -35,6 +35,15 @@ type tunnel struct {
 // NewSessions returns a Sessions that has seen nothing.
 func NewSessions() *Sessions { return &Sessions{tunnels: latest.NewMap[uint64, *tunnel](maxTunnels)} }
 
+// Cost is about what a Sessions takes when it is full, bytes.
+const Cost = maxTunnels * 192
+
+// Within has s remember less, so that it takes no more than about so many
+// bytes. It is called before the first Split.
+func (s *Sessions) Within(memory int64) {
+	s.tunnels = latest.NewMap[uint64, *tunnel](latest.Share(maxTunnels, memory, Cost))
+}
+
 // Split is a stream.Splitter.
 func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lost bool) {
 	b := d.Data

@@ -53,6 +53,15 @@ type attempt struct {
 	token     bool     // an Initial of the first sender had a token
 }
 
+// SessionsCost is about what a Sessions takes when it is full, bytes.
+const SessionsCost = maxEndpoints * (maxAttempts*(128+2*maxNames*24) + 128)
+
+// Within has s remember less, so that it takes no more than about so many
+// bytes. It is called before the first Split.
+func (s *Sessions) Within(memory int64) {
+	s.pairs = latest.NewMap[uint64, *sharing](latest.Share(maxEndpoints, memory, SessionsCost))
+}
+
 // NewSessions returns a Sessions that has seen nothing.
 func NewSessions() *Sessions {
 	return &Sessions{pairs: latest.NewMap[uint64, *sharing](maxEndpoints)}

@@ -46,6 +46,15 @@ func NewSessions(sign stream.Signer) *Sessions {
 	return &Sessions{sign: sign, allocations: latest.NewMap[uint64, *allocation](maxAllocations), seed: maphash.MakeSeed()}
 }
 
+// Cost is about what a Sessions takes when it is full, bytes.
+const Cost = maxAllocations * (maxPeers*56 + 96)
+
+// Within has s remember less, so that it takes no more than about so many
+// bytes. It is called before the first Split.
+func (s *Sessions) Within(memory int64) {
+	s.allocations = latest.NewMap[uint64, *allocation](latest.Share(maxAllocations, memory, Cost))
+}
+
 // Split is a stream.Splitter. What is sent to a peer in an indication belongs to
 // the session of the channel that is bound to it. Other than hellos, only
 // what goes to a peer with a session belongs to one.
