@@ -91,10 +91,11 @@ neither field. What was saved is read again by "pfsight FILE". A destination
 that is slow or away does not hold up the capture: what it misses is counted.
 
 Signals: INT and TERM end with a summary, a second one at once; HUP opens the
-outputs anew; USR1 prints a summary.
+outputs anew; USR1 prints a summary. An output or a terminal that takes nothing
+holds up the end for a few seconds at most.
 
-Exit status: 0 all was read; 2 it could not begin; 3 packets or events were
-lost.`,
+Exit status: 0 all was read; 2 it could not begin; 3 packets, connections or
+events were lost.`,
 		Example: `  pfsight live -i eth1
   pfsight live -i eth1 -i eth2 -o /var/log/pfsight/events.jsonl --rotate-every 1h
   pfsight live -i eth1 -f 'not net 10.0.0.0/8' --listen 127.0.0.1:9477 -o syslog`,
