@@ -100,7 +100,7 @@ func (f *readFlags) options(a *app, args []string) (*options, error) {
 	}
 	tty := o.output == "" && isTerminal(a.stdout)
 	o.render.Top = f.top
-	o.render.Memory = o.memory / 4
+	o.render.Memory = o.memory.all / 8
 	o.render.Width = f.width
 	if o.render.Width == 0 && tty {
 		o.render.Width = terminalWidth(a.stdout)
