@@ -14,7 +14,7 @@ const (
 	OtherTransport               // another transport
 	BadHeader                    // a header that contradicts itself
 	CutHeader                    // the capture's snaplen ended inside the headers
-	CutShort                     // a datagram cut so short that it cannot be told what it is
+	CutShort                     // a packet cut so short that it cannot be told what is in it
 	CutPayload                   // the capture's snaplen ended inside a segment of an opening
 	FragmentLost                 // a fragment of a datagram that never became whole
 	FragmentLimit                // a fragment beyond the limits of reassembly
@@ -38,7 +38,7 @@ var reasonTexts = [numReasons]struct{ code, what string }{
 	OtherTransport: {"other_transport", "packets of other transports than TCP and UDP"},
 	BadHeader:      {"bad_header", "packets with a header that contradicts itself"},
 	CutHeader:      {"cut_header", "packets cut inside a header"},
-	CutShort:       {"cut_short", "datagrams cut so short that a handshake in them would not be seen"},
+	CutShort:       {"cut_short", "packets cut so short that a handshake in them would not be seen"},
 	CutPayload:     {"snaplen_cut", "handshake packets cut by the capture's snaplen or a mirror"},
 	FragmentLost:   {"fragment_lost", "IP datagrams of which a fragment is missing"},
 	FragmentLimit:  {"fragment_limit", "IP fragments beyond the limits of reassembly"},

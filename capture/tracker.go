@@ -129,13 +129,21 @@ func (t *tracker) onNew(s *segment) {
 		t.onLite(s, ref|liteRef, l)
 		return
 	}
-	if len(s.payload) == 0 {
-		return
+	sign := stream.NoSign
+	if len(s.payload) > 0 {
+		sign = t.opt.Sign(s.payload)
 	}
-	if sign := t.opt.Sign(s.payload); sign >= leastSign {
+	switch {
+	case sign >= leastSign:
 		t.midstream(s, sign)
+	case len(s.payload) < min(s.wire, leastSegment):
+		t.drops[CutShort]++
 	}
 }
+
+// leastSegment is how much of a segment tells whether a handshake may begin in
+// it, bytes: the header of a TLS record and the type of the message.
+const leastSegment = 6
 
 // leastSign is the least Sign that a handshake is followed for
 // without having seen its connection begin.
