@@ -118,6 +118,11 @@ type Handshake struct {
 	// ServerDamaged that bytes of it were lost or cut.
 	ServerUnseen, ServerDamaged bool
 	ClientDamaged               bool // the same of the client's direction
+	// Lost says, by role, that messages are missing which must have been sent,
+	// though the direction was captured. LateStart says that what precedes the
+	// first message that was seen is not known.
+	Lost      [2]bool
+	LateStart bool
 
 	Alerts   []Alert // in the clear, in the order of their halves
 	Problems []Problem

@@ -24,6 +24,9 @@ func (p *Parser) overDTLS(c *stream.Conversation) *Handshake {
 		p.role, p.half = d, &c.Half[side.Dir]
 		for i := range side.Messages {
 			p.dtlsMessage(&side.Messages[i])
+			if i > 0 && side.Messages[i].Seq > side.Messages[i-1].Seq+1 {
+				p.hs.Lost[d] = true
+			}
 		}
 		for _, a := range side.Alerts {
 			p.alert(Alert{From: d, Fatal: a.Level == 2, Code: iana.Alert(a.Code), Packet: a.Mark.Packet})

@@ -95,11 +95,15 @@ func (p *Parser) Parse(c *stream.Conversation) *Handshake {
 	if hs.RetryRequest == nil && hs.FirstHello == nil {
 		switch ch := hs.ClientHello; {
 		case ch == nil:
-			hs.RetryUnseen = hs.RetryUnseen || server.Midstream
+			hs.LateStart = server.Midstream && hs.ServerHello != nil && hs.ServerHello.Version().IsTLS13()
 		case client.Midstream && mayBeSecond(ch):
-			hs.RetryUnseen, hs.FirstHelloUnseen = true, true
+			hs.LateStart, hs.FirstHelloUnseen = true, true
 		}
+		hs.RetryUnseen = hs.RetryUnseen || hs.LateStart
 	}
+	answered := hs.ClientFinished || hs.ClientKeyExchange != nil
+	hs.Lost[stream.ToServer] = hs.Lost[stream.ToServer] || hs.ServerHello != nil && hs.ClientHello == nil && client.Seen()
+	hs.Lost[stream.ToClient] = hs.Lost[stream.ToClient] || hs.ServerHello == nil && answered && server.Seen()
 	if hs.RetryRequest != nil && hs.FirstHello == nil && hs.ClientHello != nil {
 		hs.FirstHelloUnseen = obeys(hs.ClientHello, hs.RetryRequest)
 		hs.SecondHelloCut = !hs.FirstHelloUnseen && (hs.ServerHello != nil || hs.ClientDamaged)
@@ -120,7 +124,7 @@ func obeys(h *ClientHello, retry *ServerHello) bool {
 }
 
 // damaged reports whether bytes of a half are missing.
-func damaged(h *stream.Half) bool { return h.Cut || h.Full || len(h.Gaps) > 0 }
+func damaged(h *stream.Half) bool { return h.Cut || h.Full || h.Lost || len(h.Gaps) > 0 }
 
 // read reads a conversation into p.hs.
 func (p *Parser) read(c *stream.Conversation) *Handshake {

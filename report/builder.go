@@ -344,7 +344,10 @@ func (r *Connection) problems(h *parse.Handshake, client, server *stream.Half) {
 		p := &h.Problems[i]
 		r.Problems = append(r.Problems, fmt.Sprintf("%s: %s at %d", p.Field, p.What, p.Offset))
 	}
-	for _, s := range []struct {
+	if h.LateStart {
+		r.Problems = append(r.Problems, "the beginning of the connection was not captured")
+	}
+	for role, s := range []struct {
 		name string
 		half *stream.Half
 	}{{"client", client}, {"server", server}} {
@@ -359,6 +362,9 @@ func (r *Connection) problems(h *parse.Handshake, client, server *stream.Half) {
 		} else if len(s.half.Gaps) > 0 || s.half.Lost {
 			r.Gap = true
 			r.Problems = append(r.Problems, s.name+": bytes missing")
+		} else if h.Lost[role] {
+			r.Gap = true
+			r.Problems = append(r.Problems, s.name+": messages missing")
 		}
 	}
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"pfsight/capture/stream"
 	"pfsight/parse"
+	"pfsight/report/secrecy"
 )
 
 // outcome tells how the handshake ended, once, from what both sides said. A
@@ -14,7 +15,7 @@ func (r *Connection) outcome(h *parse.Handshake, client, server *stream.Half) {
 	// not before the client's.
 	finished := !h.ClientRefused && !h.AnswerUnseen && (h.ClientFinished && h.ServerFinished || h.ServerData ||
 		h.ServerHello != nil && h.ServerHello.Version().IsTLS13() && h.ClientFinished || // the client finishes last
-		r.OneWay == "server" && h.ServerFinished && !r.Version.IsTLS13() ||
+		r.OneWay == "server" && h.ServerFinished && r.Resumed == secrecy.False && !r.Version.IsTLS13() || // in a resumption the client's comes last
 		r.OneWay == "client" && h.ClientFinished && h.ClientData)
 	for i := range h.Alerts {
 		a := &h.Alerts[i]

@@ -17,14 +17,7 @@ type knownViolation struct {
 	why     string
 }
 
-var knownViolations = []knownViolation{
-	{"snaplen without lose burst one-way only-handshake-records from-packet to-packet cut-file", "", "", "what is said of lost and cut packets"},
-	{"", "eap-*", "", "EAP"},
-	{"lag lag-time lag-unsorted lag-clock reorder files duplicate", "quic-* dtls* openvpn-udp*", "", "datagrams of the two directions in another order"},
-	{"beside earlier", "", "", "datagrams in another order; QUIC and DTLS that follow each other between the same endpoints"},
-	{"lag lag-time lag-unsorted lag-clock reorder", "upgrade-* proxy-* openvpn*", "", "a STARTTLS dialog of which one direction lags"},
-	{"lag lag-time lag-unsorted lag-clock reorder", "*tls13* web-* go-* failed-*", "", "the order of records of both directions is taken from the capture"},
-}
+var knownViolations = []knownViolation{}
 
 // isKnown reports whether v is in the table.
 func (c *court) isKnown(x laws.Composition, v violation) bool {

@@ -78,6 +78,9 @@ func (j *Judgement) tls13(h *parse.Handshake) {
 			j.KeyExchange, j.PostQuantum = "KEM", TriOf(g.PostQuantum)
 		}
 	}
+	if sh.Incomplete && (sh.GroupCut || !sh.HasKeyShare) {
+		j.KeyExchange = ""
+	}
 	switch external := externalPSK(h); {
 	case sh.HasPSK && external == True:
 		j.Resumed, j.Authentication = False, "PSK"
