@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -128,12 +127,12 @@ func (s *takeSink) Emit(faults []rec.Fault) error {
 // show opens the output, has it written, and closes it.
 func (a *app) show(o *options, write func(w io.Writer) error) error {
 	a.resultHold.begin()
-	w, closeOut, err := o.open(a)
+	w, finish, err := o.open(a)
 	a.resultHold.done()
 	if err != nil {
 		return err
 	}
-	return errors.Join(write(a.result(w)), closeOut())
+	return finish(write(a.result(w)))
 }
 
 // failOn checks the names given to --fail-on.

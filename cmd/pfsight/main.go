@@ -37,6 +37,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	case c := <-code:
 		return c
 	case <-app.leave.now: // by a signal, while it waits for something outside
+		if out := app.unfinished.Load(); out != nil {
+			_ = out.remove()
+		}
 		return exitIncomplete
 	}
 }

@@ -225,16 +225,35 @@ func (o *options) replaced() os.FileInfo {
 	return st
 }
 
-// open opens the output, before the first packet is read.
-func (o *options) open(a *app) (io.Writer, func() error, error) {
+// open opens the output, before the first packet is read. finish ends it: with
+// an error of the result, the file that was there stays, and so it does where
+// nothing could be read.
+func (o *options) open(a *app) (w io.Writer, finish func(error) error, err error) {
 	if o.output == "" {
-		return &a.results, func() error { return nil }, nil
+		return &a.results, func(err error) error { return err }, nil
 	}
-	f, err := os.Create(o.output)
+	limitedFiles()
+	warn := func(format string, args ...any) {
+		if !o.quiet {
+			a.warn(format, args...)
+		}
+	}
+	out, err := openOutput(a, o.output, o.follow && o.rows(), warn)
 	if err != nil {
 		return nil, nil, fmt.Errorf("writing the result: %w", err)
 	}
-	return f, f.Close, nil
+	a.unfinished.Store(out)
+	return out, func(err error) error {
+		if e := out.finish(err != nil || a.code == exitFailed); e != nil {
+			err = errors.Join(err, fmt.Errorf("writing the result: %w", e))
+		}
+		return err
+	}, nil
+}
+
+// rows reports whether the result is rows that are written as they come.
+func (o *options) rows() bool {
+	return slices.Contains([]string{"json", "jsonl", "csv", "parquet"}, o.format)
 }
 
 // maxWorkers bounds what -j may ask for.

@@ -34,7 +34,7 @@ func (a *app) read(ctx context.Context, o *options) error {
 	defer src.Close()
 	// Only now: where there is nothing to read, the old file stays.
 	a.resultHold.begin() // a named pipe opens when somebody reads it
-	out, closeOut, err := o.open(a)
+	out, finish, err := o.open(a)
 	a.resultHold.done()
 	if err != nil {
 		return err
@@ -76,7 +76,7 @@ func (a *app) read(ctx context.Context, o *options) error {
 	p.stop()
 	interrupted := ctx.Err() != nil && j.err == nil
 	if err = errors.Join(err, j.err); err != nil {
-		return errors.Join(err, closeOut())
+		return finish(err)
 	}
 	losses := inputLosses(&st, &j.gaps, src)
 	a.problems(o, src, interrupted)
@@ -101,7 +101,7 @@ func (a *app) read(ctx context.Context, o *options) error {
 	if err == nil {
 		err = w.Flush()
 	}
-	return errors.Join(err, closeOut())
+	return finish(err)
 }
 
 func summarize(w io.Writer, s *report.Summary, o *options) error {

@@ -24,7 +24,8 @@ type app struct {
 
 	resultHold, messageHold holdup // of what writes results and messages
 	leave                   *leave
-	signalled               atomic.Bool // SIGINT or SIGTERM came
+	signalled               atomic.Bool            // SIGINT or SIGTERM came
+	unfinished              atomic.Pointer[output] // what is written to; nil: no file
 }
 
 // results is standard output. It keeps the first error of writing, which many

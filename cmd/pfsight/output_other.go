@@ -1,0 +1,14 @@
+//go:build windows || plan9
+
+package main
+
+import "os"
+
+// keepOwner does nothing where the folder says who owns a file.
+func keepOwner(*os.File, os.FileInfo) {}
+
+func readOnly(error) bool { return false }
+
+func notSupported(error) bool { return false }
+
+func limitedFiles() {}
