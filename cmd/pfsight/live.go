@@ -12,34 +12,38 @@ import (
 
 // liveFlags are what was typed; liveOptions are what it means.
 type liveFlags struct {
-	interfaces    []string
-	filter        string
-	where         string
-	count         uint64
-	duration      time.Duration
-	outputs       []string
-	events        string
-	rotateSize    string
-	rotateEvery   time.Duration
-	interval      time.Duration
-	plain         bool
-	color         string
-	top           int
-	quiet         bool
-	listen        string
-	webConfig     string
-	user          string
-	noSandbox     bool
-	memory        string
-	memoryGiven   func() bool
-	workers       int
-	rings         int
-	snaplen       int
-	blockSize     string
-	blocks        int
-	noPromiscuous bool
-	wholeBulk     bool
-	noNames       bool
+	interfaces     []string
+	filter         string
+	where          string
+	count          uint64
+	duration       time.Duration
+	outputs        []string
+	events         string
+	rotateSize     string
+	rotateEvery    time.Duration
+	rotateKeep     int
+	rotateKeepSize string
+	rotateKeepFor  time.Duration
+	sinkCA         string
+	interval       time.Duration
+	plain          bool
+	color          string
+	top            int
+	quiet          bool
+	listen         string
+	webConfig      string
+	user           string
+	noSandbox      bool
+	memory         string
+	memoryGiven    func() bool
+	workers        int
+	rings          int
+	snaplen        int
+	blockSize      string
+	blocks         int
+	noPromiscuous  bool
+	wholeBulk      bool
+	noNames        bool
 }
 
 func (f *liveFlags) register(s *pflag.FlagSet) {
@@ -48,10 +52,14 @@ func (f *liveFlags) register(s *pflag.FlagSet) {
 	s.StringVar(&f.where, "where", "", "write events of connections whose record makes `EXPR` true; see \"pfsight explain where\"")
 	s.Uint64VarP(&f.count, "count", "c", 0, "stop after `N` packets (default: go on)")
 	s.DurationVar(&f.duration, "duration", 0, "stop after `TIME`, such as 10m (default: go on)")
-	s.StringArrayVarP(&f.outputs, "output", "o", nil, "write events as JSON Lines to `DEST`: a file, - (standard output), syslog, unix:PATH or tcp:HOST:PORT; may be repeated")
+	s.StringArrayVarP(&f.outputs, "output", "o", nil, "write events as JSON Lines to `DEST`: a file, - (standard output), syslog, unix:PATH, tcp:HOST:PORT or tls:HOST:PORT; may be repeated")
 	s.StringVar(&f.events, "events", "all", "`WHICH` events to write: handshake (its verdict is known), end (the connection is over), all")
 	s.StringVar(&f.rotateSize, "rotate-size", "", "begin another file before one grows beyond `SIZE`, such as 100M")
 	s.DurationVar(&f.rotateEvery, "rotate-every", 0, "begin another file after `TIME`, such as 1h")
+	s.IntVar(&f.rotateKeep, "rotate-keep", 0, "of rotated files keep the newest `N` (default: all)")
+	s.StringVar(&f.rotateKeepSize, "rotate-keep-size", "", "of rotated files keep the newest that take `SIZE` together, such as 10G")
+	s.DurationVar(&f.rotateKeepFor, "rotate-keep-for", 0, "remove rotated files after `TIME`, such as 720h")
+	s.StringVar(&f.sinkCA, "sink-ca", "", "`FILE` of certificates (PEM) that tls: outputs trust (default: the system's)")
 	s.DurationVar(&f.interval, "interval", 0, "print a summary every `TIME` (default: only at the end)")
 	s.BoolVar(&f.plain, "plain", false, "one line a handshake for people, and no screen")
 	s.StringVar(&f.color, "color", "auto", "`WHEN` to use colour: auto, always, never")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/x509"
 	"os"
 	"os/user"
 	"slices"
@@ -25,6 +26,8 @@ type liveOptions struct {
 	events      []render.Event
 	rotateSize  int64
 	rotateEvery time.Duration
+	keep        retention      // of rotated files
+	sinkRoots   *x509.CertPool // of tls: outputs
 	interval    time.Duration
 	screen      bool // on a terminal
 	lines       bool // for people, on standard output
@@ -110,6 +113,9 @@ func (f *liveFlags) options(a *app, args []string) (*liveOptions, error) {
 			return nil, usagef("--rotate-size %q: %w", f.rotateSize, err)
 		}
 	}
+	if err := o.sinks(f); err != nil {
+		return nil, err
+	}
 	n, err := size(f.blockSize)
 	if err != nil {
 		return nil, usagef("--block-size %q: %w", f.blockSize, err)
@@ -168,6 +174,43 @@ func (o *liveOptions) look(a *app, f *liveFlags) error {
 	case "never":
 	default:
 		return usagef("--color %q: choose auto, always or never", f.color)
+	}
+	return nil
+}
+
+// sinks resolves what outputs need beside their names.
+func (o *liveOptions) sinks(f *liveFlags) (err error) {
+	o.keep.files, o.keep.age = f.rotateKeep, f.rotateKeepFor
+	if f.rotateKeepSize != "" {
+		if o.keep.size, err = size(f.rotateKeepSize); err != nil {
+			return usagef("--rotate-keep-size %q: %w", f.rotateKeepSize, err)
+		}
+	}
+	switch {
+	case f.rotateKeep < 0:
+		return usagef("--rotate-keep %d: keep at least 1 file", f.rotateKeep)
+	case f.rotateKeepFor < 0:
+		return usagef("--rotate-keep-for %v: use a time such as 720h", f.rotateKeepFor)
+	case o.keep != retention{} && o.rotateSize == 0 && o.rotateEvery == 0:
+		return usagef("--rotate-keep, --rotate-keep-size and --rotate-keep-for are of files that --rotate-size or --rotate-every made")
+	}
+	withTLS := slices.ContainsFunc(o.outputs, func(dest string) bool { return strings.HasPrefix(dest, "tls:") })
+	switch {
+	case !withTLS && f.sinkCA != "":
+		return usagef("--sink-ca is of an output tls:HOST:PORT")
+	case f.sinkCA != "":
+		pem, err := os.ReadFile(f.sinkCA)
+		if err != nil {
+			return usagef("--sink-ca: %w", err)
+		}
+		if o.sinkRoots = x509.NewCertPool(); !o.sinkRoots.AppendCertsFromPEM(pem) {
+			return usagef("--sink-ca %s: it has no certificate in PEM", f.sinkCA)
+		}
+	case withTLS:
+		// Now: later the files of the system cannot be read.
+		if o.sinkRoots, err = x509.SystemCertPool(); err != nil {
+			return usagef("-o tls: the system's certificates: %w; name a file with --sink-ca", err)
+		}
 	}
 	return nil
 }

@@ -187,14 +187,9 @@ func (r *liveRun) losses(st *capture.Stats) {
 	}
 }
 
-// endSinks delivers what waits. Sinks end beside each other, so that one that
-// hangs does not hold up the others.
+// endSinks delivers what waits, within sinkClose.
 func (r *liveRun) endSinks() {
-	var all sync.WaitGroup
-	for _, k := range r.sinks {
-		all.Go(k.end)
-	}
-	all.Wait()
+	endSinks(r.sinks)
 	r.sinks = nil
 }
 
@@ -422,7 +417,7 @@ func (r *liveRun) openSinks() error {
 		}
 	}
 	for _, dest := range r.opt.outputs {
-		out, err := newOutlet(r.app, dest, r.opt)
+		out, err := newOutlet(r.app, dest, r.opt, r.tell)
 		if err != nil {
 			return err
 		}

@@ -12,3 +12,5 @@ func readOnly(error) bool { return false }
 func notSupported(error) bool { return false }
 
 func limitedFiles() {}
+
+func tooBig(error) bool { return false }

@@ -30,3 +30,6 @@ func notSupported(err error) bool {
 // limitedFiles makes a file that reaches the limit of RLIMIT_FSIZE an error of
 // its write, not the end of the process.
 func limitedFiles() { signal.Ignore(syscall.SIGXFSZ) }
+
+// tooBig reports whether err says that a file may not grow.
+func tooBig(err error) bool { return errors.Is(err, syscall.EFBIG) }

@@ -1,11 +1,16 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"sync"
 	"time"
+
+	"pfsight/report/render"
 )
 
 // Limits of a sink.
@@ -16,7 +21,8 @@ const (
 	// sinkWait is how long one write to a socket may take before it is taken
 	// for dead.
 	sinkWait = 10 * time.Second
-	// sinkClose is how long the end waits for events that are not delivered.
+	// sinkClose is how long the end waits for all sinks together. Events that
+	// are not delivered by then are lost and counted.
 	sinkClose = 3 * time.Second
 	// sinkRetry is the time between two attempts, and how far it grows.
 	sinkRetry    = 200 * time.Millisecond
@@ -32,6 +38,12 @@ type outlet interface {
 	reopen() error
 	close() error
 }
+
+// A lineError is an error of a write that the first line can never pass, such
+// as a message too large for a datagram. The line is dropped and counted.
+type lineError struct{ error }
+
+func (e lineError) Unwrap() error { return e.error }
 
 // A ticker is an outlet that wants to be called at times without lines.
 type ticker interface{ tick() error }
@@ -53,6 +65,7 @@ type sink struct {
 	again  bool   // SIGHUP came
 	ended  bool
 	failed bool // told of, until it works again
+	refuse bool // a line was refused, and that was told
 	done   chan struct{}
 }
 
@@ -82,6 +95,13 @@ func (k *sink) clock() {
 
 // put takes n lines. It does not wait.
 func (k *sink) put(lines []byte, n uint64) {
+	if n > 1 && len(lines) > k.room {
+		// One of them is very long: the others are not lost with it.
+		for line := range bytes.Lines(lines) {
+			k.put(line, 1)
+		}
+		return
+	}
 	k.mu.Lock()
 	if k.ended || len(k.queue)+len(lines) > k.room {
 		k.mu.Unlock()
@@ -103,6 +123,7 @@ func (k *sink) reopen() {
 
 func (k *sink) deliver() {
 	defer close(k.done)
+	defer k.close()
 	delay := sinkRetry
 	for {
 		k.mu.Lock()
@@ -133,6 +154,10 @@ func (k *sink) deliver() {
 			k.mu.Unlock()
 			n, retry, err := k.out.write(left)
 			left = left[n:]
+			if line := (lineError{}); errors.As(err, &line) {
+				left = k.refused(left, line)
+				continue
+			}
 			k.report(err)
 			if err == nil {
 				delay = sinkRetry
@@ -189,6 +214,18 @@ func (k *sink) pause(delay *time.Duration) bool {
 	return true
 }
 
+// refused drops the first of the lines, and tells of the first time that it
+// happens: whoever makes such records could fill a log with messages.
+func (k *sink) refused(lines []byte, err error) []byte {
+	n := bytes.IndexByte(lines, '\n') + 1
+	if !k.refuse {
+		k.warn("%s: an event of %s bytes is dropped, and others like it will be: %v", k.name, render.Number(uint64(n)), err)
+		k.refuse = true
+	}
+	k.drop(lines[:n])
+	return lines[n:]
+}
+
 // drop counts lines that are given up.
 func (k *sink) drop(lines []byte) {
 	if n := count(lines); n > 0 {
@@ -196,15 +233,7 @@ func (k *sink) drop(lines []byte) {
 	}
 }
 
-func count(lines []byte) uint64 {
-	var n uint64
-	for _, c := range lines {
-		if c == '\n' {
-			n++
-		}
-	}
-	return n
-}
+func count(lines []byte) uint64 { return uint64(bytes.Count(lines, []byte("\n"))) }
 
 // report tells the operator once that a sink fails, and once that it works.
 func (k *sink) report(err error) {
@@ -218,27 +247,52 @@ func (k *sink) report(err error) {
 	}
 }
 
-// end delivers what waits and ends, within sinkClose.
-func (k *sink) end() {
-	if k.done == nil { // it was not started
-		_ = k.out.close()
-		return
+// close closes the outlet.
+func (k *sink) close() {
+	if err := k.out.close(); err != nil {
+		k.warn("%s: %v", k.name, err)
 	}
-	k.mu.Lock()
-	k.ended = true
-	k.mu.Unlock()
-	k.more.Broadcast()
-	select {
-	case <-k.done:
-		if err := k.out.close(); err != nil {
-			k.warn("%s: %v", k.name, err)
+}
+
+// endSinks has all sinks deliver what waits, and ends them, within sinkClose.
+// A sink that hangs, in a write or in closing, is left behind.
+func endSinks(sinks []*sink) {
+	over := time.After(sinkClose)
+	for _, k := range sinks {
+		if k.done == nil { // it was not started
+			k.done = make(chan struct{})
+			go func() {
+				defer close(k.done)
+				k.close()
+			}()
+			continue
 		}
-	case <-time.After(sinkClose):
-		// The delivery hangs in a write; nothing waits for it any more.
+		k.mu.Lock()
+		k.ended = true
+		k.mu.Unlock()
+		k.more.Broadcast()
+	}
+	late := false
+	for _, k := range sinks {
+		if !late {
+			select {
+			case <-k.done:
+				continue
+			case <-over:
+				late = true
+			}
+		}
+		select {
+		case <-k.done:
+			continue
+		default:
+		}
 		k.mu.Lock()
 		n := count(k.left) + count(k.queue)
 		k.mu.Unlock()
-		k.lost(n)
+		if n > 0 {
+			k.lost(n)
+		}
 		k.warn("%s: does not take what is left", k.name)
 	}
 }
@@ -264,19 +318,30 @@ func wholeLines(lines []byte, n int) int {
 }
 
 // newOutlet makes the outlet that -o names.
-func newOutlet(a *app, dest string, o *liveOptions) (outlet, error) {
+func newOutlet(a *app, dest string, o *liveOptions, warn func(string, ...any)) (outlet, error) {
 	kind, rest, ok := strings.Cut(dest, ":")
 	switch {
 	case dest == "-":
 		return streamOutlet{a.stdout}, nil
 	case dest == "syslog":
 		return newSyslog()
-	case ok && (kind == "unix" || kind == "tcp") && rest != "":
+	case ok && kind == "unix" && rest != "":
 		return &socketOutlet{network: kind, address: rest}, nil
+	case ok && (kind == "tcp" || kind == "tls") && rest != "":
+		host, _, err := net.SplitHostPort(rest)
+		if err != nil {
+			return nil, usagef("-o %s: name a host and a port, such as %s:collector.example:6514: %w", dest, kind, err)
+		}
+		s := &socketOutlet{network: "tcp", address: rest}
+		if kind == "tls" {
+			s.tls = sinkTLS(host, o.sinkRoots)
+		}
+		return s, nil
 	case dest == "":
-		return nil, usagef("-o: name a file, - for standard output, syslog, unix:PATH or tcp:HOST:PORT")
+		return nil, usagef("-o: name a file, - for standard output, syslog, unix:PATH, tcp:HOST:PORT or tls:HOST:PORT")
 	}
-	f := &fileOutlet{path: dest, maxSize: o.rotateSize, maxAge: o.rotateEvery, now: time.Now}
+	limitedFiles()
+	f := &fileOutlet{path: dest, maxSize: o.rotateSize, maxAge: o.rotateEvery, keep: o.keep, now: time.Now, warn: warn}
 	if err := f.open(); err != nil {
 		return nil, fmt.Errorf("writing events: %w", err)
 	}

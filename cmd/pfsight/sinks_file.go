@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,16 +17,21 @@ const partial = ".part"
 // A fileOutlet writes lines to a file. Without limits lines are appended to
 // the file of that name. With a limit of size or age they go to NAME.part,
 // and a file that is whole is renamed to NAME with the time of its first line
-// before the extension, as in events-20260102T150405Z.jsonl.
+// before the extension, as in events-20260102T150405Z.jsonl. A file that holds
+// something else than events is refused, whatever its name is.
 type fileOutlet struct {
 	path    string
 	maxSize int64         // bytes; 0: no limit
 	maxAge  time.Duration // 0: no limit
+	keep    retention     // of whole files
 	now     func() time.Time
+	warn    func(format string, args ...any) // of files that cannot be removed
 
-	f     *os.File
-	size  int64 // of whole lines
-	since time.Time
+	f      *os.File
+	size   int64 // of whole lines
+	since  time.Time
+	pruned time.Time // when whole files were last looked at
+	told   bool      // that one cannot be removed
 }
 
 func (o *fileOutlet) rotates() bool { return o.maxSize > 0 || o.maxAge > 0 }
@@ -37,6 +41,7 @@ func (o *fileOutlet) open() error {
 	path := o.path
 	if o.rotates() {
 		path += partial
+		o.prune()
 		if st, err := os.Stat(path); err == nil && st.Size() > 0 {
 			if err := o.adopt(path, st.ModTime()); err != nil {
 				return err
@@ -53,14 +58,17 @@ func (o *fileOutlet) open() error {
 	}
 	o.f, o.size, o.since = f, st.Size(), o.now()
 	if st.Mode().IsRegular() && o.size > 0 {
-		return o.trim()
+		if err := o.trim(); err != nil {
+			o.f = nil
+			return errors.Join(err, f.Close())
+		}
 	}
 	return nil
 }
 
 // adopt makes a left part whole: a line that was cut in writing is taken off.
 func (o *fileOutlet) adopt(path string, at time.Time) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
 	if err != nil {
 		return err
 	}
@@ -77,23 +85,24 @@ func (o *fileOutlet) adopt(path string, at time.Time) error {
 	return o.rename(path, at)
 }
 
-// trim takes a last line without its end off the file.
+// trim takes a last line without its end off the file, if the file is one of
+// events.
 func (o *fileOutlet) trim() error {
-	const most = 1 << 20 // no record is so long
-	n := min(o.size, most)
-	b := make([]byte, n)
-	if _, err := o.f.ReadAt(b, o.size-n); err != nil && err != io.EOF {
+	whole, err := wholeEvents(o.f, o.size)
+	if err != nil {
+		return fmt.Errorf("%s: %w", o.f.Name(), err)
+	}
+	if whole < o.size {
+		o.size = whole
+		return o.f.Truncate(whole)
+	}
+	var last [1]byte
+	if _, err := o.f.ReadAt(last[:], whole-1); err != nil || last[0] == '\n' {
 		return err
 	}
-	keep := o.size - n + int64(bytes.LastIndexByte(b, '\n')+1)
-	if keep == o.size {
-		return nil
-	}
-	if keep == o.size-n && n == most {
-		return fmt.Errorf("%s: the last line has no end: is it a file of events?", o.f.Name())
-	}
-	o.size = keep
-	return o.f.Truncate(keep)
+	n, err := o.f.Write([]byte("\n")) // at the end
+	o.size += int64(n)
+	return err
 }
 
 func (o *fileOutlet) write(lines []byte) (int, bool, error) {
@@ -120,11 +129,20 @@ func (o *fileOutlet) write(lines []byte) (int, bool, error) {
 		// A full disk in the middle of a line: it is written again later.
 		err = errors.Join(err, o.f.Truncate(o.size))
 	}
+	if whole == 0 && tooBig(err) && o.rotates() { // the file may grow no more
+		if o.size == 0 {
+			return 0, true, lineError{err}
+		}
+		return 0, true, o.rotate()
+	}
 	return whole, true, err
 }
 
 // tick ends a file that is old enough.
 func (o *fileOutlet) tick() error {
+	if o.keep.age > 0 && o.now().Sub(o.pruned) >= pruneEvery {
+		o.prune()
+	}
 	if o.maxAge <= 0 || o.f == nil || o.now().Sub(o.since) < o.maxAge {
 		return nil
 	}
@@ -159,13 +177,15 @@ func (o *fileOutlet) finish() error {
 	if o.size == 0 {
 		return os.Remove(f.Name())
 	}
-	return o.rename(f.Name(), o.since)
+	err := o.rename(f.Name(), o.since)
+	o.prune()
+	return err
 }
 
 // rename gives a whole file a name that no other has.
 func (o *fileOutlet) rename(from string, at time.Time) error {
 	ext := filepath.Ext(o.path)
-	base := strings.TrimSuffix(o.path, ext) + "-" + at.UTC().Format("20060102T150405Z")
+	base := strings.TrimSuffix(o.path, ext) + "-" + at.UTC().Format(rotatedTime)
 	for i := 1; i < 1000; i++ {
 		to := base + ext
 		if i > 1 {

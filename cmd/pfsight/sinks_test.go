@@ -25,9 +25,11 @@ type tested struct {
 	said   []string
 }
 
-func newTested(out outlet) *tested {
+func newTested(out outlet) *tested { return newTestedIn(out, sinkQueue) }
+
+func newTestedIn(out outlet, room int) *tested {
 	k := &tested{}
-	k.sink = &sink{name: "test", out: out, room: sinkQueue, lost: func(n uint64) { k.gaveUp.Add(n) }, warn: func(format string, args ...any) {
+	k.sink = &sink{name: "test", out: out, room: room, lost: func(n uint64) { k.gaveUp.Add(n) }, warn: func(format string, args ...any) {
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		k.said = append(k.said, fmt.Sprintf(format, args...))
@@ -36,10 +38,14 @@ func newTested(out outlet) *tested {
 	return k
 }
 
+// end ends it as a capture does.
+func (k *tested) end() { endSinks([]*sink{k.sink}) }
+
+// numbered returns lines that are records, of the numbers from from to to.
 func numbered(from, to int) []byte {
 	var b []byte
 	for i := from; i < to; i++ {
-		b = fmt.Appendf(b, "{\"n\":%d}\n", i)
+		b = fmt.Appendf(b, "{\"client_ip\":\"192.0.2.1\",\"forward_secrecy\":\"yes\",\"n\":%d}\n", i)
 	}
 	return b
 }
@@ -77,7 +83,7 @@ func folder(t *testing.T, dir string) (names []string, lines []byte) {
 
 func TestFileSink(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "events.jsonl")
-	if err := os.WriteFile(path, []byte("{\"n\":-1}\n{\"n\":"), 0o600); err != nil { // a line that a crash cut
+	if err := os.WriteFile(path, append(numbered(-1, 0), `{"client_ip":"192`...), 0o600); err != nil { // a line that a crash cut
 		t.Fatal(err)
 	}
 	f := &fileOutlet{path: path, now: time.Now}
@@ -106,9 +112,9 @@ func TestFileSink(t *testing.T) {
 
 func TestRotationBySize(t *testing.T) {
 	dir := t.TempDir()
-	f := &fileOutlet{path: filepath.Join(dir, "events.jsonl"), maxSize: 100, now: func() time.Time { return time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC) }}
+	f := &fileOutlet{path: filepath.Join(dir, "events.jsonl"), maxSize: 1000, now: func() time.Time { return time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC) }}
 	// A part that an earlier run left is made whole.
-	if err := os.WriteFile(f.path+partial, append(numbered(0, 5), "{\"n\""...), 0o600); err != nil {
+	if err := os.WriteFile(f.path+partial, append(numbered(0, 5), `{"event":"e`...), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.open(); err != nil {
@@ -116,7 +122,7 @@ func TestRotationBySize(t *testing.T) {
 	}
 	k := newTested(f)
 	k.put(numbered(5, 100), 95)
-	k.put([]byte(strings.Repeat("x", 150)+"\n"), 1) // longer than a file may be: alone in one
+	k.put([]byte(strings.Repeat("x", 1500)+"\n"), 1) // longer than a file may be: alone in one
 	k.put(numbered(100, 103), 3)
 	eventually(t, "all lines", func() bool { _, b := folder(t, dir); return bytes.Contains(b, numbered(102, 103)) })
 	eventually(t, "the last file", func() bool { _, err := os.Stat(f.path + partial); return err == nil })
@@ -125,7 +131,7 @@ func TestRotationBySize(t *testing.T) {
 	total := 0
 	for _, name := range names {
 		b, _ := os.ReadFile(filepath.Join(dir, name))
-		if len(b) == 0 || len(b) > 100 && b[0] != 'x' || b[len(b)-1] != '\n' || strings.HasSuffix(name, partial) {
+		if len(b) == 0 || len(b) > 1000 && b[0] != 'x' || b[len(b)-1] != '\n' || strings.HasSuffix(name, partial) {
 			t.Errorf("%s: %d bytes %q", name, len(b), b)
 		}
 		total += bytes.Count(b, []byte("\n"))
@@ -193,7 +199,7 @@ type shortOutlet struct {
 
 func (s *shortOutlet) write(lines []byte) (int, bool, error) {
 	s.next++
-	n := wholeLines(lines, s.next*7%60)
+	n := wholeLines(lines, s.next*70%600)
 	s.got = append(s.got, lines[:n]...)
 	if n < len(lines) && s.next%2 == 0 {
 		return n, true, io.ErrShortWrite
@@ -238,7 +244,7 @@ func TestSocketSink(t *testing.T) {
 		}
 		return got
 	}
-	if got := read(5); len(got) != 5 || got[4] != `{"n":4}` {
+	if got := read(5); len(got) != 5 || got[4]+"\n" != string(numbered(4, 5)) {
 		t.Errorf("at first: %q", got)
 	}
 	// The reader is gone. What the system took over is lost with it; later
@@ -248,7 +254,7 @@ func TestSocketSink(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	got := read(1)
-	if len(got) != 1 || !strings.HasPrefix(got[0], `{"n":`) || !strings.HasSuffix(got[0], "}") {
+	if len(got) != 1 || !strings.HasPrefix(got[0], `{"client_ip":`) || !strings.HasSuffix(got[0], "}") {
 		t.Errorf("the second reader: %q", got)
 	}
 	l.Close()
@@ -308,21 +314,21 @@ func TestStdoutGone(t *testing.T) {
 	case <-time.After(5 * time.Second):
 		t.Error("nobody was told")
 	}
-	k.end()
+	endSinks([]*sink{k})
 }
 
 func TestOutlets(t *testing.T) {
 	a := &app{stdout: io.Discard}
 	for _, dest := range []string{"", "/no/such/folder/x"} {
-		if _, err := newOutlet(a, dest, &liveOptions{}); err == nil {
+		if _, err := newOutlet(a, dest, &liveOptions{}, t.Logf); err == nil {
 			t.Errorf("%q: no error", dest)
 		}
 	}
-	if _, err := newOutlet(a, "", &liveOptions{}); !errors.As(err, &usageError{}) {
+	if _, err := newOutlet(a, "", &liveOptions{}, t.Logf); !errors.As(err, &usageError{}) {
 		t.Errorf("%v", err)
 	}
 	for dest, want := range map[string]string{"unix:/run/x": "unix /run/x", "tcp:127.0.0.1:5140": "tcp 127.0.0.1:5140", "tcp:[::1]:5140": "tcp [::1]:5140"} {
-		out, err := newOutlet(a, dest, &liveOptions{})
+		out, err := newOutlet(a, dest, &liveOptions{}, t.Logf)
 		if s, ok := out.(*socketOutlet); err != nil || !ok || s.network+" "+s.address != want {
 			t.Errorf("%q: %v, %v", dest, out, err)
 		}
