@@ -53,6 +53,7 @@ BEFORE and AFTER are each a capture, saved records, or a folder of them.`,
 }
 
 func (a *app) diff(ctx context.Context, f *readFlags, args, fail []string) error {
+	a.confineReading(f.output, f.noSandbox)
 	var sides [2]*diff.Side
 	var o *options
 	for i, path := range args {

@@ -36,6 +36,7 @@ func (f *readFlags) registerGather(s *pflag.FlagSet, formats []string) {
 	s.BoolVarP(&f.quiet, "quiet", "q", false, "no progress and no warnings on standard error")
 	s.IntVarP(&f.workers, "jobs", "j", runtime.GOMAXPROCS(0), "use `N` cores")
 	f.registerMemory(s)
+	f.confinement(s)
 }
 
 // gatherOptions resolves what was typed for inputs.

@@ -134,6 +134,7 @@ func (f *impactFlags) find() (list []*policy.Policy, keys []policy.KeyType, err 
 }
 
 func (a *app) impact(ctx context.Context, f *impactFlags, args []string) error {
+	a.confineReading(f.output, f.noSandbox) // a policy may be a file
 	list, keys, err := f.find()
 	if err != nil {
 		return err

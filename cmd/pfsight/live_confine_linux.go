@@ -3,10 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"syscall"
 	"unsafe"
 
 	"github.com/landlock-lsm/go-landlock/landlock"
+	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
 	"kernel.org/pub/linux/libs/security/libcap/psx"
 )
@@ -85,34 +88,76 @@ func setCapabilities(keep uint64) error {
 	return nil
 }
 
-// sandbox confines the process by Landlock to what it needs.
+// Rights of Landlock on files. Those that a kernel does not know are left out.
+const (
+	rightsRead  = landlock.AccessFSSet(ll.AccessFSReadFile | ll.AccessFSReadDir)
+	rightsWrite = landlock.AccessFSSet(ll.AccessFSReadFile | ll.AccessFSWriteFile | ll.AccessFSTruncate)
+	rightsMake  = rightsWrite | landlock.AccessFSSet(ll.AccessFSReadDir|ll.AccessFSMakeReg|ll.AccessFSRemoveFile)
+	rightsDir   = landlock.AccessFSSet(ll.AccessFSReadDir | ll.AccessFSMakeReg | ll.AccessFSRemoveFile) // which a file has not
+)
+
+// rule is a Landlock rule for paths that exist.
+func rule(rights landlock.AccessFSSet, paths []string) (out []landlock.Rule) {
+	for _, p := range paths {
+		if st, err := os.Stat(p); err == nil {
+			r := rights
+			if !st.IsDir() {
+				r &^= rightsDir
+			}
+			out = append(out, landlock.PathAccess(r, p).IgnoreIfMissing())
+		}
+	}
+	return out
+}
+
+// sandbox confines the process by Landlock to what it needs: files; with newer
+// kernels TCP ports (ABI 4), commands to devices that are opened later (5),
+// abstract Unix sockets and signals (6). It returns what was given up.
 func sandbox(need reach) ([]string, error) {
-	version, err := landlockVersion()
+	version, err := landlockVersion(landlockABI)
 	if err != nil {
 		return nil, err
 	}
-	rules := []landlock.Rule{
-		landlock.RODirs(need.read...).IgnoreIfMissing(),
-		landlock.RWDirs(need.write...),
-		landlock.RWFiles("/dev/null", "/dev/tty").IgnoreIfMissing(),
-	}
+	rules := slices.Concat(rule(rightsRead, need.read), rule(rightsMake, need.write), rule(rightsWrite, need.open))
 	for _, p := range need.connect {
 		rules = append(rules, landlock.ConnectTCP(p))
 	}
-	if err := landlock.V4.BestEffort().Restrict(rules...); err != nil {
+	config := landlock.V6
+	fixes, err := landlockVersion(landlockErrata)
+	signals := err == nil && fixes&landlockSignalsFixed != 0
+	if !signals {
+		// Before that fix the threads of a process could not signal each other,
+		// as Go's runtime has them do.
+		config.Scoped &^= ll.ScopeSignal
+	}
+	if err := config.BestEffort().Restrict(rules...); err != nil {
 		return nil, err
 	}
-	done := []string{"all files but its own"}
-	if version >= 4 {
-		done = append(done, "TCP but to its outputs")
+	files := "all files but its own"
+	if version >= 5 {
+		files = "all files and devices but its own"
 	}
+	done := []string{files}
+	if version >= 4 {
+		done = append(done, map[bool]string{true: "TCP but to its outputs", false: "TCP connections"}[len(need.connect) > 0])
+	}
+	if version >= 6 {
+		done = append(done, "abstract sockets"+map[bool]string{true: " and signals"}[signals]+" of other processes")
+	}
+	done[len(done)-1] += fmt.Sprintf(" (Landlock %d)", version)
 	return done, nil
 }
 
-// landlockVersion returns the kernel's version of Landlock.
-func landlockVersion() (int, error) {
-	const wantVersion = 1 // LANDLOCK_CREATE_RULESET_VERSION
-	v, _, e := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, wantVersion)
+// What landlock_create_ruleset can be asked.
+const (
+	landlockABI          = 1
+	landlockErrata       = 2
+	landlockSignalsFixed = 1 << 1 // of the errata: the second
+)
+
+// landlockVersion asks the kernel about Landlock.
+func landlockVersion(what uintptr) (int, error) {
+	v, _, e := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, what)
 	switch {
 	case e == unix.ENOSYS || e == unix.EOPNOTSUPP:
 		return 0, errors.New("this kernel has no Landlock")
@@ -120,4 +165,20 @@ func landlockVersion() (int, error) {
 		return 0, e
 	}
 	return int(v), nil
+}
+
+// calls returns the system calls that need takes.
+func (n *reach) calls() calls {
+	c := calls{accept: n.listen, connect: len(n.connect)+len(n.local) > 0 || n.resolve}
+	if n.packets {
+		// The state of interfaces is asked through a socket of any kind.
+		c.families = append(c.families, unix.AF_PACKET, unix.AF_UNIX)
+	}
+	if len(n.local) > 0 && !n.packets {
+		c.families = append(c.families, unix.AF_UNIX)
+	}
+	if len(n.connect) > 0 || n.resolve {
+		c.families = append(c.families, unix.AF_INET, unix.AF_INET6, unix.AF_NETLINK)
+	}
+	return c
 }

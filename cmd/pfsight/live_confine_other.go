@@ -14,3 +14,11 @@ func giveUp(who *identity) ([]string, error) {
 
 // sandbox knows no way here.
 func sandbox(reach) ([]string, error) { return nil, nil }
+
+// calls are the system calls that a process still needs.
+type calls struct{}
+
+func (n *reach) calls() calls { return calls{} }
+
+// filterSystemCalls knows no way here.
+func filterSystemCalls(calls) (string, error) { return "", nil }

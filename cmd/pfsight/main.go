@@ -20,12 +20,28 @@ const (
 )
 
 func main() {
-	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(own(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// run is the program: it returns the exit code.
+// own is the program in a process of its own, which gives up the rights that it
+// does not need.
+func own(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	app := newApp(stdin, stdout, stderr)
+	app.own = true
+	return app.run(args)
+}
+
+// run is the program in a process that does other things too, such as a test:
+// it returns the exit code.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	app := &app{stdin: stdin, stdout: stdout, stderr: stderr, results: results{w: stdout}, leave: newLeave()}
+	return newApp(stdin, stdout, stderr).run(args)
+}
+
+func newApp(stdin io.Reader, stdout, stderr io.Writer) *app {
+	return &app{stdin: stdin, stdout: stdout, stderr: stderr, results: results{w: stdout}, leave: newLeave()}
+}
+
+func (app *app) run(args []string) int {
 	root := newRoot(app)
 	root.SetArgs(append([]string{}, args...)) // nil would mean those of the process
 	code := make(chan int, 1)

@@ -34,19 +34,6 @@ func asked(t *testing.T, with func(*exec.Cmd), args ...string) (int, string, str
 	return cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()
 }
 
-// names returns the names in a folder.
-func names(t *testing.T, dir string) (out []string) {
-	t.Helper()
-	list, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range list {
-		out = append(out, e.Name())
-	}
-	return out
-}
-
 // commands are those that take -o, with an input each.
 func commands() map[string][]string {
 	return map[string][]string{

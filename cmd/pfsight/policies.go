@@ -19,6 +19,7 @@ type policiesFlags struct {
 	config            string
 	yaml              bool
 	software          softwareFlag
+	noSandbox         bool
 }
 
 func newPolicies(a *app) *cobra.Command {
@@ -86,6 +87,7 @@ func newPoliciesShow(a *app) *cobra.Command {
 			return nil
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
+			a.confineReading("", f.noSandbox)
 			opt, err := f.render(a)
 			if err != nil {
 				return err
@@ -116,6 +118,7 @@ func newPoliciesShow(a *app) *cobra.Command {
 	s.SortFlags = false
 	s.StringVar(&f.config, "config", "", "show the lines for `SERVER`: "+strings.Join(policy.ConfigKinds(), ", "))
 	s.Var(&f.software, "server", "what keeps a configuration file: `PROGRAM/VERSION`, such as nginx/1.22.1 or openssl/3.5; may be repeated")
+	s.BoolVar(&f.noSandbox, "no-sandbox", false, "keep all rights of the process")
 	s.BoolVar(&f.yaml, "yaml", false, "show the policy in YAML, to be changed and read again")
 	s.IntVar(&f.width, "width", 0, "`COLUMNS` of the output (default: the terminal's, else 80)")
 	return cmd

@@ -28,6 +28,7 @@ type readFlags struct {
 	memoryGiven func() bool
 	follow      bool
 	stats       bool
+	noSandbox   bool
 }
 
 func (f *readFlags) register(s *pflag.FlagSet) {
@@ -47,6 +48,7 @@ func (f *readFlags) register(s *pflag.FlagSet) {
 	f.registerMemory(s)
 	s.BoolVar(&f.follow, "follow", false, "read on at the end of a file that is being written, and take up new files of a folder; ends by SIGINT")
 	s.BoolVar(&f.stats, "stats", false, "say on standard error how full the tables were and what was dropped")
+	f.confinement(s)
 	s.BoolVarP(&f.noNames, "no-names", "n", false, "accepted for tcpdump's sake: names are never looked up")
 	_ = s.MarkHidden("no-names")
 }
@@ -57,12 +59,17 @@ func (f *readFlags) registerMemory(s *pflag.FlagSet) {
 	f.memoryGiven = func() bool { return s.Changed("memory") }
 }
 
+func (f *readFlags) confinement(s *pflag.FlagSet) {
+	s.BoolVar(&f.noSandbox, "no-sandbox", false, "keep all rights of the process")
+}
+
 func newRead(a *app) *cobra.Command {
 	var f readFlags
 	cmd := &cobra.Command{
 		Use:   "read [flags] FILE|DIR|- ...",
 		Short: "Read captures and report on their TLS connections (the default)",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			a.confineReading(f.output, f.noSandbox)
 			opt, err := f.options(a, args)
 			if err != nil {
 				return err

@@ -21,6 +21,7 @@ type app struct {
 	stdout, stderr io.Writer
 	results        results // what is not asked of stdout directly, as whether it is a terminal
 	code           int
+	own            bool // the process is this run alone, and may give up rights
 
 	resultHold, messageHold holdup // of what writes results and messages
 	leave                   *leave

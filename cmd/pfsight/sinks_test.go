@@ -81,6 +81,19 @@ func folder(t *testing.T, dir string) (names []string, lines []byte) {
 	return names, lines
 }
 
+// names returns the names in a folder.
+func names(t *testing.T, dir string) (out []string) {
+	t.Helper()
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range list {
+		out = append(out, e.Name())
+	}
+	return out
+}
+
 func TestFileSink(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "events.jsonl")
 	if err := os.WriteFile(path, append(numbered(-1, 0), `{"client_ip":"192`...), 0o600); err != nil { // a line that a crash cut

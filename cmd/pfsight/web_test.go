@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"log/slog"
@@ -395,4 +397,47 @@ var scrapeRequest = &http.Request{Method: "GET", URL: &url.URL{Path: "/metrics"}
 func groupAt(i int) iana.Group {
 	g := iana.Groups()
 	return g[i%len(g)].ID
+}
+
+// writeWebConfig writes a configuration of the page, with a user ops that has
+// the password and with TLS if that is asked for, and returns the file and the
+// certificate authority.
+func writeWebConfig(t *testing.T, dir string, withTLS bool, password string) (string, *x509.CertPool) {
+	t.Helper()
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf("basic_auth_users:\n  ops: %s\n", hash)
+	var roots *x509.CertPool
+	if withTLS {
+		text += "tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n"
+		roots = writeWebKeys(t, dir)
+	}
+	file := filepath.Join(dir, "web.yml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file, roots
+}
+
+// writeWebKeys writes a certificate and its key, in place of those that are
+// there, and returns their authority.
+func writeWebKeys(t *testing.T, dir string) *x509.CertPool {
+	t.Helper()
+	roots, cert, _ := authority(t, "127.0.0.1")
+	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, block := range map[string]*pem.Block{"cert.pem": {Type: "CERTIFICATE", Bytes: cert.Certificate[0]}, "key.pem": {Type: "PRIVATE KEY", Bytes: key}} {
+		temp := filepath.Join(dir, "."+name)
+		if err := os.WriteFile(temp, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(temp, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return roots
 }

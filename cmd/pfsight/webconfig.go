@@ -1,6 +1,11 @@
 package main
 
-import "go.yaml.in/yaml/v3"
+import (
+	"fmt"
+	"path/filepath"
+
+	"go.yaml.in/yaml/v3"
+)
 
 // A webConfig is what the file of --web-config protects the server with. The
 // exporter toolkit reads and checks the file itself; here it is only asked
@@ -8,6 +13,8 @@ import "go.yaml.in/yaml/v3"
 type webConfig struct {
 	TLS struct {
 		CertFile   string `yaml:"cert_file"`
+		KeyFile    string `yaml:"key_file"`
+		ClientCAs  string `yaml:"client_ca_file"`
 		Cert       string `yaml:"cert"`
 		ClientAuth string `yaml:"client_auth_type"`
 	} `yaml:"tls_server_config"`
@@ -30,4 +37,24 @@ func (c *webConfig) clients() bool {
 		return true
 	}
 	return false
+}
+
+// webConfigFiles returns the file itself and those that it names, which are
+// read again while serving. Names are relative to the file's folder.
+func webConfigFiles(file string) ([]string, error) {
+	c, err := readWebConfig(file)
+	if err != nil {
+		return nil, fmt.Errorf("--web-config %s: %w", file, err)
+	}
+	files := []string{file}
+	for _, name := range []string{c.TLS.CertFile, c.TLS.KeyFile, c.TLS.ClientCAs} {
+		switch {
+		case name == "":
+		case filepath.IsAbs(name):
+			files = append(files, name)
+		default:
+			files = append(files, filepath.Join(filepath.Dir(file), name))
+		}
+	}
+	return files, nil
 }
