@@ -68,7 +68,7 @@ var rooms = map[string][]string{
 	"github.com/landlock-lsm/go-landlock":     {"cmd/pfsight"},
 	"kernel.org/pub/linux/libs/security/":     {"cmd/pfsight"},
 	"golang.org/x/sys/unix":                   {"capture/pcapfile", "capture/live", "capture/live/livetest", "cmd/pfsight"},
-	"golang.org/x/net/netutil":                {"cmd/pfsight"},
+	"golang.org/x/crypto/bcrypt":              {"cmd/pfsight"},
 	"github.com/clipperhouse/displaywidth":    {"cmd/pfsight"},
 	"charm.land/bubbletea/v2":                 {"cmd/pfsight"},
 }

@@ -52,7 +52,7 @@ func TestBrowser(t *testing.T) {
 	evil.ServerName = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 	st.Add(evil)
 	var asked atomic.Int64
-	web := newWebHandler(st, true)
+	web := newWebHandler(st, true, func(h http.Handler) http.Handler { return h })
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/" {
 			asked.Add(1)

@@ -14,3 +14,5 @@ func notSupported(error) bool { return false }
 func limitedFiles() {}
 
 func tooBig(error) bool { return false }
+
+func inode(os.FileInfo) uint64 { return 0 }

@@ -33,3 +33,11 @@ func limitedFiles() { signal.Ignore(syscall.SIGXFSZ) }
 
 // tooBig reports whether err says that a file may not grow.
 func tooBig(err error) bool { return errors.Is(err, syscall.EFBIG) }
+
+// inode tells a file from another that took its place.
+func inode(st os.FileInfo) uint64 {
+	if s, ok := st.Sys().(*syscall.Stat_t); ok {
+		return uint64(s.Ino)
+	}
+	return 0
+}

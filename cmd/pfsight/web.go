@@ -8,11 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"time"
-
-	"github.com/prometheus/exporter-toolkit/web"
-	"golang.org/x/net/netutil"
 )
 
 //go:embed web
@@ -20,8 +16,7 @@ var webFiles embed.FS
 
 // Limits of the server: whoever asks cannot hold it up.
 const (
-	webConnections = 64 // open at once; more wait in the kernel's queue
-	webRequests    = 8  // answered at once; more are told to come again
+	webConnections = 64 // open at once; see gate
 	webHeaderBytes = 16 << 10
 	webHeaderTime  = 5 * time.Second
 	webReadTime    = 10 * time.Second
@@ -57,23 +52,38 @@ func newWebServer(ctx context.Context, st *liveState, listen, webConfig string, 
 		return nil, fmt.Errorf("--listen %q: use an address and a port such as 127.0.0.1:9477: %w", listen, err)
 	}
 	loopback := addr.IP.IsLoopback()
-	if err := checkWebConfig(listen, webConfig, loopback, log); err != nil {
+	config, err := newWebReloader(webConfig, log)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkWebSettings(listen, webConfig, loopback, config.now, log); err != nil {
 		return nil, err
 	}
 	l, err := net.ListenTCP("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("--listen %q: %w", listen, err)
 	}
+	g := newGate(l, webConnections)
 	s := &webServer{addr: l.Addr(), done: make(chan struct{})}
 	s.http = &http.Server{
-		Handler:           newWebHandler(st, loopback),
+		Handler: newWebHandler(st, loopback, func(next http.Handler) http.Handler {
+			return newLogin(next, config.settings, log)
+		}),
 		ReadHeaderTimeout: webHeaderTime, ReadTimeout: webReadTime, WriteTimeout: webWriteTime, IdleTimeout: webIdleTime,
 		MaxHeaderBytes: webHeaderBytes,
-		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug), // what strangers send wrong
+		ConnState:      g.state, ConnContext: g.context,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), // what strangers send wrong
 	}
+	config.protect(s.http)
+	log.Info("listening", "address", l.Addr().String(), "tls", s.http.TLSConfig != nil)
 	go func() {
 		defer close(s.done)
-		err := web.Serve(netutil.LimitListener(l, webConnections), s.http, &web.FlagConfig{WebConfigFile: &webConfig}, log)
+		var err error
+		if s.http.TLSConfig != nil {
+			err = s.http.ServeTLS(g, "", "")
+		} else {
+			err = s.http.Serve(g)
+		}
 		if !errors.Is(err, http.ErrServerClosed) {
 			s.err = err
 			log.Error("the web server has ended", "err", err)
@@ -94,37 +104,18 @@ func (s *webServer) stop() error {
 	return s.err
 }
 
-// checkWebConfig refuses to show strangers what passes on the network.
-func checkWebConfig(listen, file string, loopback bool, log *slog.Logger) error {
-	if file == "" {
-		if !loopback {
-			return usagef("--listen %s: others could read who talks to whom; give --web-config FILE with TLS keys and users, or listen on 127.0.0.1", listen)
-		}
-		return nil
-	}
-	if err := web.Validate(file); err != nil {
-		return fmt.Errorf("--web-config %s: %w", file, err)
-	}
-	c, err := readWebConfig(file)
-	if err != nil {
-		return fmt.Errorf("--web-config %s: %w", file, err)
-	}
+// checkWebSettings refuses to show strangers what passes on the network.
+func checkWebSettings(listen, file string, loopback bool, s *webSettings, log *slog.Logger) error {
 	switch {
 	case loopback:
-	case !c.tls() && !c.users():
+	case file == "":
+		return usagef("--listen %s: others could read who talks to whom; give --web-config FILE with TLS keys and users, or listen on 127.0.0.1", listen)
+	case s.tls == nil && len(s.users) == 0:
 		return usagef("--web-config %s: it has neither tls_server_config nor basic_auth_users, and others could read who talks to whom", file)
-	case !c.tls():
+	case s.tls == nil:
 		log.Warn("the web server has users and no TLS: passwords pass in the clear", "listen", listen)
-	case !c.users() && !c.clients():
+	case len(s.users) == 0 && !s.clients:
 		log.Warn("the web server has TLS and no users: whoever reaches it reads who talks to whom", "listen", listen)
 	}
 	return nil
-}
-
-func readWebConfig(file string) (*webConfig, error) {
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	return parseWebConfig(b)
 }

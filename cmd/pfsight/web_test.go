@@ -344,19 +344,26 @@ func TestWebEndsWithContext(t *testing.T) {
 
 // TestBounded fills the server with requests that do not end.
 func TestBounded(t *testing.T) {
-	hold, entered := make(chan struct{}), make(chan struct{}, webRequests)
+	hold, entered := make(chan struct{}), make(chan struct{}, webRequests+webScrapes)
 	h := bounded(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		entered <- struct{}{}
 		<-hold
 	}))
 	for range webRequests {
-		go h.ServeHTTP(&discard{}, &http.Request{})
+		go h.ServeHTTP(&discard{}, &http.Request{URL: &url.URL{Path: "/"}})
 	}
 	for range webRequests {
 		<-entered
 	}
 	w := &discard{}
-	h.ServeHTTP(w, &http.Request{})
+	h.ServeHTTP(w, &http.Request{URL: &url.URL{Path: "/"}})
+	// Scrapes have places of their own.
+	for range webScrapes {
+		go h.ServeHTTP(&discard{}, &http.Request{URL: &url.URL{Path: "/metrics"}})
+	}
+	for range webScrapes {
+		<-entered
+	}
 	close(hold)
 	if w.status != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
 		t.Errorf("one too many gets %d", w.status)

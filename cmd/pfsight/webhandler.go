@@ -26,10 +26,11 @@ const (
 	pageTop  = 12   // rows of a list on the page
 )
 
-// newWebHandler returns what answers requests. With loopback the Host of a
+// newWebHandler returns what answers requests, behind what login asks for. With
+// loopback the Host of a
 // request must be this machine, so that no web site that a browser here shows
 // can have its own name point to this server (DNS rebinding).
-func newWebHandler(st *liveState, loopback bool) http.Handler {
+func newWebHandler(st *liveState, loopback bool, login func(http.Handler) http.Handler) http.Handler {
 	h := &webHandler{st}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", h.page)
@@ -42,7 +43,7 @@ func newWebHandler(st *liveState, loopback bool) http.Handler {
 		_, _ = w.Write([]byte("ok\n"))
 	})
 	mux.Handle("GET /metrics", st.metrics.Handler())
-	return guard(bounded(mux), loopback)
+	return guard(login(bounded(mux)), loopback)
 }
 
 // contentPolicy is the Content-Security-Policy of every answer.
@@ -82,21 +83,6 @@ func localHost(host string) bool {
 	}
 	a, err := netip.ParseAddr(name)
 	return err == nil && a.Unmap().IsLoopback()
-}
-
-// bounded answers webRequests requests at once and bids others come again.
-func bounded(next http.Handler) http.Handler {
-	room := make(chan struct{}, webRequests)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case room <- struct{}{}:
-			defer func() { <-room }()
-			next.ServeHTTP(w, r)
-		default:
-			w.Header().Set("Retry-After", "1")
-			http.Error(w, "too many requests at once", http.StatusServiceUnavailable)
-		}
-	})
 }
 
 func file(name, contentType string) http.HandlerFunc {
