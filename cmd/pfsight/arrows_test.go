@@ -48,6 +48,7 @@ var arrows = map[string][]string{
 	"report/impact":         {"parse/iana", "report", "report/policy", "report/secrecy"},
 
 	"cmd/pfsight/internal/laws": {"capture/pcapfile"},
+	"cmd/pfsight/dist/notices":  {},
 }
 
 // rooms says where a library of others may be used: one library, one room.

@@ -98,6 +98,9 @@ bytes and packets too when the connection is over. Both bear the same number in
 neither field. What was saved is read again by "pfsight FILE". A destination
 that is slow or away does not hold up the capture: what it misses is counted.
 
+When all is open, rights that are not needed are given up: capabilities, files,
+connections and system calls, as far as the system can; --no-sandbox keeps them.
+
 Signals: INT and TERM end with a summary, a second one at once; HUP opens the
 outputs anew; USR1 prints a summary. An output or a terminal that takes nothing
 holds up the end for a few seconds at most.

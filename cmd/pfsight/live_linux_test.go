@@ -50,7 +50,13 @@ type program struct {
 // start starts it and waits until it captures.
 func start(t *testing.T, args ...string) *program {
 	t.Helper()
-	p := &program{t: t, cmd: exec.Command(os.Args[0], append([]string{"live"}, args...)...)}
+	return startProgram(t, os.Args[0], args...)
+}
+
+// startProgram starts another binary of it.
+func startProgram(t *testing.T, file string, args ...string) *program {
+	t.Helper()
+	p := &program{t: t, cmd: exec.Command(file, append([]string{"live"}, args...)...)}
 	p.cmd.Env = append(os.Environ(), asProgram+"=1")
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	if err := p.cmd.Start(); err != nil {

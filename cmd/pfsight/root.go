@@ -160,7 +160,7 @@ saved with --format jsonl or json are an input like a capture.
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.Flags().AddFlagSet(read.Flags())
 	root.Flags().SortFlags, read.Flags().SortFlags = false, false
-	root.AddCommand(read, newLive(a), newImpact(a), newDiff(a), newPolicies(a), newExplain(a), newInterfaces(a))
+	root.AddCommand(read, newLive(a), newImpact(a), newDiff(a), newPolicies(a), newExplain(a), newInterfaces(a), newLicenses(a))
 	complete(root)
 	root.SetVersionTemplate("pfsight {{.Version}}\n")
 	root.SetUsageTemplate(strings.NewReplacer(".LocalFlags.FlagUsages", "flags .LocalFlags", ".InheritedFlags.FlagUsages", "flags .InheritedFlags").Replace(root.UsageTemplate()))

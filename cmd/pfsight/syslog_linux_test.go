@@ -55,11 +55,7 @@ type logger struct {
 
 func newLogger(t *testing.T, path string) *logger {
 	t.Helper()
-	_ = os.Remove(path)
-	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := newSilent(t, path)
 	l := &logger{conn: c, done: make(chan struct{})}
 	go func() {
 		defer close(l.done)
@@ -74,6 +70,17 @@ func newLogger(t *testing.T, path string) *logger {
 		}
 	}()
 	return l
+}
+
+// newSilent listens there and reads nothing.
+func newSilent(t *testing.T, path string) *net.UnixConn {
+	t.Helper()
+	_ = os.Remove(path)
+	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 func (l *logger) count() int {

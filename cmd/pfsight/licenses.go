@@ -1,0 +1,27 @@
+package main
+
+import (
+	_ "embed"
+
+	"github.com/spf13/cobra"
+)
+
+// notices are the licenses of all that is linked; dist/notices makes them.
+//
+//go:generate sh -c "cd ../.. && go run ./cmd/pfsight/dist/notices > cmd/pfsight/dist/NOTICES.txt"
+//go:embed dist/NOTICES.txt
+var notices string
+
+func newLicenses(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "licenses",
+		Short: "Show the licenses of what this program holds of others",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := a.stdout.Write([]byte(notices))
+			return err
+		},
+	}
+	cmd.SetHelpFunc(func(cmd *cobra.Command, _ []string) { _ = cmd.RunE(cmd, nil) }) // "pfsight help licenses" too
+	return cmd
+}
