@@ -187,7 +187,8 @@ func tried(t *testing.T, how []string, attempts ...string) map[string]string {
 // probe is what the binary does in the place of a test: the first argument
 // says as which command.
 func probe(args []string, attempts string) {
-	a := &app{stdout: os.Stdout, stderr: os.Stderr, own: true}
+	a := newApp(os.Stdin, os.Stdout, os.Stderr)
+	a.own = true
 	switch args[0] {
 	case "read":
 		a.confineReading(args[1], false)

@@ -69,9 +69,7 @@ func TestLiveAllConfined(t *testing.T) {
 		}
 	}
 	for _, said := range []string{"gave up ", "(Landlock ", "system calls that it does not need (seccomp)"} {
-		if !strings.Contains(p.stderr.String(), said) {
-			t.Errorf("it does not say %q: %s", said, &p.stderr)
-		}
+		eventually(t, said, func() bool { return strings.Contains(p.stderr.String(), said) })
 	}
 	scrape := func(roots *x509.CertPool) error {
 		c := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: roots}}}

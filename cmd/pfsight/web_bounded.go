@@ -33,7 +33,7 @@ func bounded(next http.Handler) http.Handler {
 		}
 		c := guestFrom(r)
 		c.become(phaseAnswer)
-		a := &answer{header: http.Header{}, status: http.StatusOK}
+		a := &webAnswer{header: http.Header{}, status: http.StatusOK}
 		func() {
 			defer func() {
 				<-place
@@ -66,19 +66,19 @@ func enter(place chan struct{}, wait time.Duration, r *http.Request) bool {
 	return false
 }
 
-// An answer is an http.ResponseWriter that keeps what is written.
-type answer struct {
+// A webAnswer is an http.ResponseWriter that keeps what is written.
+type webAnswer struct {
 	header http.Header
 	status int
 	body   bytes.Buffer
 }
 
-func (a *answer) Header() http.Header         { return a.header }
-func (a *answer) WriteHeader(status int)      { a.status = status }
-func (a *answer) Write(b []byte) (int, error) { return a.body.Write(b) }
+func (a *webAnswer) Header() http.Header         { return a.header }
+func (a *webAnswer) WriteHeader(status int)      { a.status = status }
+func (a *webAnswer) Write(b []byte) (int, error) { return a.body.Write(b) }
 
 // send writes the answer to w.
-func (a *answer) send(w http.ResponseWriter) {
+func (a *webAnswer) send(w http.ResponseWriter) {
 	maps.Copy(w.Header(), a.header)
 	w.Header().Set("Content-Length", strconv.Itoa(a.body.Len()))
 	w.WriteHeader(a.status)
