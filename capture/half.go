@@ -42,9 +42,11 @@ type half struct {
 // waits reports whether what came before the bytes of h may still come: it
 // begins with a record of TLS that is no hello, and nobody knows that it is the
 // first one.
-func (hs *half) waits(h *stream.Half) bool {
-	return hs.guess && len(h.Data) > 0 && h.Data[0] >= 20 && h.Data[0] <= 24
-}
+func (hs *half) waits(h *stream.Half) bool { return hs.guess && record(h.Data) }
+
+// record reports whether b may begin with a record of TLS or a message of SSL
+// 2.0, by the first byte.
+func record(b []byte) bool { return len(b) > 0 && (b[0] >= 20 && b[0] <= 24 || b[0]&0x80 != 0) }
 
 // rebase moves the bytes of h so that they begin with sequence number base,
 // which is before those that are there, and reports whether it did. What is

@@ -270,8 +270,9 @@ func (t *tracker) promote(s *segment, ref uint32, l *lite) {
 	}
 	d := dirOf(f, s.fromB)
 	if hs, answer := &o.half[d], &o.half[d.Opposite()]; hs.known && hs.base == s.seq && !answer.known && s.flags&flagACK != 0 && len(s.payload) > 0 && t.opt.Sign(s.payload) == stream.ClientSign {
-		// It begins with its hello, so the other side has said nothing before.
-		*answer = half{base: s.ack, known: true}
+		// The answer begins with what is acknowledged, unless this is a dialog
+		// before TLS, in which the server may have spoken first.
+		*answer = half{base: s.ack, known: true, guess: !record(s.payload)}
 	}
 	t.onFlow(s, fref, f)
 }

@@ -90,6 +90,13 @@ func said(list []record) map[string][]string {
 		for _, f := range placed {
 			delete(r, f)
 		}
+		if r["transport"] != "tcp" {
+			// Datagrams before the one by which a connection is recognised, and
+			// behind the last of its session, are not its own.
+			delete(r, "packets")
+			delete(r, "bytes_to_client")
+			delete(r, "bytes_to_server")
+		}
 		var fields []string
 		for _, k := range slices.Sorted(maps.Keys(r)) {
 			fields = append(fields, fmt.Sprintf("%s=%v", k, r[k]))
