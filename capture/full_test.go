@@ -2,7 +2,9 @@ package capture
 
 import (
 	"encoding/binary"
+	"math"
 	"testing"
+	"time"
 )
 
 // A flood makes the n-th segment of traffic that fills a table.
@@ -46,6 +48,43 @@ var floods = map[string]flood{
 		s.wire = len(s.payload)
 		return s
 	},
+}
+
+// TestFull fills the tables of the tracker, small ones and others of 64 times
+// their size: a segment costs both about the same.
+func TestFull(t *testing.T) {
+	for name, f := range floods {
+		per := func(memory int64) time.Duration {
+			w := newWatch(t, memory)
+			n := 0
+			run := func(count int) {
+				for range count {
+					s := f(n)
+					w.tr.segment(&s)
+					if n++; len(w.box.events) > 512 {
+						w.tr.recycle(&w.box)
+					}
+				}
+			}
+			run(2 * w.tr.maxFlows)
+			if w.drops[SYNEvict]+w.drops[FlowEvict] == 0 {
+				t.Fatalf("%s: the tables are not full", name)
+			}
+			best := time.Duration(math.MaxInt64)
+			for range 5 {
+				const some = 4000
+				began := time.Now()
+				run(some)
+				best = min(best, time.Since(began)/some)
+			}
+			return best
+		}
+		small, large := per(1<<20), per(64<<20)
+		t.Logf("%s: %v in small tables, %v in large ones", name, small, large)
+		if large > 8*small+2*time.Microsecond {
+			t.Errorf("%s: a segment costs %v in large tables, %v in small ones", name, large, small)
+		}
+	}
 }
 
 func BenchmarkFull(b *testing.B) {

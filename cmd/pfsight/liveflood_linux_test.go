@@ -151,3 +151,25 @@ func flood(t *testing.T, honest [][]byte, n int, long time.Duration, rate int) (
 	both.Wait()
 	return rounds * n
 }
+
+// TestLiveEvicted sends more connections than there is room for: those that had
+// to go are told of, with what to do about it, and the exit code says so.
+func TestLiveEvicted(t *testing.T) {
+	if !livetest.Isolate(t) {
+		return
+	}
+	livetest.Veth(t, "va", "vb")
+	send := livetest.NewSender(t, "va")
+	p := start(t, "-i", "vb", "-o", "/dev/null", "--memory", "32M")
+	hello := fileFloods(t)["tls"]
+	for i := range 15_000 {
+		send.Send(hello(i))
+		if i%100 == 0 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	time.Sleep(200 * time.Millisecond)
+	if code := p.end(); code != exitIncomplete || !strings.Contains(p.stderr.String(), "connections ended early for lack of room: there was no room for them: raise --memory") {
+		t.Errorf("exit %d: %s", code, &p.stderr)
+	}
+}
