@@ -59,11 +59,13 @@ var policyWays = [][]string{
 	{"live", "-i", "no-such-interface", "--listen", "127.0.0.1:0", "--web-config", asFile},
 }
 
+// textWays are those of arguments. None may name a file that is written to, an
+// interface that is there, or a run without end.
 var textWays = [][]string{
 	{"-f", asText, asOther}, {"--where", asText, asSaved}, {"diff", "--where", asText, asSaved, asOther}, {"impact", "--policy", "tls13-only", "-f", asText, asOther},
 	{"live", "-i", "no-such-interface", "-f", asText}, {"live", "-i", "no-such-interface", "--where", asText}, {"live", "-i", "no-such-interface", "--block-size", asText},
 	{"explain", asText}, {"policies", "show", asText}, {"policies", asText}, {"--format", asText, asOther}, {"impact", "--policy", "tls13-only", "--certificate", asText, asSaved},
-	{"impact", "--policy", "tls13-only", "--fail-on", "breaks", "--max-breaking", asText, asSaved}, {"diff", "--fail-on", asText, asSaved, asSaved}, {"read", asText}, {"-" + asText, asOther},
+	{"impact", "--policy", "tls13-only", "--fail-on", "breaks", "--max-breaking", asText, asSaved}, {"diff", "--fail-on", asText, asSaved, asSaved}, {"read", asText}, {"--top", asText, asSaved}, {"-j", asText, asSaved}, {"-c", asText, asOther},
 	{"--width", asText, asSaved}, {"--memory", asText, asSaved}, {"--color", asText, asSaved}, {"__complete", asText, ""},
 }
 
@@ -338,6 +340,12 @@ func TestHostile(t *testing.T) {
 		count = 140
 	}
 	dir := t.TempDir()
+	before, _ := os.ReadDir(".")
+	defer func() {
+		if after, _ := os.ReadDir("."); len(after) != len(before) {
+			t.Errorf("%d files in the working folder, and %d before", len(after), len(before))
+		}
+	}()
 	for n := range count {
 		c := hostile(1, n)
 		if err := c.check(dir); err != nil {
