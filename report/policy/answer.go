@@ -293,8 +293,8 @@ func isChaCha(s iana.CipherSuite) bool {
 
 // chachaFirst reports whether suites of ChaCha20 go first for this client:
 // the first suite it offers, but for GREASE, is one.
-func (p *Policy) chachaFirst(h *Hello) bool {
-	if !p.ChaChaFirst {
+func (p *Policy) chachaFirst(h *Hello, on bool) bool {
+	if !on {
 		return false
 	}
 	for _, s := range h.Suites {

@@ -114,7 +114,7 @@ func (q *query) search() {
 		}
 		return
 	}
-	if p.chachaFirst(h) {
+	if p.chachaFirst(h, p.ChaChaFirst) {
 		for i, s := range p.Suites {
 			if isChaCha(s) && hasSuite(h, s) && q.try(i) {
 				return

@@ -46,7 +46,8 @@ func (p *Policy) answer13(h *Hello, keys []KeyType, psk bool, a *Answer) Answer 
 
 // suite13 chooses a suite; 0 for none.
 func (p *Policy) suite13(h *Hello, list []iana.CipherSuite, a *Answer) iana.CipherSuite {
-	if p.Order == ClientOrder {
+	order := p.order13()
+	if order == ClientOrder {
 		for _, s := range h.Suites {
 			if slices.Contains(list, s) {
 				return s
@@ -56,7 +57,7 @@ func (p *Policy) suite13(h *Hello, list []iana.CipherSuite, a *Answer) iana.Ciph
 	}
 	var first iana.CipherSuite
 	n := 0
-	chacha := p.chachaFirst(h)
+	chacha := p.chachaFirst(h, p.ChaChaFirst13 == secrecy.True || p.ChaChaFirst13 == secrecy.Untold && p.ChaChaFirst)
 	for _, s := range list {
 		if !hasSuite(h, s) {
 			continue
@@ -65,10 +66,18 @@ func (p *Policy) suite13(h *Hello, list []iana.CipherSuite, a *Answer) iana.Ciph
 			first = s
 		}
 	}
-	if n > 1 && p.Order == OrderUnknown {
+	if n > 1 && order == OrderUnknown {
 		a.doubt(DoubtSuite, CauseOrder)
 	}
 	return first
+}
+
+// order13 says whose order of suites counts in TLS 1.3.
+func (p *Policy) order13() Order {
+	if p.Order13 != OrderUnknown {
+		return p.Order13
+	}
+	return p.Order
 }
 
 // fits13 reports whether g may be used in TLS 1.3, RFC 8446 section 4.2.7 and
@@ -191,7 +200,7 @@ func (p *Policy) chooseTuple(h *Hello, fits func(iana.Group) bool) choice {
 		at = min(at+size, len(p.Groups))
 		for _, offered := range [...][]iana.Group{h.KeyShares, h.Groups} {
 			first, second := tuple, offered
-			if p.Order == ClientOrder {
+			if p.order13() == ClientOrder {
 				first, second = offered, tuple
 			}
 			for _, g := range first {

@@ -92,9 +92,17 @@ func (a *apache) policies() (list []*Policy, errs []error) {
 		if own == nil || first == nil || host.Unread != "" || def.Unread != "" {
 			return host
 		}
-		// OpenSSL takes the groups of the first host of the address.
-		s := own.effective(&a.base)
-		s.curves = first.effective(&a.base).curves
+		// OpenSSL copies the groups from the context of the address's first host,
+		// and mod_ssl adds options to that host's and takes none away. Without an SSLProtocol it leaves that host's versions.
+		s, its := own.effective(&a.base), first.effective(&a.base)
+		s.curves = its.curves
+		if its.prefer == secrecy.True {
+			s.prefer = secrecy.True
+		}
+		s.chacha = s.chacha || its.chacha
+		if own.versions == nil && a.base.versions == nil {
+			s.versions = its.versions
+		}
 		p, err := a.policy(s, host.Name, host.Title)
 		if err != nil {
 			return host

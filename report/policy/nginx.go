@@ -210,8 +210,9 @@ func (n *nginx) variants(make func(Release) (*Policy, error)) (*Policy, error) {
 }
 
 // underDefault returns the policy that a host gives at a socket whose default
-// server is another one. OpenSSL chooses the version, before 1.29.2, and the
-// group before nginx knows the name, and so from the default server's.
+// server is another one. OpenSSL copies the groups from the default server's
+// context. Before 1.29.2 nginx learns the name only after OpenSSL has chosen the
+// version and, in TLS 1.3, the suite, which then are of the default server's too.
 func (n *nginx) underDefault(host *Policy, own, def *block) *Policy {
 	if own == nil || def == nil || own.err != nil || def.err != nil {
 		return host
@@ -232,7 +233,7 @@ func (n *nginx) underDefault(host *Policy, own, def *block) *Policy {
 		p, err := one.policy(host.Name, host.Title, s, n.soft)
 		if err == nil && r.Before(1, 29, 2) {
 			for _, q := range append([]*Policy{p}, p.Variants...) {
-				q.Versions, q.LegacyUnsure = base.Versions, base.LegacyUnsure // at the default server's security level
+				q.Suites13, q.Order13, q.ChaChaFirst13 = base.Suites13, base.Order, secrecy.TriOf(base.ChaChaFirst)
 			}
 		}
 		return p, err

@@ -61,8 +61,9 @@ type Policy struct {
 	// source does not state them.
 	Signatures []iana.SignatureScheme
 
-	// Order says who chooses the suite.
-	Order Order
+	// Order says who chooses the suite. Order13 is that of TLS 1.3, OrderUnknown
+	// where it is Order.
+	Order, Order13 Order
 	Behavior
 
 	// DHBits is the size of the finite-field group of DHE suites, where it is
@@ -101,6 +102,8 @@ type Behavior struct {
 	// ChaChaFirst: where the client's first suite is one of ChaCha20, the
 	// server takes such suites first (OpenSSL's PrioritizeChaCha).
 	ChaChaFirst bool
+	// ChaChaFirst13 is the same in TLS 1.3; Untold: as ChaChaFirst says.
+	ChaChaFirst13 secrecy.Tri
 	// SignatureByServer: the server's order of schemes counts.
 	SignatureByServer bool
 	// SignaturesShared: without a signature scheme that both name there is no

@@ -277,7 +277,9 @@ func (p *Policy) groups(curves string, r Release) error {
 	return nil
 }
 
-// level applies an OpenSSL security level, SSL_CTX_set_security_level(3).
+// level applies an OpenSSL security level, SSL_CTX_set_security_level(3). Since
+// 3.0 levels above 0 refuse the signatures of versions before TLS 1.2, and with
+// them every handshake of these, those with RSA key transport too.
 // Without one (-1) the build's default is in force: since 3.0 it is 1, or 2 with
 // many distributions and since 3.2. What both forbid is off; versions before
 // TLS 1.2, which both forbid too, are turned on by who configures them, often
