@@ -28,6 +28,7 @@ type impactFlags struct {
 	fail        []string
 	maxBreaking string
 	software    softwareFlag
+	allow       []string
 }
 
 // softwareFlag is --server, which may be repeated.
@@ -50,9 +51,17 @@ breaks, and why. It reads captures and saved records, and sends nothing.
 A policy is a built-in one (see "pfsight policies"), a YAML file, or the
 configuration of nginx, Apache or HAProxy. Several are compared side by side.
 
+A configuration with several servers is asked as it is: each connection gets
+the answer of the server that takes it, by address, port and server name, and
+there are numbers for each server and for all. Where releases of the program
+differ and --server does not say which it is, the answer is in doubt.
+
 With --advise it says which built-in policy is the strictest that breaks no
-observed client, what would have to be added to a policy to let all in, and
-which few clients stand in the way of the next stricter one.`,
+observed client, what would have to be added to a policy to let the others in,
+ranked by what each addition buys and costs, and which few clients stand in the
+way of the next stricter one. What is weak (no encryption, no authentication,
+export strength, RC4, 3DES, SSL 3.0) is never added unless --allow names it:
+clients that need it are listed as "upgrade or isolate".`,
 		Example: `  pfsight impact --policy mozilla-intermediate-6-0 captures/
   pfsight impact --policy rfc9325-bcp195 --policy tls13-only week.jsonl.zst
   pfsight impact --policy nginx.conf --advise --config nginx week.jsonl
@@ -63,6 +72,7 @@ which few clients stand in the way of the next stricter one.`,
 	s.StringArrayVar(&f.policies, "policy", nil, "a policy: `NAME|FILE`; may be repeated")
 	s.Var(&f.software, "server", "what keeps a configuration file: `PROGRAM/VERSION`, such as nginx/1.22.1, openssl/3.5 or crypto-policies/DEFAULT; may be repeated (default: what depends on it is in doubt)")
 	s.BoolVar(&f.advise, "advise", false, "say how far one can go, and what stands in the way")
+	s.StringSliceVar(&f.allow, "allow", nil, "with --advise, add what is weak too: `KINDS` of "+strings.Join(impact.Weaknesses(), ", ")+" (default: none; who needs it is listed)")
 	s.StringSliceVar(&f.certificate, "certificate", nil, "`TYPES` of the servers' certificates, such as rsa,ecdsa (default: those that were observed)")
 	s.StringVar(&f.config, "config", "", "show the policy, with --advise as opened to all, as lines for `KIND`: "+strings.Join(policy.ConfigKinds(), ", "))
 	s.StringSliceVar(&f.fail, "fail-on", nil, "exit 1 if `WHAT` is so of a policy: "+strings.Join(impactFails, ", ")+"; may be repeated")
@@ -139,6 +149,17 @@ func (a *app) impact(ctx context.Context, f *impactFlags, args []string) error {
 	if err != nil {
 		return err
 	}
+	var allow impact.Weakness
+	for _, name := range f.allow {
+		w, err := impact.LookupWeakness(strings.TrimSpace(name))
+		if err != nil {
+			return usagef("--allow %w", err)
+		}
+		allow |= w
+	}
+	if allow != 0 && !f.advise {
+		return usagef("--allow is for --advise")
+	}
 	limit, err := f.threshold()
 	if err != nil {
 		return err
@@ -174,7 +195,7 @@ func (a *app) impact(ctx context.Context, f *impactFlags, args []string) error {
 	}
 	shown := list
 	if f.advise {
-		r.Advice = study.Advise(targets(), list)
+		r.Advice = study.Advise(targets(), list, allow)
 		for _, o := range r.Advice.Openings {
 			if o.Opened != nil {
 				shown = []*policy.Policy{o.Opened}

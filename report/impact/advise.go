@@ -2,6 +2,7 @@ package impact
 
 import (
 	"cmp"
+	"reflect"
 	"slices"
 
 	"pfsight/parse/iana"
@@ -20,6 +21,15 @@ type Step struct {
 	Breaks           Tally          `json:"breaks"`
 	Depends          Tally          `json:"depends"`
 	NoForwardSecrecy Tally          `json:"no_forward_secrecy"` // would be answered without it
+	Affected         Tally          `json:"affected"`           // that break or depend; a client may do both
+	Unauthenticated  Tally          `json:"unauthenticated"`    // would be answered without a certificate or a shared key
+	Weak             Tally          `json:"weak"`               // would be answered below TLS 1.2, or with a cipher below 128 bits
+	PostQuantum      Tally          `json:"post_quantum"`       // would be answered with it
+	// Asked: it is one that was asked about, and not only a candidate.
+	Asked bool `json:"asked"`
+	// Best: no other policy is both at least as strict and affects at most as
+	// many clients, and is better in one of the two.
+	Best bool `json:"best"`
 }
 
 // Advice says how far one can go.
@@ -94,16 +104,33 @@ func compareStrictness(p, q *policy.Policy) int {
 // step says what p would break.
 func (st *Study) step(p *policy.Policy) Step {
 	answers := st.answers(p)
-	breaks, depends, without := st.counter(), st.counter(), st.counter()
+	breaks, depends, without, affected, anonymous, weak, quantum := st.counter(), st.counter(), st.counter(), st.counter(), st.counter(), st.counter(), st.counter()
 	for i := range st.parties {
 		x := &st.parties[i]
-		switch a := &answers[x.meeting]; {
+		a := &answers[x.meeting]
+		switch {
 		case a.Untold():
 			depends.add(x)
+			affected.add(x)
+			continue
 		case !a.OK && st.states[x.state].negotiated:
 			breaks.add(x)
-		case a.OK && a.ForwardSecrecy == secrecy.No:
+			affected.add(x)
+			continue
+		case !a.OK:
+			continue
+		}
+		if a.ForwardSecrecy == secrecy.No {
 			without.add(x)
+		}
+		if weakness(a.Suite)&WeakAnonymous != 0 {
+			anonymous.add(x)
+		}
+		if weakAnswer(a) {
+			weak.add(x)
+		}
+		if a.PostQuantum == secrecy.True {
+			quantum.add(x)
 		}
 	}
 	secret := map[secrecy.Verdict]string{secrecy.Yes: "all", secrecy.Conditional: "some", secrecy.No: "nothing", secrecy.Unknown: "not stated"}[p.ForwardSecret()]
@@ -111,22 +138,66 @@ func (st *Study) step(p *policy.Policy) Step {
 	if p.MinVersion() < iana.TLS13 {
 		n += len(p.Suites)
 	}
-	return Step{Policy: p, Name: p.Name, ForwardSecret: secret, MinVersion: p.MinVersion().String(), Suites: n, Breaks: breaks.tally(), Depends: depends.tally(), NoForwardSecrecy: without.tally()}
+	return Step{Policy: p, Name: p.Name, ForwardSecret: secret, MinVersion: p.MinVersion().String(), Suites: n, Breaks: breaks.tally(), Depends: depends.tally(), NoForwardSecrecy: without.tally(),
+		Affected: affected.tally(), Unauthenticated: anonymous.tally(), Weak: weak.tally(), PostQuantum: quantum.tally()}
+}
+
+// markBest sets Best. The steps are in the order of strictness, strictest
+// first.
+func markBest(steps []Step) {
+	for i := range steps {
+		s := &steps[i]
+		s.Best = true
+		for j := range steps {
+			t := &steps[j]
+			equal := strictnessOf(t.Policy) == strictnessOf(s.Policy)
+			if (equal || j < i) && (t.Affected.Clients < s.Affected.Clients || t.Affected.Clients == s.Affected.Clients && !equal) {
+				s.Best = false
+				break
+			}
+		}
+	}
 }
 
 // Advise looks for the strictest of candidates that breaks no client, and for
-// what would open each of chosen to all of them.
-func (st *Study) Advise(candidates, chosen []*policy.Policy) *Advice {
+// what would open each of chosen to all of them without what is weak, but for the
+// kinds in allow. A host of a configuration is opened to the connections that it
+// takes.
+func (st *Study) Advise(candidates, chosen []*policy.Policy, allow Weakness) *Advice {
 	adv := new(Advice)
 	list := slices.Clone(candidates)
+	asked := map[*policy.Policy]bool{}
+	sites, others := policy.Sites(chosen)
+	for _, s := range sites {
+		if len(s.Hosts) == 1 {
+			others = append(others, s.Hosts[0])
+		}
+	}
+	for _, p := range others {
+		if p.Unread != "" {
+			continue
+		}
+		same := slices.IndexFunc(list, func(q *policy.Policy) bool { return q == p || q.Name == p.Name && reflect.DeepEqual(q, p) })
+		if same < 0 {
+			same = len(list)
+			list = append(list, p)
+		}
+		asked[list[same]] = true
+	}
 	slices.SortFunc(list, compareStrictness)
 	for _, p := range list {
-		adv.Steps = append(adv.Steps, st.step(p))
+		s := st.step(p)
+		s.Asked = asked[p]
+		adv.Steps = append(adv.Steps, s)
 	}
+	markBest(adv.Steps)
 	for i := range adv.Steps {
 		s := &adv.Steps[i]
 		if len(st.parties) == 0 {
 			break // nobody to break: no advice
+		}
+		if !slices.Contains(candidates, s.Policy) {
+			continue
 		}
 		if s.Breaks.Connections+s.Depends.Connections == 0 {
 			adv.Strictest = s
@@ -140,7 +211,13 @@ func (st *Study) Advise(candidates, chosen []*policy.Policy) *Advice {
 		adv.NextBreaking = st.Ask(adv.Next.Policy).Breaking
 	}
 	for _, p := range chosen {
-		adv.Openings = append(adv.Openings, st.open(p))
+		part, in := st, p
+		for _, s := range sites {
+			if p.Host != nil && s.Name == p.Host.Config && len(s.Hosts) > 1 {
+				part, in = st.Host(s, p)
+			}
+		}
+		adv.Openings = append(adv.Openings, part.open(in, allow))
 	}
 	return adv
 }

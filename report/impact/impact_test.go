@@ -224,7 +224,7 @@ func TestAdvise(t *testing.T) {
 	lax.Suites = append(lax.Suites, rsaGCM, rsa3DES)
 	only13 := strict()
 	only13.Name, only13.Versions = "only13", []iana.Version{iana.TLS13}
-	a := st.Advise([]*policy.Policy{lax, strict(), only13}, []*policy.Policy{strict(), lax})
+	a := st.Advise([]*policy.Policy{lax, strict(), only13}, []*policy.Policy{strict(), lax}, Weak3DES)
 	var order []string
 	for _, s := range a.Steps {
 		order = append(order, s.Name)
@@ -262,7 +262,7 @@ func TestOpenVersions(t *testing.T) {
 	p := strict()
 	p.Suites, p.Groups, p.SHA1 = []iana.CipherSuite{cbc}, []iana.Group{p256}, secrecy.True
 	var add []string
-	for _, x := range st.open(p).Additions {
+	for _, x := range st.open(p, Weak3DES|WeakSSL3).Additions {
 		add = append(add, x.String())
 	}
 	if want := []string{"TLS_RSA_WITH_3DES_EDE_CBC_SHA", "SSLv3", "TLS 1.0"}; !slices.Equal(add, want) {
@@ -313,7 +313,7 @@ func TestLimits(t *testing.T) {
 	if n := st.Now(); n.Beyond != s.lost || n.Beyond+n.Told.Connections != maxHellos+50 {
 		t.Errorf("%+v", st.Now())
 	}
-	if o := st.open(strict()); o.Exact || len(o.Additions) == 0 {
+	if o := st.open(strict(), 0); o.Exact || len(o.Additions) == 0 {
 		t.Errorf("%d distinct offers: %+v", maxHellos, o)
 	}
 }

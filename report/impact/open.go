@@ -89,7 +89,7 @@ func (a Addition) price() int {
 }
 
 // An Opening is the smallest change to a policy that lets every observed
-// client in.
+// client in that can be let in without what is weak; see Weakness.
 type Opening struct {
 	Policy    *policy.Policy // that was asked for
 	Opened    *policy.Policy // with the additions; nil where nothing has to be added
@@ -99,17 +99,27 @@ type Opening struct {
 	Exact bool
 	// Price is what the opened policy would answer without forward secrecy.
 	Price Tally
-	// Left are connections that no addition lets in, such as those that need a
-	// certificate of another type.
+	// Left are connections that no addition lets in that is allowed, such as
+	// those that need a certificate of another type.
 	Left Tally
+	// Gains are the additions in the order of what they buy, chosen greedily.
+	Gains []Gain
+	// Isolate are the clients of Left, most connections first.
+	Isolate []Isolated
 	// Hellos is how many distinct ClientHellos at distinct certificates were
 	// to be let in.
 	Hellos int
 }
 
-// with returns p with additions at the ends of its lists.
+// with returns p with additions at the ends of its lists; post-quantum groups
+// stay before others.
 func with(p *policy.Policy, add []Addition) *policy.Policy {
 	q := *p
+	q.Variants = nil
+	for _, v := range p.Variants {
+		q.Variants = append(q.Variants, with(v, add))
+	}
+	q.GroupTuples = slices.Clone(p.GroupTuples)
 	q.Versions, q.Suites, q.Suites13, q.Groups, q.SuiteGroups = slices.Clone(p.Versions), slices.Clone(p.Suites), slices.Clone(p.Suites13), slices.Clone(p.Groups), slices.Clone(p.SuiteGroups)
 	q.Signatures = slices.Clone(p.Signatures)
 	for _, a := range add {
@@ -123,8 +133,22 @@ func with(p *policy.Policy, add []Addition) *policy.Policy {
 			if q.SuiteGroups != nil {
 				q.SuiteGroups = append(q.SuiteGroups, 0)
 			}
+		case a.Group != 0 && slices.Contains(q.Groups, a.Group): // a variant has it
+		case a.Group != 0 && a.Group.Info().PostQuantum:
+			at := 0
+			for at < len(q.Groups) && q.Groups[at].Info().PostQuantum {
+				at++
+			}
+			if q.GroupTuples != nil {
+				at = 0
+				q.GroupTuples = slices.Insert(q.GroupTuples, 0, 1)
+			}
+			q.Groups = slices.Insert(q.Groups, at, a.Group)
 		case a.Group != 0:
 			q.Groups = append(q.Groups, a.Group)
+			if q.GroupTuples != nil {
+				q.GroupTuples = append(q.GroupTuples, 1)
+			}
 		case a.Signature != 0:
 			q.Signatures = append(q.Signatures, a.Signature)
 		case a.Dropped == "extended_master_secret":
@@ -145,56 +169,123 @@ type way []int
 type search struct {
 	st    *Study
 	p     *policy.Policy
+	allow Weakness
 	ids   map[Addition]int
 	atoms []Addition
-	ways  [][]way // of each ClientHello
-	tries int
-	nodes int
-	best  []bool // by atom
-	cost  int
-	exact bool
+	ways  [][]way // of each ClientHello that is to be let in
+	all   [][]way // the same, one for each of allConns
+	// allConns are the connections of each ClientHello.
+	allConns []uint64
+	tries    int
+	nodes    int
+	best     []bool // by atom
+	cost     int
+	exact    bool
 }
 
-func (st *Study) open(p *policy.Policy) Opening {
+// open looks for the smallest change to p. Kinds of weakness in allow may be
+// added.
+func (st *Study) open(p *policy.Policy, allow Weakness) Opening {
 	o := Opening{Policy: p, Exact: true}
+	if p.Unread != "" {
+		return o
+	}
 	answers := st.answers(p)
-	s := &search{st: st, p: p, ids: map[Addition]int{}, exact: true}
-	tried := map[uint32]bool{} // meetings
+	s := &search{st: st, p: p, allow: allow, ids: map[Addition]int{}, exact: true}
+	conns := map[uint32]uint64{} // of the meetings that break
+	var order []uint32
+	for i := range st.parties {
+		x := &st.parties[i]
+		if a := &answers[x.meeting]; !a.OK && !a.Untold() && st.states[x.state].negotiated {
+			if conns[x.meeting] == 0 {
+				order = append(order, x.meeting)
+			}
+			conns[x.meeting] += x.n
+		}
+	}
+	if len(order) > maxOpen {
+		s.exact, order = false, order[:maxOpen]
+	}
+	for _, n := range order {
+		m := st.meetings[n]
+		if w := s.find(st.hello[m.hello], st.servers[m.keys]); len(w) > 0 {
+			s.ways, s.all, s.allConns = append(s.ways, w), append(s.all, w), append(s.allConns, conns[n])
+		}
+	}
+	o.Hellos = len(s.ways)
+	opened := p
+	if len(s.ways) > 0 {
+		used := s.solve()
+		for i, u := range used {
+			if u {
+				o.Additions = append(o.Additions, s.atoms[i])
+			}
+		}
+		slices.SortFunc(o.Additions, func(a, b Addition) int {
+			return cmp.Or(cmp.Compare(a.Kind(), b.Kind()), cmp.Compare(a.String(), b.String()))
+		})
+		o.Exact = s.exact
+		opened = with(p, o.Additions)
+		opened.Name, opened.Title = p.Name+"-opened", p.Title+", opened to all clients that were observed"
+		o.Opened = opened
+		s.rank(&o, used)
+	}
+	then := st.step(opened)
+	o.Left = then.Breaks
+	if o.Opened != nil {
+		o.Price = then.NoForwardSecrecy
+	}
+	st.isolate(&o, opened, allow)
+	return o
+}
+
+// isolate lists who still breaks, and what weakness would let them in.
+func (st *Study) isolate(o *Opening, opened *policy.Policy, allow Weakness) {
+	answers := st.answers(opened)
+	all := &search{st: st, p: opened, allow: ^Weakness(0), ids: map[Addition]int{}}
+	needs := map[uint32]Weakness{}
 	for i := range st.parties {
 		x := &st.parties[i]
 		a := &answers[x.meeting]
 		if a.OK || a.Untold() || !st.states[x.state].negotiated {
 			continue
 		}
-		if !tried[x.meeting] {
-			if s.exact = s.exact && len(tried) < maxOpen; len(tried) < maxOpen {
-				m := st.meetings[x.meeting]
-				if w := s.find(st.hello[m.hello], st.servers[m.keys]); len(w) > 0 {
-					s.ways = append(s.ways, w)
+		need, known := needs[x.meeting]
+		if !known && len(needs) < maxOpen {
+			m := st.meetings[x.meeting]
+			cheapest := -1
+			for _, w := range all.find(st.hello[m.hello], st.servers[m.keys]) {
+				var kinds Weakness
+				for _, i := range w {
+					kinds |= all.atoms[i].weakness()
+				}
+				if c := all.sum(w); cheapest < 0 || c < cheapest {
+					cheapest, need = c, kinds
 				}
 			}
-			tried[x.meeting] = true
+			need &^= allow
+			needs[x.meeting] = need
+		}
+		var list []Breaking
+		(&Outcome{}).list(&list, st, x, a)
+		if len(o.Isolate) < maxBreaking {
+			o.Isolate = append(o.Isolate, Isolated{list[0], need})
 		}
 	}
-	o.Hellos = len(s.ways)
-	if len(s.ways) == 0 {
-		o.Left = st.step(p).Breaks
-		return o
-	}
-	for i, used := range s.solve() {
-		if used {
-			o.Additions = append(o.Additions, s.atoms[i])
+}
+
+// opened counts what breaks with p and not with q.
+func (st *Study) opened(p, q *policy.Policy) Tally {
+	before, after := st.answers(p), st.answers(q)
+	c := st.counter()
+	for i := range st.parties {
+		x := &st.parties[i]
+		a, b := &before[x.meeting], &after[x.meeting]
+		if st.states[x.state].negotiated && !a.OK && !a.Untold() && b.OK && !b.Untold() {
+			c.add(x)
 		}
 	}
-	slices.SortFunc(o.Additions, func(a, b Addition) int {
-		return cmp.Or(cmp.Compare(a.Kind(), b.Kind()), cmp.Compare(a.String(), b.String()))
-	})
-	o.Exact = s.exact
-	o.Opened = with(p, o.Additions)
-	o.Opened.Name, o.Opened.Title = p.Name+"-opened", p.Title+", opened to all clients that were observed"
-	then := st.step(o.Opened)
-	o.Price, o.Left = then.NoForwardSecrecy, then.Breaks
-	return o
+	return c.tally()
 }
 
 // find returns the ways to let h in: sets of at most a version, a suite, a
@@ -214,7 +305,11 @@ func (s *search) find(h *policy.Hello, sv *policy.Server) []way {
 		if depth == 0 {
 			return
 		}
-		more := func(x Addition) { try(append(slices.Clone(add), x), depth-1) }
+		more := func(x Addition) {
+			if x.weakness()&^s.allow == 0 {
+				try(append(slices.Clone(add), x), depth-1)
+			}
+		}
 		switch a.Failure {
 		case policy.NoCommonVersion:
 			for _, v := range []iana.Version{iana.TLS13, iana.TLS12, iana.TLS11, iana.TLS10, iana.SSL30} {

@@ -108,19 +108,20 @@ func (st *Study) AskSite(site *policy.Site) *Routed {
 }
 
 // Host returns the part of a study that one server of a configuration takes,
-// and whether it is less than all.
-func (st *Study) Host(site *policy.Site, host *policy.Policy) (*Study, bool) {
-	if len(site.Hosts) == 1 {
-		return st, false
-	}
+// and the policy that most of it gets there; see policy.Site.Route.
+func (st *Study) Host(site *policy.Site, host *policy.Policy) (*Study, *policy.Policy) {
 	routes, _ := st.route(site)
 	part := *st
 	part.parties = nil
+	in := host
 	for i := range st.parties {
 		if routes[i].host == host {
+			if len(part.parties) == 0 { // those with most connections come first
+				in = routes[i].ask
+			}
 			part.parties = append(part.parties, st.parties[i])
 		}
 	}
 	part.count()
-	return &part, true
+	return &part, in
 }

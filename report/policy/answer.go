@@ -229,8 +229,8 @@ func (p *Policy) answer(h *Hello, keys []KeyType, psk bool) Answer {
 	v := p.version(h, &a)
 	if v == 0 {
 		a.fail(NoCommonVersion)
-		if !h.offersTLS() {
-			a.Alert = iana.AlertHandshakeFailure // SSL 3.0 has no other, RFC 6101 section 5.4.2
+		if p.OldHelloFailure && !h.offersTLS() {
+			a.Alert = iana.AlertHandshakeFailure
 		}
 		return a
 	}

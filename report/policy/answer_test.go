@@ -177,8 +177,20 @@ func TestAnswer(t *testing.T) {
 			want: Answer{OK: true, Version: iana.TLS12, Suite: gcmRSA, Group: x25519, HasGroup: true, Signature: pssSHA256, Key: KeyRSA, ForwardSecrecy: secrecy.Yes, PostQuantum: secrecy.False, Doubt: DoubtVersion | DoubtSuite | DoubtGroup | DoubtSignature, Cause: CauseVersions}},
 		{name: "versions not stated, and it matters", h: client(), hello: func(h *Hello) { h.Groups = append(h.Groups, hybrid) }, policy: func(p *Policy) { p.Versions, p.VersionsOpen, p.Suites = versions(iana.TLS12), true, suites(keyTrans) },
 			want: Answer{OK: true, Version: iana.TLS12, Suite: keyTrans, Key: KeyRSA, Doubt: DoubtVersion | DoubtSuite | DoubtGroup | DoubtSignature, Cause: CauseVersions}},
-		{name: "SSL 3.0 has no alert for it", h: client12(), hello: func(h *Hello) { h.Versions = versions(iana.SSL30) },
+		{name: "SSL 3.0 off", h: client12(), hello: func(h *Hello) { h.Versions = versions(iana.SSL30) },
+			want: Answer{Failure: NoCommonVersion, Alert: 70}},
+		{name: "SSL 3.0 off, OpenSSL's alert", h: client12(), hello: func(h *Hello) { h.Versions = versions(iana.SSL30) }, policy: func(p *Policy) { p.OldHelloFailure = true },
 			want: Answer{Failure: NoCommonVersion, Alert: 40}},
+		{name: "no scheme in common with key transport", h: client12(), hello: func(h *Hello) { h.Suites, h.Signatures = suites(keyTrans), []iana.SignatureScheme{0x0101} }, policy: func(p *Policy) { p.Suites, p.SignaturesShared, p.Signatures = suites(keyTrans), true, nil },
+			want: Answer{Version: iana.TLS12, Failure: NoCommonSignature, Alert: 40}},
+		{name: "no signature_algorithms, key transport", h: client12(), hello: func(h *Hello) { h.Suites, h.Signatures, h.HasSignatures = suites(keyTrans), nil, false }, policy: func(p *Policy) {
+			p.Suites, p.SignaturesShared, p.SHA1, p.Signatures = suites(keyTrans), true, secrecy.False, nil
+		},
+			want: Answer{Version: iana.TLS12, Failure: NoCommonSignature, Alert: 40}},
+		{name: "no signature_algorithms, key transport, SHA-1", h: client12(), hello: func(h *Hello) { h.Suites, h.Signatures, h.HasSignatures = suites(keyTrans), nil, false }, policy: func(p *Policy) {
+			p.Suites, p.SignaturesShared, p.SHA1, p.Signatures = suites(keyTrans), true, secrecy.True, nil
+		},
+			want: Answer{OK: true, Version: iana.TLS12, Suite: keyTrans, Key: KeyRSA, ForwardSecrecy: secrecy.No, PostQuantum: secrecy.False}},
 		{name: "OpenSSL: the server's order without a common share", h: client(), hello: func(h *Hello) { h.Groups, h.KeyShares = groups(hybrid, p384, p256), groups(hybrid) }, policy: func(p *Policy) { p.Group13 = GroupFirstShare },
 			want: Answer{OK: true, Version: iana.TLS13, Suite: aes256, Group: p256, HasGroup: true, HelloRetryRequest: true, Signature: pssSHA256, Key: KeyRSA, ForwardSecrecy: secrecy.Yes, PostQuantum: secrecy.False}},
 		{name: "DTLS", h: client12(), hello: func(h *Hello) { h.Versions = versions(iana.DTLS12) },

@@ -119,6 +119,10 @@ type Behavior struct {
 	// AnyCertificateCurve: an ECDSA key's curve need not be among the groups
 	// that the client named; RFC 8422 section 5.1 demands it of TLS 1.2.
 	AnyCertificateCurve bool
+	// OldHelloFailure: a hello of SSL 3.0 where that is off gets the alert
+	// handshake_failure, as with OpenSSL, and not protocol_version, which SSL 3.0
+	// does not have but most stacks send.
+	OldHelloFailure bool
 	// FFDHE says whether DHE in TLS 1.2 minds the finite-field groups that
 	// a client names, RFC 7919; Untold: where Groups holds one.
 	FFDHE secrecy.Tri

@@ -23,6 +23,11 @@ var serverConfigs = []struct {
 	{"nginx", "intermediate", "ssl_protocols TLSv1.2 TLSv1.3;\nssl_prefer_server_ciphers off;", "ssl_ciphers ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384:DHE-RSA-AES128-GCM-SHA256;\nssl_ecdh_curve X25519:prime256v1:secp384r1;"},
 	{"nginx", "old", "ssl_prefer_server_ciphers on;", "ssl_protocols TLSv1 TLSv1.1 TLSv1.2 TLSv1.3;\nssl_ciphers 'ECDHE+AESGCM:ECDHE+AES:DHE+AES:RSA+AES:!aNULL:@SECLEVEL=0';\nssl_ecdh_curve secp384r1:prime256v1;\nssl_conf_command Options PrioritizeChaCha;"},
 	{"nginx", "no order", "", "ssl_protocols TLSv1.2;\nssl_ciphers AES128-SHA:AES256-SHA:ECDHE-RSA-AES256-SHA;\nssl_prefer_server_ciphers off;"},
+	{"nginx", "commands win", "ssl_conf_command CipherString AES128-SHA;\nssl_conf_command Groups P-384;", "ssl_protocols TLSv1.2 TLSv1.3;\nssl_conf_command CipherString ECDHE-RSA-AES256-GCM-SHA384@SECLEVEL=1;\nssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;\nssl_ciphers AES128-SHA;\nssl_ecdh_curve X25519;"},
+	{"nginx", "a level replaces commands", "ssl_conf_command Ciphersuites TLS_AES_256_GCM_SHA384;", "ssl_protocols TLSv1.2 TLSv1.3;\nssl_conf_command Options PrioritizeChaCha;\nssl_prefer_server_ciphers on;"},
+	{"nginx", "minimum without ssl_protocols", "", "ssl_conf_command MinProtocol TLSv1.2;\nssl_ciphers DEFAULT@SECLEVEL=0;"},
+	{"nginx", "Suite B", "", "ssl_protocols TLSv1.2 TLSv1.3;\nssl_ciphers SUITEB128;"},
+	{"nginx", "a level and a weak group", "", "ssl_protocols TLSv1.2 TLSv1.3;\nssl_ciphers HIGH@SECLEVEL=2;\nssl_ecdh_curve secp224r1:X25519:secp384r1;"},
 	{"nginx", "dhparam", "ssl_dhparam DHPARAM;\nssl_prefer_server_ciphers on;", "ssl_protocols TLSv1.2 TLSv1.3;\nssl_ciphers DHE-RSA-AES256-GCM-SHA384:DHE-RSA-AES128-SHA:AES128-SHA;\nssl_conf_command Ciphersuites TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256;"},
 	{"apache", "default", "", ""},
 	{"apache", "intermediate", "SSLProtocol -all +TLSv1.2 +TLSv1.3\nSSLHonorCipherOrder off", "SSLCipherSuite ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384:DHE-RSA-AES128-GCM-SHA256\nSSLOpenSSLConfCmd Curves X25519:prime256v1"},
@@ -30,6 +35,11 @@ var serverConfigs = []struct {
 	{"haproxy", "default", "", ""},
 	{"haproxy", "intermediate", "ssl-default-bind-ciphers ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384:DHE-RSA-AES128-GCM-SHA256\nssl-default-bind-options prefer-client-ciphers ssl-min-ver TLSv1.2", "curves X25519:P-256"},
 	{"haproxy", "old", "ssl-default-bind-ciphers ECDHE+AES:RSA+AES:@SECLEVEL=0\nssl-default-bind-options ssl-min-ver TLSv1.0", "ciphersuites TLS_AES_256_GCM_SHA384 ssl-max-ver TLSv1.2"},
+	{"haproxy", "no-sslv3 alone", "ssl-default-bind-options no-sslv3", ""},
+	{"haproxy", "no-… with a minimum", "ssl-default-bind-options ssl-min-ver TLSv1.2", "no-tlsv13"},
+	{"haproxy", "no-…", "ssl-default-bind-options no-tlsv13", "no-tlsv10"},
+	{"haproxy", "forced", "ssl-default-bind-options ssl-min-ver TLSv1.0 no-tlsv12", "force-tlsv12"},
+	{"haproxy", "maximum alone", "ssl-default-bind-ciphers DEFAULT@SECLEVEL=0", "ssl-max-ver TLSv1.1"},
 	{"haproxy", "own maximum", "ssl-default-bind-options ssl-min-ver TLSv1.2 ssl-max-ver TLSv1.2", "ssl-max-ver TLSv1.3"},
 	{"haproxy", "DHE", "tune.ssl.default-dh-param 2048\nssl-default-bind-ciphers DHE-RSA-AES128-GCM-SHA256:AES128-SHA", "no-tlsv13"},
 }
@@ -56,6 +66,8 @@ func TestServers(t *testing.T) {
 			var path string
 			var addr string
 			var stop func()
+			var soft Software
+			releaseOf(t, &soft, "openssl", "openssl", "version")
 			dir := t.TempDir()
 			fill := strings.NewReplacer("DHPARAM", dh)
 			outer, inner := fill.Replace(c.outer), fill.Replace(c.inner)
@@ -69,6 +81,7 @@ func TestServers(t *testing.T) {
 			switch c.server {
 			case "nginx":
 				nginx := need(t, "nginx", "/usr/sbin/nginx")
+				releaseOf(t, &soft, nginx, "nginx", "-v")
 				addr, stop = program(t, nginx, func(port string) []string {
 					return []string{"-p", dir, "-c", write(fmt.Sprintf("daemon off;\nmaster_process off;\npid %s/pid;\nerror_log /dev/null crit;\nevents {}\nhttp {\naccess_log off;\n%s\nserver {\nlisten 127.0.0.1:%s ssl;\nssl_certificate %s;\nssl_certificate_key %s;\n%s\n}\n}\n",
 						dir, outer, port, files[KeyRSA].cert, files[KeyRSA].key, inner))}
@@ -85,6 +98,7 @@ func TestServers(t *testing.T) {
 				})
 			case "haproxy":
 				haproxy := need(t, "haproxy", "/usr/sbin/haproxy")
+				releaseOf(t, &soft, haproxy, "haproxy", "-v")
 				cert, err1 := os.ReadFile(files[KeyRSA].cert)
 				key, err2 := os.ReadFile(files[KeyRSA].key)
 				crt := filepath.Join(dir, "pair.pem")
@@ -96,7 +110,7 @@ func TestServers(t *testing.T) {
 				})
 			}
 			defer stop()
-			list, err := Load(path)
+			list, err := soft.Load(path)
 			if err != nil || len(list) != 1 {
 				t.Fatalf("%d policies: %v", len(list), err)
 			}

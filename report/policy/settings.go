@@ -170,7 +170,7 @@ func (s *settings) build(name, title string, soft Software) (*Policy, error) {
 	p.ChaChaFirst = s.chacha
 	p.FFDHE = secrecy.False
 	p.GroupWithout = secrecy.False
-	p.SignaturesShared = true
+	p.SignaturesShared, p.OldHelloFailure = true, true
 	notes := slices.Clone(s.notes)
 	for _, v := range s.versions {
 		if (s.min == 0 || v >= s.min) && (s.max == 0 || v <= s.max) && !slices.Contains(p.Versions, v) {

@@ -184,7 +184,7 @@ func opensslStack(files map[KeyType]keyFile) stack {
 			if len(q.Suites) == 0 && q.MinVersion() != iana.TLS13 {
 				return nil, nil, errors.New("no suite")
 			}
-			q.Behavior = Behavior{Group13: GroupFirstShare, Group12: GroupByClient, SHA1: secrecy.True, GroupWithout: secrecy.False, FFDHE: secrecy.False}
+			q.Behavior = Behavior{Group13: GroupFirstShare, Group12: GroupByClient, SHA1: secrecy.True, GroupWithout: secrecy.False, FFDHE: secrecy.False, OldHelloFailure: true, SignaturesShared: true}
 			if q.Order == OrderUnknown {
 				q.Order = ServerOrder
 			}

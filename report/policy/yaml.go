@@ -52,6 +52,20 @@ type file struct {
 	ChaChaFirst  bool   `yaml:"chacha20_first,omitempty"`
 	SHA1         *bool  `yaml:"sha1_signatures,omitempty"`
 	GroupWithout *bool  `yaml:"ecdhe_without_supported_groups,omitempty"`
+
+	GroupChoice12   string  `yaml:"group_choice_tls12,omitempty"`
+	GroupTuples     []int   `yaml:"group_tuples,omitempty,flow"`
+	Order13         string  `yaml:"order_tls13,omitempty"`
+	ChaChaFirst13   *bool   `yaml:"chacha20_first_tls13,omitempty"`
+	ServerSignature bool    `yaml:"signature_by_server,omitempty"`
+	Shared          bool    `yaml:"shared_signature_required,omitempty"`
+	AnyCurve        bool    `yaml:"any_certificate_curve,omitempty"`
+	FFDHE           *bool   `yaml:"ffdhe_groups,omitempty"`
+	OldHello        bool    `yaml:"handshake_failure_for_sslv3,omitempty"`
+	LegacyUnsure    bool    `yaml:"legacy_versions_unsure,omitempty"`
+	Reject          bool    `yaml:"reject_handshake,omitempty"`
+	Unread          string  `yaml:"not_read,omitempty"`
+	Variants        []*file `yaml:"variants,omitempty"`
 }
 
 // Format documents the YAML form of a policy.
@@ -83,6 +97,25 @@ const Format = `A policy file is YAML. Only name and versions must be there.
   chacha20_first: false         # take ChaCha20 where the client has it first
   sha1_signatures: false        # sign with SHA-1 in TLS 1.2; left out: unknown
   ecdhe_without_supported_groups: false  # left out: unknown
+
+How a program chooses is written by "policies show --yaml" where it is known:
+
+  group_choice_tls12: client    # where it is not as group_choice says
+  group_tuples: [1, 2]          # sizes of the tuples that groups is made of,
+                                # with group_choice: tuples (OpenSSL 3.5)
+  order_tls13: client           # where it is not as order says
+  chacha20_first_tls13: true    # the same
+  signature_by_server: false    # the server's order of schemes counts
+  shared_signature_required: false  # no TLS 1.2 without a common scheme, RSA
+                                # key transport included (OpenSSL)
+  any_certificate_curve: false  # an ECDSA key's curve need not be offered
+  ffdhe_groups: false           # DHE minds the groups of RFC 7919
+  handshake_failure_for_sslv3: false  # the alert for a hello of SSL 3.0
+  legacy_versions_unsure: false # versions before TLS 1.2 may be off all the same
+  reject_handshake: false       # every handshake gets unrecognized_name
+  not_read: ""                  # why the server's configuration cannot be read
+  variants: [...]               # policies that may be in force instead; what
+                                # they answer differently is in doubt
 
 Suites may have IANA's or OpenSSL's names, or a number such as 0xc02f. A suite
 of IANA's name may end in _P256, _P384 or _P521 to bind it to that group, as
@@ -169,7 +202,15 @@ func (f *file) policy() (*Policy, error) {
 	if p.Group13, err = oneOf(groupChoiceNames[:], f.GroupChoice, GroupShared); err != nil {
 		return nil, fmt.Errorf("group_choice: %w", err)
 	}
-	p.Group12, p.PostQuantumFirst, p.ChaChaFirst = p.Group13, f.PQFirst, f.ChaChaFirst
+	if p.Group12, err = oneOf(groupChoiceNames[:], f.GroupChoice12, p.Group13); err != nil {
+		return nil, fmt.Errorf("group_choice_tls12: %w", err)
+	}
+	if p.Order13, err = oneOf(orderNames[:], f.Order13, OrderUnknown); err != nil {
+		return nil, fmt.Errorf("order_tls13: %w", err)
+	}
+	p.PostQuantumFirst, p.ChaChaFirst, p.ChaChaFirst13 = f.PQFirst, f.ChaChaFirst, triOf(f.ChaChaFirst13)
+	p.SignatureByServer, p.SignaturesShared, p.AnyCertificateCurve, p.FFDHE = f.ServerSignature, f.Shared, f.AnyCurve, triOf(f.FFDHE)
+	p.OldHelloFailure, p.LegacyUnsure, p.RejectHandshake, p.Unread = f.OldHello, f.LegacyUnsure, f.Reject, f.Unread
 	p.SHA1, p.GroupWithout = triOf(f.SHA1), triOf(f.GroupWithout)
 	if p.Versions, err = list(f.Versions, "versions", parseVersion); err != nil {
 		return nil, err
@@ -186,10 +227,37 @@ func (f *file) policy() (*Policy, error) {
 	}
 	p.GroupsOpen = !or(f.GroupsComplete, len(p.Groups) > 0)
 	p.GroupsUnordered = !or(f.GroupsOrdered, true)
+	if p.Group13 == GroupByTuple || f.GroupTuples != nil {
+		n := 0
+		for _, size := range f.GroupTuples {
+			if size < 0 || size > len(p.Groups) {
+				return nil, fmt.Errorf("group_tuples: %d", size)
+			}
+			n += size
+		}
+		if n != len(p.Groups) || p.Group13 != GroupByTuple {
+			return nil, fmt.Errorf("group_tuples: %d groups in tuples, of %d, with group_choice %s", n, len(p.Groups), p.Group13)
+		}
+		p.GroupTuples = f.GroupTuples
+	}
+	if len(f.Variants) > maxVariants {
+		return nil, fmt.Errorf("variants: more than %d", maxVariants)
+	}
+	for _, v := range f.Variants {
+		if v == nil || len(v.Variants) > 0 {
+			return nil, errors.New("variants: empty, or with variants of its own")
+		}
+		v.Name = f.Name
+		q, err := v.policy()
+		if err != nil {
+			return nil, fmt.Errorf("variants: %w", err)
+		}
+		p.Variants = append(p.Variants, q)
+	}
 	if p.Signatures, err = list(f.Signatures, "signature_algorithms", parseSignature); err != nil {
 		return nil, err
 	}
-	if len(p.Versions) == 0 && p.Target {
+	if len(p.Versions) == 0 && p.Target && p.Unread == "" {
 		return nil, errors.New("versions: none")
 	}
 	return p, nil
@@ -228,14 +296,30 @@ func (p *Policy) file() *file {
 	if p.Group13 != GroupShared {
 		f.GroupChoice = p.Group13.String()
 	}
+	if p.Group12 != p.Group13 {
+		f.GroupChoice12 = p.Group12.String()
+	}
+	if p.Group13 == GroupByTuple {
+		f.GroupTuples = p.GroupTuples
+	}
+	if p.Order13 != OrderUnknown {
+		f.Order13 = p.Order13.String()
+	}
+	f.ChaChaFirst13, f.ServerSignature, f.Shared, f.AnyCurve, f.FFDHE = boolOf(p.ChaChaFirst13), p.SignatureByServer, p.SignaturesShared, p.AnyCertificateCurve, boolOf(p.FFDHE)
+	f.OldHello, f.LegacyUnsure, f.Reject, f.Unread = p.OldHelloFailure, p.LegacyUnsure, p.RejectHandshake, p.Unread
+	for _, v := range p.Variants {
+		g := v.file()
+		g.Name, g.Title, g.Source, g.ReadFrom, g.Date, g.Confidence, g.Note = "", "", "", "", "", "", ""
+		f.Variants = append(f.Variants, g)
+	}
 	for i, s := range p.Suites {
 		f.Suites = append(f.Suites, s.String()+p.suffix(i))
 	}
 	return f
 }
 
-// YAML returns p in the form that ReadYAML reads. What only a stack's
-// behavior is, such as AnyCertificateCurve, has no key there.
+// YAML returns p in the form that ReadYAML reads: what is read of it answers
+// every hello as p does. Which connections get it, its Host, is not in it.
 func (p *Policy) YAML() ([]byte, error) {
 	var b bytes.Buffer
 	e := yaml.NewEncoder(&b)

@@ -130,7 +130,7 @@ func TestImpactHostile(t *testing.T) {
 				list = append(list, p)
 				r.Outcomes = append(r.Outcomes, st.Ask(p))
 			}
-			r.Advice = st.Advise(list, list)
+			r.Advice = st.Advise(list, list, 0)
 			for _, f := range ImpactFormats {
 				var b bytes.Buffer
 				for _, width := range []int{40, 60} {

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
 	"html/template"
 	"slices"
@@ -39,19 +40,24 @@ func impactAdvice(doc *document, r *ImpactReport, opt Options, format string) {
 		impactOpening(doc, &a.Openings[i])
 	}
 	doc.heading("Strictness against breakage")
+	best := slices.DeleteFunc(slices.Clone(a.Steps), func(s impact.Step) bool { return !s.Best && !s.Asked })
 	if format == "html" {
-		doc.blocks = append(doc.blocks, block{figure: &figure{svg: stepsSVG(a.Steps, r.Now.Told.Clients), caption: "Clients that each policy would break; the strictest at the left. The bars' light parts are clients of which it cannot be told."}})
+		doc.blocks = append(doc.blocks, block{figure: &figure{svg: stepsSVG(best, r.Now.Told.Clients), caption: "Clients that each policy would break; the strictest at the left. The bars' light parts are clients of which it cannot be told."}})
 	}
-	alike := 0
 	t := &table{header: []string{"policy", "alike", "FS", "from", "breaks", "clients", "untold", "no FS"}, right: []bool{false, true, false, false, true, true, true, true}, drop: []int{0, 0, 1, 0, 0, 0, 0, 0}, elastic: 0}
-	for i := range a.Steps {
-		s := &a.Steps[i]
+	alike := 0
+	for i := range best {
+		s := &best[i]
 		color := ""
 		if s.Breaks.Connections > 0 {
 			color = "2"
 		}
-		row := []string{s.Name, "", s.ForwardSecret, s.MinVersion, Number(s.Breaks.Connections), Number(s.Breaks.Clients), Number(s.Depends.Connections), Number(s.NoForwardSecrecy.Connections)}
-		if n := len(t.rows); n > 0 && format == "table" && slices.Equal(t.rows[n-1][2:], row[2:]) {
+		name := s.Name
+		if s.Asked {
+			name += " (asked)"
+		}
+		row := []string{name, "", s.ForwardSecret, s.MinVersion, Number(s.Breaks.Connections), Number(s.Breaks.Clients), Number(s.Depends.Connections), Number(s.NoForwardSecrecy.Connections)}
+		if n := len(t.rows); n > 0 && format == "table" && !s.Asked && slices.Equal(t.rows[n-1][2:], row[2:]) {
 			alike++
 			t.rows[n-1][1] = "+" + strconv.Itoa(alike)
 			continue
@@ -66,7 +72,7 @@ func impactAdvice(doc *document, r *ImpactReport, opt Options, format string) {
 		t.header, t.right = slices.Delete(t.header, 1, 2), slices.Delete(t.right, 1, 2)
 	}
 	doc.add(t, len(t.rows))
-	doc.note("Ordered by %s. FS: what the policy accepts is all, or in part, forward secret; no FS: connections that it would answer without; alike: policies next to it with the same numbers.", impact.Strictness)
+	doc.note("Of %d policies those that no other one beats in both strictness and clients that break or depend, and those that were asked. Ordered by %s. FS: what the policy accepts is all, or in part, forward secret; no FS: connections that it would answer without; alike: policies next to it with the same numbers.", len(a.Steps), impact.Strictness)
 }
 
 func pluralClients(n uint64) string { return plural(n, "client") }
@@ -74,19 +80,30 @@ func pluralClients(n uint64) string { return plural(n, "client") }
 // impactOpening says what would let all observed clients in.
 func impactOpening(doc *document, o *impact.Opening) {
 	doc.heading("What would let every observed client in: %s", o.Policy.Name)
+	if o.Policy.Unread != "" {
+		doc.text("The configuration of this server cannot be read: nothing can be said.")
+		return
+	}
 	if len(o.Additions) == 0 {
 		if o.Left.Connections == 0 {
 			doc.text("Nothing has to be added.")
 		} else {
-			doc.text("No addition would: %s of %s need what no policy gives, such as another certificate.", plural(o.Left.Connections, "connection"), pluralClients(o.Left.Clients))
+			doc.text("No addition would: %s of %s need what is not added.", plural(o.Left.Connections, "connection"), pluralClients(o.Left.Clients))
+			isolateTable(doc, o)
 		}
 		return
 	}
-	t := &table{header: []string{"add", ""}, elastic: 1}
-	for _, a := range o.Additions {
-		t.rows = append(t.rows, []string{strings.ReplaceAll(a.Kind(), "_", " "), a.String()})
+	t := &table{header: []string{"add", "opens", "clients", "still break", "no FS", "no auth.", "weak", "less PQ"}, right: []bool{false, true, true, true, true, true, true, true}, drop: []int{0, 0, 3, 4, 0, 1, 0, 2}, elastic: 0}
+	for _, g := range o.Gains {
+		var names []string
+		for _, a := range g.Additions {
+			names = append(names, a.String())
+		}
+		t.rows = append(t.rows, []string{strings.Join(names, " + "), Number(g.Opens.Connections), Number(g.Opens.Clients), Number(g.Breaks.Connections),
+			Number(g.NoForwardSecrecy), Number(g.Unauthenticated), Number(g.Weak), Number(g.LosesPostQuantum)})
 	}
 	doc.add(t, len(t.rows))
+	doc.note("Each line counts on top of those above it, so that one can stop after any; the order is a greedy choice. opens: connections that no longer break. The price of a line: connections more that are answered without forward secrecy (no FS), without authentication, with less than TLS 1.2 and 128 bits (weak), or no longer with a post-quantum group.")
 	exact := "No smaller set of additions does"
 	if !o.Exact {
 		exact = "The search was ended by its limit: a smaller set may exist"
@@ -99,7 +116,52 @@ func impactOpening(doc *document, o *impact.Opening) {
 	}
 	if o.Left.Connections > 0 {
 		doc.text("%s of %s would break all the same.", plural(o.Left.Connections, "connection"), pluralClients(o.Left.Clients))
+		isolateTable(doc, o)
 	}
+}
+
+// isolateTable lists clients that only what is weak would let in, or nothing.
+func isolateTable(doc *document, o *impact.Opening) {
+	if len(o.Isolate) == 0 {
+		return
+	}
+	type kind struct{ ja4, needs string }
+	var order []kind
+	sums := map[kind]uint64{}
+	clients := map[kind]map[string]bool{}
+	for i := range o.Isolate {
+		x := &o.Isolate[i]
+		needs := strings.Join(x.Needs.Names(), ", ")
+		if needs == "" {
+			needs = "what no policy gives: " + x.Failure.Text()
+		}
+		k := kind{x.JA4, needs}
+		if clients[k] == nil {
+			clients[k] = map[string]bool{}
+			order = append(order, k)
+		}
+		sums[k] += x.Connections
+		clients[k][x.Client.String()] = true
+	}
+	slices.SortStableFunc(order, func(a, b kind) int { return cmp.Compare(sums[b], sums[a]) })
+	t := &table{header: []string{"upgrade or isolate", "clients", "conn.", "needs"}, right: []bool{false, true, true, false}, drop: []int{0, 0, 0, 0}, elastic: 0}
+	for _, k := range order {
+		var names []string
+		for c := range clients[k] {
+			names = append(names, c)
+		}
+		slices.Sort(names)
+		who := names[0]
+		if len(names) > 1 {
+			who += fmt.Sprintf(" and %d more", len(names)-1)
+		}
+		if k.ja4 != "" {
+			who += " (" + k.ja4 + ")"
+		}
+		t.rows = append(t.rows, []string{who, Number(uint64(len(names))), Number(sums[k]), k.needs})
+	}
+	doc.add(t, 20)
+	doc.note("What has no encryption, no authentication, export strength, RC4, 3DES or a version below TLS 1.0 is not added; --allow adds it.")
 }
 
 // stepsSVG draws the clients that break, by policy. The only text in it that
@@ -109,7 +171,7 @@ func stepsSVG(steps []impact.Step, all uint64) template.HTML {
 	width := left + len(steps)*(bar+gap) + 10
 	most := uint64(1)
 	for i := range steps {
-		most = max(most, steps[i].Breaks.Clients+steps[i].Depends.Clients)
+		most = max(most, steps[i].Affected.Clients)
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" width="%d" height="%d" role="img" aria-label="clients that break, by policy" font-family="system-ui, sans-serif" font-size="10" fill="currentColor">`, width, top+height+foot, width, top+height+foot)
@@ -124,7 +186,8 @@ func stepsSVG(steps []impact.Step, all uint64) template.HTML {
 		if s.Breaks.Clients > 0 {
 			full = max(full, 1)
 		}
-		light := int(float64(s.Depends.Clients) / float64(most) * height)
+		// A client that breaks at one server may depend at another one: it counts once.
+		light := int(float64(s.Affected.Clients-s.Breaks.Clients) / float64(most) * height)
 		title := template.HTMLEscapeString(Quote(fmt.Sprintf("%s: %s of %s break, %s cannot be told", s.Name, Number(s.Breaks.Clients), pluralClients(all), Number(s.Depends.Clients))))
 		fmt.Fprintf(&b, `<g><title>%s</title>`, title)
 		if light > 0 {

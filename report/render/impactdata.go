@@ -67,12 +67,27 @@ func impactJSON(w io.Writer, r *ImpactReport) error {
 		Kind string `json:"kind"`
 		Name string `json:"name"`
 	}
+	type gain struct {
+		Additions        []addition   `json:"additions"`
+		Opens            impact.Tally `json:"opens"`
+		Breaks           impact.Tally `json:"still_breaks"`
+		NoForwardSecrecy uint64       `json:"no_forward_secrecy"`
+		Unauthenticated  uint64       `json:"unauthenticated"`
+		Weak             uint64       `json:"weak"`
+		LosesPostQuantum uint64       `json:"loses_post_quantum"`
+	}
+	type isolated struct {
+		breakingJSON
+		Needs []string `json:"needs"`
+	}
 	type opening struct {
 		Policy    string       `json:"policy"`
 		Additions []addition   `json:"additions"`
 		Exact     bool         `json:"exact"`
 		Price     impact.Tally `json:"no_forward_secrecy"`
 		Left      impact.Tally `json:"still_breaks"`
+		Gains     []gain       `json:"gains"` // the additions, ranked greedily by connections opened
+		Isolate   []isolated   `json:"upgrade_or_isolate"`
 	}
 	type advice struct {
 		Strictest    string         `json:"strictest,omitempty"`
@@ -109,9 +124,19 @@ func impactJSON(w io.Writer, r *ImpactReport) error {
 			out.Advice.Next, out.Advice.NextBreaking = a.Next.Name, breakingOf(a.NextBreaking)
 		}
 		for _, o := range a.Openings {
-			x := opening{Policy: o.Policy.Name, Exact: o.Exact, Price: o.Price, Left: o.Left, Additions: []addition{}}
-			for _, d := range o.Additions {
-				x.Additions = append(x.Additions, addition{d.Kind(), d.String()})
+			additions := func(list []impact.Addition) []addition {
+				out := []addition{}
+				for _, d := range list {
+					out = append(out, addition{d.Kind(), d.String()})
+				}
+				return out
+			}
+			x := opening{Policy: o.Policy.Name, Exact: o.Exact, Price: o.Price, Left: o.Left, Additions: additions(o.Additions), Gains: []gain{}, Isolate: []isolated{}}
+			for _, g := range o.Gains {
+				x.Gains = append(x.Gains, gain{additions(g.Additions), g.Opens, g.Breaks, g.NoForwardSecrecy, g.Unauthenticated, g.Weak, g.LosesPostQuantum})
+			}
+			for _, i := range o.Isolate {
+				x.Isolate = append(x.Isolate, isolated{breakingOf([]impact.Breaking{i.Breaking})[0], i.Needs.Names()})
 			}
 			out.Advice.Openings = append(out.Advice.Openings, x)
 		}
