@@ -337,3 +337,113 @@ func BenchmarkAsk(b *testing.B) {
 		st.Ask(p)
 	}
 }
+
+// TestPSKGains holds that a connection resumed without an exchange gains forward
+// secrecy under a policy that gives one, and does not keep what it has.
+func TestPSKGains(t *testing.T) {
+	o := modern([]iana.Group{p256}, []iana.Group{p256})
+	p := strict()
+	suite := p.Answer(HelloOf(o), &policy.Server{Keys: []policy.KeyType{policy.KeyRSA}})
+	full := conn(1, 1, o, iana.TLS13, suite.Suite, secrecy.Yes)
+	full.Group, full.HasGroup = suite.Group, true
+	bare := conn(2, 1, o, iana.TLS13, suite.Suite, secrecy.No)
+	bare.Group, bare.HasGroup = 0, false
+	a := study([]*report.Connection{full, bare}, policy.KeyRSA).Ask(p)
+	if a.Keeps.Connections != 1 || a.Changes.Connections != 1 || a.GainsForwardSecrecy.Connections != 1 {
+		t.Errorf("%+v", a)
+	}
+}
+
+// TestSite sends connections to the servers of a configuration: none gets the
+// policy of another one's, and the sum is that of its parts.
+func TestSite(t *testing.T) {
+	text := `http {
+ server { listen 10.1.0.1:443 ssl; server_name d.example; ssl_protocols TLSv1.2 TLSv1.3; ssl_ciphers AES128-GCM-SHA256@SECLEVEL=0; }
+ server { listen 10.1.0.1:443 ssl; server_name a.example; ssl_protocols TLSv1.2 TLSv1.3; ssl_ciphers ECDHE-RSA-AES256-GCM-SHA384@SECLEVEL=0; }
+}`
+	list, err := policy.Read(strings.NewReader(text), "n.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sites, _ := policy.Sites(list)
+	var conns []*report.Connection
+	for i, name := range []string{"d.example", "a.example", "", "unknown.example", "a.example"} {
+		c := conn(i+1, 1, legacy(iana.TLS12, rsaGCM), iana.TLS12, rsaGCM, secrecy.No)
+		c.ServerName, c.Server = name, report.Endpoint{AddrPort: netip.MustParseAddrPort("10.1.0.1:443")}
+		conns = append(conns, c)
+	}
+	away := conn(9, 1, legacy(iana.TLS12, rsaGCM), iana.TLS12, rsaGCM, secrecy.No)
+	away.Server = report.Endpoint{AddrPort: netip.MustParseAddrPort("10.1.0.1:8443")}
+	st := study(append(conns, away), policy.KeyRSA)
+	r := st.AskSite(sites[0])
+	if r.Sum.Asked.Connections != 5 || r.Sum.Elsewhere.Connections != 1 || r.Sum.Breaks.Connections != 2 || r.Sum.Keeps.Connections != 3 {
+		t.Errorf("%+v", r.Sum)
+	}
+	if r.Hosts[0].Keeps.Connections != 3 || r.Hosts[0].Breaks.Connections != 0 || r.Hosts[1].Breaks.Connections != 2 || r.Hosts[1].Asked.Connections != 2 {
+		t.Errorf("%+v\n%+v", r.Hosts[0], r.Hosts[1])
+	}
+	adv := st.Advise(nil, list, 0)
+	if len(adv.Openings) != 2 || len(adv.Openings[0].Additions) != 0 || len(adv.Openings[1].Additions) != 1 {
+		t.Errorf("%+v", adv.Openings)
+	}
+	// Behind address translation the port counts, and with nothing else the name.
+	for _, c := range conns {
+		c.Server = report.Endpoint{AddrPort: netip.MustParseAddrPort("203.0.113.1:443")}
+	}
+	if r := study(conns, policy.KeyRSA).AskSite(sites[0]); r.Sum.Breaks.Connections != 2 || !strings.Contains(r.Sum.Policy.Note, "other addresses") {
+		t.Errorf("%+v %s", r.Sum, r.Sum.Policy.Note)
+	}
+	for _, c := range conns {
+		c.Server = report.Endpoint{AddrPort: netip.MustParseAddrPort("203.0.113.1:4433")}
+	}
+	if r := study(conns, policy.KeyRSA).AskSite(sites[0]); r.Sum.Breaks.Connections != 2 || !strings.Contains(r.Sum.Policy.Note, "name alone") {
+		t.Errorf("%+v %s", r.Sum, r.Sum.Policy.Note)
+	}
+}
+
+// TestAdviseIsSafe opens policies to clients that offer one suite each, of every
+// kind. What is weak is never added, and who needs it is listed with why.
+func TestAdviseIsSafe(t *testing.T) {
+	var conns []*report.Connection
+	needs := map[string]Weakness{}
+	suites := 0
+	for _, x := range iana.Suites() {
+		if x.Kind == "scsv" || x.Kind == "grease" || x.KeyExchange == iana.KexTLS13 {
+			continue
+		}
+		c := conn(suites+1, 1, legacy(iana.TLS12, x.ID), iana.TLS12, x.ID, secrecy.No)
+		conns = append(conns, c)
+		needs[x.ID.String()] = weakness(x.ID)
+		suites++
+	}
+	p := strict()
+	p.SHA1 = secrecy.True
+	for _, allow := range []Weakness{0, WeakRC4 | WeakNull, ^Weakness(0)} {
+		for at := 0; at < len(conns); at += 100 { // within the limits of the search
+			st := study(conns[at:min(at+100, len(conns))], policy.KeyRSA)
+			o := st.open(p, allow)
+			for _, a := range o.Additions {
+				if w := a.weakness() &^ allow; w != 0 {
+					t.Errorf("%s is added, which is %v", a, w.Names())
+				}
+			}
+			var left uint64
+			for _, x := range o.Isolate {
+				left += x.Connections
+				if want := needs[x.Offered.CipherSuites[0].String()] &^ allow; x.Needs != 0 && x.Needs != want {
+					t.Errorf("%s needs %v, want %v", x.Offered.CipherSuites[0], x.Needs.Names(), want.Names())
+				}
+			}
+			if left != o.Left.Connections {
+				t.Errorf("%d connections listed, %d left", left, o.Left.Connections)
+			}
+			var opens uint64
+			for _, g := range o.Gains {
+				opens += g.Opens.Connections
+			}
+			if before := st.step(p).Breaks.Connections; before != opens+left {
+				t.Errorf("%d break, %d are opened and %d left", before, opens, left)
+			}
+		}
+	}
+}

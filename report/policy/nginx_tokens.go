@@ -121,26 +121,43 @@ func (t *nginxTokens) word() (string, byte, error) {
 				}
 				t.at++
 			}
-			return t.text[start:t.at], 'w', nil
+			return unescape(t.text[start:t.at]), 'w', nil
 		}
 	}
 	return "", 0, nil
 }
 
 func (t *nginxTokens) quoted(q byte) (string, byte, error) {
-	var b strings.Builder
 	for i := t.at + 1; i < len(t.text); i++ {
 		switch c := t.text[i]; {
 		case c == '\\' && i+1 < len(t.text):
 			i++
-			b.WriteByte(t.text[i])
 		case c == q:
-			t.line += strings.Count(t.text[t.at:i], "\n")
+			word := t.text[t.at+1 : i]
+			t.line += strings.Count(word, "\n")
 			t.at = i + 1
-			return b.String(), 'w', nil
-		default:
-			b.WriteByte(c)
+			return unescape(word), 'w', nil
 		}
 	}
 	return "", 0, errors.New("a quoted word is not ended")
+}
+
+// unescape replaces what a backslash escapes: quotes, backslashes and the
+// letters of white space. Before others, as in a regular expression, it stays.
+func unescape(word string) string {
+	if strings.IndexByte(word, '\\') < 0 {
+		return word
+	}
+	var b strings.Builder
+	for i := 0; i < len(word); i++ {
+		if word[i] == '\\' && i+1 < len(word) {
+			if at := strings.IndexByte("\"'\\trn", word[i+1]); at >= 0 {
+				b.WriteByte("\"'\\\t\r\n"[at])
+				i++
+				continue
+			}
+		}
+		b.WriteByte(word[i])
+	}
+	return b.String()
 }
