@@ -111,7 +111,7 @@ How a program chooses is written by "policies show --yaml" where it is known:
   any_certificate_curve: false  # an ECDSA key's curve need not be offered
   ffdhe_groups: false           # DHE minds the groups of RFC 7919
   handshake_failure_for_sslv3: false  # the alert for a hello of SSL 3.0
-  legacy_versions_unsure: false # versions before TLS 1.2 may be off all the same
+  legacy_versions_unsure: false # versions before TLS 1.2 may be off
   reject_handshake: false       # every handshake gets unrecognized_name
   not_read: ""                  # why the server's configuration cannot be read
   variants: [...]               # policies that may be in force instead; what
