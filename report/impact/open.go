@@ -122,6 +122,10 @@ func with(p *policy.Policy, add []Addition) *policy.Policy {
 	q.GroupTuples = slices.Clone(p.GroupTuples)
 	q.Versions, q.Suites, q.Suites13, q.Groups, q.SuiteGroups = slices.Clone(p.Versions), slices.Clone(p.Suites), slices.Clone(p.Suites13), slices.Clone(p.Groups), slices.Clone(p.SuiteGroups)
 	q.Signatures = slices.Clone(p.Signatures)
+	// The stronger suites go before the weaker ones.
+	add = slices.SortedStableFunc(slices.Values(add), func(a, b Addition) int {
+		return cmp.Or(cmp.Compare(a.price(), b.price()), cmp.Compare(a.String(), b.String()))
+	})
 	for _, a := range add {
 		switch {
 		case a.Version != 0:

@@ -37,7 +37,7 @@ func impactAdvice(doc *document, r *ImpactReport, opt Options, format string) {
 		breakingTables(doc, a.NextBreaking, 0, opt, format)
 	}
 	for i := range a.Openings {
-		impactOpening(doc, &a.Openings[i])
+		impactOpening(doc, &a.Openings[i], format)
 	}
 	doc.heading("Strictness against breakage")
 	best := slices.DeleteFunc(slices.Clone(a.Steps), func(s impact.Step) bool { return !s.Best && !s.Asked })
@@ -78,7 +78,7 @@ func impactAdvice(doc *document, r *ImpactReport, opt Options, format string) {
 func pluralClients(n uint64) string { return plural(n, "client") }
 
 // impactOpening says what would let all observed clients in.
-func impactOpening(doc *document, o *impact.Opening) {
+func impactOpening(doc *document, o *impact.Opening, format string) {
 	doc.heading("What would let every observed client in: %s", o.Policy.Name)
 	if o.Policy.Unread != "" {
 		doc.text("The configuration of this server cannot be read: nothing can be said.")
@@ -93,17 +93,34 @@ func impactOpening(doc *document, o *impact.Opening) {
 		}
 		return
 	}
-	t := &table{header: []string{"add", "opens", "clients", "still break", "no FS", "no auth.", "weak", "less PQ"}, right: []bool{false, true, true, true, true, true, true, true}, drop: []int{0, 0, 3, 4, 0, 1, 0, 2}, elastic: 0}
+	t := &table{header: []string{"add", "opens", "clients", "still break", "no FS", "no auth.", "weak", "less PQ"}, right: []bool{false, true, true, true, true, true, true, true}, drop: []int{0, 0, 0, 3, 0, 0, 0, 0}, elastic: 0}
 	for _, g := range o.Gains {
 		var names []string
 		for _, a := range g.Additions {
-			names = append(names, a.String())
+			name := a.String()
+			if a.HasSuite && format == "table" {
+				name = strings.ReplaceAll(strings.TrimPrefix(name, "TLS_"), "_WITH_", " ")
+			}
+			if a.Version != 0 { // what the others are of
+				names = append([]string{name}, names...)
+				continue
+			}
+			names = append(names, name)
 		}
 		t.rows = append(t.rows, []string{strings.Join(names, " + "), Number(g.Opens.Connections), Number(g.Opens.Clients), Number(g.Breaks.Connections),
 			Number(g.NoForwardSecrecy), Number(g.Unauthenticated), Number(g.Weak), Number(g.LosesPostQuantum)})
 	}
+	for i := len(t.header) - 1; i > 4 && format == "table"; i-- { // prices that nothing has
+		if slices.ContainsFunc(t.rows, func(r []string) bool { return r[i] != "0" }) {
+			continue
+		}
+		t.header, t.right, t.drop = slices.Delete(t.header, i, i+1), slices.Delete(t.right, i, i+1), slices.Delete(t.drop, i, i+1)
+		for j := range t.rows {
+			t.rows[j] = slices.Delete(t.rows[j], i, i+1)
+		}
+	}
 	doc.add(t, len(t.rows))
-	doc.note("Each line counts on top of those above it, so that one can stop after any; the order is a greedy choice. opens: connections that no longer break. The price of a line: connections more that are answered without forward secrecy (no FS), without authentication, with less than TLS 1.2 and 128 bits (weak), or no longer with a post-quantum group.")
+	doc.note("Each line counts on top of those above it, so that one can stop after any; the order is a greedy choice. opens: connections that no longer break. The price of a line: connections more that are answered without forward secrecy (no FS), without authentication, with less than TLS 1.2 and 128 bits (weak), or no longer with a post-quantum group (less PQ). Prices that no line has are left out.")
 	exact := "No smaller set of additions does"
 	if !o.Exact {
 		exact = "The search was ended by its limit: a smaller set may exist"

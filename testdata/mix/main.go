@@ -64,7 +64,7 @@ func mix(in io.Reader, out io.Writer, chosen []string) error {
 		return fmt.Errorf("a flag is out of its range")
 	}
 	var k keep
-	if err := record.Read(context.Background(), in, &k); err != nil {
+	if _, err := record.Read(context.Background(), in, &k); err != nil {
 		return err
 	}
 	weights := map[string]int{}
