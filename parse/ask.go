@@ -142,6 +142,9 @@ func askPreambles(c *stream.Conversation, d stream.Dir, b []byte) (v stream.Verd
 	}
 	v, ready := starttls.Ask(c, d)
 	switch {
+	case v == stream.Enough: // what either side says after that is none of the handshake
+		h.Done, other.Done = true, true
+		return v, false
 	case ready:
 		h.Note = stream.Note{Kind: noteTLS, Offset: h.Note.Offset, State: askUpgraded}
 		return stream.More, true

@@ -101,7 +101,8 @@ func (p *Parser) Parse(c *stream.Conversation) *Handshake {
 		}
 		hs.RetryUnseen = hs.RetryUnseen || hs.LateStart
 	}
-	answered := hs.ClientFinished || hs.ClientKeyExchange != nil
+	hs.Lost[stream.ToServer] = hs.Lost[stream.ToServer] || hs.RetryRequest != nil && hs.ServerHello != nil && hs.FirstHello == nil
+	answered := hs.ClientFinished || hs.ClientKeyExchange != nil || slices.ContainsFunc(hs.Alerts, blames)
 	hs.Lost[stream.ToServer] = hs.Lost[stream.ToServer] || hs.ServerHello != nil && hs.ClientHello == nil && client.Seen()
 	hs.Lost[stream.ToClient] = hs.Lost[stream.ToClient] || hs.ServerHello == nil && answered && server.Seen()
 	if hs.RetryRequest != nil && hs.FirstHello == nil && hs.ClientHello != nil {
@@ -116,6 +117,19 @@ func (p *Parser) Parse(c *stream.Conversation) *Handshake {
 // 4.1.2).
 func mayBeSecond(h *ClientHello) bool {
 	return h.Cookie || len(h.KeyShares) == 1 && !h.EarlyData && offers13(h)
+}
+
+// blames reports whether an alert is one that a client sends for what the server
+// said from its ServerHello on.
+func blames(a Alert) bool {
+	if a.From != stream.ToServer || a.Encrypted || !a.Fatal {
+		return false
+	}
+	switch a.Code {
+	case 42, 43, 44, 45, 46, 47, 48, 49, 51, 70, 71, 110, 113: // those of certificates, of versions, illegal_parameter, decrypt_error and others
+		return true
+	}
+	return false
 }
 
 // obeys reports whether a ClientHello is the answer to a HelloRetryRequest.
@@ -317,7 +331,9 @@ func (p *Parser) settleEnd(client, server *stream.Half) {
 	hs.ClientData, hs.ServerData = false, false // handshake messages look alike
 	if v13 {
 		if d := p.data[stream.ToClient]; len(d) > 0 {
-			if r := d[0]; p.alertLike(r) {
+			if r := d[0]; p.alertLike(r) && server.Missing(hs.ServerHello.end, r.off) {
+				// What it said before may be its Finished.
+			} else if p.alertLike(r) {
 				p.alert(Alert{From: stream.ToClient, Fatal: true, Encrypted: true, Packet: server.Completed(r.off, r.to).Packet})
 			} else {
 				hs.ServerFinished = true
@@ -338,6 +354,8 @@ func (p *Parser) settleEnd(client, server *stream.Half) {
 				hs.ClientFinished, hs.ClientData = true, len(p.data[stream.ToServer]) > 1
 			}
 			return
+		case p.alertLike(r) && (hs.ClientHello == nil || client.Missing(hs.ClientHello.Offset, r.off)):
+			return // what it said before may be its Finished
 		case p.alertLike(r):
 			p.alert(Alert{From: stream.ToServer, Fatal: true, Encrypted: true, Packet: m.Packet})
 			return

@@ -19,14 +19,14 @@ func (r *Connection) outcome(h *parse.Handshake, client, server *stream.Half) {
 		r.OneWay == "client" && h.ClientFinished && h.ClientData)
 	for i := range h.Alerts {
 		a := &h.Alerts[i]
-		peer := client
+		peer, lost := client, h.Lost[stream.ToServer]
 		if a.From == stream.ToServer {
-			peer = server
+			peer, lost = server, h.Lost[stream.ToClient]
 		}
 		switch {
 		case a.Encrypted && finished && !a.Fatal:
 			continue // most likely close_notify
-		case a.Encrypted && !r.Version.IsTLS13() && (damaged(peer) || !peer.Seen() || h.Protocol == parse.DTLS):
+		case a.Encrypted && !r.Version.IsTLS13() && (damaged(peer) || lost || !peer.Seen() || h.Protocol == parse.DTLS):
 			continue // the Finished that is missing may be there: of DTLS, nothing tells what was lost
 		case !a.Encrypted && !a.Fatal:
 			continue
@@ -50,7 +50,7 @@ func (r *Connection) outcome(h *parse.Handshake, client, server *stream.Half) {
 		r.Outcome = Established
 	case h.CarrierFailed:
 		r.Outcome = Rejected
-	case !h.ServerSeen && h.ClientHello != nil && !h.ClientHello.Incomplete && (server.FIN || server.RST) && !damaged(server):
+	case h.Carried == nil && !h.ServerSeen && h.ClientHello != nil && !h.ClientHello.Incomplete && (server.FIN || server.RST) && !damaged(server) && !h.Lost[stream.ToClient]:
 		r.Outcome = Rejected // closed instead of an answer
 	}
 }

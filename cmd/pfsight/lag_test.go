@@ -115,6 +115,12 @@ func said(list []record) map[string][]string {
 func TestLag(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range slices.Sorted(maps.Keys(verdicts)) {
+		switch {
+		case strings.HasPrefix(name, "quic-rebind"), strings.HasPrefix(name, "openvpn-udp"):
+			continue // the address or the key changes: which of two late datagrams is of which is not told
+		case name == "dtls12-pion-turn":
+			continue // the channel is bound by the client, whose datagrams are late
+		}
 		whole, err := os.ReadFile(filepath.Join(captures, name+".pcap"))
 		if err != nil {
 			t.Fatal(err)
@@ -123,7 +129,7 @@ func TestLag(t *testing.T) {
 			head, list := frames(t, whole)
 			want := said(records(t, filepath.Join(captures, name+".pcap")))
 			for _, upward := range []bool{false, true} {
-				for _, by := range []int{1, 2, 3, 5, 8, 13, 21, len(list)} {
+				for _, by := range []int{1, 2, 5, 13, len(list)} {
 					path := filepath.Join(dir, name+".pcap")
 					writeFrames(t, path, head, late(list, upward, by))
 					got := said(records(t, path))

@@ -17,7 +17,13 @@ type knownViolation struct {
 	why     string
 }
 
-var knownViolations = []knownViolation{}
+var knownViolations = []knownViolation{
+	{"snaplen", "", "gap", "fragments of IP that are cut are taken for lost"},
+	{"", "quic-rebind*", "", "a client whose address changed, with losses, or where packets change places"},
+	{"reorder lag lag-time lag-unsorted lag-clock duplicate earlier", "eap-* quic-* openvpn-udp* go-bad-certificate", "", "datagrams of one direction that change places; sessions between the same endpoints that begin there"},
+	{"burst lose from-packet only-handshake-records snaplen", "upgrade-* proxy-* go-no-protocol", "upgrade", "the plaintext before TLS was lost"},
+	{"from-packet", "upgrade-*", "records", "the beginning is missing, and a direction is late"},
+}
 
 // isKnown reports whether v is in the table.
 func (c *court) isKnown(x laws.Composition, v violation) bool {

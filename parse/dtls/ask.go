@@ -14,7 +14,6 @@ const (
 	askFlight                // the end of a server's flight: ServerHelloDone
 	askProtected             // what follows the hellos under new keys
 	askAlert                 // an alert in the clear that ends the half
-	askClosed                // an alert under new keys
 	askShift     = 8         // from here on: how many datagrams
 )
 
@@ -85,7 +84,7 @@ func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 // over reports whether nothing more is expected of the half with the note n.
 func over(n, peer *stream.Note) bool {
 	switch {
-	case n.State&(askAlert|askClosed) != 0, n.State&askProtected != 0 && gapless(n):
+	case n.State&askAlert != 0, n.State&askProtected != 0 && gapless(n):
 		return true
 	case peer.State&askAlert == 0:
 		return false
@@ -149,7 +148,7 @@ func askProtectedRecord(n *stream.Note, r record, length int) {
 	}
 	switch {
 	case r.typ == RecordAlert:
-		n.State |= askClosed
+		return // its Finished comes before it, but may be late
 	case r.typ == RecordApplicationData && n.Aux%auxPlain < maxData:
 		return
 	}

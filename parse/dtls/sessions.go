@@ -44,6 +44,8 @@ type attempt struct {
 	answer  [2]uint64 // hash of the Random in its ServerHello, 0 if none was seen
 	later   [2]bool   // it said more than hellos: it has what the other one answered
 	over    [2]bool   // it said something under new keys, or an alert
+	cookie  [2]bool   // its ClientHello had a cookie
+	verify  [2]bool   // it sent a HelloVerifyRequest or a HelloRetryRequest
 }
 
 // SessionsCost is about what a Sessions takes when it is full, bytes.
@@ -109,6 +111,8 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 	if l.answer != 0 && a.answer[from] == 0 {
 		a.answer[from] = l.answer
 	}
+	a.cookie[from] = a.cookie[from] || l.hello != 0 && l.cookie
+	a.verify[from] = a.verify[from] || l.verify
 	a.later[from] = a.later[from] || l.later || l.protected
 	a.over[from] = a.over[from] || l.protected || l.alert
 	x.at[from] = a.session
@@ -145,6 +149,9 @@ func (x *sharing) of(from uint8, l *look) *attempt {
 		fallthrough
 	case l.verify:
 		a := x.expect(from)
+		if l.verify && a.cookie[to] && !a.verify[from] {
+			return a // which was overtaken by what followed it
+		}
 		if a.over[from] && (a.answer[from] != 0 || a.hello[from] != 0) {
 			return nil // the client's datagrams come later
 		}

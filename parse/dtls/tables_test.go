@@ -258,7 +258,7 @@ func scenes() []scene {
 		{"alert", []said{open[0], server(recordOf(21, version12, 0, 0, "02 28"))}, "client vfefd 1/0:42@1 | server vfefd alert2/40", "enough 2"},
 		{"warning", []said{open[0], server(recordOf(21, version12, 0, 0, "01 5a"))}, "client vfefd 1/0:42@1 | server vfefd alert1/90", "more 2"},
 		{"encrypted alert", with(cookie[:5], server(recordOf(21, version12, 1, 0, strings.Repeat("00", 26)))),
-			"client vfefd 1/0:42@1 1/1:44@3 16/2:5@5 ccs*1@5 handshake*1@5 [22 e1 40 ] | server vfeff vfefd 3/0:5@2 2/1:38@4 11/2:8@4 12/3:14@4 14/4:0@4 verifyfeff alert*1@6 [21 e1 26 ]", "enough 6"},
+			"client vfefd 1/0:42@1 1/1:44@3 16/2:5@5 ccs*1@5 handshake*1@5 [22 e1 40 ] | server vfeff vfefd 3/0:5@2 2/1:38@4 11/2:8@4 12/3:14@4 14/4:0@4 verifyfeff alert*1@6 [21 e1 26 ]", "more 6"}, // the Finished before it may be late
 		{"resumed", with(open, server(ccs+finished), client(ccs+finished)), "client vfefd 1/0:42@1 ccs*1@4 handshake*1@4 [22 e1 40 ] | server vfefd 2/0:38@2 ccs*1@3 handshake*1@3 [22 e1 40 ]", "enough 4"},
 		{"data before Finished", with(cookie[:5], server(data), cookie[5]), "client vfefd 1/0:42@1 1/1:44@3 16/2:5@5 ccs*1@5 handshake*1@5 [22 e1 40 ] " +
 			"| server vfeff vfefd 3/0:5@2 2/1:38@4 11/2:8@4 12/3:14@4 14/4:0@4 verifyfeff ccs*1@7 handshake*1@7 data*1@6 [23 e1 4 ] [22 e1 40 ]", "enough 7"},

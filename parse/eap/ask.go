@@ -2,45 +2,70 @@ package eap
 
 import "pfsight/capture/stream"
 
-// Bits of stream.Note.State.
+// Bits of stream.Note.State. Above them are the identifier of the last Response
+// and that of the Success or Failure, 8 bits each.
 const (
-	noteTLS = 1 << iota // a packet of a method that carries TLS was seen in this direction
+	noteTLS      = 1 << iota // a packet of a method that carries TLS was seen in this direction
+	noteResponse             // a Response was seen
+	noteEnd                  // a Success or a Failure was seen
+	noteNamed                // with an identifier
+	noteLast     = 8         // from here on: the identifier of the last Response
+	noteOver     = 16        // and that of the end
 )
 
 // Ask is the stream.Asker of a session of EAP in RADIUS or EAPOL. It looks at
 // each datagram once, and has enough when the session ended with a Success or
-// a Failure, or with an Accept or a Reject around none.
+// a Failure, or with an Accept or a Reject around none, and the Response that
+// this answers is there: the identifier is the same, RFC 3748 section 4.2.
 func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 	h, other := &c.Half[d], &c.Half[d.Opposite()]
+	st := &h.Note.State
 	for int(h.Note.Aux) < len(h.Marks) {
 		m := h.Marks[h.Note.Aux]
 		h.Note.Aux++
 		h.Note.Offset = int(m.To)
 		h.Want = int(m.To) + 1
-		code, method := glance(h.Data[m.From:m.To], c.Transport)
+		code, method, id, named := glance(h.Data[m.From:m.To], c.Transport)
 		switch method {
 		case typeTLS, typeTTLS, typePEAP, typeFAST, typeTEAP, typeExpanded:
-			h.Note.State |= noteTLS
+			*st |= noteTLS
 		}
-		if code == Success || code == Failure {
-			if (h.Note.State|other.Note.State)&noteTLS == 0 {
-				return stream.Refuse
+		switch code {
+		case codeResponse:
+			*st = *st&^(0xff<<noteLast) | noteResponse | uint32(id)<<noteLast
+		case Success, Failure:
+			*st = *st&^(0xff<<noteOver) | noteEnd | uint32(id)<<noteOver
+			if named {
+				*st |= noteNamed
 			}
-			return stream.Enough
 		}
+	}
+	for _, x := range [2][2]uint32{{*st, other.Note.State}, {other.Note.State, *st}} {
+		end, peer := x[0], x[1]
+		if end&noteEnd == 0 {
+			continue
+		}
+		if end&noteNamed != 0 && (peer&noteResponse == 0 || uint8(end>>noteOver) != uint8(peer>>noteLast)) {
+			return stream.More
+		}
+		if (end|peer)&noteTLS == 0 {
+			return stream.Refuse
+		}
+		return stream.Enough
 	}
 	return stream.More
 }
 
-// glance returns the code and the method of the EAP packet in a datagram; the
-// code of an Accept or a Reject without one is that of what it says.
-func glance(b []byte, t stream.Transport) (code, method uint8) {
+// glance returns the code, the method and the identifier of the EAP packet in a
+// datagram; the code of an Accept or a Reject without one is that of what it
+// says, and it is not named.
+func glance(b []byte, t stream.Transport) (code, method, id uint8, named bool) {
 	var p []byte
 	if t == stream.EAPOL {
 		p = eapol(b)
 	} else {
 		if !isRADIUS(b) {
-			return 0, 0
+			return 0, 0, 0, false
 		}
 		p, _ = firstEAP(b)
 		switch {
@@ -53,8 +78,11 @@ func glance(b []byte, t stream.Transport) (code, method uint8) {
 	if code == 0 && len(p) >= 4 {
 		code = p[0]
 	}
+	if len(p) >= 4 {
+		id, named = p[1], true
+	}
 	if len(p) >= 5 && p[0] <= codeResponse {
 		method = p[4]
 	}
-	return code, method
+	return code, method, id, named
 }

@@ -31,6 +31,8 @@ type Reader struct {
 	open Opening
 	side [2]side // by who speaks in TLS
 	join []byte  // one EAP packet
+
+	order order
 }
 
 // A side is one direction of the TLS in EAP.
@@ -70,14 +72,13 @@ func (r *Reader) Read(c *stream.Conversation) *Opening {
 	}
 	method := uint8(0)
 	swapped, told := false, false
-	var at [2]int
+	r.order.look(r, c)
 	for {
-		d, ok := earlier(c, &at)
+		d, ok := r.order.next(c)
 		if !ok {
 			break
 		}
-		m := c.Half[d].Marks[at[d]]
-		at[d]++
+		m := c.Half[d].Marks[r.order.take(d)]
 		p, ok := r.packet(c.Half[d].Data[m.From:m.To], c.Transport)
 		if !ok {
 			continue
@@ -136,20 +137,82 @@ func (r *Reader) Read(c *stream.Conversation) *Opening {
 	return &r.open
 }
 
-// earlier returns the direction whose next datagram came first.
-func earlier(c *stream.Conversation, at *[2]int) (stream.Dir, bool) {
-	a, b := c.Half[0].Marks[at[0]:], c.Half[1].Marks[at[1]:]
+// An order tells in which order the datagrams of both halves were sent, which is
+// not that of the capture where one direction arrives late. EAP is a lock-step
+// protocol: a Response has the identifier of its Request and comes after it, and
+// before the next Request (RFC 3748 section 4.1).
+type order struct {
+	at   [2]int // the next datagram of each half
+	code [2][stream.MaxMarks]uint8
+	id   [2][stream.MaxMarks]uint8
+	last uint8 // identifier of the last Request
+	any  bool  // there was one
+}
+
+// look reads codes and identifiers. A code of 0 is that of what is no EAP.
+func (o *order) look(r *Reader, c *stream.Conversation) {
+	o.at, o.any = [2]int{}, false
+	for d := range c.Half {
+		h := &c.Half[d]
+		for i := range min(len(h.Marks), stream.MaxMarks) {
+			p, _ := r.packet(h.Data[h.Marks[i].From:h.Marks[i].To], c.Transport)
+			o.code[d][i], o.id[d][i] = p.code, p.id
+		}
+	}
+}
+
+// next returns the half whose next datagram was sent first.
+func (o *order) next(c *stream.Conversation) (stream.Dir, bool) {
+	var left [2]int
+	for d := range c.Half {
+		left[d] = min(len(c.Half[d].Marks), stream.MaxMarks) - o.at[d]
+	}
 	switch {
-	case len(a) == 0 && len(b) == 0:
+	case left[0] <= 0 && left[1] <= 0:
 		return 0, false
-	case len(a) == 0:
+	case left[0] <= 0:
 		return 1, true
-	case len(b) == 0:
+	case left[1] <= 0:
 		return 0, true
-	case b[0].Time < a[0].Time || b[0].Time == a[0].Time && b[0].Packet < a[0].Packet:
+	}
+	for d := range stream.Dir(2) {
+		if o.code[d][o.at[d]] == 0 {
+			return d, true
+		}
+	}
+	for d := range stream.Dir(2) {
+		to := d.Opposite()
+		if o.code[d][o.at[d]] != codeResponse || o.code[to][o.at[to]] == codeResponse {
+			continue
+		}
+		// d is the peer's. Its Response comes first if its Request was there, or
+		// is none of those to come.
+		id := o.id[d][o.at[d]]
+		if o.any && id == o.last {
+			return d, true
+		}
+		for i := o.at[to]; i < o.at[to]+left[to]; i++ {
+			if o.code[to][i] == codeRequest && o.id[to][i] == id {
+				return to, true
+			}
+		}
+		return d, true
+	}
+	a, b := c.Half[0].Marks[o.at[0]], c.Half[1].Marks[o.at[1]]
+	if b.Time < a.Time || b.Time == a.Time && b.Packet < a.Packet {
 		return 1, true
 	}
 	return 0, true
+}
+
+// take moves behind the next datagram of a half.
+func (o *order) take(d stream.Dir) int {
+	i := o.at[d]
+	o.at[d]++
+	if o.code[d][i] == codeRequest {
+		o.last, o.any = o.id[d][i], true
+	}
+	return i
 }
 
 // packet returns the EAP packet in a datagram.

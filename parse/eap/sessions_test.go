@@ -309,7 +309,8 @@ func TestAsk(t *testing.T) {
 		{"failure", append(without(whole, 14), eapPacket(Failure, 7)), stream.Enough},
 		{"unfinished", whole[:9], stream.More},
 		{"no TLS", [][]byte{eapPacket(codeRequest, 1, 4, 1), eapPacket(codeResponse, 1, 4, 1), eapPacket(Success, 1)}, stream.Refuse},
-		{"only the server", [][]byte{whole[2], whole[4], whole[14]}, stream.Enough},
+		{"only the server", [][]byte{whole[2], whole[4], whole[14]}, stream.More}, // the peer may be late
+		{"the server first", append(slices.Clone(at(whole, codeRequest, Success)), at(whole, codeResponse)...), stream.Enough},
 	} {
 		for _, over := range []func(...[]byte) *stream.Conversation{hear, overRADIUS} {
 			full := over(c.packets...)
@@ -398,4 +399,26 @@ func BenchmarkSplit(b *testing.B) {
 			s.Split(&d)
 		}
 	})
+}
+
+// earlier returns the half whose next datagram was captured first.
+func earlier(c *stream.Conversation, at *[2]int) (stream.Dir, bool) {
+	a, b := c.Half[0].Marks[at[0]:], c.Half[1].Marks[at[1]:]
+	switch {
+	case len(a) == 0 && len(b) == 0:
+		return 0, false
+	case len(a) == 0, len(b) > 0 && (b[0].Time < a[0].Time || b[0].Time == a[0].Time && b[0].Packet < a[0].Packet):
+		return 1, true
+	}
+	return 0, true
+}
+
+// at returns the packets with these codes.
+func at(packets [][]byte, codes ...byte) (out [][]byte) {
+	for _, p := range packets {
+		if slices.Contains(codes, p[0]) {
+			out = append(out, p)
+		}
+	}
+	return out
 }

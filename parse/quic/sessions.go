@@ -44,13 +44,15 @@ type sharing struct {
 // needed: the first datagram in the capture may be the server's.
 type attempt struct {
 	session   uint32
-	version   Version
-	from      uint8    // the endpoint that sent the first datagram
-	names     [2][]cid // connection IDs by endpoint, maxNames at the most
-	anonymous [2]bool  // the endpoint gave or was given an empty one
-	spoke     [2]bool  // the endpoint sent more than a Retry or a Version Negotiation
-	retried   [2]bool  // it sent a Retry
-	token     bool     // an Initial of the first sender had a token
+	version   [2]Version // of the last Initial or 0-RTT packet, by endpoint
+	from      uint8      // the endpoint that sent the first datagram
+	names     [2][]cid   // connection IDs by endpoint, maxNames at the most
+	anonymous [2]bool    // the endpoint gave or was given an empty one
+	spoke     [2]bool    // the endpoint sent more than a Retry or a Version Negotiation
+	retried   [2]bool    // it sent a Retry
+	token     bool       // an Initial of the first sender had a token
+
+	negotiated [2]bool // the endpoint sent a Version Negotiation
 }
 
 // SessionsCost is about what a Sessions takes when it is full, bytes.
@@ -109,7 +111,7 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 	}
 	a := s.of(x, d.From&1, b, &p)
 	if a == nil {
-		a = x.add(d.From&1, p.version)
+		a = x.add(d.From & 1)
 		if len(x.attempts) > 1 {
 			s.last = s.last%stream.MaxSession + 1
 			a.session = s.last
@@ -165,8 +167,11 @@ func (s *Sessions) of(x *sharing, from uint8, b []byte, p *packet) *attempt {
 		return last
 	case len(p.dcid) == 0:
 		return s.waiting(x, from, b, p)
-	case p.kind != kindRetry && p.kind != kindNegotiation && last.from == from && !last.answered() && (p.version != last.version || len(p.token) > 0 && !last.token):
+	case p.kind != kindRetry && p.kind != kindNegotiation && !last.spoke[to] && (last.from == from || last.negotiated[to]) &&
+		(last.version[from] != 0 && p.version != last.version[from] || last.negotiated[to] && !last.spoke[from] || len(p.token) > 0 && !last.token):
 		return last // after a Version Negotiation, or a Retry
+	case p.kind == kindInitial && last.negotiated[from] && !last.spoke[from] && p.version != last.version[to]:
+		return last // the server, before the client's second attempt is in the capture
 	case len(p.scid) == 0 && last.anonymous[from] && !last.answered():
 		if last.from == to || !s.begins(b, p) {
 			return last // the server's datagrams come first, or it has chosen an ID
@@ -242,11 +247,11 @@ func (s *Sessions) opens(role stream.Dir, b []byte, p *packet, id []byte) bool {
 func (x *sharing) latest() *attempt { return &x.attempts[len(x.attempts)-1] }
 
 // add adds a connection whose first datagram an endpoint sent.
-func (x *sharing) add(from uint8, v Version) *attempt {
+func (x *sharing) add(from uint8) *attempt {
 	if len(x.attempts) == maxAttempts {
 		x.attempts = slices.Delete(x.attempts, 0, 1)
 	}
-	x.attempts = append(x.attempts, attempt{from: from, version: v})
+	x.attempts = append(x.attempts, attempt{from: from})
 	return x.latest()
 }
 
@@ -284,13 +289,15 @@ func (a *attempt) answered() bool { return a.spoke[a.from^1] }
 // learn notes the connection IDs of a packet of a.
 func (a *attempt) learn(from uint8, p *packet) {
 	switch p.kind {
+	case kindNegotiation:
+		a.negotiated[from] = true
+	case kindUnknown:
+		a.version[from] = p.version
 	case kindRetry:
 		a.retried[from] = true
 	case kindInitial, kindZeroRTT, kindHandshake:
-		a.spoke[from] = true
-		if from == a.from {
-			a.version, a.token = p.version, a.token || len(p.token) > 0
-		}
+		a.spoke[from], a.version[from] = true, p.version
+		a.token = a.token || from == a.from && len(p.token) > 0
 	}
 	a.name(from, p.scid)
 	a.name(from^1, p.dcid)

@@ -257,8 +257,11 @@ func clientLine(l []byte, m mask) (mask, action) {
 		case "":
 			return pop3, known
 		case "GSSAPI", "KERBEROS_V4":
-			if m&^ftp == 0 {
+			switch {
+			case m&^ftp == 0:
 				return ftp, known
+			case m == anyText: // the first command: SMTP has EHLO before it
+				return ftp | pop3, known
 			}
 		}
 		if m&(smtp|lmtp|pop3) != 0 {

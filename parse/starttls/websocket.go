@@ -420,8 +420,9 @@ func followed(c *stream.Conversation) bool {
 	}
 	cl, sv := client.Note.State, server.Note.State
 	switch {
-	case (cl|sv)&followAlert != 0:
-		return true
+	case cl&followAlert != 0 && server.Holds(client.Completed(client.Note.Offset-1, client.Note.Offset)),
+		sv&followAlert != 0 && client.Holds(server.Completed(server.Note.Offset-1, server.Note.Offset)):
+		return true // and what was refused is there
 	case cl&followAfter == 0:
 		return false
 	}

@@ -136,9 +136,6 @@ func (j *Judgement) early(h *parse.Handshake) {
 	switch {
 	case h.RetryRequest == nil && (sh == nil && (h.ServerDamaged || h.ServerUnseen) || sh != nil && sh.Incomplete && !sh.HasPSK):
 		// The server's answer, which was not seen, may reject them.
-		if h.EarlyDataSent {
-			j.Reasons.Add(EarlyData)
-		}
 	case h.RetryRequest != nil, sh != nil && !sh.Incomplete && (!sh.HasPSK || sh.SelectedPSK != 0 || !sh.Version().IsTLS13()):
 		j.EarlyData = "rejected" // RFC 8446 section 4.2.10
 	case h.EarlyDataSent:

@@ -1,0 +1,52 @@
+package stream
+
+import "testing"
+
+// TestAnswers tells what was said after the other side was heard.
+func TestAnswers(t *testing.T) {
+	hello := Mark{From: 0, To: 100, Seq: 1100, Ack: 5001, Packet: 3, Time: 30}
+	for _, c := range []struct {
+		name string
+		m    Mark
+		to   int
+		want bool
+	}{
+		{"all of it is acknowledged", Mark{Seq: 5100, Ack: 1100, Time: 40}, 100, true},
+		{"the same, captured before", Mark{Seq: 5100, Ack: 1100, Time: 10}, 100, true},
+		{"a part is", Mark{Seq: 5100, Ack: 1060, Time: 40}, 100, false},
+		{"the part in question is", Mark{Seq: 5100, Ack: 1060, Time: 40}, 60, true},
+		{"nothing is, captured after", Mark{Seq: 5100, Ack: 1000, Time: 40}, 100, false},
+		{"not known, captured after", Mark{Time: 40}, 100, true},
+		{"not known, captured before", Mark{Time: 20}, 100, false},
+		{"not known, the same time", Mark{Time: 30, Packet: 4}, 100, true},
+	} {
+		if got := c.m.Answers(hello, c.to); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+	wrapped := Mark{From: 0, To: 100, Seq: 50, Ack: 1}
+	if !(Mark{Seq: 9, Ack: 50}).Answers(wrapped, 100) || (Mark{Seq: 9, Ack: 0xfffffff0}).Answers(wrapped, 100) {
+		t.Error("where the sequence numbers wrap")
+	}
+}
+
+// TestHolds tells whether all is there that the other side had received.
+func TestHolds(t *testing.T) {
+	h := Half{Data: make([]byte, 100), Marks: []Mark{{From: 0, To: 40, Seq: 1040, Ack: 7}, {From: 60, To: 100, Seq: 1100, Ack: 7}}, Gaps: []Gap{{40, 60}}}
+	for _, c := range []struct {
+		ack  uint32
+		gap  bool
+		want bool
+	}{{1040, true, true}, {1041, true, false}, {1100, true, false}, {1100, false, true}, {1101, false, false}, {1000, true, true}} {
+		x := h
+		if !c.gap {
+			x.Gaps = nil
+		}
+		if got := x.Holds(Mark{Seq: 7, Ack: c.ack}); got != c.want {
+			t.Errorf("%d acknowledged, gap %v: %v", c.ack, c.gap, got)
+		}
+	}
+	if !h.Holds(Mark{}) || (&Half{}).Holds(Mark{Seq: 7, Ack: 1}) {
+		t.Error("where nothing is known, and where nothing is there")
+	}
+}
