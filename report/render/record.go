@@ -54,8 +54,8 @@ var Fields = []Field{
 	{"session_packet", "number", "packet that completed its ServerHello", "as session_time"},
 	{"session_source", "string", "its file or interface", "as session_time, or the same as source"},
 	{"session_forward_secrecy", "yes, no, unknown", "its verdict; a resumed session is conditional at best", "as session_time"},
-	{"early_data", "offered, sent, rejected", "TLS 1.3 early data; whether sent data were taken is encrypted", "not offered"},
-	{"hello_retry_request", "boolean", "the server asked for another ClientHello", "no ServerHello was seen"},
+	{"early_data", "offered, sent, rejected", "TLS 1.3 early data; whether sent data were taken is encrypted", "not offered, or what became of them was not seen"},
+	{"hello_retry_request", "boolean", "the server asked for another ClientHello", "no ServerHello was seen, or what comes before it was not"},
 	{"hello_retry_group", "string", "group that the HelloRetryRequest asked for", "none, or another reason for it"},
 	{"ech", "boolean", "the ClientHello has encrypted_client_hello, real or GREASE", "no ClientHello was seen"},
 	{"extended_master_secret", "boolean", "negotiated, RFC 7627", "TLS 1.3, or not seen"},
@@ -76,7 +76,7 @@ var Fields = []Field{
 	{"ja3", "string", "fingerprint of the ClientHello", "no ClientHello was seen"},
 	{"ja3s", "string", "fingerprint of the ServerHello", "no ServerHello was seen"},
 	{"ja4", "string", "fingerprint of the ClientHello", "no ClientHello was seen"},
-	{"client_hello_packet", "number", "packet that completed the ClientHello, from 1 in its file", "none was seen"},
+	{"client_hello_packet", "number", "packet that completed the ClientHello, from 1 in its file", "none was seen whole"},
 	{"server_hello_packet", "number", "packet that completed the ServerHello", "none was seen"},
 	{"bytes_to_server", "number", "payload of the connection, retransmissions counted once", "never"},
 	{"bytes_to_client", "number", "the same of the other direction", "never"},
@@ -84,7 +84,7 @@ var Fields = []Field{
 	{"last_time", "RFC 3339, UTC", "time of the last packet of the connection", "not known"},
 	{"client_hello_split", "boolean", "the (first) ClientHello came in more than one packet", "it came in one, or was not seen"},
 	{"gap", "boolean", "bytes of the handshake are missing, but not for the capture's snaplen", "none are"},
-	{"offered", "object", "what the (first) ClientHello offered: versions, cipher_suites, groups, key_shares, signature_algorithms, alpn, psk_modes, each left out where it was not sent; supported_versions (without it versions is legacy_version), extended_master_secret and renegotiation_info: whether sent; compressed_points_only: ec_point_formats without uncompressed; incomplete: its end was not seen", "no ClientHello was seen"},
+	{"offered", "object", "what the (first) ClientHello offered: versions, cipher_suites, groups, key_shares, signature_algorithms, alpn, psk_modes, each left out where it was not sent; supported_versions (without it versions is legacy_version), extended_master_secret and renegotiation_info: whether sent; compressed_points_only: ec_point_formats without uncompressed; incomplete: its end was not seen, and what is left out may be missing only", "no ClientHello was seen"},
 	{"problems", "list", "what was malformed, missing or contradictory", "nothing"},
 }
 
