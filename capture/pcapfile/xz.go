@@ -11,6 +11,7 @@ import (
 	"hash/crc32"
 	"hash/crc64"
 	"io"
+	"runtime"
 
 	"github.com/ulikunitz/xz/lzma"
 )
@@ -34,8 +35,9 @@ var (
 // Limits of the windows of one file, bytes. Blocks that hold almost nothing
 // and announce large windows would cost more time than their size is worth.
 const (
-	xzWindows = 1 << 30 // that may be made in any case
-	xzShare   = 256     // and so many for each byte that came out
+	xzWindows = 1 << 30  // that may be made in any case
+	xzShare   = 256      // and so many for each byte that came out
+	xzGarbage = 64 << 20 // that may wait to be collected
 )
 
 // xzFilter is the number of LZMA2, section 5.3.1.
@@ -53,6 +55,7 @@ type xzReader struct {
 	sum      hash.Hash // of block; nil: none
 	out      int64     // bytes that came out
 	windows  int64     // bytes of windows that were made
+	garbage  int64     // of them, since the last collection
 	streamed bool      // the header of a stream was read
 }
 
@@ -176,6 +179,12 @@ func (x *xzReader) blockHeader(size byte) error {
 		return fmt.Errorf("%w: blocks that hold little announce windows of %d bytes", errXZ, window)
 	}
 	x.in.n = 0
+	// The library makes a window for each block. Those of the blocks before are
+	// garbage, which would grow faster than it is collected.
+	if x.garbage += window; x.garbage > xzGarbage {
+		runtime.GC()
+		x.garbage = 0
+	}
 	if x.block, err = (lzma.Reader2Config{DictCap: int(window)}).NewReader2(&x.in); err != nil {
 		return fmt.Errorf("xz: %w", err)
 	}
