@@ -160,7 +160,7 @@ func (t *tracker) onUDP(s *segment, ref uint32, f *flow, e uint8) {
 	if end > maxPrefix || len(h.Marks) >= stream.MaxMarks {
 		h.Full, hs.stop = true, true
 		if o.half[d.Opposite()].stop || o.conv.Half[d.Opposite()].Done {
-			t.deliver(f)
+			t.deliver(f, true)
 		}
 		return
 	}
@@ -184,7 +184,7 @@ func (t *tracker) onUDP(s *segment, ref uint32, f *flow, e uint8) {
 	}
 	switch t.opt.Ask(&o.conv, d) {
 	case stream.Enough:
-		t.deliver(f)
+		t.deliver(f, true)
 	case stream.Refuse:
 		t.forget(ref, f)
 	}

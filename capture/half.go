@@ -229,12 +229,35 @@ func mark(h *stream.Half, m stream.Mark) {
 		h.Marks = append(h.Marks, m)
 		return
 	}
+	if joinMarks(h); len(h.Marks) < stream.MaxMarks {
+		h.Marks = append(h.Marks, m)
+		return
+	}
 	last := &h.Marks[len(h.Marks)-1]
 	m.From = min(last.From, m.From)
 	if last.To > m.To {
 		m.To, m.Seq = last.To, last.Seq
 	}
 	*last = m
+}
+
+// keptMarks is how many of the first marks stay as they are: those of the hello
+// tell in how many packets it came.
+const keptMarks = 32
+
+// joinMarks makes one mark of those that follow each other and acknowledge the
+// same, as of many small segments: what they say of the order of the two
+// directions is the same.
+func joinMarks(h *stream.Half) {
+	out := h.Marks[:keptMarks]
+	for _, m := range h.Marks[keptMarks:] {
+		if last := &out[len(out)-1]; len(out) > keptMarks && last.To == m.From && last.Ack == m.Ack && last.Seq != 0 && m.Seq != 0 {
+			last.To, last.Seq, last.Packet, last.Time = m.To, m.Seq, m.Packet, m.Time
+			continue
+		}
+		out = append(out, m)
+	}
+	h.Marks = out
 }
 
 // shortList is how many gaps and how many marks are taken to be part of what an

@@ -46,8 +46,9 @@ func (t *tracker) takeOpening(f *flow) *opening {
 	return o
 }
 
-// deliver hands the opening over.
-func (t *tracker) deliver(f *flow) {
+// deliver hands the opening over. ended says that nothing more can come: else
+// what one side acknowledged and the other did not say yet may still come.
+func (t *tracker) deliver(f *flow, ended bool) {
 	o := t.takeOpening(f)
 	c := &o.conv
 	if c.Transport == stream.UDP {
@@ -62,7 +63,7 @@ func (t *tracker) deliver(f *flow) {
 			// What came ahead of a gap behind all that was wanted.
 			h.Data, h.Gaps = h.Data[:h.Contiguous()], h.Gaps[:0]
 		}
-		h.Lost = c.Transport == stream.TCP && o.half[d].lost(h, h.FIN, f.fin[e])
+		h.Lost = ended && c.Transport == stream.TCP && o.half[d].lost(h, h.FIN, f.fin[e])
 		if h.Full {
 			t.drops[PrefixLimit]++
 		}
@@ -113,7 +114,7 @@ func (t *tracker) forget(ref uint32, f *flow) {
 // end hands over what is left of a connection and takes it out.
 func (t *tracker) end(ref uint32, f *flow, why stream.End) {
 	if f.opening != 0 {
-		t.deliver(f)
+		t.deliver(f, true)
 	}
 	if f.bits&told == 0 {
 		t.close(ref, f, why)

@@ -240,7 +240,7 @@ func (t *tracker) evictOpening() {
 		t.drops[FlowEvict]++
 		ref := t.opens[oref-1].flow
 		f := t.flows.get(ref)
-		t.deliver(f)
+		t.deliver(f, true)
 		t.close(ref, f, stream.EndEvict)
 		f.bits |= told
 	}

@@ -495,7 +495,7 @@ func (t *tracker) feed(s *segment, ref uint32, f *flow) {
 		if hs.known && t.add(hs, h, s) && h.Contiguous() >= h.Want && !hs.waits(h) {
 			switch t.opt.Ask(&o.conv, d) {
 			case stream.Enough:
-				t.deliver(f)
+				t.deliver(f, false)
 				return
 			case stream.Refuse:
 				t.forget(ref, f)
@@ -504,7 +504,7 @@ func (t *tracker) feed(s *segment, ref uint32, f *flow) {
 		}
 	}
 	if t.finished(f, o) {
-		t.deliver(f)
+		t.deliver(f, true)
 		return
 	}
 	t.rate(f.opening, o)

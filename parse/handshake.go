@@ -58,6 +58,8 @@ type Handshake struct {
 	// CarrierFailed says that what carried the handshake said that it failed, as
 	// EAP does.
 	CarrierFailed bool
+	// CarrierSucceeded says that it said that it succeeded.
+	CarrierSucceeded bool
 	// Carrier names what the handshake's packets were wrapped in below its own
 	// protocol: "capwap", or "turn"; "" for nothing.
 	Carrier string

@@ -351,7 +351,8 @@ func (p *Parser) settleEnd(client, server *stream.Half) {
 			// Without the ServerHello, a client that offers TLS 1.3, and sends
 			// what looks like data without the Finished of older versions, goes on.
 			if hs.ServerHello == nil && !early && hs.ClientHello != nil && offers13(hs.ClientHello) && !p.alertLike(r) {
-				hs.ClientFinished, hs.ClientData = true, len(p.data[stream.ToServer]) > 1
+				// Behind a certificate more records may be of the handshake.
+				hs.ClientFinished, hs.ClientData = true, finishedLike(r.to-r.from) && len(p.data[stream.ToServer]) > 1
 			}
 			return
 		case p.alertLike(r) && (hs.ClientHello == nil || client.Missing(hs.ClientHello.Offset, r.off)):
@@ -363,7 +364,7 @@ func (p *Parser) settleEnd(client, server *stream.Half) {
 		default:
 			hs.ClientFinished = true
 			if !finishedLike(r.to-r.from) && !p.settleRefusal(client, server, m, r.to) {
-				hs.AnswerUnseen = damaged(server)
+				hs.AnswerUnseen = damaged(server) || hs.Carried == nil && !server.FIN && !server.RST // or not captured yet
 			}
 			return
 		}

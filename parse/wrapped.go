@@ -110,7 +110,7 @@ func (p *Parser) overEAP(c *stream.Conversation) *Handshake {
 	if o == nil {
 		return nil
 	}
-	p.hs.CarrierFailed = o.Result == eap.Failure
+	p.hs.CarrierFailed, p.hs.CarrierSucceeded = o.Result == eap.Failure, o.Result == eap.Success
 	return p.wrapped(c, o.Protocol, &o.TLS, o.Swapped, o.DTLS)
 }
 

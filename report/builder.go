@@ -367,4 +367,8 @@ func (r *Connection) problems(h *parse.Handshake, client, server *stream.Half) {
 			r.Problems = append(r.Problems, s.name+": messages missing")
 		}
 	}
+	if h.RetryRequest != nil && h.FirstHello == nil && h.ClientHello != nil && !r.Gap && !client.Cut && len(r.Problems) == 0 && r.OneWay == "" {
+		r.Gap = true
+		r.Problems = append(r.Problems, "client_hello: the first one was not seen")
+	}
 }

@@ -28,6 +28,8 @@ func (r *Connection) outcome(h *parse.Handshake, client, server *stream.Half) {
 			continue // most likely close_notify
 		case a.Encrypted && !r.Version.IsTLS13() && (damaged(peer) || lost || !peer.Seen() || h.Protocol == parse.DTLS):
 			continue // the Finished that is missing may be there: of DTLS, nothing tells what was lost
+		case a.Encrypted && a.From == stream.ToServer && client.Midstream && h.ClientHello == nil:
+			continue // the Finished may be in what came before
 		case !a.Encrypted && !a.Fatal:
 			continue
 		}
@@ -50,7 +52,7 @@ func (r *Connection) outcome(h *parse.Handshake, client, server *stream.Half) {
 		r.Outcome = Established
 	case h.CarrierFailed:
 		r.Outcome = Rejected
-	case h.Carried == nil && !h.ServerSeen && h.ClientHello != nil && !h.ClientHello.Incomplete && (server.FIN || server.RST) && !damaged(server) && !h.Lost[stream.ToClient]:
+	case h.Carried == nil && !h.CarrierSucceeded && !h.ServerSeen && h.ClientHello != nil && !h.ClientHello.Incomplete && (server.FIN || server.RST) && !damaged(server) && !h.Lost[stream.ToClient]:
 		r.Outcome = Rejected // closed instead of an answer
 	}
 }

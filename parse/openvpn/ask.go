@@ -66,7 +66,7 @@ func askTCP(c *stream.Conversation, d stream.Dir) stream.Verdict {
 func look(h, other *stream.Half, op uint8) bool {
 	switch op {
 	case dataV1, dataV2:
-		return (h.Note.State|other.Note.State)&noteControl != 0
+		return h.Note.State&noteControl != 0 // else its control channel may come late
 	case controlV1:
 		h.Note.State |= noteControl
 	}

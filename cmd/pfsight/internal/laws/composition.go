@@ -137,7 +137,7 @@ func Draw(r *rand.Rand, capture string, loss bool) Composition {
 		c.Changes = append(c.Changes, draw(r, stageLoss))
 	}
 	for range n {
-		stages := []int{stageAdd, stageStream, stageStream, stageOrder, stageOrder, stageIP, stageLink, stageLink, stageFile, stageFile}
+		stages := []int{stageAdd, stageStream, stageStream, stageReorder, stageOrder, stageOrder, stageIP, stageLink, stageLink, stageFile, stageFile}
 		c.Changes = append(c.Changes, draw(r, stages[r.IntN(len(stages))]))
 	}
 	c.sort()

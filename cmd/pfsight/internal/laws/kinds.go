@@ -3,15 +3,17 @@ package laws
 import (
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Stages of a change: a composition that is drawn applies them in this order.
 const (
-	stageAdd    = iota // other connections
-	stageStream        // cuts and copies of what was said
-	stageOrder         // order and time
-	stageIP            // fragments
-	stageLink          // what lies around IP
+	stageAdd     = iota // other connections
+	stageStream         // cuts and copies of what was said
+	stageReorder        // order inside a direction
+	stageOrder          // order of the directions, and time
+	stageIP             // fragments
+	stageLink           // what lies around IP
 	stageLoss
 	stageFile
 )
@@ -51,6 +53,7 @@ var (
 	doubled  = Exception{"bytes_to_server bytes_to_client", "datagrams", "datagrams have no sequence numbers, so copies count"}
 	unbegun  = Exception{"packets bytes_to_server bytes_to_client", "datagrams", "what comes before the datagram that begins a handshake does not count"}
 	unbegunT = Exception{"packets bytes_to_server bytes_to_client one_direction upgrade upgrade_chain target", "midstream", "what comes before the segment that begins a handshake does not count"}
+	unheard  = Exception{"packets bytes_to_server bytes_to_client last_time one_direction", "datagrams", "what comes before the hello of the second connection counts to the first"}
 	pieces   = Exception{"client_hello_split", "", "it says in how many packets the ClientHello came"}
 	joined   = Exception{"session_time session_packet session_source session_forward_secrecy", "", "the connection that made a session may come after the one that resumes it"}
 	layered  = Exception{"encapsulation", "", "it is that of the first packet, which has a tag or not"}
@@ -80,9 +83,30 @@ func Kinds() []*Kind {
 // Lookup returns the kind of a name, nil if there is none.
 func Lookup(name string) *Kind { return kinds[name] }
 
+// inOrder are the captures, by the beginnings of their names, in which a change
+// of order is not made, and why: these are limits of what can be told.
+var inOrder = []struct{ prefix, why string }{
+	{"quic-rebind", "a change of the client's address is followed forwards: what names the connection is learned from what came before"},
+	{"quic-version-negotiation", "which Initials are tries of one client shows by what the server said before"},
+	{"quic-compatible-version", "the same"},
+	{"openvpn-udp-same-port", "the exchanges of keys of one tunnel are told apart by their order"},
+	{"dtls12-pion-turn", "which peers are behind a TURN relay is learned from its messages before"},
+	{"eap-", "EAP is a lock-step protocol without acknowledgments: sessions beside each other are told apart by their order"},
+}
+
+// moves reports whether the order of a capture is not to be changed.
+func moves(c *Capture) bool {
+	for _, x := range inOrder {
+		if strings.HasPrefix(c.Name, x.prefix) {
+			return true
+		}
+	}
+	return false
+}
+
 func init() {
 	register(
-		&Kind{Name: "earlier", Stage: stageAdd, Params: []Param{{0, 999, false}, {0, 9, true}, {1, 20000, true}, {0, 3, false}}, Differs: []Exception{numbers},
+		&Kind{Name: "earlier", Stage: stageAdd, Params: []Param{{0, 999, false}, {0, 9, true}, {1, 20000, true}, {0, 3, false}}, Differs: []Exception{numbers, unheard},
 			Apply: func(w *Work, base *Capture, a []int) bool { return earlier(w, base, a[0], a[1], a[2], a[3]) }},
 		&Kind{Name: "beside", Stage: stageAdd, Params: []Param{{0, 999, false}, seed}, Differs: []Exception{numbers},
 			Apply: func(w *Work, base *Capture, a []int) bool { return beside(w, base, a[0], rng(a[1])) }},
@@ -102,15 +126,25 @@ func init() {
 			Apply: func(w *Work, _ *Capture, a []int) bool { return duplicate(w, rng(a[0]), a[1], a[2]) }},
 
 		&Kind{Name: "lag", Stage: stageOrder, Params: []Param{{0, 1, false}, {1, 4000, true}}, Differs: []Exception{numbers, times, counts, joined, unbegun, unbegunT},
-			Apply: func(w *Work, _ *Capture, a []int) bool { return lagPackets(w, a[0], a[1], false) }},
+			Apply: func(w *Work, base *Capture, a []int) bool {
+				return w.ordered(base, func() bool { return lagPackets(w, a[0], a[1], false) })
+			}},
 		&Kind{Name: "lag-unsorted", Stage: stageOrder, Params: []Param{{0, 1, false}, {1, 4000, true}}, Differs: []Exception{numbers, times, counts, joined, unbegun, unbegunT},
-			Apply: func(w *Work, _ *Capture, a []int) bool { return lagPackets(w, a[0], a[1], true) }},
+			Apply: func(w *Work, base *Capture, a []int) bool {
+				return w.ordered(base, func() bool { return lagPackets(w, a[0], a[1], true) })
+			}},
 		&Kind{Name: "lag-time", Stage: stageOrder, Params: []Param{{0, 1, false}, {1, 4000, true}}, Differs: []Exception{numbers, times, counts, joined, unbegun, unbegunT},
-			Apply: func(w *Work, _ *Capture, a []int) bool { return lagTime(w, a[0], int64(a[1])*1e6, true) }},
+			Apply: func(w *Work, base *Capture, a []int) bool {
+				return !moves(base) && lagTime(w, a[0], int64(a[1])*1e6, true)
+			}},
 		&Kind{Name: "lag-clock", Stage: stageOrder, Params: []Param{{0, 1, false}, {1, 4000, true}}, Differs: []Exception{times, counts, joined, unbegun, unbegunT},
-			Apply: func(w *Work, _ *Capture, a []int) bool { return lagTime(w, a[0], int64(a[1])*1e6, false) }},
-		&Kind{Name: "reorder", Stage: stageOrder, Params: []Param{seed, {1, 20, true}}, Differs: []Exception{numbers, times, counts, joined, unbegun, unbegunT},
-			Apply: func(w *Work, _ *Capture, a []int) bool { return reorder(w, rng(a[0]), a[1]) }},
+			Apply: func(w *Work, base *Capture, a []int) bool {
+				return !moves(base) && lagTime(w, a[0], int64(a[1])*1e6, false)
+			}},
+		&Kind{Name: "reorder", Stage: stageReorder, Params: []Param{seed, {1, 20, true}}, Differs: []Exception{numbers, times, counts, joined, unbegun, unbegunT},
+			Apply: func(w *Work, base *Capture, a []int) bool {
+				return w.ordered(base, func() bool { return reorder(w, rng(a[0]), a[1]) })
+			}},
 		&Kind{Name: "shift", Stage: stageOrder, Params: []Param{{-55, 79, false}, {0, 86400, true}},
 			Apply: func(w *Work, _ *Capture, a []int) bool { return shift(w, a[0], a[1]) }},
 		&Kind{Name: "stretch", Stage: stageOrder, Params: []Param{{2, 1 << 20, true}},

@@ -47,6 +47,11 @@ func pick(all []*Capture, n int, ok func(*Capture) bool) *Capture {
 	return list[n%len(list)]
 }
 
+// answered reports whether both directions are in a capture.
+func answered(c *Capture) bool {
+	return slices.ContainsFunc(c.Packets, func(p Packet) bool { return p.dir == 1 })
+}
+
 // Ways in which a connection before another one may be seen.
 const (
 	withoutEnd   = 1 // its FIN or RST was not
@@ -56,14 +61,17 @@ const (
 // earlier puts the only connection of another capture before one of this
 // capture, between the same endpoints.
 func earlier(w *Work, base *Capture, other, conn, gap, way int) bool {
-	if !w.plain() || !base.Original || family(base) == "" {
+	if !w.plain() || !base.Original || family(base) == "" || moves(base) {
 		return false
 	}
 	b := pick(w.all, other, func(b *Capture) bool {
-		return !w.holds(b) && b.Original && b != base && family(b) == family(base) && single(b.Packets) && b.Packets[0].v6() == w.Packets[0].v6()
+		return !w.holds(b) && !moves(b) && b.Original && b != base && family(b) == family(base) && single(b.Packets) && b.Packets[0].v6() == w.Packets[0].v6()
 	})
 	if b == nil {
 		return false
+	}
+	if family(b) == "quic" && !answered(b) {
+		return false // a client that got no answer and sends another Initial tries again
 	}
 	// The first packet of the connection, and its endpoints.
 	conn = 1 + conn%w.conns
@@ -145,7 +153,7 @@ func (w *Work) far(list []Packet, at int) {
 // beside mixes the packets of another capture, between other endpoints, with
 // those of this one. The order inside each is kept.
 func beside(w *Work, base *Capture, other int, r *rand.Rand) bool {
-	b := pick(w.all, other, func(b *Capture) bool { return !w.holds(b) && b.Original && b != base && family(b) != "" })
+	b := pick(w.all, other, func(b *Capture) bool { return !w.holds(b) && !moves(b) && b.Original && b != base && family(b) != "" })
 	if !w.plain() || b == nil || !base.Original {
 		return false
 	}

@@ -30,6 +30,57 @@ func (w *Work) sortBy(keys []float64) bool {
 	return moved
 }
 
+// Limits of the order of datagrams: how many of one side of a QUIC connection
+// are waited for before the other side is taken not to be captured.
+const mostAhead = 7
+
+// waits reports whether the other side is still waited for in every connection
+// of QUIC. After a change of order that is the limit of what can be read.
+func (w *Work) waits(base *Capture) bool {
+	if family(base) != "quic" && !w.addedQUIC() {
+		return true
+	}
+	type ahead struct{ dir, n int }
+	runs := map[int]*ahead{} // by connection; n < 0: both sides were seen
+	for i := range w.Packets {
+		p := &w.Packets[i]
+		if p.proto != protoUDP {
+			continue
+		}
+		r := runs[p.conn]
+		switch {
+		case r == nil:
+			runs[p.conn] = &ahead{p.dir, 1}
+		case r.n < 0:
+		case r.dir != p.dir:
+			r.n = -1
+		default:
+			r.n++
+		}
+		if r != nil && r.n > mostAhead {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *Work) addedQUIC() bool {
+	return slices.ContainsFunc(w.Added, func(c Capture) bool { return family(&c) == "quic" })
+}
+
+// ordered applies a change of order, if what comes of it can be read.
+func (w *Work) ordered(base *Capture, change func() bool) bool {
+	if moves(base) || slices.ContainsFunc(w.Added, func(c Capture) bool { return moves(&c) }) {
+		return false
+	}
+	before := slices.Clone(w.Packets)
+	if change() && w.waits(base) {
+		return true
+	}
+	w.Packets = before
+	return false
+}
+
 // retime gives the packets the times that they have in ascending order, as if
 // the capture had taken them when they came.
 func (w *Work) retime() {
@@ -127,11 +178,40 @@ func starts(list []Packet) map[int]*start {
 	return out
 }
 
+// flights returns, for each packet of a connection over UDP, a position before
+// the next flight of its direction. What a peer says only when it has an answer
+// does not overtake what it said before that.
+func flights(list []Packet) map[int]float64 {
+	type side struct{ conn, dir int }
+	out := map[int]float64{}
+	open := map[side][]int{} // packets of the flight that is going on
+	speaks := map[int]int{}  // by connection: the direction of its last packet
+	for i := range list {
+		p := &list[i]
+		if p.proto != protoUDP {
+			continue
+		}
+		s := side{p.conn, p.dir}
+		if d, ok := speaks[p.conn]; ok && d != p.dir {
+			for _, j := range open[s] {
+				out[j] = float64(i) - 0.25
+			}
+			open[s] = nil
+		}
+		speaks[p.conn] = p.dir
+		open[s] = append(open[s], i)
+	}
+	return out
+}
+
 // reorder lets packets of any direction overtake at most window others, but not
 // the SYN of their direction and the first with data: without these nothing
 // tells what they are.
 func reorder(w *Work, r *rand.Rand, window int) bool {
-	limit, begin := limits(w.Packets), starts(w.Packets)
+	if w.reordered {
+		return false // the flights cannot be told any more
+	}
+	limit, begin, flight := limits(w.Packets), starts(w.Packets), flights(w.Packets)
 	keys := make([]float64, len(w.Packets))
 	for i := range w.Packets {
 		p := &w.Packets[i]
@@ -141,12 +221,16 @@ func reorder(w *Work, r *rand.Rand, window int) bool {
 		}
 		if p.conn != 0 {
 			keys[i] = max(min(float64(i)+r.Float64()*float64(window), limit[p.conn]), float64(i))
+			if f, ok := flight[i]; ok {
+				keys[i] = max(min(keys[i], f), float64(i))
+			}
 		}
 	}
 	if !w.sortBy(keys) {
 		return false
 	}
 	w.retime()
+	w.reordered = true
 	return true
 }
 
@@ -177,15 +261,21 @@ const (
 func stretch(w *Work, factor int) bool {
 	first, last := span(w.Packets)
 	longest := int64(0)
-	closing := false
-	for i := 1; i < len(w.Packets); i++ {
-		d := max(w.Packets[i].Time-w.Packets[i-1].Time, w.Packets[i-1].Time-w.Packets[i].Time)
-		p := &w.Packets[i-1]
-		closing = closing || p.proto != protoTCP || p.flags()&(flagFIN|flagRST) != 0
-		if closing {
-			d *= silence / shortSilence
+	type seen struct {
+		time    int64
+		closing bool
+	}
+	conns := map[int]seen{}
+	for i := range w.Packets {
+		p := &w.Packets[i]
+		before, ok := conns[p.conn]
+		if d := max(p.Time-before.time, before.time-p.Time); ok {
+			if before.closing {
+				d *= silence / shortSilence
+			}
+			longest = max(longest, d)
 		}
-		longest = max(longest, d)
+		conns[p.conn] = seen{p.Time, before.closing || p.proto != protoTCP || p.flags()&(flagFIN|flagRST) != 0}
 	}
 	if longest == 0 {
 		return false

@@ -19,16 +19,17 @@ type Work struct {
 	Pack  string // how the files are compressed; "" for not
 	Named bool   // one file is read from a file too, and not from standard input
 
-	edits  []edit
-	part   []Packet // of the capture, as they are
-	all    []*Capture
-	cutAt  int // file-level cut, in per mille of the last file; 0 for none
-	form   Form
-	parts  int
-	way    int
-	conns  int // connections numbered so far
-	beside int // captures mixed in
-	ids    uint32
+	edits     []edit
+	part      []Packet // of the capture, as they are
+	all       []*Capture
+	cutAt     int // file-level cut, in per mille of the last file; 0 for none
+	form      Form
+	parts     int
+	way       int
+	reordered bool
+	conns     int // connections numbered so far
+	beside    int // captures mixed in
+	ids       uint32
 }
 
 // A File is a file to be read.
