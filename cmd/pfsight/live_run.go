@@ -102,6 +102,14 @@ func (r *liveRun) opened(src *live.Source) {
 	}
 }
 
+// close closes src, which stop does not end any more.
+func (r *liveRun) close(src *live.Source) {
+	r.stopping.Lock()
+	defer r.stopping.Unlock()
+	r.ready = nil
+	src.Close()
+}
+
 func (r *liveRun) run(ctx context.Context) (err error) {
 	o := r.opt
 	ctx, cancel := context.WithCancel(ctx)
@@ -128,7 +136,7 @@ func (r *liveRun) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer src.Close()
+	defer r.close(src)
 	r.opened(src)
 	if o.listen != "" {
 		log := slog.New(slog.NewTextHandler(messageWriter{r}, &slog.HandlerOptions{Level: slog.LevelInfo}))

@@ -400,3 +400,38 @@ func TestOutputFollow(t *testing.T) {
 		t.Errorf("%d bytes: %s", len(b), fmt.Sprint(names(t, in)))
 	}
 }
+
+// TestOutputGivenUp removes the temporary file while the result is written, as
+// a second signal does.
+func TestOutputGivenUp(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "result")
+	if err := os.WriteFile(file, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, begun := range []bool{true, false} {
+		o, err := openOutput(newApp(nil, io.Discard, io.Discard), file, false, t.Logf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if begun {
+			if _, err := io.WriteString(o, "new"); err != nil || len(names(t, dir)) != 2 {
+				t.Fatalf("%v, %q", err, names(t, dir))
+			}
+		}
+		if err := o.remove(); err != nil {
+			t.Error(err)
+		}
+		if !begun {
+			if _, err := io.WriteString(o, "new"); err == nil {
+				t.Error("it is written all the same")
+			}
+		}
+		if err := o.finish(false); err == nil {
+			t.Error("it has an end")
+		}
+		if b, _ := os.ReadFile(file); string(b) != "old" || len(names(t, dir)) != 1 {
+			t.Errorf("%q, %q", b, names(t, dir))
+		}
+	}
+}

@@ -58,14 +58,12 @@ func TestWebPlaces(t *testing.T) {
 		"a begun header":       {"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: ", false, webPatience + 100*time.Millisecond},
 	} {
 		base := serve(t, st)
-		var held []net.Conn
 		for range 2 * webConnections {
 			conn, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			held = append(held, conn)
 			if _, err := io.WriteString(conn, c.send); err != nil && c.answers {
 				t.Fatal(err)
 			}
