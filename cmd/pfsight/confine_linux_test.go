@@ -193,7 +193,7 @@ func probe(args []string, attempts string) {
 	case "read":
 		a.confineReading(args[1], false)
 	case "live":
-		f := liveFlags{interfaces: []string{"lo"}, outputs: strings.Split(args[1], ","), events: "all", memory: "64M", blockSize: "512K", workers: 1, top: 1, color: "never", snaplen: 2000, rotateEvery: time.Hour}
+		f := liveFlags{interfaces: []string{"lo"}, outputs: strings.Split(args[1], ","), events: "all", memory: "64M", memoryGiven: func() bool { return true }, blockSize: "512K", workers: 1, top: 1, color: "never", snaplen: 2000, rotateEvery: time.Hour}
 		if len(args) > 2 {
 			f.listen, f.webConfig = "127.0.0.1:0", args[2]
 		}

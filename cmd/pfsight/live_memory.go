@@ -33,10 +33,10 @@ func divide(memory int64, o *liveOptions) budget {
 	// time than it saves memory.
 	const always = 8 << 20 // what the program takes without any traffic
 	used := (b.runtime - always) * 2 / 3
-	b.tables = used / 2
+	b.tables = used * 7 / 16
 	b.open = used / 20
 	b.sums = used / 4
-	b.sessions = used / 8
+	b.sessions = used / 16
 	b.queue = used / 8
 	b.pending = int(min(used/16/changeCost, maxPending))
 	b.heap = min(used*6/5, maxEase)
