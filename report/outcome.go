@@ -19,15 +19,19 @@ func (r *Connection) outcome(h *parse.Handshake, client, server *stream.Half) {
 		r.OneWay == "client" && h.ClientFinished && h.ClientData)
 	for i := range h.Alerts {
 		a := &h.Alerts[i]
-		peer, lost := client, h.Lost[stream.ToServer]
+		own, peer := server, client
 		if a.From == stream.ToServer {
-			peer, lost = server, h.Lost[stream.ToClient]
+			own, peer = client, server
 		}
 		switch {
 		case a.Encrypted && finished && !a.Fatal:
 			continue // most likely close_notify
-		case a.Encrypted && !r.Version.IsTLS13() && (damaged(peer) || lost || !peer.Seen() || h.Protocol == parse.DTLS):
+		case a.Encrypted && !r.Version.IsTLS13() && (damaged(peer) || !peer.Seen() || h.Protocol == parse.DTLS):
 			continue // the Finished that is missing may be there: of DTLS, nothing tells what was lost
+		case a.Encrypted && (damaged(own) || h.Lost[a.From]) && !h.ClientRefused:
+			continue // its Finished may be in what is missing
+		case a.Encrypted && !r.Version.IsTLS13() && h.Lost[a.From.Opposite()]:
+			continue // or that of the other side
 		case a.Encrypted && a.From == stream.ToServer && client.Midstream && h.ClientHello == nil:
 			continue // the Finished may be in what came before
 		case !a.Encrypted && !a.Fatal:

@@ -143,7 +143,7 @@ func digestOf(b []byte) (digest uint8, p packet, ok bool) {
 // and their zeros, and control packets that carry a hello. Of a short segment
 // it says what it may be.
 func Sign(b []byte) stream.Sign {
-	if len(b) > 0 && len(b) < 16 && MayBegin(b) {
+	if len(b) > 0 && MayBegin(b) && (len(b) < 16 || len(b) < 2+int(b[1])) {
 		return stream.MaybeSign // the first segment may be short
 	}
 	if len(b) < 14 {

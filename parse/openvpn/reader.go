@@ -94,6 +94,11 @@ func (r *Reader) Read(c *stream.Conversation) *Opening {
 		if r.tls[d].found {
 			r.join(h, stream.Dir(d))
 		}
+		if c.Transport == stream.TCP && len(h.Gaps) == 0 && (len(from.Gaps) > 0 || from.Lost) {
+			// The packets behind a gap of the stream were not read.
+			n := len(h.Data)
+			h.Data, h.Gaps = append(h.Data, 0), append(h.Gaps, stream.Gap{From: n, To: n + 1})
+		}
 		r.open.TLS[role] = *h
 	}
 	return &r.open
