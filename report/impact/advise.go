@@ -213,7 +213,7 @@ func (st *Study) Advise(candidates, chosen []*policy.Policy, allow Weakness) *Ad
 	for _, p := range chosen {
 		part, in := st, p
 		for _, s := range sites {
-			if p.Host != nil && s.Name == p.Host.Config && len(s.Hosts) > 1 {
+			if p.Host != nil && s.Name == p.Host.Config {
 				part, in = st.Host(s, p)
 			}
 		}

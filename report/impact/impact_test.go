@@ -386,6 +386,16 @@ func TestSite(t *testing.T) {
 	if len(adv.Openings) != 2 || len(adv.Openings[0].Additions) != 0 || len(adv.Openings[1].Additions) != 1 {
 		t.Errorf("%+v", adv.Openings)
 	}
+	// One server alone takes what comes to its socket, whatever the name.
+	single, err := policy.Read(strings.NewReader("server { listen 10.1.0.1:443 ssl; server_name a.example; ssl_protocols TLSv1.3; }"), "one.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sites, _ := policy.Sites(single); true {
+		if r := st.AskSite(sites[0]); r.Hosts != nil || r.Sum.Name != "one.conf-a.example" || r.Sum.Asked.Connections != 5 || r.Sum.Elsewhere.Connections != 1 {
+			t.Errorf("%+v", r.Sum)
+		}
+	}
 	// Behind address translation the port counts, and with nothing else the name.
 	for _, c := range conns {
 		c.Server = report.Endpoint{AddrPort: netip.MustParseAddrPort("203.0.113.1:443")}

@@ -2,6 +2,7 @@ package impact
 
 import (
 	"fmt"
+	"strings"
 
 	"pfsight/report/policy"
 )
@@ -60,12 +61,8 @@ func (st *Study) route(site *policy.Site) (routes []route, note string) {
 
 // AskSite says what a configuration of several servers would do to the
 // connections: each is answered by the server that takes it, by address, port
-// and server name. A configuration with one server is asked as a policy is,
-// about all connections.
+// and server name. Of a configuration with one server the sum is all there is.
 func (st *Study) AskSite(site *policy.Site) *Routed {
-	if len(site.Hosts) == 1 {
-		return &Routed{Sum: st.Ask(site.Hosts[0])}
-	}
 	routes, note := st.route(site)
 	answers := map[*policy.Policy]map[uint32]*policy.Answer{}
 	byParty := make([]*policy.Answer, len(st.parties))
@@ -94,8 +91,16 @@ func (st *Study) AskSite(site *policy.Site) *Routed {
 		Name: policy.ConfigName(site.Name), Title: fmt.Sprintf("all %d servers of %s, each with the connections that it takes", len(site.Hosts), site.Name),
 		Source: site.Name, Note: note,
 	}
+	if len(site.Hosts) == 1 {
+		one := *site.Hosts[0]
+		one.Note = strings.TrimSpace(one.Note + " " + note)
+		all = &one
+	}
 	out := &Routed{Sum: st.ask(all, func(i int) *policy.Answer { return byParty[i] })}
 	out.Sum.Elsewhere = elsewhere.tally()
+	if len(site.Hosts) == 1 {
+		return out
+	}
 	for _, h := range site.Hosts {
 		out.Hosts = append(out.Hosts, st.ask(h, func(i int) *policy.Answer {
 			if routes[i].host != h {

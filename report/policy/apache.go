@@ -208,7 +208,7 @@ func (a *apache) line(line, file string, number, depth int) error {
 	}
 	switch key {
 	case "include", "includeoptional":
-		if err := a.include(words[1:], depth); err != nil {
+		if err := a.include(words[1:], depth, key == "include"); err != nil {
 			return err
 		}
 		return nil
@@ -255,7 +255,7 @@ func (a *apache) line(line, file string, number, depth int) error {
 
 // include reads the files of an Include: a file, a folder with all below it, or
 // a pattern.
-func (a *apache) include(args []string, depth int) error {
+func (a *apache) include(args []string, depth int, must bool) error {
 	if a.in == nil {
 		a.notes["An include was not followed."] = true
 		return nil
@@ -267,6 +267,9 @@ func (a *apache) include(args []string, depth int) error {
 		texts, names, err := a.openInclude(pattern)
 		if err != nil {
 			return err
+		}
+		if len(texts) == 0 && must && len(a.notes) < maxNames {
+			a.notes["Include "+quoteShort(pattern)+" names no file here: what it holds is not known."] = true
 		}
 		for i, text := range texts {
 			if err := a.read(text, names[i], depth+1); err != nil {

@@ -166,6 +166,7 @@ func TestApacheSections(t *testing.T) {
 		name, root, text string
 		soft             Software
 		want             iana.Version // the only version
+		relative         bool         // the file is named relative to the working folder
 	}{
 		{name: "IfModule", text: "SSLProtocol TLSv1.2\n<IfModule !mod_ssl.c>\nSSLProtocol TLSv1.3\n</IfModule>\n", want: iana.TLS12},
 		{name: "IfModule of a module that is not loaded", root: "LoadModule ssl_module modules/mod_ssl.so\n", text: "SSLProtocol TLSv1.2\n<IfModule mod_md.c>\nSSLProtocol TLSv1.3\n</IfModule>\n", want: iana.TLS12},
@@ -181,6 +182,7 @@ func TestApacheSections(t *testing.T) {
 		{name: "Directory", text: "SSLProtocol TLSv1.2\n<Directory />\nSSLProtocol TLSv1.3\n</Directory>\n", want: iana.TLS12},
 		{name: "Macro", root: "<Macro tls $p $px>\nSSLProtocol $px\n</Macro>\n", text: "Use tls TLSv1.2 TLSv1.3\n", want: iana.TLS13},
 		{name: "Include of a folder", root: "Include conf.d\n", text: "", want: iana.TLS13},
+		{name: "named relative", root: "ServerRoot \"PLACEHOLDER\"\nIncludeOptional conf.d/*.conf\n", text: "", want: iana.TLS13, relative: true},
 		{name: "relative to ServerRoot", root: "ServerRoot \"" + dir + "\"\nInclude conf.d/*.conf\n", text: "", want: iana.TLS13},
 		{name: "a copy whose ServerRoot is elsewhere", root: "ServerRoot \"/etc/nowhere\"\nIncludeOptional conf.d/*.conf\n", text: "", want: iana.TLS13},
 		{name: "a copy with absolute names", root: "ServerRoot \"/etc/nowhere\"\nIncludeOptional /etc/nowhere/conf.d/*.conf\n", text: "", want: iana.TLS13},
@@ -189,6 +191,10 @@ func TestApacheSections(t *testing.T) {
 		write("conf.d/deeper/tls.conf", "")
 		write("conf.d/tls.conf", "SSLProtocol TLSv1.3\n")
 		path := write("conf/httpd.conf", c.root+host+c.text+"</VirtualHost>\n")
+		if c.relative {
+			t.Chdir(filepath.Dir(dir))
+			path = filepath.Join(filepath.Base(dir), "conf/httpd.conf")
+		}
 		list, err := c.soft.Load(path)
 		if err != nil || len(list) != 1 || !slices.Equal(list[0].Versions, []iana.Version{c.want}) {
 			t.Errorf("%s: %v: %v", c.name, list, err)

@@ -29,30 +29,43 @@ func (in *includes) open(pattern string) (texts, names []string, err error) {
 		return nil, nil, fmt.Errorf("include %.200s: %w", pattern, err)
 	}
 	for _, path := range paths {
-		if st, err := os.Stat(path); err != nil || !st.Mode().IsRegular() {
-			continue
-		}
-		if in.files++; in.files > maxIncludes {
-			return nil, nil, fmt.Errorf("include %s: more than %d files", pattern, maxIncludes)
-		}
-		f, err := os.Open(path)
+		text, ok, err := in.read(path, pattern)
 		if err != nil {
 			return nil, nil, err
 		}
-		text, err := readAll(f)
-		f.Close()
-		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", path, err)
+		if ok {
+			texts, names = append(texts, text), append(names, path)
 		}
-		if in.left -= len(text); in.left < 0 {
-			return nil, nil, fmt.Errorf("include %s: more than %d bytes in all", pattern, maxIncluded)
-		}
-		texts, names = append(texts, string(text)), append(names, path)
 	}
 	return texts, names, nil
 }
 
-// openTree is open; of a folder it opens the files in it and below it, in the
+// read returns the text of a file that a pattern names; ok is false where it is
+// no regular file.
+func (in *includes) read(path, pattern string) (text string, ok bool, err error) {
+	if st, err := os.Stat(path); err != nil || !st.Mode().IsRegular() {
+		return "", false, nil
+	}
+	if in.files++; in.files > maxIncludes {
+		return "", false, fmt.Errorf("include %s: more than %d files", pattern, maxIncludes)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", false, err
+	}
+	all, err := readAll(f)
+	f.Close()
+	if err != nil {
+		return "", false, fmt.Errorf("%s: %w", path, err)
+	}
+	if in.left -= len(all); in.left < 0 {
+		return "", false, fmt.Errorf("include %s: more than %d bytes in all", pattern, maxIncluded)
+	}
+	return string(all), true, nil
+}
+
+// openTree is open of a pattern that is relative to the working folder; of a
+// folder it opens the files in it and below it, in the
 // order of their names.
 func (in *includes) openTree(pattern string) (texts, names []string, err error) {
 	paths, err := in.glob(pattern)
@@ -66,8 +79,10 @@ func (in *includes) openTree(pattern string) (texts, names []string, err error) 
 		case err != nil:
 			return nil
 		case !st.IsDir():
-			t, n, err := in.open(escapeGlob(path))
-			texts, names = append(texts, t...), append(names, n...)
+			text, ok, err := in.read(path, pattern)
+			if ok {
+				texts, names = append(texts, text), append(names, path)
+			}
 			return err
 		case depth >= maxIncludeDepth:
 			return fmt.Errorf("include %.200s: folders nested deeper than %d", pattern, maxIncludeDepth)
@@ -90,11 +105,6 @@ func (in *includes) openTree(pattern string) (texts, names []string, err error) 
 		}
 	}
 	return texts, names, nil
-}
-
-// escapeGlob makes a pattern that matches one path.
-func escapeGlob(path string) string {
-	return strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `\`, `\\`).Replace(path)
 }
 
 // glob is filepath.Glob within limits: a pattern such as /*/*/*/* would look

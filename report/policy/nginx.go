@@ -339,6 +339,9 @@ func (n *nginx) include(pattern string, b *block, depth, nested int) error {
 	if err != nil {
 		return err
 	}
+	if len(texts) == 0 && !strings.ContainsAny(pattern, "*?[") {
+		b.notes = append(b.notes, fmt.Sprintf("The included file %.60q is not here: what it holds is not known.", pattern))
+	}
 	for i, text := range texts {
 		// What is included stands in the block; only the block's end does not.
 		toks := &nginxTokens{text: text, line: 1, included: true}

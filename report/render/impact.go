@@ -224,12 +224,12 @@ func impactDetail(doc *document, o *impact.Outcome, opt Options, format string, 
 	if o.Policy.Note != "" {
 		doc.note("%s", o.Policy.Note)
 	}
+	if n := o.Elsewhere.Connections; n > 0 {
+		doc.text("%s went to addresses or ports at which the configuration does not listen: nothing is said of them.", plural(n, "connection"))
+	}
 	if o.Policy.Host != nil && o.Asked.Connections == 0 {
 		doc.text("No observed connection goes to this server.")
 		return
-	}
-	if n := o.Elsewhere.Connections; n > 0 {
-		doc.text("%s went to addresses or ports at which the configuration does not listen: nothing is said of them.", plural(n, "connection"))
 	}
 	if o.Breaks.Connections == 0 {
 		doc.text("No observed client breaks%s.", map[bool]string{true: ", as far as can be told"}[o.Depends.Connections > 0])
