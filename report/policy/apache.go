@@ -257,7 +257,7 @@ func (a *apache) line(line, file string, number, depth int) error {
 // a pattern.
 func (a *apache) include(args []string, depth int, must bool) error {
 	if a.in == nil {
-		a.notes["An include was not followed."] = true
+		a.note("An include was not followed.")
 		return nil
 	}
 	if depth >= maxIncludeDepth {
@@ -268,8 +268,8 @@ func (a *apache) include(args []string, depth int, must bool) error {
 		if err != nil {
 			return err
 		}
-		if len(texts) == 0 && must && len(a.notes) < maxNames {
-			a.notes["Include "+quoteShort(pattern)+" names no file here: what it holds is not known."] = true
+		if len(texts) == 0 && must {
+			a.note("Include " + quoteShort(pattern) + " names no file here: what it holds is not known.")
 		}
 		for i, text := range texts {
 			if err := a.read(text, names[i], depth+1); err != nil {
@@ -279,6 +279,16 @@ func (a *apache) include(args []string, depth int, must bool) error {
 	}
 	return nil
 }
+
+// note adds a note to every policy, once.
+func (a *apache) note(text string) {
+	if len(a.notes) < maxNotes {
+		a.notes[text] = true
+	}
+}
+
+// maxNotes is how many notes the readers add to a policy.
+const maxNotes = 16
 
 // openInclude opens what a pattern names. It is relative to ServerRoot. Of a
 // copy, whose ServerRoot is not here, the folder of the file and the one above

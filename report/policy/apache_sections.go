@@ -99,7 +99,7 @@ func (a *apache) holds(name string, args []string) bool {
 	case "ifdefine":
 		_, result = a.defines[word]
 		if !result {
-			a.notes["IfDefine "+quoteShort(word)+": no Define sets it, and the server is taken to be started without it."] = true
+			a.note("IfDefine " + quoteShort(word) + ": no Define sets it, and the server is taken to be started without it.")
 		}
 	case "ifversion":
 		result = a.version(word, args[1:])
@@ -139,7 +139,7 @@ func (a *apache) version(op string, args []string) bool {
 	have := a.soft.Apache
 	if !have.Known() {
 		have = Release{2, 4, 62}
-		a.notes["IfVersion is answered for 2.4.62, since no release of Apache was stated."] = true
+		a.note("IfVersion is answered for 2.4.62, since no release of Apache was stated.")
 	}
 	not := false
 	if rest, ok := strings.CutPrefix(op, "!"); ok {
@@ -245,7 +245,7 @@ func (a *apache) use(args []string, file string, number, depth int) error {
 	}
 	m := a.macros[strings.ToLower(args[0])]
 	if m == nil {
-		a.notes["Use "+quoteShort(args[0])+": there is no such macro."] = true
+		a.note("Use " + quoteShort(args[0]) + ": there is no such macro.")
 		return nil
 	}
 	if depth >= maxIncludeDepth {

@@ -313,8 +313,13 @@ func patternOf(word string) (pattern, bool) {
 // A cipherList is OpenSSL's list while the rules of a string are applied:
 // suites that are on and off keep an order together.
 type cipherList struct {
-	list []*cipherClass
-	on   map[*cipherClass]bool
+	list, spare []listed
+}
+
+// A listed is a suite of a cipherList.
+type listed struct {
+	*cipherClass
+	on bool
 }
 
 type operator uint8
@@ -329,29 +334,30 @@ const (
 
 // apply does one rule. What moves keeps its order.
 func (l *cipherList) apply(op operator, match func(*cipherClass) bool) {
-	var stay, move []*cipherClass
+	stay, move := l.spare[:0], make([]listed, 0, len(l.list))
 	for _, c := range l.list {
-		hit := match(c)
+		hit := match(c.cipherClass)
 		switch op {
 		case add:
-			hit = hit && !l.on[c]
+			hit = hit && !c.on
 		case last, bump, del:
-			hit = hit && l.on[c]
+			hit = hit && c.on
 		}
 		if hit {
+			c.on = op != del && op != kill
 			move = append(move, c)
-			l.on[c] = op != del && op != kill
 		} else {
 			stay = append(stay, c)
 		}
 	}
+	old := l.list
 	switch op {
 	case add, last:
-		l.list = append(stay, move...)
+		l.list, l.spare = append(stay, move...), old
 	case del, bump:
-		l.list = append(move, stay...)
+		l.list, l.spare = append(move, stay...), stay
 	case kill:
-		l.list = stay
+		l.list, l.spare = stay, old
 	}
 }
 
@@ -372,7 +378,10 @@ func (l *cipherList) strengthen() {
 // begin with, nothing on: ephemeral before not, AEAD before not, AES before
 // others, 256 bits before 128.
 func newCipherList(universe []*cipherClass) *cipherList {
-	l := &cipherList{list: universe, on: map[*cipherClass]bool{}}
+	l := &cipherList{}
+	for _, c := range universe {
+		l.list = append(l.list, listed{cipherClass: c})
+	}
 	step := func(op operator, p pattern) { l.apply(op, p.matches) }
 	step(add, pattern{kex: kECDHE, auth: aECDSA})
 	step(add, pattern{kex: kECDHE})
@@ -430,13 +439,45 @@ type cipherString struct {
 // versions lack, such as those of RC4 and triple DES, are taken only where they
 // are named one by one. A string that OpenSSL refuses is an error.
 func expandCiphers(text string) (cipherString, error) {
+	cipherCache.Lock()
+	defer cipherCache.Unlock()
+	e, ok := cipherCache.m[text]
+	if !ok {
+		e.spec, e.err = expandCiphersOf(text, universe())
+		if len(cipherCache.m) >= maxCached {
+			clear(cipherCache.m)
+		}
+		if len(text) <= maxCipherString {
+			cipherCache.m[text] = e
+		}
+	}
+	e.spec.suites = slices.Clone(e.spec.suites) // callers take suites away
+	return e.spec, e.err
+}
+
+// cipherCache keeps what strings mean: the servers of a configuration have the
+// same ones, and each is asked for several releases.
+var cipherCache = struct {
+	sync.Mutex
+	m map[string]expanded
+}{m: map[string]expanded{}}
+
+type expanded struct {
+	spec cipherString
+	err  error
+}
+
+const maxCached = 64 // strings
+
+// universe returns all classes.
+var universe = sync.OnceValue(func() []*cipherClass {
 	table := classes()
 	all := make([]*cipherClass, len(table))
 	for i := range table {
 		all[i] = &table[i]
 	}
-	return expandCiphersOf(text, all)
-}
+	return all
+})
 
 func expandCiphersOf(text string, universe []*cipherClass) (cipherString, error) {
 	out := cipherString{level: -1}
@@ -460,7 +501,7 @@ func expandCiphersOf(text string, universe []*cipherClass) (cipherString, error)
 		return out, err
 	}
 	for _, c := range r.list.list {
-		if r.list.on[c] {
+		if c.on {
 			out.suites = append(out.suites, c.suite)
 		}
 	}

@@ -156,7 +156,11 @@ func (n *nginx) releases() []Release {
 // policy makes the policy of a server. Without a stated release those that
 // differ are its variants.
 func (n *nginx) policy(name, title string, s settings, soft Software) (*Policy, error) {
-	return n.variants(func(r Release) (*Policy, error) {
+	releases := n.releases()
+	if s.versions != nil {
+		releases = releases[:1] // no release differs in what a server alone does then
+	}
+	return n.variants(releases, func(r Release) (*Policy, error) {
 		t := s
 		if t.versions == nil {
 			t.versions = nginxVersions(r)
@@ -189,10 +193,10 @@ func nginxVersions(r Release) []iana.Version {
 
 // variants makes one policy of what make gives for each release. A release
 // that refuses the configuration is left out where another one takes it.
-func (n *nginx) variants(make func(Release) (*Policy, error)) (*Policy, error) {
+func (n *nginx) variants(releases []Release, make func(Release) (*Policy, error)) (*Policy, error) {
 	var p *Policy
 	var first error
-	for _, r := range n.releases() {
+	for _, r := range releases {
 		q, err := make(r)
 		switch {
 		case err != nil:
@@ -218,7 +222,7 @@ func (n *nginx) underDefault(host *Policy, own, def *block) *Policy {
 		return host
 	}
 	mine, its := own.effective(), def.effective()
-	p, err := n.variants(func(r Release) (*Policy, error) {
+	p, err := n.variants(n.releases(), func(r Release) (*Policy, error) {
 		one := *n
 		one.soft.Nginx = r
 		base, err := one.policy(host.Name, host.Title, its, n.soft)
@@ -323,7 +327,9 @@ func (n *nginx) block(toks *nginxTokens, b *block, file string, depth, nested in
 
 func (n *nginx) include(pattern string, b *block, depth, nested int) error {
 	if n.in == nil && n.dump == nil {
-		b.notes = append(b.notes, "An include was not followed.")
+		if len(b.notes) < maxNotes {
+			b.notes = append(b.notes, "An include was not followed.")
+		}
 		return nil
 	}
 	if depth >= maxIncludeDepth {
@@ -339,7 +345,7 @@ func (n *nginx) include(pattern string, b *block, depth, nested int) error {
 	if err != nil {
 		return err
 	}
-	if len(texts) == 0 && !strings.ContainsAny(pattern, "*?[") {
+	if len(texts) == 0 && !strings.ContainsAny(pattern, "*?[") && len(b.notes) < maxNotes {
 		b.notes = append(b.notes, fmt.Sprintf("The included file %.60q is not here: what it holds is not known.", pattern))
 	}
 	for i, text := range texts {
