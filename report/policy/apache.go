@@ -29,7 +29,6 @@ type apache struct {
 	// defines are the values of Define; modules the names of LoadModule.
 	defines map[string]string
 	modules map[string]bool
-	listens []Listen
 	notes   map[string]bool
 	used    int // lines that macros gave
 }

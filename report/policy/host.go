@@ -1,12 +1,10 @@
 package policy
 
 import (
-	"cmp"
 	"fmt"
 	"net/netip"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -354,12 +352,4 @@ func checkRead(list []*Policy, errs []error) error {
 		return errs[0]
 	}
 	return nil
-}
-
-// sortListens puts the same sockets together.
-func sortListens(list []Listen) []Listen {
-	slices.SortStableFunc(list, func(a, b Listen) int {
-		return cmp.Or(a.Addr.Compare(b.Addr), cmp.Compare(a.Family, b.Family), cmp.Compare(a.Port, b.Port))
-	})
-	return slices.CompactFunc(list, func(a, b Listen) bool { return a.socket() == b.socket() })
 }
