@@ -247,6 +247,7 @@ const (
 	AlertHandshakeFailure      Alert = 40
 	AlertNoCert                Alert = 41 // SSL 3.0: a warning that takes the place of a Certificate
 	AlertProtocolVersion       Alert = 70
+	AlertInternalError         Alert = 80
 	AlertInappropriateFallback Alert = 86  // RFC 7507
 	AlertUnrecognizedName      Alert = 112 // RFC 6066 section 3
 	AlertMissingExtension      Alert = 109

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 
 	"pfsight/parse/iana"
@@ -229,6 +230,21 @@ func (p *Policy) answer(h *Hello, keys []KeyType, psk bool) Answer {
 	v := p.version(h, &a)
 	if v == 0 {
 		a.fail(NoCommonVersion)
+		for _, v := range slices.Backward(p.RefusedVersions) {
+			if !h.offers(v) {
+				continue
+			}
+			if hasSuite(h, fallbackSCSV) && p.MaxVersion() != 0 {
+				return a.fail(InappropriateFallback)
+			}
+			// OpenSSL finds that it may not sign after it has chosen a suite.
+			var b Answer
+			p.answer12(h, v, keys, psk, &b)
+			if a.Alert = b.Alert; b.OK {
+				a.Alert = iana.AlertInternalError
+			}
+			break
+		}
 		if p.OldHelloFailure && !h.offersTLS() {
 			a.Alert = iana.AlertHandshakeFailure
 		}

@@ -39,6 +39,9 @@ type Policy struct {
 	// is built with may keep them off, as OpenSSL 3 does above security level
 	// 0.
 	LegacyUnsure bool
+	// RefusedVersions are turned on too, but the security level refuses every
+	// handshake of them, lowest first.
+	RefusedVersions []iana.Version
 	// Suites are the suites of TLS 1.2 and older, in the server's order.
 	Suites []iana.CipherSuite
 	// SuiteGroups binds the suite of the same index to one group, as

@@ -40,6 +40,7 @@ var serverConfigs = []struct {
 	{"haproxy", "no-…", "ssl-default-bind-options no-tlsv13", "no-tlsv10"},
 	{"haproxy", "forced", "ssl-default-bind-options ssl-min-ver TLSv1.0 no-tlsv12", "force-tlsv12"},
 	{"haproxy", "maximum alone", "ssl-default-bind-ciphers DEFAULT@SECLEVEL=0", "ssl-max-ver TLSv1.1"},
+	{"haproxy", "refused by the level", "ssl-default-bind-ciphers AES128-SHA:ECDHE+AES@SECLEVEL=1", "ssl-max-ver TLSv1.1 ssl-min-ver TLSv1.0"},
 	{"haproxy", "own maximum", "ssl-default-bind-options ssl-min-ver TLSv1.2 ssl-max-ver TLSv1.2", "ssl-max-ver TLSv1.3"},
 	{"haproxy", "DHE", "tune.ssl.default-dh-param 2048\nssl-default-bind-ciphers DHE-RSA-AES128-GCM-SHA256:AES128-SHA", "no-tlsv13"},
 }

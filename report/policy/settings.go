@@ -92,18 +92,18 @@ var (
 // 3.5 and later do a variant of it.
 func (s *settings) policy(name, title string, soft Software) (*Policy, error) {
 	if soft.OpenSSL.Known() {
-		return s.build(name, title, soft)
+		return s.build(name, title, soft, true)
 	}
 	soft.OpenSSL = openssl30
 	if groupsOf35(s.curves) {
 		soft.OpenSSL = openssl35
 	}
-	p, err := s.build(name, title, soft)
+	p, err := s.build(name, title, soft, false)
 	if err != nil || soft.OpenSSL == openssl35 {
 		return p, err
 	}
 	soft.OpenSSL = openssl35
-	if q, err := s.build(name, title, soft); err == nil {
+	if q, err := s.build(name, title, soft, false); err == nil {
 		p.addVariant(q)
 	}
 	return p, nil
@@ -148,8 +148,9 @@ func groupsOf35(curves string) bool {
 	return false
 }
 
-// build makes the policy for a release of OpenSSL.
-func (s *settings) build(name, title string, soft Software) (*Policy, error) {
+// build makes the policy for a release of OpenSSL, which was stated or is one of
+// those that may be.
+func (s *settings) build(name, title string, soft Software, stated bool) (*Policy, error) {
 	s, system, err := s.system(soft)
 	if err != nil {
 		return nil, err
@@ -201,8 +202,13 @@ func (s *settings) build(name, title string, soft Software) (*Policy, error) {
 		notes = append(notes, "Without parameters for them the suites of DHE are off.")
 	}
 	p.DHBits = s.dhBits
-	p.level(spec.level, soft.OpenSSL)
-	if len(p.Versions) == 0 {
+	p.level(spec.level, soft.OpenSSL, stated)
+	switch {
+	case len(p.Versions) > 0:
+	case len(p.RefusedVersions) > 0:
+		p.Target = false
+		notes = append(notes, "Only versions are on that the security level refuses.")
+	default:
 		return nil, fmt.Errorf("%s: no version is on", name)
 	}
 	if p.MaxVersion() == iana.TLS13 {
@@ -284,7 +290,7 @@ func (p *Policy) groups(curves string, r Release) error {
 // many distributions and since 3.2. What both forbid is off; versions before
 // TLS 1.2, which both forbid too, are turned on by who configures them, often
 // with a level elsewhere, and stay in doubt.
-func (p *Policy) level(n int, r Release) {
+func (p *Policy) level(n int, r Release, stated bool) {
 	old := r.Before(3, 0, 0) // TLS 1.0, TLS 1.1 and SHA-1 are allowed up to level 1
 	given := n >= 0
 	if !given {
@@ -296,10 +302,12 @@ func (p *Policy) level(n int, r Release) {
 	}
 	switch {
 	case old:
-	case !given:
+	case !given && !stated:
 		p.LegacyUnsure = p.MinVersion() != 0 && p.MinVersion() < iana.TLS12
 	default:
-		p.Versions = slices.DeleteFunc(p.Versions, func(v iana.Version) bool { return v < iana.TLS12 })
+		old := func(v iana.Version) bool { return v < iana.TLS12 }
+		p.RefusedVersions = slices.DeleteFunc(slices.Clone(p.Versions), func(v iana.Version) bool { return !old(v) })
+		p.Versions = slices.DeleteFunc(p.Versions, old)
 	}
 	p.Suites = slices.DeleteFunc(p.Suites, func(s iana.CipherSuite) bool {
 		c := classOf(s.Info(), "")

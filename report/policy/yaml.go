@@ -53,19 +53,22 @@ type file struct {
 	SHA1         *bool  `yaml:"sha1_signatures,omitempty"`
 	GroupWithout *bool  `yaml:"ecdhe_without_supported_groups,omitempty"`
 
-	GroupChoice12   string  `yaml:"group_choice_tls12,omitempty"`
-	GroupTuples     []int   `yaml:"group_tuples,omitempty,flow"`
-	Order13         string  `yaml:"order_tls13,omitempty"`
-	ChaChaFirst13   *bool   `yaml:"chacha20_first_tls13,omitempty"`
-	ServerSignature bool    `yaml:"signature_by_server,omitempty"`
-	Shared          bool    `yaml:"shared_signature_required,omitempty"`
-	AnyCurve        bool    `yaml:"any_certificate_curve,omitempty"`
-	FFDHE           *bool   `yaml:"ffdhe_groups,omitempty"`
-	OldHello        bool    `yaml:"handshake_failure_for_sslv3,omitempty"`
-	LegacyUnsure    bool    `yaml:"legacy_versions_unsure,omitempty"`
-	Reject          bool    `yaml:"reject_handshake,omitempty"`
-	Unread          string  `yaml:"not_read,omitempty"`
-	Variants        []*file `yaml:"variants,omitempty"`
+	GroupChoice12   string `yaml:"group_choice_tls12,omitempty"`
+	GroupTuples     []int  `yaml:"group_tuples,omitempty,flow"`
+	Order13         string `yaml:"order_tls13,omitempty"`
+	ChaChaFirst13   *bool  `yaml:"chacha20_first_tls13,omitempty"`
+	ServerSignature bool   `yaml:"signature_by_server,omitempty"`
+	Shared          bool   `yaml:"shared_signature_required,omitempty"`
+	AnyCurve        bool   `yaml:"any_certificate_curve,omitempty"`
+	FFDHE           *bool  `yaml:"ffdhe_groups,omitempty"`
+	OldHello        bool   `yaml:"handshake_failure_for_sslv3,omitempty"`
+	LegacyUnsure    bool   `yaml:"legacy_versions_unsure,omitempty"`
+
+	RefusedVersions []string `yaml:"refused_versions,omitempty,flow"`
+
+	Reject   bool    `yaml:"reject_handshake,omitempty"`
+	Unread   string  `yaml:"not_read,omitempty"`
+	Variants []*file `yaml:"variants,omitempty"`
 }
 
 // Format documents the YAML form of a policy.
@@ -112,6 +115,7 @@ How a program chooses is written by "policies show --yaml" where it is known:
   ffdhe_groups: false           # DHE minds the groups of RFC 7919
   handshake_failure_for_sslv3: false  # the alert for a hello of SSL 3.0
   legacy_versions_unsure: false # versions before TLS 1.2 may be off
+  refused_versions: []          # on, and refused for the security level
   reject_handshake: false       # every handshake gets unrecognized_name
   not_read: ""                  # why the server's configuration cannot be read
   variants: [...]               # policies that may be in force instead; what
@@ -216,6 +220,9 @@ func (f *file) policy() (*Policy, error) {
 		return nil, err
 	}
 	slices.Sort(p.Versions)
+	if p.RefusedVersions, err = list(f.RefusedVersions, "refused_versions", parseVersion); err != nil {
+		return nil, err
+	}
 	if p.Suites13, err = list(f.Suites13, "tls13_cipher_suites", parseSuite13); err != nil {
 		return nil, err
 	}
@@ -306,6 +313,7 @@ func (p *Policy) file() *file {
 		f.Order13 = p.Order13.String()
 	}
 	f.ChaChaFirst13, f.ServerSignature, f.Shared, f.AnyCurve, f.FFDHE = boolOf(p.ChaChaFirst13), p.SignatureByServer, p.SignaturesShared, p.AnyCertificateCurve, boolOf(p.FFDHE)
+	f.RefusedVersions = names(p.RefusedVersions)
 	f.OldHello, f.LegacyUnsure, f.Reject, f.Unread = p.OldHelloFailure, p.LegacyUnsure, p.RejectHandshake, p.Unread
 	for _, v := range p.Variants {
 		g := v.file()
