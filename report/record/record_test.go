@@ -126,6 +126,26 @@ func TestEmpty(t *testing.T) {
 	}
 }
 
+// TestTimes reads the earliest and the latest times that are written.
+func TestTimes(t *testing.T) {
+	for _, ns := range []int64{0, 1, -1, 1<<63 - 1, 1<<63 - 2, 1<<63 - 1_000_000_000, -9223372036_000_000_000} {
+		want := report.Connection{TicketLifetime: -1, Time: ns}
+		want.Totals.Last = ns
+		var e render.Encoder
+		line := bytes.Clone(e.Record(&want))
+		var got report.Connection
+		if _, _, err := NewParser().Parse(line, &got); err != nil || got.Time != ns || got.Totals.Last != ns {
+			t.Errorf("%s: %v, %d and %d", line, err, got.Time, got.Totals.Last)
+		}
+	}
+	for _, late := range []string{"2262-04-11T23:47:16.854775808Z", "2262-04-11T23:47:17Z", "1677-09-21T00:12:43Z"} {
+		var got report.Connection
+		if _, _, err := NewParser().Parse([]byte(`{"time":"`+late+`","forward_secrecy":"yes"}`), &got); err == nil {
+			t.Errorf("%s is read as %d", late, got.Time)
+		}
+	}
+}
+
 const head = `{"time":"2026-11-24T17:35:15.139217Z","forward_secrecy":"yes"`
 
 var broken = []struct{ name, json, want string }{

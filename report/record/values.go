@@ -2,6 +2,7 @@ package record
 
 import (
 	"encoding/binary"
+	"math"
 	"net/netip"
 	"time"
 
@@ -64,9 +65,10 @@ type clock struct {
 
 // time takes a time as nanoseconds since 1970 UTC.
 func (p *Parser) time() (int64, bool) {
+	const most = math.MaxInt64 / int64(1e9) // seconds; a capture may announce the latest time that there is
 	raw, _ := p.raw()
 	sec, nano, ok := p.clock.parse(raw)
-	if const1 := int64(1<<63-1) / 1e9; sec >= const1 || sec <= -const1 {
+	if sec > most || sec == most && nano > math.MaxInt64%int64(1e9) || sec < -most {
 		return 0, false
 	}
 	return sec*1e9 + nano, ok
