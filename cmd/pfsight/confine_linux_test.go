@@ -17,6 +17,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 )
 
@@ -193,9 +194,19 @@ func probe(args []string, attempts string) {
 	case "read":
 		a.confineReading(args[1], false)
 	case "live":
-		f := liveFlags{interfaces: []string{"lo"}, outputs: strings.Split(args[1], ","), events: "all", memory: "64M", memoryGiven: func() bool { return true }, blockSize: "512K", workers: 1, top: 1, color: "never", snaplen: 2000, rotateEvery: time.Hour}
+		var f liveFlags
+		set := pflag.NewFlagSet("live", pflag.ContinueOnError)
+		f.register(set)
+		flags := []string{"-i", "lo", "--rotate-every", "1h"}
+		for dest := range strings.SplitSeq(args[1], ",") {
+			flags = append(flags, "-o", dest)
+		}
 		if len(args) > 2 {
-			f.listen, f.webConfig = "127.0.0.1:0", args[2]
+			flags = append(flags, "--listen", "127.0.0.1:0", "--web-config", args[2])
+		}
+		if err := set.Parse(flags); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(2)
 		}
 		o, err := f.options(a, nil)
 		if err != nil {
