@@ -165,8 +165,9 @@ func lossy(x laws.Composition, want, got answer) []violation {
 			if !maybeSame(w, g) {
 				continue
 			}
-			v := slices.DeleteFunc(lies(w, g), func(v violation) bool { return exempt[v.field] || v.field == "client_port" && w["migrated_to"] != nil ||
-				strings.HasPrefix(v.field, "ja") && w["hello_retry_request"] == true // of the second hello, or of the first
+			v := slices.DeleteFunc(lies(w, g), func(v violation) bool {
+				return exempt[v.field] || v.field == "client_port" && w["migrated_to"] != nil ||
+					strings.HasPrefix(v.field, "ja") && w["hello_retry_request"] == true // of the second hello, or of the first
 			})
 			if at < 0 || len(v) < len(best) || len(v) == len(best) && used[i] < used[at] {
 				best, at = v, i
