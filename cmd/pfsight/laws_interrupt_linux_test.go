@@ -12,9 +12,9 @@ import (
 
 // An interrupter is a capture of which a part is read before SIGINT comes.
 type interrupter struct {
-	first, rest io.Reader
-	sent        bool
-	stop        chan struct{}
+	first io.Reader
+	sent  bool
+	stop  chan struct{}
 }
 
 func (i *interrupter) Read(p []byte) (int, error) {

@@ -210,15 +210,6 @@ func (p *Packet) rewrite(src, dst endpoint) Packet {
 	return q
 }
 
-// ethernet returns the frame of p as Ethernet: as it is, or the IP packet with
-// a header made for it.
-func (p *Packet) ethernet() []byte {
-	if p.Link == linkEthernet {
-		return p.Data
-	}
-	return frame(p.version(), p.inner())
-}
-
 // version returns the EtherType of the IP packet.
 func (p *Packet) version() uint16 {
 	if p.v6() {
