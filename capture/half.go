@@ -176,7 +176,7 @@ func (t *tracker) add(hs *half, h *stream.Half, s *segment) bool {
 	if s.flags&flagACK != 0 {
 		m.Seq, m.Ack = hs.base+uint32(end), s.ack
 	}
-	mark(h, m)
+	mark(h, &m)
 	t.pool.held += listed(h) - lists
 	return h.Contiguous() > before
 }
@@ -224,11 +224,16 @@ func (t *tracker) fill(h *stream.Half, off, end int, b []byte) {
 }
 
 // mark notes which packet brought which bytes.
-func mark(h *stream.Half, m stream.Mark) {
+func mark(h *stream.Half, m *stream.Mark) {
 	if len(h.Marks) < stream.MaxMarks {
-		h.Marks = append(h.Marks, m)
+		h.Marks = append(h.Marks, *m)
 		return
 	}
+	markFull(h, *m)
+}
+
+// markFull is mark where there are MaxMarks already.
+func markFull(h *stream.Half, m stream.Mark) {
 	if joinMarks(h); len(h.Marks) < stream.MaxMarks {
 		h.Marks = append(h.Marks, m)
 		return

@@ -186,7 +186,7 @@ func (t *tracker) join(s *segment) bool {
 	for at := *f.nextMove(); at != 0; at = *t.flows.get(at).nextMove() {
 		moves++
 	}
-	if moves == maxMoves || t.now-f.last > t.idleTime(f) || !t.opt.Link.Same(&o.conv, d, s.payload) {
+	if moves == maxMoves || t.idle(f, t.now) || !t.opt.Link.Same(&o.conv, d, s.payload) {
 		return false
 	}
 	if t.flows.n >= t.maxFlows {

@@ -23,35 +23,6 @@ func near(a, b uint32) bool {
 	return d < maxWindow && d > -maxWindow
 }
 
-// find returns the table's reference of the entry that s belongs to, 0 if
-// there is none.
-func (t *tracker) find(s *segment) uint32 {
-	tag, check := tagOf(s.hash), uint32(s.hash)
-	tb := &t.table
-	for i := tag & tb.mask; ; i = (i + 1) & tb.mask {
-		sl := tb.slots[i]
-		if sl.ref == 0 {
-			return 0
-		}
-		if sl.tag != tag {
-			continue
-		}
-		if sl.ref&liteRef != 0 {
-			if l := t.lites.get(sl.ref &^ liteRef); l.check == check {
-				if l.bits&liteShared != 0 {
-					return t.choose(s, i)
-				}
-				return sl.ref
-			}
-		} else if f := t.flows.get(sl.ref); f.key.is(&s.key) {
-			if f.bits&shared != 0 {
-				return t.choose(s, i)
-			}
-			return sl.ref
-		}
-	}
-}
-
 // each calls do for every entry with the key of s, from slot i on.
 func (t *tracker) each(s *segment, i uint32, do func(ref uint32, l *lite, f *flow)) {
 	tag, check := tagOf(s.hash), uint32(s.hash)

@@ -6,6 +6,12 @@ import (
 	"pfsight/capture/stream"
 )
 
+// idle reports whether a flow has been silent for longer than it may be. Most
+// are not silent for even the shortest time.
+func (t *tracker) idle(f *flow, now int64) bool {
+	return now-f.last > closedIdle && now-f.last > t.idleTime(f)
+}
+
 // idleTime returns after how long without a packet a flow has ended.
 func (t *tracker) idleTime(f *flow) int64 {
 	switch {
@@ -46,7 +52,7 @@ func (t *tracker) sweep(now int64) {
 			continue
 		}
 		switch now := t.clocks.now(f.clock); {
-		case now-f.last > t.idleTime(f):
+		case t.idle(f, now):
 			t.end(t.flowAt, f, stream.EndIdle)
 		case f.last-now > jump:
 			f.last = now // of a packet whose time was far from true

@@ -85,7 +85,13 @@ func newTracker(opt *Options, drops *Counters) *tracker {
 
 // segment takes one TCP segment or datagram.
 func (t *tracker) segment(s *segment) {
-	t.now, t.last = t.clocks.all[t.clocks.active].advance(s.time)
+	c := &t.clocks.all[t.clocks.active]
+	if d := s.time - c.time; d >= 0 && d <= jump {
+		c.time, c.odd = s.time, 0 // advance, without the call
+		t.now, t.last = s.time, s.time
+	} else {
+		t.now, t.last = c.advance(s.time)
+	}
 	if s.key.proto != protoTCP && !t.split(s) {
 		return
 	}
@@ -97,16 +103,48 @@ func (t *tracker) segment(s *segment) {
 	if t.pool.held > t.maxHeld {
 		t.evictOpening()
 	}
-	switch ref := t.find(s); {
-	case ref == 0:
-		t.onNew(s)
-	case ref&liteRef != 0:
-		t.onLite(s, ref, t.lites.get(ref&^liteRef))
-	case s.key.proto == protoTCP:
-		t.onFlow(s, ref, t.flows.get(ref))
-	default:
-		t.onDatagram(s, ref, t.flows.get(ref))
+	tag, check := tagOf(s.hash), uint32(s.hash)
+	tb := &t.table
+	for i := tag & tb.mask; ; i = (i + 1) & tb.mask {
+		sl := tb.slots[i]
+		if sl.ref == 0 {
+			break
+		}
+		if sl.tag != tag {
+			continue
+		}
+		if sl.ref&liteRef != 0 {
+			if l := t.lites.get(sl.ref &^ liteRef); l.check == check {
+				if l.bits&liteShared != 0 {
+					t.onShared(s, t.choose(s, i))
+				} else {
+					t.onLite(s, sl.ref, l)
+				}
+				return
+			}
+		} else if f := t.flows.get(sl.ref); f.key.is(&s.key) {
+			switch {
+			case f.key.proto != protoTCP:
+				t.onDatagram(s, sl.ref, f)
+			case f.bits&shared != 0:
+				t.onShared(s, t.choose(s, i))
+			default:
+				t.onFlow(s, sl.ref, f)
+			}
+			return
+		}
 	}
+	t.onNew(s)
+}
+
+// onShared takes a segment of the chosen one of several connections with one
+// key.
+func (t *tracker) onShared(s *segment, ref uint32) {
+	if ref&liteRef != 0 {
+		t.onLite(s, ref, t.lites.get(ref&^liteRef))
+		return
+	}
+	t.onFlow(s, ref, t.flows.get(ref))
 }
 
 // onNew takes a segment of a connection that is not followed.
@@ -348,7 +386,7 @@ func dirOf(f *flow, e uint8) stream.Dir { return stream.Dir(e ^ f.client) }
 
 // onFlow takes a segment of a connection that is followed.
 func (t *tracker) onFlow(s *segment, ref uint32, f *flow) {
-	if t.now-f.last > t.idleTime(f) {
+	if t.idle(f, t.now) {
 		t.end(ref, f, stream.EndIdle)
 		t.onNew(s)
 		return

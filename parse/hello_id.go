@@ -1,35 +1,40 @@
 package parse
 
-import "pfsight/capture/stream"
+import (
+	"encoding/binary"
 
-// HelloID is the stream.Identifier of TLS over TCP: a hash of the Random of the
-// ClientHello or ServerHello that b begins with, or of a whole hello of SSL 2.0.
+	"pfsight/capture/stream"
+)
+
+// HelloID is the stream.Identifier of TLS over TCP: a hash of a part of the
+// Random of the ClientHello or ServerHello that b begins with, or of the
+// challenge in a hello of SSL 2.0.
 // The second ClientHello after a HelloRetryRequest has the Random of the first
 // (RFC 8446 section 4.1.2), and a HelloRetryRequest has none of its own.
 func HelloID(b []byte) uint32 {
 	const random = recordHeader + messageHeader + 2 // offset: the version precedes it
-	if signTLS(b) < stream.ClientSign {
+	if len(b) < random+32 || b[0] != recHandshake {
+		return sslv2ID(b)
+	}
+	if b[5] != msgClientHello && b[5] != msgServerHello || signTLS(b) < stream.ClientSign || isRetry(b[recordHeader:]) {
 		return 0
 	}
-	var id []byte
-	switch {
-	case b[0]&0x80 != 0:
-		n := 2 + (int(b[0]&0x7f)<<8 | int(b[1]))
-		if n > len(b) {
-			return 0
-		}
-		id = b[:n]
-	case len(b) < random+32:
-		return 0
-	default:
-		id = b[random : random+32]
-	}
-	if string(id) == retryRandom {
-		return 0
-	}
-	h := uint32(2166136261) // FNV-1a
-	for _, x := range id {
-		h = (h ^ uint32(x)) * 16777619
-	}
-	return h | 1
+	// Eight of its bytes are as good as all: the others are of no other origin.
+	return mixID(binary.BigEndian.Uint64(b[random+8:]))
 }
+
+// sslv2ID is HelloID of a hello of SSL 2.0, whose last bytes are its challenge
+// or connection ID.
+func sslv2ID(b []byte) uint32 {
+	if len(b) == 0 || b[0]&0x80 == 0 || signSSLv2(b) < stream.ClientSign {
+		return 0
+	}
+	n := 2 + (int(b[0]&0x7f)<<8 | int(b[1]))
+	if n > len(b) || n < 10 {
+		return 0
+	}
+	return mixID(binary.BigEndian.Uint64(b[n-8:]))
+}
+
+// mixID makes of 8 bytes a number that is not 0.
+func mixID(x uint64) uint32 { return uint32(x*0x9e3779b97f4a7c15>>32) | 1 }
