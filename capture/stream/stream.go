@@ -128,7 +128,8 @@ type Note struct {
 	Offset int    // how far the bytes were looked at
 	State  uint32 // where in the handshake that is
 	Aux    uint32
-	Kind   uint8 // what State and Aux mean: a number of the Asker's, 0 for nothing yet
+	Window uint32 // which of the latest numbered pieces were seen, a bit for each
+	Kind   uint8  // what State and Aux mean: a number of the Asker's, 0 for nothing yet
 }
 
 // A Gap is a range of bytes [From, To) that were not seen.

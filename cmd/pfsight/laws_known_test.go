@@ -18,8 +18,6 @@ type knownViolation struct {
 }
 
 var knownViolations = []knownViolation{
-	{"reorder", "dtls*", "outcome,ticket_key_id,ticket_lifetime", "a Finished of DTLS that data or an alert overtake"},
-	{"reorder", "", "outcome", "the same of a capture that is beside"},
 	{"lag lag-time lag-unsorted lag-clock", "tls13-hrr-rotated-2", "", "a connection whose beginning was not captured, in another order"},
 	{"duplicate", "eap-wired-group", "", "EAPOL frames to the group address twice"},
 	{"without lose burst from-packet", "eap-*", "", "a fragment of EAP of which nothing tells that it is missing"},

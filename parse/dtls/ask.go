@@ -14,12 +14,14 @@ const (
 	askFlight                // the end of a server's flight: ServerHelloDone
 	askProtected             // what follows the hellos under new keys
 	askAlert                 // an alert in the clear that ends the half
+	askChanged               // the end of epoch 0: a ChangeCipherSpec, or a unified header, which needs none
 	askShift     = 8         // from here on: how many datagrams
 )
 
 // Parts of stream.Note.Aux: how many protected records there were, how many
 // of epoch 0, and the highest sequence number of those with one more. Each
-// part stops at its largest value.
+// part stops at its largest value. stream.Note.Window says which of the latest
+// sequence numbers were seen, so that a copy of a record does not count.
 const (
 	auxPlain   = 1 << 8
 	auxHighest = 1 << 20
@@ -34,8 +36,9 @@ const (
 	// either.
 	maxSilent = 48
 	// maxData is how many protected records of a half are waited for a record
-	// of epoch 0 that is on its way or lost, and stand for a Finished that was
-	// not seen: the first application data may overtake it.
+	// of epoch 0 that is on its way or lost, and stand for a Finished or a
+	// ChangeCipherSpec that was not seen: the first application data may overtake
+	// it.
 	maxData = 8
 	// minFinished is the length of a protected record from which on the client
 	// has more to say in epoch 2 than an alert or an ACK of a record or two: the
@@ -49,7 +52,8 @@ const (
 // unified header, early data and the client's ACKs aside. The side that is
 // the second to send its Finished has all of the other's messages by then. A
 // hole in the sequence numbers of epoch 0 tells that some of its own were
-// overtaken; for these it is worth to wait a little. An alert ends the half
+// overtaken, and so does a Finished without the ChangeCipherSpec before it; for
+// these it is worth to wait a little. An alert ends the half
 // that it is in, and the other one when that has shown what was refused: either
 // may arrive late.
 func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
@@ -103,7 +107,7 @@ func holes(n *stream.Note) int {
 
 // gapless reports whether there is nothing of epoch 0 to wait for.
 func gapless(n *stream.Note) bool {
-	return holes(n) == 0 || n.Aux%auxPlain >= maxData
+	return n.State&askChanged != 0 && holes(n) == 0 || n.Aux%auxPlain >= maxData
 }
 
 // askDatagram looks at the records of one datagram.
@@ -127,19 +131,36 @@ func askDatagram(n *stream.Note, b []byte) {
 		if r.epoch != 0 || r.typ == RecordUnified {
 			askProtectedRecord(n, r, r.to-r.from)
 		} else {
-			count := min(n.Aux/auxPlain%(auxMax+1)+1, auxMax)
-			highest := max(n.Aux/auxHighest, min(r.seq, auxMax-1)+1)
-			n.Aux = n.Aux%auxPlain + count*auxPlain + highest*auxHighest
+			number(n, min(r.seq, auxMax-1)+1)
 			askPlain(n, r.typ, b[min(r.from, len(b)):min(r.to, len(b))])
 		}
 		off = r.to
 	}
 }
 
+// number counts a record of epoch 0 by its sequence number with one more, if it
+// is not a copy. Which numbers were seen is known of the latest 32, as in RFC
+// 6347 section 4.1.2.6.
+func number(n *stream.Note, seq uint32) {
+	count, highest := n.Aux/auxPlain%(auxMax+1), n.Aux/auxHighest
+	if seq > highest {
+		n.Window = n.Window<<(seq-highest) | 1
+		highest = seq
+	} else if back := highest - seq; n.Window&(1<<back) != 0 {
+		return
+	} else {
+		n.Window |= 1 << back
+	}
+	n.Aux = n.Aux%auxPlain + min(count+1, auxMax)*auxPlain + highest*auxHighest
+}
+
 // askProtectedRecord takes a record of a later epoch with so many bytes.
 func askProtectedRecord(n *stream.Note, r record, length int) {
 	if n.Aux%auxPlain < auxPlain-1 {
 		n.Aux++
+	}
+	if r.typ == RecordUnified {
+		n.State |= askChanged
 	}
 	if r.typ == RecordUnified && n.State&askServer == 0 {
 		if r.epoch == 1 || r.epoch == 2 && length < minFinished {
@@ -157,6 +178,8 @@ func askProtectedRecord(n *stream.Note, r record, length int) {
 
 func askPlain(n *stream.Note, typ uint8, b []byte) {
 	switch typ {
+	case RecordChangeCipherSpec:
+		n.State |= askChanged
 	case RecordAlert:
 		// Fatal, or close_notify. Other warnings go by.
 		if len(b) == 2 && (b[0] == 2 || b[1] == 0) {

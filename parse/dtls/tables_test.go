@@ -262,7 +262,7 @@ func scenes() []scene {
 		{"resumed", with(open, server(ccs+finished), client(ccs+finished)), "client vfefd 1/0:42@1 ccs*1@4 handshake*1@4 [22 e1 40 ] | server vfefd 2/0:38@2 ccs*1@3 handshake*1@3 [22 e1 40 ]", "enough 4"},
 		{"data before Finished", with(cookie[:5], server(data), cookie[5]), "client vfefd 1/0:42@1 1/1:44@3 16/2:5@5 ccs*1@5 handshake*1@5 [22 e1 40 ] " +
 			"| server vfeff vfefd 3/0:5@2 2/1:38@4 11/2:8@4 12/3:14@4 14/4:0@4 verifyfeff ccs*1@7 handshake*1@7 data*1@6 [23 e1 4 ] [22 e1 40 ]", "enough 7"},
-		{"a ticket that its Finished overtook", with(cookie[:5], server("14 fefd 0000 000000000005 0001 01"+finished), server(recordOf(22, version12, 0, 4, messageOf(4, 5, "00000000 0002 abcd")))),
+		{"a ticket that its Finished overtook", with(cookie[:5], server("14 fefd 0000 000000000002 0001 01"+finished), server(recordOf(22, version12, 0, 1, messageOf(4, 5, "00000000 0002 abcd")))),
 			"client vfefd 1/0:42@1 1/1:44@3 16/2:5@5 ccs*1@5 handshake*1@5 [22 e1 40 ] " +
 				"| server vfeff vfefd 3/0:5@2 2/1:38@4 11/2:8@4 12/3:14@4 14/4:0@4 4/5:8@7 verifyfeff ccs*1@6 handshake*1@6 [22 e1 40 ]", "enough 7"},
 		{"a record that never comes", with(cookie[:5], server("14 fefd 0000 000000000007 0001 01"+finished), server(data+data+data), server(data+data+data+data)),
