@@ -1,6 +1,7 @@
 package dtls
 
 import (
+	"encoding/binary"
 	"hash/maphash"
 	"slices"
 
@@ -46,10 +47,11 @@ type attempt struct {
 	over    [2]bool   // it said something under new keys, or an alert
 	cookie  [2]bool   // its ClientHello had a cookie
 	verify  [2]bool   // it sent a HelloVerifyRequest or a HelloRetryRequest
+	asked   [2]uint64 // hash of that, 0 if none with a cookie was seen
 }
 
 // SessionsCost is about what a Sessions takes when it is full, bytes.
-const SessionsCost = maxEndpoints * (maxAttempts*56 + 128)
+const SessionsCost = maxEndpoints * (maxAttempts*72 + 128)
 
 // Within has s remember less, so that it takes no more than about so many
 // bytes. It is called before the first Split.
@@ -67,6 +69,7 @@ type look struct {
 	hello, answer uint64 // hash of a Random, 0 if there is none
 	cookie        bool   // the ClientHello has one
 	verify        bool   // a HelloVerifyRequest or a HelloRetryRequest
+	asked         uint64 // hash of that, 0 if it has no cookie
 	later         bool   // another message of epoch 0 or a ChangeCipherSpec
 	alert         bool   // an alert of epoch 0
 	protected     bool   // a later epoch, application data aside
@@ -113,6 +116,9 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 	}
 	a.cookie[from] = a.cookie[from] || l.hello != 0 && l.cookie
 	a.verify[from] = a.verify[from] || l.verify
+	if l.asked != 0 && a.asked[from] == 0 {
+		a.asked[from] = l.asked
+	}
 	a.later[from] = a.later[from] || l.later || l.protected
 	a.over[from] = a.over[from] || l.protected || l.alert
 	x.at[from] = a.session
@@ -152,8 +158,9 @@ func (x *sharing) of(from uint8, l *look) *attempt {
 		if l.verify && a.cookie[to] && !a.verify[from] {
 			return a // which was overtaken by what followed it
 		}
-		if a.over[from] && (a.answer[from] != 0 || a.hello[from] != 0) {
-			return nil // the client's datagrams come later
+		switch {
+		case l.asked != 0 && a.answer[from] != 0, a.over[from] && (a.answer[from] != 0 || a.hello[from] != 0):
+			return x.verified(from, l.asked) // or the client's datagrams come later
 		}
 		return a
 	case l.alert && last.answer[from] == 0 && last.hello[to] != 0:
@@ -166,6 +173,18 @@ func (x *sharing) of(from uint8, l *look) *attempt {
 		}
 	}
 	return x.expect(from)
+}
+
+// verified returns the latest connection in which an endpoint sent the
+// HelloVerifyRequest or HelloRetryRequest with this hash before, nil if there is
+// none. A cookie is of one ClientHello (RFC 6347 section 4.2.1).
+func (x *sharing) verified(from uint8, asked uint64) *attempt {
+	for i := len(x.attempts) - 1; asked != 0 && i >= 0; i-- {
+		if a := &x.attempts[i]; a.asked[from] == asked {
+			return a
+		}
+	}
+	return nil
 }
 
 // expect returns the connection that the next ServerHello of an endpoint is of.
@@ -256,12 +275,32 @@ func (s *Sessions) message(l *look, b []byte) {
 		switch {
 		case whole && string(body[2:helloHead]) == retryRandom:
 			l.verify = true
+			if m := (Message{Type: f.typ, Body: body[:min(f.len, len(body))]}); f.len == f.length && hasCookie(&m) {
+				l.asked = maphash.Bytes(s.seed, m.Body) | 1
+			}
 		case whole && l.answer == 0:
 			l.answer = maphash.Bytes(s.seed, body[2:helloHead]) | 1
 		}
 	case TypeHelloVerifyRequest:
 		l.verify = true
+		if f.len == f.length && len(body) >= f.len {
+			l.asked = maphash.Bytes(s.seed, body[:f.len]) | 1
+		}
 	default:
 		l.later = true
 	}
+}
+
+// hasCookie reports whether a hello has the extension cookie, RFC 8446 section
+// 4.2.2.
+func hasCookie(m *Message) bool {
+	const extCookie = 44
+	ext := extensions(m)
+	for len(ext) >= 4 {
+		if binary.BigEndian.Uint16(ext) == extCookie {
+			return true
+		}
+		ext = skipVector(ext[2:], 2)
+	}
+	return false
 }

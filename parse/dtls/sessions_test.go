@@ -41,9 +41,9 @@ func (c course) connect(n int) (list []labelled) {
 	}
 	if c.cookie || c.hrr {
 		if c.hrr {
-			put(server(plain(messageOf(2, 0, strings.Replace(serverHello1, random2, retry, 1)))))
+			put(server(plain(messageOf(2, 0, strings.Replace(serverHello1, random2, retry, 1)+fmt.Sprintf("0008 002c 0004 0002 aa%02x", n+0x40)))))
 		} else {
-			put(server(recordOf(22, version10, 0, 0, messageOf(3, 0, verify))))
+			put(server(recordOf(22, version10, 0, 0, messageOf(3, 0, strings.Replace(verify, "aa bb", fmt.Sprintf("aa %02x", n+0x40), 1)))))
 		}
 		put(client(plain(messageOf(1, 1, own(hello1cookie, "01010101")))))
 		seq = 1
@@ -127,6 +127,21 @@ func TestSplit(t *testing.T) {
 				for by := range 5 {
 					sessionsOf(t, lag(list, stream.ToClient, by))
 					sessionsOf(t, lag(list, stream.ToServer, by))
+				}
+			})
+		}
+	}
+}
+
+// TestSplitCopies repeats datagrams of a connection behind its end: they begin
+// no other connection.
+func TestSplitCopies(t *testing.T) {
+	for _, a := range courses {
+		for _, b := range courses {
+			t.Run(a.name+", "+b.name, func(t *testing.T) {
+				one, two := a.connect(0), b.connect(1)
+				for i := range one {
+					sessionsOf(t, append(append(one[:len(one):len(one)], one[i]), two...))
 				}
 			})
 		}
