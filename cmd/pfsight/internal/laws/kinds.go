@@ -135,11 +135,11 @@ func init() {
 			}},
 		&Kind{Name: "lag-time", Stage: stageOrder, Params: []Param{{0, 1, false}, {1, 4000, true}}, Differs: []Exception{numbers, times, counts, joined, unbegun, unbegunT},
 			Apply: func(w *Work, base *Capture, a []int) bool {
-				return !moves(base) && lagTime(w, a[0], int64(a[1])*1e6, true)
+				return !w.moves(base) && lagTime(w, a[0], int64(a[1])*1e6, true)
 			}},
 		&Kind{Name: "lag-clock", Stage: stageOrder, Params: []Param{{0, 1, false}, {1, 4000, true}}, Differs: []Exception{times, counts, joined, unbegun, unbegunT},
 			Apply: func(w *Work, base *Capture, a []int) bool {
-				return !moves(base) && lagTime(w, a[0], int64(a[1])*1e6, false)
+				return !w.moves(base) && lagTime(w, a[0], int64(a[1])*1e6, false)
 			}},
 		&Kind{Name: "reorder", Stage: stageReorder, Params: []Param{seed, {1, 20, true}}, Differs: []Exception{numbers, times, counts, joined, unbegun, unbegunT},
 			Apply: func(w *Work, base *Capture, a []int) bool {

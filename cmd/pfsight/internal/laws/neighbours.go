@@ -1,6 +1,7 @@
 package laws
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -52,6 +53,17 @@ func answered(c *Capture) bool {
 	return slices.ContainsFunc(c.Packets, func(p Packet) bool { return p.dir == 1 })
 }
 
+// repeats reports whether a capture begins with a datagram that is in the other
+// one, maybe behind a CAPWAP header: some captures are made of the datagrams of
+// others, and the same handshake twice is a copy.
+func repeats(b, of *Capture) bool {
+	first := b.Packets[0].payload()
+	return slices.ContainsFunc(of.Packets, func(p Packet) bool {
+		x := p.payload()
+		return len(x) > 0 && (bytes.HasSuffix(x, first) || bytes.HasSuffix(first, x))
+	})
+}
+
 // Ways in which a connection before another one may be seen.
 const (
 	withoutEnd   = 1 // its FIN or RST was not
@@ -72,6 +84,9 @@ func earlier(w *Work, base *Capture, other, conn, gap, way int) bool {
 	}
 	if family(b) == "quic" && !answered(b) {
 		return false // a client that got no answer and sends another Initial tries again
+	}
+	if family(b) == "dtls" && repeats(b, base) {
+		return false
 	}
 	// The first packet of the connection, and its endpoints.
 	conn = 1 + conn%w.conns

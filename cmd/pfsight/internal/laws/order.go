@@ -68,9 +68,18 @@ func (w *Work) addedQUIC() bool {
 	return slices.ContainsFunc(w.Added, func(c Capture) bool { return family(&c) == "quic" })
 }
 
+// moves reports whether the order of a capture, or of one added to it, is not to
+// be changed. Of a DTLS client without an answer nothing but the order tells
+// that an answer is to its next ClientHello.
+func (w *Work) moves(base *Capture) bool {
+	return moves(base) || slices.ContainsFunc(w.Added, func(c Capture) bool {
+		return moves(&c) || family(&c) == "dtls" && !answered(&c)
+	})
+}
+
 // ordered applies a change of order, if what comes of it can be read.
 func (w *Work) ordered(base *Capture, change func() bool) bool {
-	if moves(base) || slices.ContainsFunc(w.Added, func(c Capture) bool { return moves(&c) }) {
+	if w.moves(base) {
 		return false
 	}
 	before := slices.Clone(w.Packets)
