@@ -287,11 +287,12 @@ func (d *decoder) ipv4(b []byte, cut int, s *segment) bool {
 			return false
 		}
 		k := fragKey{0, srcLo, 0, dstLo, uint32(binary.BigEndian.Uint16(b[4:])), b[9]}
-		whole, ok := d.frags.add(k, int(frag&0x1fff)*8, frag&0x2000 != 0, payload, wire, s.time, d.drops)
+		whole, total, ok := d.frags.add(k, int(frag&0x1fff)*8, frag&0x2000 != 0, payload, wire, s.time, d.drops)
 		if !ok {
 			return false
 		}
-		payload, wire = whole, len(whole)
+		d.short = d.short || len(whole) < total
+		payload, wire = whole, total
 	}
 	return d.transport(b[9], 0, srcLo, 0, dstLo, payload, wire, s)
 }
@@ -347,11 +348,12 @@ func (d *decoder) ipv6(b []byte, cut int, s *segment) bool {
 				return false
 			}
 			k := fragKey{srcHi, srcLo, dstHi, dstLo, binary.BigEndian.Uint32(payload[4:]), 0xff}
-			whole, ok := d.frags.add(k, int(off&^7), off&1 != 0, payload[8:], wire-8, s.time, d.drops)
+			whole, total, ok := d.frags.add(k, int(off&^7), off&1 != 0, payload[8:], wire-8, s.time, d.drops)
 			if !ok {
 				return false
 			}
-			next, payload, wire = inner, whole, len(whole)
+			d.short = d.short || len(whole) < total
+			next, payload, wire = inner, whole, total
 			if !d.deeper() {
 				return false
 			}

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"hash/maphash"
 	"slices"
 	"unsafe"
 )
@@ -15,6 +16,8 @@ const (
 	fragmentShare    = 16               // one in so many bytes of Options.Memory is for fragments, up to maxFragmentMem
 	maxHoles         = 64               // ranges of one datagram that do not touch each other
 	maxDatagram      = 65535 - 20 + 255 // bytes of payload
+	maxSums          = 16               // fragments of one datagram whose copies are known later, 4 bytes each
+	maxWhole         = 1024             // datagrams that became whole and are remembered, for maxFragmentTime
 )
 
 // A fragKey names a datagram, RFC 791 section 3.2.
@@ -32,6 +35,9 @@ type datagram struct {
 	have       []span    // ascending, disjoint, not touching
 	total      int       // payload length; 0 until the last fragment was seen
 	start      int64     // time of the first fragment
+	cut        int       // offset of the first byte that was not captured
+	sums       []uint32  // of its fragments, up to maxSums
+	copies     bool      // all its fragments are copies of those of a whole datagram
 }
 
 type span struct{ from, to int }
@@ -48,6 +54,7 @@ type fragments struct {
 	kept  int         // bytes of spare
 	room  int         // limit of mem
 	last  []byte      // the buffer of the datagram that add returned last
+	whole wholeTable
 }
 
 // newFragments returns a table that takes its share of memory, the bytes that
@@ -57,34 +64,42 @@ func newFragments(memory int64) *fragments {
 		memory = DefaultMemory
 	}
 	f := &fragments{
-		open: make(map[fragKey]*datagram),
-		room: int(min(max(memory/fragmentShare, leastFragmentMem), maxFragmentMem)),
+		open:  make(map[fragKey]*datagram),
+		room:  int(min(max(memory/fragmentShare, leastFragmentMem), maxFragmentMem)),
+		whole: wholeTable{at: make(map[fragKey]int), seed: maphash.MakeSeed()},
 	}
 	f.ring.prev, f.ring.next = &f.ring, &f.ring
 	return f
 }
 
 // add takes one fragment: its offset and whether more follow. It returns the
-// payload of the datagram when that is whole; the bytes are valid until the
-// next call. The first of two bytes for one place is kept. A fragment cut by
-// snaplen (len(b) < wire) can never become whole, so it is dropped.
-func (f *fragments) add(k fragKey, off int, more bool, b []byte, wire int, now int64, drops *Counters) ([]byte, bool) {
+// payload of the datagram when that is whole, and its length on the wire; the
+// bytes are valid until the next call. The first of two bytes for one place is
+// kept. The payload of a datagram with a fragment that was cut by the snaplen
+// (len(b) < wire) ends where the first bytes are missing.
+func (f *fragments) add(k fragKey, off int, more bool, b []byte, wire int, now int64, drops *Counters) (payload []byte, total int, ok bool) {
 	// b may lie in the datagram that was returned last: a fragment in a
 	// tunnel whose packets are fragments too.
 	last := f.last
 	f.last = nil
-	whole, ok := f.take(k, off, more, b, wire, now, drops)
+	payload, total, ok = f.take(k, off, more, b, wire, now, drops)
 	f.put(last)
-	return whole, ok
+	return payload, total, ok
 }
 
-func (f *fragments) take(k fragKey, off int, more bool, b []byte, wire int, now int64, drops *Counters) ([]byte, bool) {
-	if len(b) < wire || wire <= 0 || off+wire > maxDatagram {
+func (f *fragments) take(k fragKey, off int, more bool, b []byte, wire int, now int64, drops *Counters) ([]byte, int, bool) {
+	if wire <= 0 || off+wire > maxDatagram {
 		drops[FragmentLimit]++
-		return nil, false
+		return nil, 0, false
 	}
-	b = b[:wire]
+	b = b[:min(len(b), wire)]
+	sum := f.whole.sum(off, more, b)
+	isCopy := f.whole.has(k, sum, now)
 	g := f.open[k]
+	if g != nil && g.copies && !isCopy {
+		f.remove(g) // another datagram with the same identification
+		g = nil
+	}
 	if g != nil && (now-g.start > maxFragmentTime || now < g.start-maxFragmentTime) {
 		f.drop(g, drops)
 		g = nil
@@ -94,29 +109,37 @@ func (f *fragments) take(k fragKey, off int, more bool, b []byte, wire int, now 
 			f.drop(f.ring.next, drops)
 		}
 		g = f.begin(k, now)
+		g.copies = isCopy
+	}
+	if len(g.sums) < maxSums && !slices.Contains(g.sums, sum) {
+		g.sums = append(g.sums, sum)
 	}
 	end := off + wire
 	if end > len(g.data) && !f.grow(g, end, drops) {
 		drops[FragmentLimit]++
-		return nil, false
+		return nil, 0, false
 	}
 	listed := g.listed()
 	if !g.fill(off, end, b) {
 		drops[FragmentLimit]++
-		return nil, false
+		return nil, 0, false
 	}
 	f.mem += g.listed() - listed
+	if len(b) < wire {
+		g.cut = min(g.cut, off+len(b))
+	}
 	if !more {
 		g.total = end
 	}
 	if g.total == 0 || len(g.have) != 1 || g.have[0].from != 0 || g.have[0].to < g.total {
-		return nil, false
+		return nil, 0, false
 	}
 	f.last = g.data
-	whole := g.data[:g.total]
+	payload, total := g.data[:min(g.total, g.cut)], g.total
 	g.data = nil
+	f.whole.remember(g, now)
 	f.remove(g)
-	return whole, true
+	return payload, total, true
 }
 
 // begin opens a datagram and makes it the newest.
@@ -128,7 +151,7 @@ func (f *fragments) begin(k fragKey, now int64) *datagram {
 	} else {
 		g = new(datagram)
 	}
-	*g = datagram{key: k, have: g.have, start: now, prev: f.ring.prev, next: &f.ring}
+	*g = datagram{key: k, have: g.have, sums: g.sums[:0], cut: maxDatagram, start: now, prev: f.ring.prev, next: &f.ring}
 	g.prev.next, f.ring.prev = g, g
 	f.open[k] = g
 	return g
@@ -161,9 +184,12 @@ func (g *datagram) listed() int {
 	return cap(g.have) * int(unsafe.Sizeof(span{}))
 }
 
-// drop takes a datagram out that never became whole.
+// drop takes a datagram out that never became whole. Copies of the fragments of
+// one that did are no loss.
 func (f *fragments) drop(g *datagram, drops *Counters) {
-	drops[FragmentLost]++
+	if !g.copies {
+		drops[FragmentLost]++
+	}
 	f.remove(g)
 }
 
@@ -234,7 +260,8 @@ func (f *fragments) shed() {
 	}
 }
 
-// fill copies the parts of [off, end) that were not seen before.
+// fill copies the parts of [off, end) that were not seen before. b is shorter
+// than that if its end was not captured.
 func (g *datagram) fill(off, end int, b []byte) bool {
 	if len(g.have) >= maxHoles {
 		return false
@@ -248,12 +275,12 @@ func (g *datagram) fill(off, end int, b []byte) bool {
 			break
 		}
 		if at < h.from {
-			copy(g.data[at:h.from], b[at-off:])
+			copy(g.data[at:h.from], b[min(at-off, len(b)):])
 		}
 		at = max(at, h.to)
 	}
 	if at < end {
-		copy(g.data[at:end], b[at-off:])
+		copy(g.data[at:end], b[min(at-off, len(b)):])
 	}
 	i := 0
 	for i < len(g.have) && g.have[i].to < off {
@@ -269,11 +296,18 @@ func (g *datagram) fill(off, end int, b []byte) bool {
 }
 
 // end counts what never became whole.
-func (f *fragments) end(drops *Counters) { drops[FragmentLost] += uint64(len(f.open)) }
+func (f *fragments) end(drops *Counters) {
+	for g := f.ring.next; g != &f.ring; g = g.next {
+		if !g.copies {
+			drops[FragmentLost]++
+		}
+	}
+}
 
 // shift moves the times that are compared by d, see tracker.shift.
 func (f *fragments) shift(d int64) {
 	for g := f.ring.next; g != &f.ring; g = g.next {
 		g.start += d
 	}
+	f.whole.shift(d)
 }

@@ -37,7 +37,7 @@ func TestFragments(t *testing.T) {
 		for _, p := range list {
 			if rng.Intn(10) == 0 && p.more {
 				// The first of two is kept.
-				if whole, ok := f.add(p.k, p.off, p.more, p.b, len(p.b), 1, &drops); ok {
+				if whole, _, ok := f.add(p.k, p.off, p.more, p.b, len(p.b), 1, &drops); ok {
 					if !bytes.Equal(whole, want[p.k]) {
 						t.Fatal("another datagram came out")
 					}
@@ -46,7 +46,7 @@ func TestFragments(t *testing.T) {
 				}
 				p.b = make([]byte, len(p.b))
 			}
-			if whole, ok := f.add(p.k, p.off, p.more, p.b, len(p.b), 1, &drops); ok {
+			if whole, _, ok := f.add(p.k, p.off, p.more, p.b, len(p.b), 1, &drops); ok {
 				if !bytes.Equal(whole, want[p.k]) {
 					t.Fatal("another datagram came out")
 				}
@@ -67,16 +67,16 @@ func TestNestedFragments(t *testing.T) {
 	inner := bytes.Repeat([]byte("0123456789abcdef"), 100)
 	outer := append(make([]byte, 24), inner[:800]...)
 	f.add(fragKey{id: 1}, 0, true, outer[:400], 400, 1, &drops)
-	whole, ok := f.add(fragKey{id: 1}, 400, false, outer[400:], len(outer)-400, 1, &drops)
+	whole, _, ok := f.add(fragKey{id: 1}, 400, false, outer[400:], len(outer)-400, 1, &drops)
 	if !ok {
 		t.Fatal("the outer datagram is not whole")
 	}
-	if _, ok := f.add(fragKey{id: 2}, 0, true, whole[24:], 800, 1, &drops); ok {
+	if _, _, ok := f.add(fragKey{id: 2}, 0, true, whole[24:], 800, 1, &drops); ok {
 		t.Fatal("half of the inner datagram is whole")
 	}
 	// What comes between takes the buffer that is free now.
 	f.add(fragKey{id: 3}, 0, true, make([]byte, 800), 800, 1, &drops)
-	if whole, ok = f.add(fragKey{id: 2}, 800, false, inner[800:], len(inner)-800, 1, &drops); !ok || !bytes.Equal(whole, inner) {
+	if whole, _, ok = f.add(fragKey{id: 2}, 800, false, inner[800:], len(inner)-800, 1, &drops); !ok || !bytes.Equal(whole, inner) {
 		t.Error("the inner datagram is another")
 	}
 }

@@ -1,0 +1,106 @@
+package capture
+
+import (
+	"bytes"
+	"math/rand"
+	"testing"
+)
+
+// TestFragmentCopies captures some fragments again after their datagrams became
+// whole. Nothing is missing then. A datagram with an identification that was
+// used before is still put together, and its loss is counted.
+func TestFragmentCopies(t *testing.T) {
+	rng := rand.New(rand.NewSource(3))
+	for range 300 {
+		f := newFragments(0)
+		var drops Counters
+		k := fragKey{id: uint32(rng.Intn(2))}
+		n := 2 + rng.Intn(8)
+		send := func(data []byte, from, to int) (whole []byte) {
+			for i := from; i < to; i++ {
+				if w, _, ok := f.add(k, 800*i, i < n-1, data[800*i:800*i+800], 800, 1, &drops); ok {
+					whole = bytes.Clone(w)
+				}
+			}
+			return whole
+		}
+		one, two := make([]byte, 800*n), make([]byte, 800*n)
+		rng.Read(one)
+		rng.Read(two)
+		if !bytes.Equal(send(one, 0, n), one) {
+			t.Fatal("the datagram is not whole")
+		}
+		from := rng.Intn(n)
+		send(one, from, min(from+1+rng.Intn(n), n))
+		if rng.Intn(2) == 0 {
+			if !bytes.Equal(send(two, 0, n), two) {
+				t.Fatal("the second datagram is another")
+			}
+		}
+		if f.end(&drops); drops != (Counters{}) {
+			t.Fatalf("counted %v, and nothing is missing", drops.List())
+		}
+		rng.Read(two)
+		send(two, 0, n-1)
+		if f.end(&drops); drops[FragmentLost] != 1 {
+			t.Fatalf("counted %v, want one datagram lost", drops.List())
+		}
+	}
+}
+
+// TestFragmentsCut cuts every fragment. The datagram ends where the first byte is
+// missing, and its length on the wire is known.
+func TestFragmentsCut(t *testing.T) {
+	rng := rand.New(rand.NewSource(4))
+	for range 300 {
+		f := newFragments(0)
+		var drops Counters
+		snap := 1 + rng.Intn(1000)
+		data := make([]byte, 2000+rng.Intn(5000))
+		rng.Read(data)
+		want := len(data)
+		var list []span
+		for off := 0; off < len(data); {
+			end := min(off+8*(1+rng.Intn(150)), len(data))
+			list = append(list, span{off, end})
+			if end-off > snap {
+				want = min(want, off+snap)
+			}
+			off = end
+		}
+		rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+		for i, p := range list {
+			b := data[p.from:min(p.to, p.from+snap)]
+			whole, wire, ok := f.add(fragKey{}, p.from, p.to < len(data), b, p.to-p.from, 1, &drops)
+			if ok != (i == len(list)-1) {
+				t.Fatalf("whole is %v after %d of %d fragments", ok, i+1, len(list))
+			}
+			if ok && (wire != len(data) || !bytes.Equal(whole, data[:want])) {
+				t.Fatalf("%d of %d bytes, want %d of %d", len(whole), wire, want, len(data))
+			}
+		}
+		if f.end(&drops); drops != (Counters{}) {
+			t.Fatalf("counted %v", drops.List())
+		}
+	}
+}
+
+// TestWholeTable bounds what is remembered.
+func TestWholeTable(t *testing.T) {
+	f := newFragments(0)
+	var drops Counters
+	b := make([]byte, 8)
+	for i := range 3 * maxWhole {
+		f.add(fragKey{id: uint32(i)}, 0, true, b, 8, 1, &drops)
+		f.add(fragKey{id: uint32(i)}, 8, false, b, 8, 1, &drops)
+	}
+	if len(f.whole.list) != maxWhole || len(f.whole.at) != maxWhole {
+		t.Errorf("%d and %d datagrams are remembered, want %d", len(f.whole.list), len(f.whole.at), maxWhole)
+	}
+	for i := range 3 * maxWhole {
+		f.add(fragKey{id: uint32(i)}, 0, true, b, 8, 1, &drops)
+	}
+	if f.end(&drops); drops[FragmentLost] != 2*maxWhole {
+		t.Errorf("%d lost, want %d", drops[FragmentLost], 2*maxWhole)
+	}
+}
