@@ -65,8 +65,6 @@ var weaker = map[any][]any{
 	"psk_dhe_ke":            {"tls13_key_share"},
 	"ticket_resumption":     {"session_resumption"},
 	"session_id_resumption": {"session_resumption"},
-	// Early data that were sent are a reason until a ServerHello rejects them.
-	"tls13_key_share": {"early_data"},
 }
 
 func partOf(want, got any) bool {
@@ -137,6 +135,11 @@ func lies(want, got record) []violation {
 		if reflect.DeepEqual(v, want[f]) {
 			continue
 		}
+		if f == "reasons" && want["early_data"] == "rejected" {
+			// Early data that were sent are a reason until the answer rejects them.
+			list, _ := v.([]any)
+			v = slices.DeleteFunc(slices.Clone(list), func(r any) bool { return r == "early_data" })
+		}
 		if rule, ok := lossRuleOf[f]; ok && (rule.may == nil || rule.may(want[f], v)) {
 			continue
 		}
@@ -157,22 +160,17 @@ func lossy(x laws.Composition, want, got answer) []violation {
 			}
 		}
 	}
+	compare := func(w, g record) []violation {
+		return slices.DeleteFunc(lies(w, g), func(v violation) bool {
+			return exempt[v.field] || v.field == "client_port" && w["migrated_to"] != nil ||
+				strings.HasPrefix(v.field, "ja") && w["hello_retry_request"] == true // of the second hello, or of the first
+		})
+	}
 	used := map[int]int{}
-	for _, g := range got.records {
-		var best []violation
-		at := -1
-		for i, w := range want.records {
-			if !maybeSame(w, g) {
-				continue
-			}
-			v := slices.DeleteFunc(lies(w, g), func(v violation) bool {
-				return exempt[v.field] || v.field == "client_port" && w["migrated_to"] != nil ||
-					strings.HasPrefix(v.field, "ja") && w["hello_retry_request"] == true // of the second hello, or of the first
-			})
-			if at < 0 || len(v) < len(best) || len(v) == len(best) && used[i] < used[at] {
-				best, at = v, i
-			}
-		}
+	for i, at := range pairs(want.records, got.records, func(w, g record) int {
+		return len(compare(w, g)) + len(untold(w, g, cutOnly(x)))
+	}) {
+		g := got.records[i]
 		if at < 0 {
 			out = append(out, violation{"records", "one between other endpoints: " + brief([]record{g})})
 			continue
@@ -180,13 +178,90 @@ func lossy(x laws.Composition, want, got answer) []violation {
 		if used[at]++; used[at] > 1 {
 			out = append(out, violation{"records", fmt.Sprintf("more than connections: %s", brief(got.records))})
 		}
-		out = append(out, best...)
+		out = append(out, compare(want.records[at], g)...)
 		out = append(out, untold(want.records[at], g, cutOnly(x))...)
 	}
 	if len(out) == 0 {
 		out = told(got)
 	}
 	return out
+}
+
+// pairs returns for each record of got the index of the one of want that it is
+// of, or -1. Several connections may be between the same endpoints, and a record
+// of one of them may be too poor to tell it from another. So a better one gives
+// way where the sum of the costs becomes less: each record of want is taken once,
+// as long as there are enough, and then by cost and by distance in time.
+func pairs(want, got []record, cost func(w, g record) int) []int {
+	const once = 1 << 40 // more than all costs
+	type choice struct{ at, cost int }
+	choices := make([][]choice, len(got))
+	for i, g := range got {
+		for k, w := range want {
+			if maybeSame(w, g) {
+				choices[i] = append(choices[i], choice{k, cost(w, g)<<20 + apart(w, g)})
+			}
+		}
+		slices.SortStableFunc(choices[i], func(a, b choice) int { return a.cost - b.cost })
+	}
+	used := make([]int, len(want))
+	at := make([]int, len(got))
+	price := make([]int, len(got))
+	for i := range got {
+		at[i] = -1
+		for _, c := range choices[i] {
+			if c := (choice{c.at, c.cost + once*used[c.at]}); at[i] < 0 || c.cost < price[i] {
+				at[i], price[i] = c.at, c.cost
+			}
+		}
+		if at[i] >= 0 {
+			used[at[i]]++
+		}
+	}
+	// Moves of one record and exchanges of two, until none is for the better.
+	costOf := func(i, k int) int {
+		for _, c := range choices[i] {
+			if c.at == k {
+				return c.cost
+			}
+		}
+		return -1
+	}
+	for again := true; again; {
+		again = false
+		for i := range got {
+			for _, c := range choices[i] {
+				if c.at != at[i] && c.cost+once*used[c.at] < costOf(i, at[i])+once*(used[at[i]]-1) {
+					used[at[i]]--
+					used[c.at]++
+					at[i], again = c.at, true
+				}
+			}
+			for j := range i {
+				if at[i] < 0 || at[j] < 0 || at[i] == at[j] {
+					continue
+				}
+				a, b := costOf(i, at[j]), costOf(j, at[i])
+				if a >= 0 && b >= 0 && a+b < costOf(i, at[i])+costOf(j, at[j]) {
+					at[i], at[j], again = at[j], at[i], true
+				}
+			}
+		}
+	}
+	return at
+}
+
+// apart returns how far g is outside the time of w, in milliseconds up to 2^19.
+func apart(w, g record) int {
+	var t [4]int64
+	for i, v := range []any{w["time"], w["last_time"], g["time"], g["last_time"]} {
+		n, ok := v.(int64)
+		if !ok {
+			return 0
+		}
+		t[i] = n / 1e6
+	}
+	return int(min(max(t[0]-t[2], 0)+max(t[3]-t[1], 0), 1<<19))
 }
 
 // maybeSame reports whether the records are between the same endpoints.
