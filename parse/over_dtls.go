@@ -1,6 +1,8 @@
 package parse
 
 import (
+	"slices"
+
 	"pfsight/capture/stream"
 	"pfsight/parse/dtls"
 	"pfsight/parse/iana"
@@ -66,6 +68,7 @@ func (p *Parser) settleDTLS(o *dtls.Opening) {
 		return
 	}
 	if !hs.ServerHello.Version().IsTLS13() {
+		p.lostAtEnd(client, server)
 		hs.ClientFinished = client.Handshake.Count+client.CID.Count > 0
 		hs.ServerFinished = server.Handshake.Count+server.CID.Count > 0
 		hs.ClientData, hs.ServerData = client.Data.Count > 0, server.Data.Count > 0
@@ -80,6 +83,19 @@ func (p *Parser) settleDTLS(o *dtls.Opening) {
 	for d, s := range [2]*dtls.Side{client, server} {
 		p.settleDTLS13(stream.Dir(d), s)
 	}
+}
+
+// lostAtEnd tells of the last messages of a flight, which no later message_seq
+// shows to be missing: of DTLS <= 1.2 the client sends a ClientKeyExchange after
+// a ServerHelloDone only, and changes its keys after one only behind a
+// ClientKeyExchange (RFC 6347 section 4.2.4).
+func (p *Parser) lostAtEnd(client, server *dtls.Side) {
+	sent := func(s *dtls.Side, typ uint8) bool {
+		return slices.ContainsFunc(s.Messages, func(m dtls.Message) bool { return m.Type == typ })
+	}
+	done, exchange := sent(server, msgServerHelloDone), sent(client, msgClientKeyExchange)
+	p.hs.Lost[stream.ToClient] = p.hs.Lost[stream.ToClient] || exchange && !done
+	p.hs.Lost[stream.ToServer] = p.hs.Lost[stream.ToServer] || done && !exchange && client.CCS.Count > 0
 }
 
 // settleDTLS13 tells how far one side of DTLS 1.3 came. Its keys for

@@ -21,7 +21,6 @@ var knownViolations = []knownViolation{
 	{"lag lag-time lag-unsorted lag-clock", "tls13-hrr-rotated-2", "", "a connection whose beginning was not captured, in another order"},
 	{"duplicate", "eap-wired-group", "", "EAPOL frames to the group address twice"},
 	{"without lose burst from-packet", "eap-*", "", "a fragment of EAP of which nothing tells that it is missing"},
-	{"without lose burst from-packet", "dtls12-pion-turn", "group,group_id,ephemeral_key_id", "the last message of a flight of DTLS, of which nothing tells that it is missing"},
 	{"from-packet without lose burst", "proxy-* upgrade-*", "records", "two records of one connection whose beginning was not captured"},
 }
 
