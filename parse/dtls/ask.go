@@ -15,6 +15,7 @@ const (
 	askProtected             // what follows the hellos under new keys
 	askAlert                 // an alert in the clear that ends the half
 	askChanged               // the end of epoch 0: a ChangeCipherSpec, or a unified header, which needs none
+	askAnswer                // a ServerHello that is no HelloRetryRequest
 	askShift     = 8         // from here on: how many datagrams
 )
 
@@ -88,7 +89,7 @@ func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 // over reports whether nothing more is expected of the half with the note n.
 func over(n, peer *stream.Note) bool {
 	switch {
-	case n.State&askAlert != 0, n.State&askProtected != 0 && gapless(n):
+	case n.State&askAlert != 0, n.State&askProtected != 0 && gapless(n, peer):
 		return true
 	case peer.State&askAlert == 0:
 		return false
@@ -105,9 +106,11 @@ func holes(n *stream.Note) int {
 	return max(int(n.Aux/auxHighest)-int(n.Aux/auxPlain%(auxMax+1)), 0)
 }
 
-// gapless reports whether there is nothing of epoch 0 to wait for.
-func gapless(n *stream.Note) bool {
-	return n.State&askChanged != 0 && holes(n) == 0 || n.Aux%auxPlain >= maxData
+// gapless reports whether there is nothing of epoch 0 to wait for. What was
+// overtaken by all that follows shows no hole: the hellos are looked for.
+func gapless(n, peer *stream.Note) bool {
+	hellos := n.State&(askClient|askAnswer) != 0 && (n.State|peer.State)&askAnswer != 0
+	return hellos && n.State&askChanged != 0 && holes(n) == 0 || n.Aux%auxPlain >= maxData
 }
 
 // askDatagram looks at the records of one datagram.
@@ -194,7 +197,12 @@ func askPlain(n *stream.Note, typ uint8, b []byte) {
 			switch f.typ {
 			case TypeClientHello:
 				n.State |= askClient
-			case TypeServerHello, TypeHelloVerifyRequest:
+			case TypeServerHello:
+				n.State |= askServer
+				if body := b[messageHeader:]; f.off == 0 && len(body) >= helloHead && string(body[2:helloHead]) != retryRandom {
+					n.State |= askAnswer
+				}
+			case TypeHelloVerifyRequest:
 				n.State |= askServer
 			case typeServerHelloDone:
 				n.State |= askFlight
