@@ -96,7 +96,7 @@ func (p *Parser) Parse(c *stream.Conversation) *Handshake {
 		switch ch := hs.ClientHello; {
 		case ch == nil:
 			hs.LateStart = server.Midstream && hs.ServerHello != nil && hs.ServerHello.Version().IsTLS13()
-		case client.Midstream && mayBeSecond(ch):
+		case client.Midstream && mayBeSecond(ch, hs.ServerHello):
 			hs.LateStart, hs.FirstHelloUnseen = true, true
 		}
 		hs.RetryUnseen = hs.RetryUnseen || hs.LateStart
@@ -114,9 +114,18 @@ func (p *Parser) Parse(c *stream.Conversation) *Handshake {
 
 // mayBeSecond reports whether a ClientHello may answer a HelloRetryRequest: it
 // has the one key share that this asked for, or its cookie (RFC 8446 section
-// 4.1.2).
-func mayBeSecond(h *ClientHello) bool {
-	return h.Cookie || len(h.KeyShares) == 1 && !h.EarlyData && offers13(h)
+// 4.1.2). Where its end is missing, the server's answer may tell that it is not
+// TLS 1.3.
+func mayBeSecond(h *ClientHello, answer *ServerHello) bool {
+	switch {
+	case h.Cookie:
+		return true
+	case h.EarlyData || len(h.KeyShares) > 1:
+		return false
+	case h.Incomplete:
+		return answer == nil || answer.Incomplete || answer.Version().IsTLS13()
+	}
+	return len(h.KeyShares) == 1 && offers13(h)
 }
 
 // blames reports whether an alert is one that a client sends for what the server
