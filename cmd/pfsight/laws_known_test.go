@@ -19,7 +19,6 @@ type knownViolation struct {
 
 var knownViolations = []knownViolation{
 	{"lag lag-time lag-unsorted lag-clock", "tls13-hrr-rotated-2", "", "a connection whose beginning was not captured, in another order"},
-	{"duplicate", "eap-wired-group", "", "EAPOL frames to the group address twice"},
 	{"without lose burst from-packet", "eap-*", "", "a fragment of EAP of which nothing tells that it is missing"},
 	{"from-packet without lose burst", "proxy-* upgrade-*", "records", "two records of one connection whose beginning was not captured"},
 }

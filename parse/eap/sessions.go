@@ -70,7 +70,23 @@ type value struct {
 }
 
 // A state is how far a session of a LAN came.
-type state struct{ tls, over bool }
+type state struct {
+	tls, over bool
+	asked     bool   // for the identity, by a Request that was seen
+	id        uint8  // identifier of that Request
+	at        uint32 // its time, ms; it wraps around
+}
+
+// copyTime is within which a Request for the identity with the same identifier
+// is a copy, ms. An authenticator sends none again so soon: RFC 3748 section 4.3
+// has it wait for seconds, and IEEE 802.1X for 30.
+const copyTime = 1000
+
+// repeats reports whether p is a copy of the Request that began the session.
+func (st *state) repeats(p *packet, at uint32) bool {
+	d := int32(at - st.at)
+	return st.asked && st.id == p.id && -copyTime < d && d < copyTime
+}
 
 // NewSessions returns a Sessions that has seen nothing.
 func NewSessions() *Sessions {
@@ -254,11 +270,15 @@ func (s *Sessions) frame(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 		}
 	}
 	st, ok := s.over.Get(session)
-	if again := st.over && p.code <= codeResponse || st.tls && p.code == codeRequest && p.method == typeIdentity; !ok || again {
+	asks, at := p.code == codeRequest && p.method == typeIdentity, uint32(d.Time/1e6)
+	if again := st.over && p.code <= codeResponse || st.tls && asks && !st.repeats(&p, at); !ok || again {
 		if p.code > codeResponse {
 			return 0, dir, false
 		}
 		session, st = s.begin(), state{}
+	}
+	if asks && !st.tls {
+		st.asked, st.id, st.at = true, p.id, at
 	}
 	st.tls = st.tls || p.tls
 	st.over = st.over || p.code > codeResponse

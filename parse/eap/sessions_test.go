@@ -210,7 +210,11 @@ func onLAN(of string, who, auth, to, from stream.MAC, id uint8) []step {
 }
 
 func TestSplitLAN(t *testing.T) {
-	a := onLAN("a", station, switch1, group, station, 1)
+	a, g := onLAN("a", station, switch1, group, station, 1), onLAN("a", station, switch1, group, group, 1)
+	later := onLAN("b", station, switch1, group, station, 1)
+	for i := range later {
+		later[i].d.Time = 30e9
+	}
 	for name, steps := range map[string][]step{
 		"to the group one way":        a,
 		"to the group both ways":      onLAN("a", station, switch1, group, group, 1),
@@ -224,6 +228,9 @@ func TestSplitLAN(t *testing.T) {
 		"two switches, to the group":  weave(onLAN("a", station, switch1, group, group, 1), onLAN("b", station2, switch2, group, group, 50)),
 		"the end twice":               append(slices.Clone(a), a[6]),
 		"identity asked for thrice":   append([]step{a[0], a[0], a[0]}, a[1:]...),
+		"a copy of what began it":     slices.Concat(a[:3], a[:1], a[3:4], a[:1], a[4:]),
+		"such a copy, to the group":   slices.Concat(g[:3], g[:1], g[3:4], g[:1], g[4:]),
+		"again with its identifier":   slices.Concat(a[:6], later),
 		"an end of nothing":           {lan("", switch1, station, eapPacket(Success, 9))},
 		"begun before":                a[3:],
 		"a key frame":                 {{"", stream.Datagram{Transport: stream.EAPOL, Src: switch1, Dst: station, Data: []byte{2, 3, 0, 4, 1, 2, 0, 4}}}},
