@@ -362,7 +362,7 @@ func (r *Connection) problems(h *parse.Handshake, client, server *stream.Half) {
 		} else if len(s.half.Gaps) > 0 || s.half.Lost {
 			r.Gap = true
 			r.Problems = append(r.Problems, s.name+": bytes missing")
-		} else if h.Lost[role] {
+		} else if h.Lost[role] && (r.OneWay == "" || r.OneWay == s.name) { // else one_direction says it
 			r.Gap = true
 			r.Problems = append(r.Problems, s.name+": messages missing")
 		}
