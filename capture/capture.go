@@ -6,7 +6,7 @@ package capture
 import (
 	"net/netip"
 
-	"pfsight/capture/pcapfile"
+	"pfsight/capture/packet"
 	"pfsight/capture/stream"
 )
 
@@ -31,7 +31,7 @@ type Options struct {
 	// error says that it cannot be applied to frames of this link type; they
 	// are not read, and counted as NotFiltered. Several goroutines call it.
 	// Default: all are wanted.
-	Filter func(link pcapfile.LinkType, data []byte, wireLen int) (bool, error)
+	Filter func(link packet.LinkType, data []byte, wireLen int) (bool, error)
 	// MaxPackets ends the reading after so many packets that the filter
 	// wanted. Default: all. With it one worker does everything.
 	MaxPackets uint64

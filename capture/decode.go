@@ -3,7 +3,7 @@ package capture
 import (
 	"encoding/binary"
 
-	"pfsight/capture/pcapfile"
+	"pfsight/capture/packet"
 )
 
 // maxHeaders is how many headers inside each other are followed, from the
@@ -49,8 +49,8 @@ const (
 // decode reads one frame into s and reports whether it holds a TCP segment, or
 // may hold one that only a decoder with frags can tell of (segment.late).
 // wireLen is the frame's length on the wire.
-func (d *decoder) decode(link pcapfile.LinkType, b []byte, wireLen int, time int64, s *segment) bool {
-	if link == pcapfile.LinkEthernet && d.plain(b, wireLen, time, s) {
+func (d *decoder) decode(link packet.LinkType, b []byte, wireLen int, time int64, s *segment) bool {
+	if link == packet.LinkEthernet && d.plain(b, wireLen, time, s) {
 		return true
 	}
 	d.late = false
@@ -64,7 +64,7 @@ func (d *decoder) decode(link pcapfile.LinkType, b []byte, wireLen int, time int
 	return d.notBetween()
 }
 
-func (d *decoder) frame(link pcapfile.LinkType, b []byte, wireLen int, time int64, s *segment) bool {
+func (d *decoder) frame(link packet.LinkType, b []byte, wireLen int, time int64, s *segment) bool {
 	d.depth, d.layers, d.eapol, d.short = 0, 0, false, wireLen > len(b)
 	s.time = time
 	s.late = false
@@ -73,38 +73,38 @@ func (d *decoder) frame(link pcapfile.LinkType, b []byte, wireLen int, time int6
 }
 
 // link reads a frame of a link type; cut bytes of its end were not captured.
-func (d *decoder) link(link pcapfile.LinkType, b []byte, cut int, s *segment) bool {
+func (d *decoder) link(link packet.LinkType, b []byte, cut int, s *segment) bool {
 	switch link {
-	case pcapfile.LinkEthernet:
+	case packet.LinkEthernet:
 		// The common case without a detour: Ethernet II, IPv4.
 		if len(b) >= 14 {
 			return d.etherType(binary.BigEndian.Uint16(b[12:]), b[14:], cut, s) || d.eapol && d.eapolBetween(b[6:12], b[:6], s)
 		}
-	case pcapfile.LinkNull:
+	case packet.LinkNull:
 		if len(b) >= 4 {
 			return d.family(b, cut, s)
 		}
-	case pcapfile.LinkLoop:
+	case packet.LinkLoop:
 		if len(b) >= 4 {
 			return d.family(b, cut, s)
 		}
-	case pcapfile.LinkRaw, pcapfile.LinkRaw12, pcapfile.LinkRaw14:
+	case packet.LinkRaw, packet.LinkRaw12, packet.LinkRaw14:
 		return d.ip(b, cut, s)
-	case pcapfile.LinkIPv4, pcapfile.LinkIPv6:
+	case packet.LinkIPv4, packet.LinkIPv6:
 		return d.ip(b, cut, s)
-	case pcapfile.LinkSLL:
+	case packet.LinkSLL:
 		// tcpdump.org: type(2) ARPHRD(2) length(2) address(8) protocol(2).
 		if len(b) >= 16 {
 			return d.etherType(binary.BigEndian.Uint16(b[14:]), b[16:], cut, s) || d.eapol && d.eapolBetween(b[6:6+min(int(be16(b[4:])), 6)], nil, s)
 		}
-	case pcapfile.LinkSLL2:
+	case packet.LinkSLL2:
 		// protocol(2) reserved(2) ifindex(4) ARPHRD(2) type(1) length(1) address(8).
 		if len(b) >= 20 {
 			return d.etherType(binary.BigEndian.Uint16(b), b[20:], cut, s) || d.eapol && d.eapolBetween(b[12:12+min(b[11], 6)], nil, s)
 		}
-	case pcapfile.LinkPPP, pcapfile.LinkPPPHDLC:
+	case packet.LinkPPP, packet.LinkPPPHDLC:
 		return d.ppp(b, cut, s)
-	case pcapfile.LinkPPPoE:
+	case packet.LinkPPPoE:
 		return d.pppoe(b, cut, s)
 	default:
 		return d.otherLink(link, b, cut, s)
@@ -217,7 +217,7 @@ func (d *decoder) family(b []byte, cut int, s *segment) bool {
 
 // ppp reads a PPP frame, RFC 1661 section 2.
 func (d *decoder) ppp(b []byte, cut int, s *segment) bool {
-	h, state := pcapfile.PPPHeader(b)
+	h, state := packet.PPPHeader(b)
 	return d.behind(h, state, b, cut, s)
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"pfsight/capture/frametest"
+	"pfsight/capture/packet"
 	"pfsight/capture/pcapfile"
 )
 
@@ -16,7 +17,7 @@ import (
 var linkTypes = append(slices.Clone(frametest.Links), 65000)
 
 // frames returns the frames of captures of every link type.
-func frames(t testing.TB) (out []pcapfile.Record) {
+func frames(t testing.TB) (out []packet.Record) {
 	files, _ := filepath.Glob("../testdata/captures/link-*.pcap")
 	more, _ := filepath.Glob("../testdata/captures/*f*-*.pcap") // fragments, forms, extension headers
 	for _, name := range append(files, more...) {
@@ -28,7 +29,7 @@ func frames(t testing.TB) (out []pcapfile.Record) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		recs := make([]pcapfile.Record, 16)
+		recs := make([]packet.Record, 16)
 		n, _ := r.NextBatch(recs)
 		for _, rec := range recs[:n] {
 			rec.Data = bytes.Clone(rec.Data)
@@ -74,10 +75,10 @@ func FuzzDecode(f *testing.F) {
 	}
 	for i, l := range linkTypes {
 		switch l {
-		case pcapfile.LinkEthernet:
+		case packet.LinkEthernet:
 			eapol := slices.Concat(eapolGroup, eapolStation, []byte{0x88, 0x8e}, eapolFrame)
 			f.Add(uint8(i), eapol, uint16(0), eapol)
-		case pcapfile.LinkIEEE80211:
+		case packet.LinkIEEE80211:
 			eapol := slices.Concat([]byte{8, 1, 0, 0}, eapolSwitch, eapolStation, eapolGroup, []byte{0x10, 0, 0xaa, 0xaa, 3, 0, 0, 0, 0x88, 0x8e}, eapolFrame)
 			f.Add(uint8(i), eapol, uint16(0), eapol)
 		}
@@ -128,7 +129,7 @@ func samePlain(t *testing.T, b []byte, wireLen int) bool {
 		return false
 	}
 	want := segment{packet: 3}
-	if !d.frame(pcapfile.LinkEthernet, b, wireLen, 5, &want) {
+	if !d.frame(packet.LinkEthernet, b, wireLen, 5, &want) {
 		t.Fatalf("% x: plain takes what frame does not", b)
 	}
 	if len(got.payload) != len(want.payload) || len(got.payload) > 0 && &got.payload[0] != &want.payload[0] {
@@ -147,7 +148,7 @@ func samePlain(t *testing.T, b []byte, wireLen int) bool {
 func TestPlain(t *testing.T) {
 	plain := 0
 	for _, rec := range frames(t) {
-		if rec.Link != pcapfile.LinkEthernet {
+		if rec.Link != packet.LinkEthernet {
 			continue
 		}
 		for n := range len(rec.Data) + 1 {

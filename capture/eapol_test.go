@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"testing"
 
-	"pfsight/capture/pcapfile"
+	"pfsight/capture/packet"
 	"pfsight/capture/stream"
 )
 
@@ -30,23 +30,23 @@ func TestEAPOL(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name     string
-		link     pcapfile.LinkType
+		link     packet.LinkType
 		b        []byte
 		src, dst []byte // nil: not EAPOL
 	}{
-		{"Ethernet", pcapfile.LinkEthernet, join(eapolGroup, eapolStation, []byte{0x88, 0x8e}, eapolFrame, padding), eapolStation, eapolGroup},
-		{"VLAN", pcapfile.LinkEthernet, join(eapolStation, eapolSwitch, []byte{0x81, 0, 0, 5, 0x88, 0x8e}, eapolFrame, padding), eapolSwitch, eapolStation},
-		{"SNAP", pcapfile.LinkEthernet, join(eapolStation, eapolSwitch, []byte{0, 17, 0xaa, 0xaa, 3, 0, 0, 0, 0x88, 0x8e}, eapolFrame), eapolSwitch, eapolStation},
-		{"SLL", pcapfile.LinkSLL, join([]byte{0, 0, 0, 1, 0, 6}, eapolStation, []byte{0, 0, 0x88, 0x8e}, eapolFrame), eapolStation, make([]byte, 6)},
-		{"SLL2", pcapfile.LinkSLL2, join([]byte{0x88, 0x8e, 0, 0, 0, 0, 0, 1, 0, 1, 0, 6}, eapolStation, []byte{0, 0}, eapolFrame), eapolStation, make([]byte, 6)},
-		{"802.11 to the access point", pcapfile.LinkIEEE80211, wlan(1, eapolSwitch, eapolStation, eapolGroup), eapolStation, eapolGroup},
-		{"802.11 from the access point", pcapfile.LinkIEEE80211, wlan(2, eapolStation, eapolSwitch, eapolSwitch), eapolSwitch, eapolStation},
-		{"802.11 between stations", pcapfile.LinkIEEE80211, wlan(0, eapolStation, eapolSwitch, eapolGroup), eapolSwitch, eapolStation},
-		{"802.11 of four addresses", pcapfile.LinkIEEE80211, wlan(3, eapolGroup, eapolGroup, eapolStation, eapolSwitch...), eapolSwitch, eapolStation},
-		{"radiotap", pcapfile.LinkRadiotap, append([]byte{0, 0, 8, 0, 0, 0, 0, 0}, wlan(2, eapolStation, eapolSwitch, eapolSwitch)...), eapolSwitch, eapolStation},
-		{"Ethernet over GRE", pcapfile.LinkRaw, ip(protoGRE, join([]byte{0, 0, 0x65, 0x58}, eapolStation, eapolSwitch, []byte{0x88, 0x8e}, eapolFrame)), eapolSwitch, eapolStation},
-		{"GRE without Ethernet", pcapfile.LinkEthernet, join(eapolStation, eapolSwitch, []byte{8, 0}, ip(protoGRE, join([]byte{0, 0, 0x88, 0x8e}, eapolFrame))), nil, nil},
-		{"a key frame", pcapfile.LinkEthernet, join(eapolStation, eapolSwitch, []byte{0x88, 0x8e}, []byte{2, 3, 0, 5, 2, 7, 0, 5, 1}), nil, nil},
+		{"Ethernet", packet.LinkEthernet, join(eapolGroup, eapolStation, []byte{0x88, 0x8e}, eapolFrame, padding), eapolStation, eapolGroup},
+		{"VLAN", packet.LinkEthernet, join(eapolStation, eapolSwitch, []byte{0x81, 0, 0, 5, 0x88, 0x8e}, eapolFrame, padding), eapolSwitch, eapolStation},
+		{"SNAP", packet.LinkEthernet, join(eapolStation, eapolSwitch, []byte{0, 17, 0xaa, 0xaa, 3, 0, 0, 0, 0x88, 0x8e}, eapolFrame), eapolSwitch, eapolStation},
+		{"SLL", packet.LinkSLL, join([]byte{0, 0, 0, 1, 0, 6}, eapolStation, []byte{0, 0, 0x88, 0x8e}, eapolFrame), eapolStation, make([]byte, 6)},
+		{"SLL2", packet.LinkSLL2, join([]byte{0x88, 0x8e, 0, 0, 0, 0, 0, 1, 0, 1, 0, 6}, eapolStation, []byte{0, 0}, eapolFrame), eapolStation, make([]byte, 6)},
+		{"802.11 to the access point", packet.LinkIEEE80211, wlan(1, eapolSwitch, eapolStation, eapolGroup), eapolStation, eapolGroup},
+		{"802.11 from the access point", packet.LinkIEEE80211, wlan(2, eapolStation, eapolSwitch, eapolSwitch), eapolSwitch, eapolStation},
+		{"802.11 between stations", packet.LinkIEEE80211, wlan(0, eapolStation, eapolSwitch, eapolGroup), eapolSwitch, eapolStation},
+		{"802.11 of four addresses", packet.LinkIEEE80211, wlan(3, eapolGroup, eapolGroup, eapolStation, eapolSwitch...), eapolSwitch, eapolStation},
+		{"radiotap", packet.LinkRadiotap, append([]byte{0, 0, 8, 0, 0, 0, 0, 0}, wlan(2, eapolStation, eapolSwitch, eapolSwitch)...), eapolSwitch, eapolStation},
+		{"Ethernet over GRE", packet.LinkRaw, ip(protoGRE, join([]byte{0, 0, 0x65, 0x58}, eapolStation, eapolSwitch, []byte{0x88, 0x8e}, eapolFrame)), eapolSwitch, eapolStation},
+		{"GRE without Ethernet", packet.LinkEthernet, join(eapolStation, eapolSwitch, []byte{8, 0}, ip(protoGRE, join([]byte{0, 0, 0x88, 0x8e}, eapolFrame))), nil, nil},
+		{"a key frame", packet.LinkEthernet, join(eapolStation, eapolSwitch, []byte{0x88, 0x8e}, []byte{2, 3, 0, 5, 2, 7, 0, 5, 1}), nil, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var drops Counters
@@ -96,7 +96,7 @@ func follow(t *testing.T, opt Options, frames ...[]byte) ([]*stream.Conversation
 	d := decoder{drops: &drops}
 	for i, b := range frames {
 		var s segment
-		if d.decode(pcapfile.LinkEthernet, b, len(b), int64(i+1)*1e6, &s) {
+		if d.decode(packet.LinkEthernet, b, len(b), int64(i+1)*1e6, &s) {
 			s.packet = uint64(i + 1)
 			tr.segment(&s)
 		}

@@ -3,7 +3,7 @@ package capture
 import (
 	"encoding/binary"
 
-	"pfsight/capture/pcapfile"
+	"pfsight/capture/packet"
 )
 
 // An encap names one layer around the innermost addresses. A segment carries
@@ -372,16 +372,16 @@ func (d *decoder) tzsp(b []byte, cut int, s *segment) bool {
 	if len(b) < 5 || b[0] != 1 || b[1] != received && b[1] != toSend {
 		return false
 	}
-	var link pcapfile.LinkType
+	var link packet.LinkType
 	switch be16(b[2:]) {
 	case 1:
-		link = pcapfile.LinkEthernet
+		link = packet.LinkEthernet
 	case 18:
-		link = pcapfile.LinkIEEE80211
+		link = packet.LinkIEEE80211
 	case 119:
-		link = pcapfile.LinkPrism
+		link = packet.LinkPrism
 	case 127:
-		link = pcapfile.LinkAVS
+		link = packet.LinkAVS
 	default:
 		return false
 	}

@@ -4,14 +4,14 @@ import (
 	"cmp"
 	"slices"
 
-	"pfsight/capture/pcapfile"
+	"pfsight/capture/packet"
 )
 
 // A LinkCount is how many packets of a link type were not read, and why:
 // UnknownLink or NotFiltered.
 type LinkCount struct {
 	Reason  Reason
-	Link    pcapfile.LinkType
+	Link    packet.LinkType
 	Packets uint64
 }
 
@@ -39,7 +39,7 @@ type losses struct {
 // unreadLinks counts the packets of one block by link type.
 type unreadLinks []LinkCount
 
-func (u *unreadLinks) count(r Reason, l pcapfile.LinkType, n uint64) {
+func (u *unreadLinks) count(r Reason, l packet.LinkType, n uint64) {
 	for i := range *u {
 		if x := &(*u)[i]; x.Link == l && x.Reason == r {
 			x.Packets += n

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"pfsight/capture/packet"
 	"pfsight/capture/pcapfile"
 	"pfsight/parse"
 )
@@ -110,7 +111,7 @@ func TestNothingIsLeft(t *testing.T) {
 				f.Close()
 				continue
 			}
-			recs := make([]pcapfile.Record, 64)
+			recs := make([]packet.Record, 64)
 			for {
 				k, err := r.NextBatch(recs)
 				for _, rec := range recs[:k] {

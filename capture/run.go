@@ -10,7 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"pfsight/capture/pcapfile"
+	"pfsight/capture/packet"
 )
 
 // Run reads all of src and gives the connections in it to the sinks, one
@@ -21,7 +21,7 @@ import (
 // the connections, emitting) and do beside each other what has none (reading
 // the file, decoding headers, parsing handshakes). A block of packets stays
 // with one worker from end to end, so its bytes stay in that core's cache.
-func Run(ctx context.Context, src Source, opt Options, sinks ...Sink) (Stats, error) {
+func Run(ctx context.Context, src packet.Source, opt Options, sinks ...Sink) (Stats, error) {
 	r := &run{ctx: ctx, src: src, opt: &opt, seed: rand.Uint64()}
 	for _, t := range []*turn{&r.walking, &r.tracking, &r.emitting} {
 		t.cond, t.spins = sync.NewCond(&t.mu), spins
@@ -64,7 +64,7 @@ func Run(ctx context.Context, src Source, opt Options, sinks ...Sink) (Stats, er
 // A run is what the workers of a Run share.
 type run struct {
 	ctx  context.Context
-	src  Source
+	src  packet.Source
 	opt  *Options
 	seed uint64
 
@@ -106,7 +106,7 @@ type worker struct {
 	*run
 	decoder decoder
 	sink    Sink
-	block   pcapfile.Block
+	block   packet.Block
 	segs    []segment
 	outbox
 	stats  Stats    // since the last block
@@ -123,7 +123,7 @@ type outbox struct {
 }
 
 func (w *worker) work() {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // for Block.Guard
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // for Source.Guard
 	for {
 		w.claiming.Lock()
 		ticket := w.tickets
@@ -157,7 +157,7 @@ func (w *worker) work() {
 		}
 		var end error
 		met, wanted := w.stats, w.wanted
-		for !w.block.Guard(func() { end = w.decode() }) {
+		for !w.src.Guard(&w.block, func() { end = w.decode() }) {
 			w.stats, w.wanted = met, wanted // again, without what is gone
 		}
 		if end != nil {
@@ -167,7 +167,7 @@ func (w *worker) work() {
 		}
 		w.tracking.wait(ticket)
 		before := w.run.stats.Drops
-		w.block.Guard(w.track) // what is gone now was decoded, but belongs to no connection
+		w.src.Guard(&w.block, w.track) // what is gone now was decoded, but belongs to no connection
 		w.account(&before)
 		w.drops, w.tables = w.run.stats.Drops, w.tracker.peak
 		w.tracking.pass()
@@ -253,7 +253,7 @@ func (w *worker) decode() error {
 
 // timed returns the earliest and the latest time of those records that have
 // one, 0 and 0 if there is none.
-func timed(recs []pcapfile.Record) (first, last int64) {
+func timed(recs []packet.Record) (first, last int64) {
 	for i := range recs {
 		if t := recs[i].Time; t != 0 {
 			if first == 0 || t < first {
@@ -295,7 +295,7 @@ func (w *worker) track() {
 		}
 		for i := range segs {
 			s := &segs[i]
-			if s.late && !w.whole.decode(pcapfile.LinkType(s.seq), s.payload, s.wire, s.time, s) {
+			if s.late && !w.whole.decode(packet.LinkType(s.seq), s.payload, s.wire, s.time, s) {
 				continue
 			}
 			t.segment(s)

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"pfsight/capture/packet"
 	"pfsight/capture/pcapfile"
 	"pfsight/capture/stream"
 )
@@ -76,7 +77,7 @@ func TestFileCutInUse(t *testing.T) {
 					read(b)
 					return stream.NoSign
 				},
-				Filter: func(_ pcapfile.LinkType, b []byte, _ int) (bool, error) {
+				Filter: func(_ packet.LinkType, b []byte, _ int) (bool, error) {
 					hit("decode")
 					read(b)
 					return true, nil

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"pfsight/capture/frametest"
-	"pfsight/capture/pcapfile"
+	"pfsight/capture/packet"
 )
 
 // tcpPacket is an IPv4 and an IPv6 packet with a TCP segment of n bytes.
@@ -22,7 +22,7 @@ func tcpPacket(v6 bool, n int) []byte {
 }
 
 // decodeOne decodes a frame with counters of its own.
-func decodeOne(link pcapfile.LinkType, b []byte, wireLen int) (segment, *Counters, bool) {
+func decodeOne(link packet.LinkType, b []byte, wireLen int) (segment, *Counters, bool) {
 	var s segment
 	d := decoder{drops: new(Counters)}
 	ok := d.decode(link, b, wireLen, 1, &s)
@@ -35,12 +35,12 @@ func TestLinkTypes(t *testing.T) {
 	for _, link := range frametest.Links {
 		forms := 0
 		for _, v6 := range []bool{false, true} {
-			packet, etherType := tcpPacket(v6, 100), uint16(etherIPv4)
+			p, etherType := tcpPacket(v6, 100), uint16(etherIPv4)
 			if v6 {
 				etherType = etherIPv6
 			}
-			want, _, _ := decodeOne(pcapfile.LinkRaw, packet, len(packet))
-			for _, b := range frametest.Frames(link, etherType, packet) {
+			want, _, _ := decodeOne(packet.LinkRaw, p, len(p))
+			for _, b := range frametest.Frames(link, etherType, p) {
 				forms++
 				s, drops, ok := decodeOne(link, b, len(b))
 				if !ok || s.key != want.key || s.wire != 100 || len(s.payload) != 100 {
@@ -66,12 +66,12 @@ func TestLinkTypes(t *testing.T) {
 
 // TestTunnels reads one packet in each tunnel.
 func TestTunnels(t *testing.T) {
-	packet := tcpPacket(false, 100)
-	want, _, _ := decodeOne(pcapfile.LinkRaw, packet, len(packet))
+	p := tcpPacket(false, 100)
+	want, _, _ := decodeOne(packet.LinkRaw, p, len(p))
 	tr := newTracker(&Options{}, new(Counters))
 	for _, x := range frametest.Tunnels() {
-		for _, link := range []pcapfile.LinkType{pcapfile.LinkEthernet, pcapfile.LinkPKTAP} {
-			b := frametest.Frames(link, etherIPv4, x.Wrap(packet))[0]
+		for _, link := range []packet.LinkType{packet.LinkEthernet, packet.LinkPKTAP} {
+			b := frametest.Frames(link, etherIPv4, x.Wrap(p))[0]
 			s, drops, ok := decodeOne(link, b, len(b))
 			if layers := strings.Join(tr.names(s.encap), ","); !ok || s.key.proto != want.key.proto || s.key.ports != want.key.ports || s.wire != 100 || len(s.payload) != 100 || layers != x.Layers {
 				t.Errorf("%s: read %v, %d of %d bytes, layers %q, drops %v", x.Name, ok, len(s.payload), s.wire, layers, drops.List())
@@ -86,26 +86,26 @@ func TestTunnels(t *testing.T) {
 func TestMirrorCut(t *testing.T) {
 	const size = 1400
 	for _, v6 := range []bool{false, true} {
-		packet := tcpPacket(v6, size)
+		p := tcpPacket(v6, size)
 		wraps := []frametest.Tunnel{{Name: "none", Wrap: func(p []byte) []byte { return p }}}
 		if !v6 {
 			wraps = append(wraps, frametest.Tunnels()...)
 		}
 		for _, x := range wraps {
 			for _, keep := range []int{1, 600, size - 1} {
-				headers := len(packet) - size
-				inner := x.Wrap(packet[:headers+keep])
+				headers := len(p) - size
+				inner := x.Wrap(p[:headers+keep])
 				etherType := uint16(etherIPv4)
 				if v6 {
 					etherType = etherIPv6
 				}
-				b := frametest.Frames(pcapfile.LinkEthernet, etherType, inner)[0]
-				s, drops, ok := decodeOne(pcapfile.LinkEthernet, b, len(b))
+				b := frametest.Frames(packet.LinkEthernet, etherType, inner)[0]
+				s, drops, ok := decodeOne(packet.LinkEthernet, b, len(b))
 				if !ok || s.wire != size || len(s.payload) != keep {
 					t.Errorf("%s: %d of %d bytes: read %v, %d of %d, drops %v", x.Name, keep, size, ok, len(s.payload), s.wire, drops.List())
 				}
 				// And the capture's snaplen on top of it.
-				s, _, ok = decodeOne(pcapfile.LinkEthernet, b[:len(b)-1], len(b))
+				s, _, ok = decodeOne(packet.LinkEthernet, b[:len(b)-1], len(b))
 				if !ok || s.wire != size || len(s.payload) != keep-1 {
 					t.Errorf("%s: %d of %d bytes, and one: read %v, %d of %d", x.Name, keep, size, ok, len(s.payload), s.wire)
 				}
@@ -116,7 +116,7 @@ func TestMirrorCut(t *testing.T) {
 
 // TestNoVXLAN holds what only resembles VXLAN to be read as it is.
 func TestNoVXLAN(t *testing.T) {
-	inner := frametest.Frames(pcapfile.LinkEthernet, etherIPv4, tcpPacket(false, 10))[0]
+	inner := frametest.Frames(packet.LinkEthernet, etherIPv4, tcpPacket(false, 10))[0]
 	good := append([]byte{8, 0, 0, 0, 0, 0, 7, 0}, inner...)
 	for name, change := range map[string]func(b []byte) []byte{
 		"another flag":    func(b []byte) []byte { b[0] = 9; return b },
@@ -126,8 +126,8 @@ func TestNoVXLAN(t *testing.T) {
 		"IP version":      func(b []byte) []byte { b[22] = 0x55; return b },
 		"short":           func(b []byte) []byte { return b[:30] },
 	} {
-		b := frametest.Frames(pcapfile.LinkEthernet, etherIPv4, frametest.UDP(50000, 23456, change(bytes.Clone(good))))[0]
-		if s, drops, ok := decodeOne(pcapfile.LinkEthernet, b, len(b)); !ok || s.key.proto != protoUDP || s.encap != 0 || *drops != (Counters{}) {
+		b := frametest.Frames(packet.LinkEthernet, etherIPv4, frametest.UDP(50000, 23456, change(bytes.Clone(good))))[0]
+		if s, drops, ok := decodeOne(packet.LinkEthernet, b, len(b)); !ok || s.key.proto != protoUDP || s.encap != 0 || *drops != (Counters{}) {
 			t.Errorf("%s: read %v, layers %x, drops %v", name, ok, s.encap, drops.List())
 		}
 	}
@@ -136,13 +136,13 @@ func TestNoVXLAN(t *testing.T) {
 // TestMirrored80211 reads frames of IEEE 802.11 behind EtherType 0x2452, with
 // the flag of protection that a driver leaves set when it decrypts.
 func TestMirrored80211(t *testing.T) {
-	for i, wlan := range frametest.Frames(pcapfile.LinkIEEE80211, etherIPv4, tcpPacket(false, 100)) {
+	for i, wlan := range frametest.Frames(packet.LinkIEEE80211, etherIPv4, tcpPacket(false, 100)) {
 		for _, protected := range []byte{0, 0x40} {
 			w := bytes.Clone(wlan)
 			w[1] |= protected
 			b := append(append(bytes.Clone(frametest.Dst), frametest.Src...), 0x24, 0x52)
 			b = append(b, w...)
-			s, drops, ok := decodeOne(pcapfile.LinkEthernet, b, len(b))
+			s, drops, ok := decodeOne(packet.LinkEthernet, b, len(b))
 			if !ok || s.wire != 100 || encapNames[s.encap] != "802.11" {
 				t.Errorf("form %d, protected %x: read %v, drops %v", i, protected, ok, drops.List())
 			}
@@ -153,7 +153,7 @@ func TestMirrored80211(t *testing.T) {
 // TestUser2 holds frames of USER2 that are no PKTAP to be of a link type that
 // is not read.
 func TestUser2(t *testing.T) {
-	good := frametest.Frames(pcapfile.LinkUser2, etherIPv4, tcpPacket(false, 100))[0]
+	good := frametest.Frames(packet.LinkUser2, etherIPv4, tcpPacket(false, 100))[0]
 	for name, change := range map[string]func(b []byte){
 		"length":      func(b []byte) { b[0] = 0 },
 		"no packet":   func(b []byte) { b[4] = 0 },
@@ -162,7 +162,7 @@ func TestUser2(t *testing.T) {
 	} {
 		b := bytes.Clone(good)
 		change(b)
-		if _, drops, ok := decodeOne(pcapfile.LinkUser2, b, len(b)); ok || drops[UnknownLink] != 1 {
+		if _, drops, ok := decodeOne(packet.LinkUser2, b, len(b)); ok || drops[UnknownLink] != 1 {
 			t.Errorf("%s: read %v, drops %v", name, ok, drops.List())
 		}
 	}

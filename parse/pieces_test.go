@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"pfsight/capture/packet"
 	"pfsight/capture/pcapfile"
 	"pfsight/parse"
 )
@@ -22,7 +23,7 @@ func TestSignPieces(t *testing.T) {
 	}
 	defer src.Close()
 	n := 0
-	var b pcapfile.Batch
+	var b packet.Batch
 	for src.Next(&b) == nil {
 		for _, r := range b.Records {
 			for _, from := range []int{14, 28, 34, 42, 54, 62, 66, 74, 86} {

@@ -14,7 +14,7 @@ import (
 	"testing"
 
 	"pfsight/capture/frametest"
-	"pfsight/capture/pcapfile"
+	"pfsight/capture/packet"
 )
 
 var record = flag.Bool("record", false, "write testdata/tcpdump.txt anew from the tcpdump installed here")
@@ -320,7 +320,7 @@ func readGolden(t testing.TB) []line {
 func tcpdump(t testing.TB, link uint32, expr string) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "empty.pcap")
-	frametest.WritePcap(t, name, pcapfile.LinkType(link), nil)
+	frametest.WritePcap(t, name, packet.LinkType(link), nil)
 	var said bytes.Buffer
 	cmd := exec.Command("tcpdump", "-r", name, "-ddd", "--", expr)
 	cmd.Stderr = &said

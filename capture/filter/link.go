@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"pfsight/capture/pcapfile"
+	"pfsight/capture/packet"
 )
 
 // A link says where a link type has what the primitives ask for. Offsets grow
@@ -45,12 +45,12 @@ func newLink(typ uint32) (link, error) {
 		l.netOff = 20
 	default:
 		if !isLocated(typ) {
-			return link{}, fmt.Errorf("filters are not read for %s", pcapfile.LinkType(typ).Numbered())
+			return link{}, fmt.Errorf("filters are not read for %s", packet.LinkType(typ).Numbered())
 		}
 		l.located, l.typeOff, l.netOff = true, metaType, netStart
 		l.dstOff, l.srcOff = metaDst, metaSrc
-		l.macs = slices.Contains(withStations, pcapfile.LinkType(typ))
-		l.vlans = slices.Contains(withTags, pcapfile.LinkType(typ))
+		l.macs = slices.Contains(withStations, packet.LinkType(typ))
+		l.vlans = slices.Contains(withTags, packet.LinkType(typ))
 	}
 	return l, nil
 }

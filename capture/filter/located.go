@@ -3,7 +3,7 @@ package filter
 import (
 	"encoding/binary"
 
-	"pfsight/capture/pcapfile"
+	"pfsight/capture/packet"
 )
 
 // Of most link types the header has no fixed length, or the EtherType is
@@ -27,25 +27,25 @@ const (
 // withStations are the link types of which "ether host" and the like can be
 // asked, withTags those of which "vlan" can.
 var (
-	withStations = []pcapfile.LinkType{
-		pcapfile.LinkTokenRing, pcapfile.LinkFDDI, pcapfile.LinkIEEE80211, pcapfile.LinkPrism, pcapfile.LinkRadiotap, pcapfile.LinkAVS, pcapfile.LinkPPI,
-		pcapfile.LinkDOCSIS, pcapfile.LinkNetA, pcapfile.LinkNetATransp, pcapfile.LinkPKTAP, pcapfile.LinkUser2,
+	withStations = []packet.LinkType{
+		packet.LinkTokenRing, packet.LinkFDDI, packet.LinkIEEE80211, packet.LinkPrism, packet.LinkRadiotap, packet.LinkAVS, packet.LinkPPI,
+		packet.LinkDOCSIS, packet.LinkNetA, packet.LinkNetATransp, packet.LinkPKTAP, packet.LinkUser2,
 	}
-	withTags = []pcapfile.LinkType{
-		pcapfile.LinkIEEE80211, pcapfile.LinkPrism, pcapfile.LinkRadiotap, pcapfile.LinkAVS, pcapfile.LinkDOCSIS, pcapfile.LinkNetA, pcapfile.LinkNetATransp, pcapfile.LinkPKTAP,
-		pcapfile.LinkUser2,
+	withTags = []packet.LinkType{
+		packet.LinkIEEE80211, packet.LinkPrism, packet.LinkRadiotap, packet.LinkAVS, packet.LinkDOCSIS, packet.LinkNetA, packet.LinkNetATransp, packet.LinkPKTAP,
+		packet.LinkUser2,
 	}
 )
 
 // isLocated reports whether the headers of a link type are read by package
 // pcapfile.
 func isLocated(typ uint32) bool {
-	l := pcapfile.LinkType(typ)
+	l := packet.LinkType(typ)
 	if uint32(l) != typ {
 		return false
 	}
 	_, _, state := l.Header(nil)
-	return state != pcapfile.HeaderUnread
+	return state != packet.HeaderUnread
 }
 
 // A view is a frame as a program for a located link type addresses it.
@@ -55,21 +55,21 @@ type view struct {
 	told      int // bytes of meta: none where the header is cut
 }
 
-func (v *view) locate(l pcapfile.LinkType, data []byte) {
+func (v *view) locate(l packet.LinkType, data []byte) {
 	h, _, state := l.Header(data)
 	v.link = data[min(h.Link, len(data)):]
-	if state == pcapfile.HeaderCut {
+	if state == packet.HeaderCut {
 		return
 	}
 	v.told = metaSize
 	copy(v.meta[metaDst-metaStart:metaSrc-metaStart], h.Dst)
 	copy(v.meta[metaSrc-metaStart:], h.Src)
-	if state != pcapfile.HeaderOK {
+	if state != packet.HeaderOK {
 		return // the EtherType stays 0, which is none
 	}
 	v.net = data[h.Net:]
 	t := h.Type
-	if t == pcapfile.AnyIP && len(v.net) > 0 {
+	if t == packet.AnyIP && len(v.net) > 0 {
 		switch v.net[0] >> 4 {
 		case 4:
 			t = etherIP

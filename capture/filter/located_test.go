@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"pfsight/capture/frametest"
-	"pfsight/capture/pcapfile"
+	"pfsight/capture/packet"
 )
 
 // TestLinkTypes holds the filter of each link type that is read, in all its
@@ -31,13 +31,13 @@ func TestLinkTypes(t *testing.T) {
 				t.Errorf("%s: %q: %v", link.Numbered(), expr, err)
 				continue
 			}
-			for _, packet := range network() {
-				if packet.etherType != etherIP && packet.etherType != etherIPv6 {
+			for _, sample := range network() {
+				if sample.etherType != etherIP && sample.etherType != etherIPv6 {
 					continue
 				}
-				for _, b := range frametest.Frames(link, packet.etherType, packet.data) {
+				for _, b := range frametest.Frames(link, sample.etherType, sample.data) {
 					n++
-					if got, want := p.Match(b, len(b)), raw[expr].Match(packet.data, len(packet.data)); got != want {
+					if got, want := p.Match(b, len(b)), raw[expr].Match(sample.data, len(sample.data)); got != want {
 						t.Fatalf("%s: %q: %v, want %v of % x", link.Numbered(), expr, got, want, b)
 					}
 				}
@@ -53,7 +53,7 @@ func TestLinkTypes(t *testing.T) {
 func TestStations(t *testing.T) {
 	for _, link := range withStations {
 		for _, b := range frametest.Frames(link, 0x888e, make([]byte, 40)) {
-			if link == pcapfile.LinkPKTAP || link == pcapfile.LinkUser2 {
+			if link == packet.LinkPKTAP || link == packet.LinkUser2 {
 				if len(b) < 108+14+40 {
 					continue // of a tunnel, without stations
 				}
@@ -92,11 +92,11 @@ func TestManagement(t *testing.T) {
 }
 
 func BenchmarkMatchLocated(b *testing.B) {
-	p, err := Compile("tcp port 443 and not net 10.0.0.0/8", uint32(pcapfile.LinkRadiotap))
+	p, err := Compile("tcp port 443 and not net 10.0.0.0/8", uint32(packet.LinkRadiotap))
 	if err != nil {
 		b.Fatal(err)
 	}
-	packets := samplePackets(uint32(pcapfile.LinkRadiotap))
+	packets := samplePackets(uint32(packet.LinkRadiotap))
 	b.ReportAllocs()
 	for i := range b.N {
 		x := packets[i%len(packets)]

@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"pfsight/capture/frametest"
-	"pfsight/capture/pcapfile"
+	"pfsight/capture/packet"
 )
 
 // samplePackets returns frames of a link type: every shape that the table of
@@ -117,7 +117,7 @@ func network() []l3 {
 func framed(link uint32, p l3) [][]byte {
 	t := []byte{byte(p.etherType >> 8), byte(p.etherType)}
 	join := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
-	out := frametest.Frames(pcapfile.LinkType(link), p.etherType, p.data)
+	out := frametest.Frames(packet.LinkType(link), p.etherType, p.data)
 	switch link {
 	case 0:
 		out = slices.DeleteFunc(out, func(b []byte) bool { return b[0] == 0 })

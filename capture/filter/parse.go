@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"pfsight/capture/pcapfile"
+	"pfsight/capture/packet"
 )
 
 // Syntax says what expressions are read.
@@ -48,7 +48,7 @@ func Compile(expr string, linkType uint32) (*Program, error) {
 	}
 	p, err := generate(n)
 	if err == nil && l.located {
-		p.located, p.link = true, pcapfile.LinkType(linkType)
+		p.located, p.link = true, packet.LinkType(linkType)
 	}
 	return p, err
 }
@@ -296,7 +296,7 @@ func (p *parser) alone() (node, bool, error) {
 	}
 	only := func(has bool) error {
 		if !has {
-			return &Error{t.pos, fmt.Sprintf("%q cannot be asked of %s", t.text, pcapfile.LinkType(p.link.typ).Numbered())}
+			return &Error{t.pos, fmt.Sprintf("%q cannot be asked of %s", t.text, packet.LinkType(p.link.typ).Numbered())}
 		}
 		return nil
 	}

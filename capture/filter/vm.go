@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"pfsight/capture/pcapfile"
+	"pfsight/capture/packet"
 )
 
 // An Instruction is one of classic BPF, as the kernel and libpcap have them.
@@ -45,7 +45,7 @@ const (
 type Program struct {
 	code    []Instruction
 	located bool // addresses the areas of a view of link
-	link    pcapfile.LinkType
+	link    packet.LinkType
 }
 
 // Instructions returns the program, for a socket. Do not write. ok is false

@@ -8,15 +8,15 @@ import (
 	"os"
 	"testing"
 
-	"pfsight/capture/pcapfile"
+	"pfsight/capture/packet"
 )
 
 // Links are the link types that are read.
-var Links = []pcapfile.LinkType{
-	pcapfile.LinkNull, pcapfile.LinkEthernet, pcapfile.LinkTokenRing, pcapfile.LinkPPP, pcapfile.LinkFDDI, pcapfile.LinkRaw12, pcapfile.LinkRaw14, pcapfile.LinkPPPHDLC,
-	pcapfile.LinkPPPoE, pcapfile.LinkATM, pcapfile.LinkRaw, pcapfile.LinkCHDLC, pcapfile.LinkIEEE80211, pcapfile.LinkFrameRelay, pcapfile.LinkLoop, pcapfile.LinkEnc,
-	pcapfile.LinkSLL, pcapfile.LinkPFLog, pcapfile.LinkPrism, pcapfile.LinkRadiotap, pcapfile.LinkDOCSIS, pcapfile.LinkUser2, pcapfile.LinkAVS, pcapfile.LinkPPPD, pcapfile.LinkPPI,
-	pcapfile.LinkPPPDir, pcapfile.LinkIPNET, pcapfile.LinkIPv4, pcapfile.LinkIPv6, pcapfile.LinkNFLOG, pcapfile.LinkNetA, pcapfile.LinkNetATransp, pcapfile.LinkPKTAP, pcapfile.LinkSLL2,
+var Links = []packet.LinkType{
+	packet.LinkNull, packet.LinkEthernet, packet.LinkTokenRing, packet.LinkPPP, packet.LinkFDDI, packet.LinkRaw12, packet.LinkRaw14, packet.LinkPPPHDLC,
+	packet.LinkPPPoE, packet.LinkATM, packet.LinkRaw, packet.LinkCHDLC, packet.LinkIEEE80211, packet.LinkFrameRelay, packet.LinkLoop, packet.LinkEnc,
+	packet.LinkSLL, packet.LinkPFLog, packet.LinkPrism, packet.LinkRadiotap, packet.LinkDOCSIS, packet.LinkUser2, packet.LinkAVS, packet.LinkPPPD, packet.LinkPPI,
+	packet.LinkPPPDir, packet.LinkIPNET, packet.LinkIPv4, packet.LinkIPv6, packet.LinkNFLOG, packet.LinkNetA, packet.LinkNetATransp, packet.LinkPKTAP, packet.LinkSLL2,
 }
 
 // The addresses of stations in frames that have such.
@@ -37,13 +37,13 @@ func be16(v uint16) []byte { return binary.BigEndian.AppendUint16(nil, v) }
 
 func le32(v uint32) []byte { return binary.LittleEndian.AppendUint32(nil, v) }
 
-// Frames puts a packet into the forms that a link type has for its EtherType;
+// Frames puts the packet p into the forms that a link type has for its EtherType;
 // none if it has none.
-func Frames(link pcapfile.LinkType, etherType uint16, packet []byte) [][]byte {
+func Frames(link packet.LinkType, etherType uint16, p []byte) [][]byte {
 	t := be16(etherType)
 	four, six := etherType == ipv4, etherType == ipv6
-	ethernet := join(Dst, Src, t, packet)
-	snap := join([]byte{0xaa, 0xaa, 3, 0, 0, 0}, t, packet)
+	ethernet := join(Dst, Src, t, p)
+	snap := join([]byte{0xaa, 0xaa, 3, 0, 0, 0}, t, p)
 	with := func(inner [][]byte, head ...[]byte) (out [][]byte) {
 		for _, h := range head {
 			for _, in := range inner {
@@ -55,87 +55,87 @@ func Frames(link pcapfile.LinkType, etherType uint16, packet []byte) [][]byte {
 	pick := func(v4, v6 [][]byte) [][]byte {
 		switch {
 		case four:
-			return with([][]byte{packet}, v4...)
+			return with([][]byte{p}, v4...)
 		case six:
-			return with([][]byte{packet}, v6...)
+			return with([][]byte{p}, v6...)
 		}
 		return nil
 	}
 	switch link {
-	case pcapfile.LinkEthernet:
+	case packet.LinkEthernet:
 		return [][]byte{ethernet}
-	case pcapfile.LinkNull: // of little-endian and big-endian machines
+	case packet.LinkNull: // of little-endian and big-endian machines
 		return pick([][]byte{{2, 0, 0, 0}, {0, 0, 0, 2}}, [][]byte{{24, 0, 0, 0}, {28, 0, 0, 0}, {30, 0, 0, 0}, {0, 0, 0, 30}})
-	case pcapfile.LinkLoop:
+	case packet.LinkLoop:
 		return pick([][]byte{{0, 0, 0, 2}}, [][]byte{{0, 0, 0, 24}, {0, 0, 0, 28}, {0, 0, 0, 30}})
-	case pcapfile.LinkEnc:
+	case packet.LinkEnc:
 		more := make([]byte, 8)
 		return pick([][]byte{join([]byte{2, 0, 0, 0}, more)}, [][]byte{join([]byte{24, 0, 0, 0}, more)})
-	case pcapfile.LinkPFLog: // OpenBSD's and FreeBSD's lengths
+	case packet.LinkPFLog: // OpenBSD's and FreeBSD's lengths
 		return pick([][]byte{join([]byte{61, 2}, make([]byte, 62)), join([]byte{69, 2}, make([]byte, 70))}, [][]byte{join([]byte{61, 24}, make([]byte, 62))})
-	case pcapfile.LinkIPNET:
+	case packet.LinkIPNET:
 		return pick([][]byte{join([]byte{1, 2}, make([]byte, 22))}, [][]byte{join([]byte{1, 26}, make([]byte, 22))})
-	case pcapfile.LinkRaw, pcapfile.LinkRaw12, pcapfile.LinkRaw14:
+	case packet.LinkRaw, packet.LinkRaw12, packet.LinkRaw14:
 		return pick([][]byte{nil}, [][]byte{nil})
-	case pcapfile.LinkIPv4:
+	case packet.LinkIPv4:
 		return pick([][]byte{nil}, nil)
-	case pcapfile.LinkIPv6:
+	case packet.LinkIPv6:
 		return pick(nil, [][]byte{nil})
-	case pcapfile.LinkSLL:
-		return with([][]byte{packet}, join([]byte{0, 0, 0, 1, 0, 6}, Src, []byte{0, 0}, t))
-	case pcapfile.LinkSLL2:
-		return with([][]byte{packet}, join(t, []byte{0, 0, 0, 0, 0, 1, 0, 1, 0, 6}, Src, []byte{0, 0}))
-	case pcapfile.LinkCHDLC:
-		return with([][]byte{packet}, join([]byte{0x0f, 0}, t))
-	case pcapfile.LinkPPP, pcapfile.LinkPPPHDLC:
+	case packet.LinkSLL:
+		return with([][]byte{p}, join([]byte{0, 0, 0, 1, 0, 6}, Src, []byte{0, 0}, t))
+	case packet.LinkSLL2:
+		return with([][]byte{p}, join(t, []byte{0, 0, 0, 0, 0, 1, 0, 1, 0, 6}, Src, []byte{0, 0}))
+	case packet.LinkCHDLC:
+		return with([][]byte{p}, join([]byte{0x0f, 0}, t))
+	case packet.LinkPPP, packet.LinkPPPHDLC:
 		return pick([][]byte{{0xff, 3, 0, 0x21}}, [][]byte{{0xff, 3, 0, 0x57}})
-	case pcapfile.LinkPPPD:
+	case packet.LinkPPPD:
 		return pick([][]byte{{0, 3, 0, 0x21}, {1, 3, 0, 0x21}}, [][]byte{{1, 3, 0, 0x57}})
-	case pcapfile.LinkPPPDir:
+	case packet.LinkPPPDir:
 		return pick([][]byte{{0, 0xff, 3, 0, 0x21}, {1, 0, 0x21}}, [][]byte{{1, 0xff, 3, 0, 0x57}})
-	case pcapfile.LinkPPPoE:
-		n := be16(uint16(len(packet) + 2))
+	case packet.LinkPPPoE:
+		n := be16(uint16(len(p) + 2))
 		return pick([][]byte{join([]byte{0x11, 0, 0, 7}, n, []byte{0, 0x21})}, [][]byte{join([]byte{0x11, 0, 0, 7}, n, []byte{0, 0x57})})
-	case pcapfile.LinkFrameRelay:
+	case packet.LinkFrameRelay:
 		return pick([][]byte{{0x18, 0x41, 3, 0xcc}}, [][]byte{{0x18, 0x41, 3, 0x8e}})
-	case pcapfile.LinkATM:
+	case packet.LinkATM:
 		return [][]byte{snap}
-	case pcapfile.LinkFDDI:
+	case packet.LinkFDDI:
 		return with([][]byte{snap}, join([]byte{0x50}, Dst, Src))
-	case pcapfile.LinkTokenRing:
+	case packet.LinkTokenRing:
 		return with([][]byte{snap}, join([]byte{0x10, 0x40}, Dst, Src))
-	case pcapfile.LinkIEEE80211:
+	case packet.LinkIEEE80211:
 		return with([][]byte{snap},
 			join([]byte{8, 0, 0, 0}, Dst, Src, bssid, []byte{0x10, 0}),                  // ad hoc
 			join([]byte{8, 1, 0, 0}, bssid, Src, Dst, []byte{0x10, 0}),                  // to the access point
 			join([]byte{8, 2, 0, 0}, Dst, bssid, Src, []byte{0x10, 0}),                  // from it
 			join([]byte{8, 3, 0, 0}, bssid, bssid, Dst, []byte{0x10, 0}, Src),           // between two
 			join([]byte{0x88, 2, 0, 0}, Dst, bssid, Src, []byte{0x10, 0}, []byte{0, 0})) // with quality of service
-	case pcapfile.LinkRadiotap:
-		return with(Frames(pcapfile.LinkIEEE80211, etherType, packet), []byte{0, 0, 8, 0, 0, 0, 0, 0}, []byte{0, 0, 13, 0, 4, 0x80, 2, 0, 0, 0, 0, 0, 0})
-	case pcapfile.LinkPrism:
-		return with(Frames(pcapfile.LinkIEEE80211, etherType, packet), join([]byte{0x44, 0, 0, 0, 0x90, 0, 0, 0}, make([]byte, 136)))
-	case pcapfile.LinkAVS:
-		return with(Frames(pcapfile.LinkIEEE80211, etherType, packet), join([]byte{0x80, 0x21, 0x10, 1, 0, 0, 0, 64}, make([]byte, 56)))
-	case pcapfile.LinkPPI:
-		return with(Frames(pcapfile.LinkIEEE80211, etherType, packet), []byte{0, 0, 8, 0, 105, 0, 0, 0}, join([]byte{0, 0, 20, 0, 105, 0, 0, 0}, make([]byte, 12)))
-	case pcapfile.LinkDOCSIS:
+	case packet.LinkRadiotap:
+		return with(Frames(packet.LinkIEEE80211, etherType, p), []byte{0, 0, 8, 0, 0, 0, 0, 0}, []byte{0, 0, 13, 0, 4, 0x80, 2, 0, 0, 0, 0, 0, 0})
+	case packet.LinkPrism:
+		return with(Frames(packet.LinkIEEE80211, etherType, p), join([]byte{0x44, 0, 0, 0, 0x90, 0, 0, 0}, make([]byte, 136)))
+	case packet.LinkAVS:
+		return with(Frames(packet.LinkIEEE80211, etherType, p), join([]byte{0x80, 0x21, 0x10, 1, 0, 0, 0, 64}, make([]byte, 56)))
+	case packet.LinkPPI:
+		return with(Frames(packet.LinkIEEE80211, etherType, p), []byte{0, 0, 8, 0, 105, 0, 0, 0}, join([]byte{0, 0, 20, 0, 105, 0, 0, 0}, make([]byte, 12)))
+	case packet.LinkDOCSIS:
 		return with([][]byte{ethernet}, join([]byte{0, 0}, be16(uint16(len(ethernet))), []byte{0, 0}), join([]byte{1, 3}, be16(uint16(len(ethernet)+3)), []byte{0x12, 0, 0, 0, 0}))
-	case pcapfile.LinkNetA:
+	case packet.LinkNetA:
 		return with([][]byte{ethernet}, make([]byte, 4))
-	case pcapfile.LinkNetATransp:
+	case packet.LinkNetATransp:
 		return with([][]byte{ethernet}, make([]byte, 4+8))
-	case pcapfile.LinkNFLOG:
-		value := join(binary.LittleEndian.AppendUint16(nil, uint16(len(packet)+4)), []byte{9, 0})
+	case packet.LinkNFLOG:
+		value := join(binary.LittleEndian.AppendUint16(nil, uint16(len(p)+4)), []byte{9, 0})
 		prefix := []byte{5, 0, 10, 0, 0, 0, 0, 0} // an empty prefix, padded
 		return pick([][]byte{join([]byte{2, 0, 0, 0}, prefix, value)}, [][]byte{join([]byte{10, 0, 0, 0}, prefix, value)})
-	case pcapfile.LinkPKTAP, pcapfile.LinkUser2:
-		head := func(dlt pcapfile.LinkType, family byte) []byte {
+	case packet.LinkPKTAP, packet.LinkUser2:
+		head := func(dlt packet.LinkType, family byte) []byte {
 			return join(le32(108), le32(1), le32(uint32(dlt)), append([]byte("en0"), make([]byte, 21)...), le32(0), []byte{family, 0, 0, 0}, make([]byte, 64))
 		}
-		out := with([][]byte{ethernet}, head(pcapfile.LinkEthernet, 0))
-		out = append(out, with(Frames(pcapfile.LinkNull, etherType, packet), head(pcapfile.LinkNull, 2))...)
-		return append(out, with(Frames(pcapfile.LinkRaw12, etherType, packet), head(pcapfile.LinkRaw12, 2))...)
+		out := with([][]byte{ethernet}, head(packet.LinkEthernet, 0))
+		out = append(out, with(Frames(packet.LinkNull, etherType, p), head(packet.LinkNull, 2))...)
+		return append(out, with(Frames(packet.LinkRaw12, etherType, p), head(packet.LinkRaw12, 2))...)
 	}
 	return nil
 }
@@ -173,14 +173,14 @@ type Tunnel struct {
 
 // Tunnels are those that mirrors, clouds and routers put packets into.
 func Tunnels() []Tunnel {
-	ethernet := func(p []byte) []byte { return Frames(pcapfile.LinkEthernet, ipv4, p)[0] }
+	ethernet := func(p []byte) []byte { return Frames(packet.LinkEthernet, ipv4, p)[0] }
 	vxlan := func(src, dst uint16, head ...byte) func([]byte) []byte {
 		return func(p []byte) []byte { return UDP(src, dst, join(head, ethernet(p))) }
 	}
 	tzsp := func(proto byte, tags []byte, frame func([]byte) []byte) func([]byte) []byte {
 		return func(p []byte) []byte { return UDP(50000, 37008, join([]byte{1, 0, 0, proto}, tags, frame(p))) }
 	}
-	link := func(l pcapfile.LinkType) func([]byte) []byte {
+	link := func(l packet.LinkType) func([]byte) []byte {
 		return func(p []byte) []byte { return Frames(l, ipv4, p)[0] }
 	}
 	return []Tunnel{
@@ -199,9 +199,9 @@ func Tunnels() []Tunnel {
 		}},
 		{"tzsp", "tzsp", tzsp(1, []byte{1}, ethernet)},
 		{"tzsp with tags", "tzsp", tzsp(1, []byte{10, 1, 200, 0, 41, 2, 5, 220, 1}, ethernet)},
-		{"tzsp of 802.11", "tzsp", tzsp(18, []byte{18, 1, 6, 1}, link(pcapfile.LinkIEEE80211))},
-		{"tzsp of Prism", "tzsp", tzsp(119, []byte{1}, link(pcapfile.LinkPrism))},
-		{"tzsp of AVS", "tzsp", tzsp(127, []byte{1}, link(pcapfile.LinkAVS))},
+		{"tzsp of 802.11", "tzsp", tzsp(18, []byte{18, 1, 6, 1}, link(packet.LinkIEEE80211))},
+		{"tzsp of Prism", "tzsp", tzsp(119, []byte{1}, link(packet.LinkPrism))},
+		{"tzsp of AVS", "tzsp", tzsp(127, []byte{1}, link(packet.LinkAVS))},
 		{"gre", "gre", func(p []byte) []byte { return GRE(ipv4, p) }},
 		{"nvgre", "gre", func(p []byte) []byte {
 			return IPv4(1, 2, 47, join([]byte{0x20, 0, 0x65, 0x58, 0, 0, 7, 0}, ethernet(p)))
@@ -237,7 +237,7 @@ type Packet struct {
 }
 
 // WritePcap writes a capture with nanoseconds.
-func WritePcap(t testing.TB, name string, link pcapfile.LinkType, packets []Packet) {
+func WritePcap(t testing.TB, name string, link packet.LinkType, packets []Packet) {
 	t.Helper()
 	b := join(le32(0xa1b23c4d), []byte{2, 0, 4, 0}, make([]byte, 8), le32(262144), le32(uint32(link)))
 	for _, p := range packets {

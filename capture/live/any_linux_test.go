@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pfsight/capture/live/livetest"
-	"pfsight/capture/pcapfile"
+	"pfsight/capture/packet"
 )
 
 // TestAny captures on all interfaces: each frame on lo once, those of an
@@ -42,9 +42,9 @@ func TestAny(t *testing.T) {
 		t.Fatal(err)
 	}
 	livetest.IP(t, "link", "set", "tun9", "up")
-	packet := append(frame(client, server, 0x10, 10)[14:], "two"...)
-	packet[3] += 3
-	if _, err := unix.Write(tun, packet); err != nil {
+	ip := append(frame(client, server, 0x10, 10)[14:], "two"...)
+	ip[3] += 3
+	if _, err := unix.Write(tun, ip); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(300 * time.Millisecond)
@@ -57,7 +57,7 @@ func TestAny(t *testing.T) {
 		if bytes.HasSuffix(r.Data, []byte("one")) && r.Data[23] == unix.IPPROTO_UDP {
 			udp++
 		}
-		if r.Link == pcapfile.LinkRaw && bytes.HasSuffix(r.Data, []byte("two")) && r.Data[0] == 0x45 {
+		if r.Link == packet.LinkRaw && bytes.HasSuffix(r.Data, []byte("two")) && r.Data[0] == 0x45 {
 			raw++
 		}
 	}

@@ -3,7 +3,7 @@ package live
 import (
 	"golang.org/x/sys/unix"
 
-	"pfsight/capture/pcapfile"
+	"pfsight/capture/packet"
 )
 
 // A linkKind says what the frames of a ring begin with: a link type, or one
@@ -19,13 +19,13 @@ const (
 func kindOf(hatype uint16) linkKind {
 	switch hatype {
 	case unix.ARPHRD_ETHER, unix.ARPHRD_LOOPBACK:
-		return linkKind(pcapfile.LinkEthernet)
+		return linkKind(packet.LinkEthernet)
 	case unix.ARPHRD_NONE, unix.ARPHRD_TUNNEL, unix.ARPHRD_TUNNEL6, unix.ARPHRD_SIT, unix.ARPHRD_RAWIP:
-		return linkKind(pcapfile.LinkRaw)
+		return linkKind(packet.LinkRaw)
 	case unix.ARPHRD_IEEE80211:
-		return linkKind(pcapfile.LinkIEEE80211)
+		return linkKind(packet.LinkIEEE80211)
 	case unix.ARPHRD_IEEE80211_RADIOTAP:
-		return linkKind(pcapfile.LinkRadiotap)
+		return linkKind(packet.LinkRadiotap)
 	}
 	return linkOther
 }

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"pfsight/capture/pcapfile"
+	"pfsight/capture/packet"
 )
 
 // more adds what only the kernel's files tell.
@@ -27,7 +27,7 @@ func more(f *Interface) {
 		case linkOther:
 			f.Link = "other; IP inside is read"
 		default:
-			f.Link = pcapfile.LinkType(k).String()
+			f.Link = packet.LinkType(k).String()
 		}
 	}
 	f.Speed = max(read("speed"), 0) // -1 says that it is not known

@@ -17,7 +17,7 @@ import (
 
 	"pfsight/capture/filter"
 	"pfsight/capture/live/livetest"
-	"pfsight/capture/pcapfile"
+	"pfsight/capture/packet"
 )
 
 // A listener collects what a Source gives.
@@ -26,7 +26,7 @@ type listener struct {
 	done chan struct{}
 
 	mu    sync.Mutex
-	recs  []pcapfile.Record // copies
+	recs  []packet.Record // copies
 	names []string
 	ticks int
 	log   []string
@@ -56,7 +56,7 @@ func listen(t *testing.T, opt Options) *listener {
 func (l *listener) read() {
 	defer close(l.done)
 	// Two blocks, so that one is always held while the next is taken.
-	blocks := [2]pcapfile.Block{}
+	blocks := [2]packet.Block{}
 	for i := 0; ; i++ {
 		b := &blocks[i%2]
 		l.src.Claim(b)
@@ -85,7 +85,7 @@ func (l *listener) read() {
 }
 
 // end stops the capture and returns all frames.
-func (l *listener) end() []pcapfile.Record {
+func (l *listener) end() []packet.Record {
 	l.src.Stop()
 	<-l.done
 	return l.recs
@@ -198,7 +198,7 @@ func TestFilter(t *testing.T) {
 			if got[string(r.Data)]++; want[string(r.Data)] == 0 {
 				t.Errorf("%q: came, and not wanted: %x", expr, r.Data[:min(40, len(r.Data))])
 			}
-			if r.WireLen != len(r.Data) || r.Link != pcapfile.LinkEthernet || time.Since(time.Unix(0, r.Time)).Abs() > time.Minute {
+			if r.WireLen != len(r.Data) || r.Link != packet.LinkEthernet || time.Since(time.Unix(0, r.Time)).Abs() > time.Minute {
 				t.Errorf("%q: %d of %d bytes, link %v, at %v", expr, len(r.Data), r.WireLen, r.Link, r.Time)
 			}
 			m++
@@ -302,7 +302,7 @@ func TestLoss(t *testing.T) {
 		send.Send(f)
 	}
 	src.Stop()
-	var b pcapfile.Block
+	var b packet.Block
 	got := 0
 	for {
 		src.Claim(&b)
@@ -402,7 +402,7 @@ func TestClockStep(t *testing.T) {
 	}
 	defer src.Close()
 	src.clock -= 3600e9 // as if it had been an hour ago
-	var b pcapfile.Block
+	var b packet.Block
 	src.Claim(&b)
 	if err := src.Walk(&b); err != nil || b.Step < 3599e9 || b.Step > 3601e9 || b.Now < time.Now().Add(-time.Minute).UnixNano() {
 		t.Errorf("%v: step %d, now %d", err, b.Step, b.Now)

@@ -6,7 +6,7 @@ import (
 	"io"
 	"net/netip"
 
-	"pfsight/capture/pcapfile"
+	"pfsight/capture/packet"
 )
 
 // A Source captures from interfaces; here there is none.
@@ -26,20 +26,17 @@ func (s *Source) Stop() {}
 // Close gives the rings back.
 func (s *Source) Close() {}
 
-// Lost implements capture.Source.
+// Lost implements packet.Source.
 func (s *Source) Lost() uint64 { return 0 }
 
-// Claim implements capture.Source.
-func (s *Source) Claim(*pcapfile.Block) {}
+// Claim implements packet.Source.
+func (s *Source) Claim(*packet.Block) {}
 
-// Load implements capture.Source.
-func (s *Source) Load(*pcapfile.Block) {}
+// Walk implements packet.Source.
+func (s *Source) Walk(*packet.Block) error { return io.EOF }
 
-// Walk implements capture.Source.
-func (s *Source) Walk(*pcapfile.Block) error { return io.EOF }
-
-// Release implements capture.Source.
-func (s *Source) Release(*pcapfile.Block) {}
+// Release implements packet.Source.
+func (s *Source) Release(*packet.Block) {}
 
 // Judged reports whether the kernel judges the filter alone.
 func (s *Source) Judged() bool { return false }

@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/gopacket/pcap"
 
-	"pfsight/capture/pcapfile"
+	"pfsight/capture/packet"
 )
 
 // Limits of the reading by libpcap.
@@ -25,7 +25,7 @@ const (
 )
 
 // A Source captures from interfaces through libpcap. It implements
-// capture.Source.
+// packet.Source.
 type Source struct {
 	names   []string
 	opt     Options
@@ -43,7 +43,7 @@ type Source struct {
 
 // A batch is copies of frames of one interface.
 type batch struct {
-	recs []pcapfile.Record
+	recs []packet.Record
 	buf  []byte
 }
 
@@ -101,7 +101,7 @@ func (s *Source) handle(name string) (*pcap.Handle, error) {
 // or the interface does.
 func (s *Source) read(h *pcap.Handle, input uint16) {
 	defer h.Close()
-	link := pcapfile.LinkType(h.LinkType())
+	link := packet.LinkType(h.LinkType())
 	var b *batch
 	watched := time.Now()
 	give := func() {
@@ -144,12 +144,12 @@ func (s *Source) read(h *pcap.Handle, input uint16) {
 			select {
 			case b = <-s.free:
 			default:
-				b = &batch{recs: make([]pcapfile.Record, 0, batchRecords), buf: make([]byte, 0, batchBytes)}
+				b = &batch{recs: make([]packet.Record, 0, batchRecords), buf: make([]byte, 0, batchBytes)}
 			}
 		}
 		at := len(b.buf)
 		b.buf = append(b.buf, data...)
-		b.recs = append(b.recs, pcapfile.Record{
+		b.recs = append(b.recs, packet.Record{
 			Time: ci.Timestamp.UnixNano(), Data: b.buf[at:len(b.buf):len(b.buf)], WireLen: ci.Length, Link: link, Input: input,
 		})
 	}
@@ -181,7 +181,7 @@ func (s *Source) Close() {
 	s.readers.Wait()
 }
 
-// Lost implements capture.Source.
+// Lost implements packet.Source.
 func (s *Source) Lost() uint64 { return s.lost.Load() }
 
 // Judged reports whether libpcap judges the filter.
@@ -205,13 +205,13 @@ type claim struct {
 	end   bool
 }
 
-// Claim implements capture.Source. It waits for a batch, or until it is time
+// Claim implements packet.Source. It waits for a batch, or until it is time
 // to tell the time.
-func (s *Source) Claim(to *pcapfile.Block) {
-	c, ok := to.Kept.(*claim)
+func (s *Source) Claim(to *packet.Block) {
+	c, ok := to.Private.(*claim)
 	if !ok {
 		c = new(claim)
-		to.Kept = c
+		to.Private = c
 	}
 	*c = claim{first: s.packets + 1}
 	select {
@@ -227,25 +227,22 @@ func (s *Source) Claim(to *pcapfile.Block) {
 	}
 }
 
-// Load implements capture.Source: the frames are in memory.
-func (s *Source) Load(*pcapfile.Block) {}
-
-// Walk implements capture.Source.
-func (s *Source) Walk(b *pcapfile.Block) error {
-	c := b.Kept.(*claim)
+// Walk implements packet.Source.
+func (s *Source) Walk(b *packet.Block) error {
+	c := b.Private.(*claim)
 	if c.end {
 		return io.EOF
 	}
-	b.Batch = pcapfile.Batch{Name: s.names[0], Inputs: s.names, First: c.first, Now: c.now}
+	b.Batch = packet.Batch{Name: s.names[0], Inputs: s.names, First: c.first, Now: c.now}
 	if c.batch != nil {
 		b.Records = c.batch.recs
 	}
 	return nil
 }
 
-// Release implements capture.Source: it gives the batch back.
-func (s *Source) Release(b *pcapfile.Block) {
-	c := b.Kept.(*claim)
+// Release implements packet.Source: it gives the batch back.
+func (s *Source) Release(b *packet.Block) {
+	c := b.Private.(*claim)
 	if t := c.batch; t != nil {
 		c.batch = nil
 		t.recs, t.buf = t.recs[:0], t.buf[:0]

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pfsight/capture/filter"
-	"pfsight/capture/pcapfile"
+	"pfsight/capture/packet"
 )
 
 // Classic BPF as it is needed here; package filter has the rest.
@@ -107,7 +107,7 @@ func judge(expr string, link linkKind) (code []filter.Instruction, whole bool, e
 	if !ok {
 		return slices.Clone(acceptAll), false, nil
 	}
-	if link != linkKind(pcapfile.LinkEthernet) {
+	if link != linkKind(packet.LinkEthernet) {
 		return plain, true, nil
 	}
 	// Layout: is there a tag? -> for tagged frames -> for others.
@@ -127,11 +127,11 @@ func judge(expr string, link linkKind) (code []filter.Instruction, whole bool, e
 // the kind of the interface that each came from. It judges those of Ethernet,
 // of the loopback, and of interfaces without a link header, and accepts others.
 func judgeEach(expr string) ([]filter.Instruction, error) {
-	ether, _, err := judge(expr, linkKind(pcapfile.LinkEthernet))
+	ether, _, err := judge(expr, linkKind(packet.LinkEthernet))
 	if err != nil {
 		return nil, err
 	}
-	raw, _, err := judge(expr, linkKind(pcapfile.LinkRaw))
+	raw, _, err := judge(expr, linkKind(packet.LinkRaw))
 	if err != nil { // it asks for what only Ethernet has
 		raw = acceptAll
 	}
@@ -140,7 +140,7 @@ func judgeEach(expr string) ([]filter.Instruction, error) {
 	code := []filter.Instruction{{Code: bpfLDH, K: adHatype}}
 	for i, hatype := range hatypes {
 		to := 2*(len(hatypes)-i-1) + len(acceptAll)
-		if kindOf(uint16(hatype)) == linkKind(pcapfile.LinkRaw) {
+		if kindOf(uint16(hatype)) == linkKind(packet.LinkRaw) {
 			to += len(ether)
 		}
 		code = append(code, filter.Instruction{Code: bpfJEQ, Jf: 1, K: hatype}, filter.Instruction{Code: bpfJA, K: uint32(to)})
@@ -229,7 +229,7 @@ func tail(link linkKind, snaplen int, bulk []pair) []filter.Instruction {
 			ret,
 		}
 	}
-	if link != linkKind(pcapfile.LinkEthernet) || len(bulk) == 0 {
+	if link != linkKind(packet.LinkEthernet) || len(bulk) == 0 {
 		return []filter.Instruction{ret}
 	}
 	return thinner(snaplen, bulk)

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pfsight/capture/filter"
-	"pfsight/capture/pcapfile"
+	"pfsight/capture/packet"
 )
 
 // vlanLen is the length of a VLAN tag, IEEE 802.1Q. The kernel takes the outer
@@ -212,7 +212,7 @@ func (r *ring) full() bool { return r.noted >= len(r.blocks)/2 }
 
 // read makes a record of the frame in hand and reports whether it is to be
 // looked at. The frame's bytes stay where they are.
-func (r *ring) read(rec *pcapfile.Record) bool {
+func (r *ring) read(rec *packet.Record) bool {
 	h := (*unix.Tpacket3Hdr)(r.pointer(r.at))
 	end := r.cur.off + uintptr(r.size)
 	start, n, wire := r.at+uintptr(h.Mac), uintptr(h.Snaplen), int(h.Len)
@@ -232,16 +232,16 @@ func (r *ring) read(rec *pcapfile.Record) bool {
 	switch link {
 	case linkOther:
 		// A link header that is not read; the kernel knows where it ends.
-		rec.Link = pcapfile.LinkRaw
+		rec.Link = packet.LinkRaw
 		if h.Net >= h.Mac && uintptr(h.Net-h.Mac) <= n {
 			skip := uintptr(h.Net - h.Mac)
 			start, n, wire = start+skip, n-skip, wire-int(skip)
 		}
 	default:
-		rec.Link = pcapfile.LinkType(link)
+		rec.Link = packet.LinkType(link)
 	}
 	rec.Data = unsafe.Slice((*byte)(r.pointer(start)), n)
-	if h.Status&unix.TP_STATUS_VLAN_VALID != 0 && rec.Link == pcapfile.LinkEthernet && n >= 12 && start-r.at >= unix.SizeofTpacket3Hdr+unix.SizeofSockaddrLinklayer+vlanLen {
+	if h.Status&unix.TP_STATUS_VLAN_VALID != 0 && rec.Link == packet.LinkEthernet && n >= 12 && start-r.at >= unix.SizeofTpacket3Hdr+unix.SizeofSockaddrLinklayer+vlanLen {
 		tpid := uint16(unix.ETH_P_8021Q)
 		if h.Status&unix.TP_STATUS_VLAN_TPID_VALID != 0 {
 			tpid = h.Hv1.Vlan_tpid

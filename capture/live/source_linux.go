@@ -12,13 +12,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"pfsight/capture/pcapfile"
+	"pfsight/capture/packet"
 )
 
 // maxRecords is how many frames a Block takes at once.
 const maxRecords = 2048
 
-// A Source captures from interfaces. It implements capture.Source. Frames are
+// A Source captures from interfaces. It implements packet.Source. Frames are
 // given in the order of their time stamps as far as the kernel keeps it
 // inside each ring.
 type Source struct {
@@ -107,7 +107,7 @@ func (s *Source) Close() {
 	}
 }
 
-// Lost implements capture.Source: what the kernel dropped for lack of room.
+// Lost implements packet.Source: what the kernel dropped for lack of room.
 func (s *Source) Lost() uint64 { return s.lost.Load() }
 
 // Judged reports whether the kernel judges the filter alone. Without that
@@ -125,42 +125,39 @@ func (s *Source) Interfaces() []InterfaceStats {
 // A claim is some frames in the order of time. It holds the blocks of the
 // rings that they lie in until it is released.
 type claim struct {
-	recs      []pcapfile.Record
+	recs      []packet.Record
 	held      []*block
 	first     uint64
 	now, step int64
 	end       bool
 }
 
-// Load implements capture.Source: the frames are in memory.
-func (s *Source) Load(*pcapfile.Block) {}
-
-// Walk implements capture.Source.
-func (s *Source) Walk(b *pcapfile.Block) error {
-	c := b.Kept.(*claim)
+// Walk implements packet.Source.
+func (s *Source) Walk(b *packet.Block) error {
+	c := b.Private.(*claim)
 	if c.end {
 		return io.EOF
 	}
-	b.Batch = pcapfile.Batch{Name: s.names[0], Inputs: s.names, First: c.first, Records: c.recs, Now: c.now, Step: c.step}
+	b.Batch = packet.Batch{Name: s.names[0], Inputs: s.names, First: c.first, Records: c.recs, Now: c.now, Step: c.step}
 	return nil
 }
 
-// Release implements capture.Source: it gives the blocks of the rings back.
-func (s *Source) Release(b *pcapfile.Block) {
-	c := b.Kept.(*claim)
+// Release implements packet.Source: it gives the blocks of the rings back.
+func (s *Source) Release(b *packet.Block) {
+	c := b.Private.(*claim)
 	for _, h := range c.held {
 		h.release()
 	}
 	c.held = c.held[:0]
 }
 
-// Claim implements capture.Source. It waits for frames, or until it is time
+// Claim implements packet.Source. It waits for frames, or until it is time
 // to tell the time.
-func (s *Source) Claim(to *pcapfile.Block) {
-	c, ok := to.Kept.(*claim)
+func (s *Source) Claim(to *packet.Block) {
+	c, ok := to.Private.(*claim)
 	if !ok {
-		c = &claim{recs: make([]pcapfile.Record, 0, maxRecords)}
-		to.Kept = c
+		c = &claim{recs: make([]packet.Record, 0, maxRecords)}
+		to.Private = c
 	}
 	*c = claim{recs: c.recs[:0], held: c.held[:0], first: s.packets + 1}
 	for {

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"pfsight/capture/packet"
 )
 
 // TestFollow reads a folder that something writes to: a file that is in it, one
@@ -51,7 +53,7 @@ func TestFollow(t *testing.T) {
 	}()
 	n := map[string]int{}
 	for {
-		var b Batch
+		var b packet.Batch
 		if err := s.Next(&b); err == io.EOF {
 			break
 		} else if err != nil {
@@ -99,9 +101,9 @@ func TestFollowLarge(t *testing.T) {
 		written <- err
 	}()
 	n, blocks := 0, 0
-	for b := new(Block); ; s.Release(b) {
+	for b := new(packet.Block); ; s.Release(b) {
 		s.Claim(b)
-		b.Load()
+		s.Load(b)
 		if err := s.Walk(b); err == io.EOF {
 			break
 		} else if err != nil {

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"sort"
+
+	"pfsight/capture/packet"
 )
 
 // Options say how inputs are collected. The zero value is the default.
@@ -235,7 +237,7 @@ const peekSize = 4 << 20
 func (r *Reader) firstTime() (first int64, empty bool) {
 	empty = true
 	for r.base < peekSize {
-		var recs [64]Record
+		var recs [64]packet.Record
 		n, err := r.NextBatch(recs[:])
 		if n > 0 {
 			empty = false

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"pfsight/capture/packet"
 )
 
 // TestShortFiles opens every prefix of the beginning of a capture, plain and
@@ -33,7 +35,7 @@ func TestShortFiles(t *testing.T) {
 				}
 				s, err := Open([]string{path}, Options{Other: other})
 				if err == nil {
-					var batch Batch
+					var batch packet.Batch
 					for s.Next(&batch) == nil {
 					}
 					s.Close()
@@ -82,7 +84,7 @@ func TestLinkedFolders(t *testing.T) {
 			t.Fatal(err)
 		}
 		var names []string
-		var b Batch
+		var b packet.Batch
 		for s.Next(&b) == nil {
 			names = append(names, filepath.Base(b.Name))
 		}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"pfsight/capture/packet"
 )
 
 const (
@@ -35,31 +37,19 @@ const (
 // errMore says that a record goes on in the next block.
 var errMore = errors.New("more in the next block")
 
-// A Block is a piece of the input, read by one worker while others read the
-// pieces beside it. Claim and Walk are called in turn, Load by all at once:
-//
-//	claim in order -> load in parallel -> walk in order -> use in parallel
-type Block struct {
-	Batch
-	// Shared says that Records alias memory that the next Walk writes, so the
-	// turn may be passed on only when they are done with.
-	Shared bool
-	// Alone is set by who takes Blocks one at a time.
-	Alone bool
-	// Kept is for other sources than this package's to use.
-	Kept any
-
-	recs   []Record
-	lane   *lane
+// A piece is what a Source keeps of a Block in Block.Private.
+type piece struct {
+	recs   []packet.Record
+	lane   *lane    // nil if the next batch of the Source is to be used instead
 	off    int64    // in the file
 	size   int      // bytes claimed
 	m      *mapping // of the file, held; or nil
 	mapped bool     // the piece is read where it is mapped
-	timed  bool     // how long it takes to have it is of interest
-	buf    []byte   // else it is at buf[headRoom:],
-	n      int      // so many bytes of it
-	err    error    // what ended the loading
-	sum    byte     // keeps the loads of warm alive
+	timed  bool     // the time that loading takes is measured
+	buf    []byte   // without mapped: the n bytes loaded begin at headRoom
+	n      int
+	err    error // what ended the loading
+	sum    byte  // keeps the loads of warm alive
 }
 
 // A lane is a file that is read in blocks, by one worker or several: a plain
@@ -92,147 +82,152 @@ const coldSize = 16 << 20
 
 // Claim reserves the next piece of the input for b. Calls are made one at a
 // time, and Walk of the same blocks in the same order.
-func (s *Source) Claim(b *Block) {
-	b.lane, b.m, b.mapped, b.timed = nil, nil, false, false
+func (s *Source) Claim(b *packet.Block) {
+	p, ok := b.Private.(*piece)
+	if !ok {
+		p = new(piece)
+		b.Private = p
+	}
+	p.lane, p.m, p.mapped, p.timed = nil, nil, false, false
 	if l := s.lane.Load(); l != nil && !l.left.Load() && l.next < l.end {
 		// All but the first begin at multiples of their size, as extents do.
-		b.lane, b.off = l, l.next
+		p.lane, p.off = l, l.next
 		size, mean := int64(readBlock), l.mean.Load()
 		if mean >= mapFrom && l.m != nil && l.next >= l.cold.Load() {
-			if b.mapped, b.timed = l.choose(); b.mapped {
-				b.m = l.m.hold()
-				b.mapped = b.m != nil
+			if p.mapped, p.timed = l.choose(); p.mapped {
+				p.m = l.m.hold()
+				p.mapped = p.m != nil
 			}
 		}
 		switch {
-		case b.m != nil:
+		case p.m != nil:
 			size = mostBlock
 		case b.Alone:
 			for size > aloneBlock && size > mean*aloneRecords {
 				size /= 2
 			}
 		}
-		b.size = int(min(size-l.next%size, l.end-l.next))
-		l.next += int64(b.size)
+		p.size = int(min(size-l.next%size, l.end-l.next))
+		l.next += int64(p.size)
 	}
 }
 
-// Load reads the piece that was claimed. It may run beside other calls.
-func (b *Block) Load() {
-	l := b.lane
+// Load implements packet.Source.
+func (s *Source) Load(b *packet.Block) {
+	p := b.Private.(*piece)
+	l := p.lane
 	if l == nil {
 		return
 	}
-	b.n, b.err = 0, nil
-	end := b.off + int64(b.size)
-	if b.timed && !inMemory(l.file, end-1) {
-		l.cold.Store(b.off + coldSize)
-		b.mapped, b.timed = false, false
+	p.n, p.err = 0, nil
+	end := p.off + int64(p.size)
+	if p.timed && !inMemory(l.file, end-1) {
+		l.cold.Store(p.off + coldSize)
+		p.mapped, p.timed = false, false
 	}
 	start := time.Now()
 	places := walkers
-	if b.mapped {
-		_, b.mapped = b.m.guarded(func() { places = l.layout.warm(b.m.data, int(b.off), int(end), l.near.Load(), &b.sum) })
+	if p.mapped {
+		_, p.mapped = p.m.guarded(func() { places = l.layout.warm(p.m.data, int(p.off), int(end), l.near.Load(), &p.sum) })
 	}
-	if b.mapped {
-		b.n = b.size
+	if p.mapped {
+		p.n = p.size
 	} else {
-		b.read()
+		p.read()
 	}
 	switch {
-	case !b.timed:
+	case !p.timed:
 	case places < walkers/2:
-		l.note(b, longTime) // what it did not do is paid in the walk
+		l.note(p, longTime) // what it did not do is paid in the walk
 	default:
-		l.note(b, time.Since(start))
+		l.note(p, time.Since(start))
 	}
-	l.st.source.done.Add(int64(b.n))
+	s.done.Add(int64(p.n))
 }
 
-// read reads the piece into memory of the Block's own.
-func (b *Block) read() {
-	b.buf = slices.Grow(b.buf[:0], headRoom+b.size)[:headRoom+b.size]
-	b.n, b.err = b.lane.file.ReadAt(b.buf[headRoom:][:b.size], b.off)
+// read reads the piece into memory of its own.
+func (p *piece) read() {
+	p.buf = slices.Grow(p.buf[:0], headRoom+p.size)[:headRoom+p.size]
+	p.n, p.err = p.lane.file.ReadAt(p.buf[headRoom:][:p.size], p.off)
 }
 
-// Guard runs f, which reads records of b, and reports whether it came to its
-// end. It does not where the file was cut meanwhile, or its disk failed: then
-// b has fewer records, and what is gone is a Problem. The goroutine must have
-// debug.SetPanicOnFault.
-func (b *Block) Guard(f func()) bool {
-	if !b.mapped {
+// Guard implements packet.Source. The file may be cut, or its disk fail, while
+// f reads it where it is mapped. Then the records that are gone become a
+// Problem.
+func (s *Source) Guard(b *packet.Block, f func()) bool {
+	p := b.Private.(*piece)
+	if !p.mapped {
 		f()
 		return true
 	}
-	at, ok := b.m.guarded(f)
+	at, ok := p.m.guarded(f)
 	if !ok {
-		b.cut(at)
+		s.cut(b, p, at)
 		return false
 	}
 	n := len(b.Records)
 	if n == 0 {
 		return true
 	}
-	if last := b.Records[n-1].Data; b.m.has(b.m.offset(last) + len(last)) {
+	if last := b.Records[n-1].Data; p.m.has(p.m.offset(last) + len(last)) {
 		return true
 	}
-	b.cut(len(b.m.data))
+	s.cut(b, p, len(p.m.data))
 	return false
 }
 
 // cut takes the records off that lie at the offset in the file or behind it,
 // or behind its end, and at least one.
-func (b *Block) cut(off int) {
+func (s *Source) cut(b *packet.Block, p *piece, off int) {
 	why := "it could not be read to its end"
-	if info, err := b.m.file.Stat(); err == nil && b.m.changed() {
+	if info, err := p.m.file.Stat(); err == nil && p.m.changed() {
 		why = fmt.Sprintf("it was changed while it was read, and has %d bytes now", info.Size())
 		off = min(off, int(info.Size()))
 	}
 	n := 0
-	for n < len(b.Records) && b.m.offset(b.Records[n].Data)+len(b.Records[n].Data) <= off {
+	for n < len(b.Records) && p.m.offset(b.Records[n].Data)+len(b.Records[n].Data) <= off {
 		n++
 	}
 	b.Records = b.Records[:min(n, max(len(b.Records)-1, 0))]
-	packet := b.First + uint64(len(b.Records))
-	g := &b.lane.st.source.gone
+	first := b.First + uint64(len(b.Records))
+	g := &s.gone
 	g.Lock()
 	defer g.Unlock()
-	i := slices.IndexFunc(g.files, func(f goneFile) bool { return f.lane == b.lane })
+	i := slices.IndexFunc(g.files, func(f goneFile) bool { return f.lane == p.lane })
 	if i < 0 {
 		i = len(g.files)
-		g.files = append(g.files, goneFile{lane: b.lane, packet: packet})
+		g.files = append(g.files, goneFile{lane: p.lane, packet: first})
 	}
-	if f := &g.files[i]; packet <= f.packet {
-		f.packet = packet
-		f.problem = Problem{File: b.Name, Err: fmt.Errorf("packet %d: %w: %s", packet, ErrTruncated, why)}
+	if f := &g.files[i]; first <= f.packet {
+		f.packet = first
+		f.problem = Problem{File: b.Name, Err: fmt.Errorf("packet %d: %w: %s", first, ErrTruncated, why)}
 	}
 }
 
-// Load is b.Load.
-func (s *Source) Load(b *Block) { b.Load() }
-
 // Release lets go of the file.
-func (s *Source) Release(b *Block) {
-	if b.m == nil {
+func (s *Source) Release(b *packet.Block) {
+	p := b.Private.(*piece)
+	if p.m == nil {
 		return
 	}
-	b.m.passed(int(b.off) + b.size)
-	b.m.release()
-	b.m = nil
+	p.m.passed(int(p.off) + p.size)
+	p.m.release()
+	p.m = nil
 }
 
 // Walk finds the records of b. It returns io.EOF at the end of all input. A
 // Block without records is no end.
-func (s *Source) Walk(b *Block) error {
-	b.Batch, b.Shared = Batch{}, false
+func (s *Source) Walk(b *packet.Block) error {
+	p := b.Private.(*piece)
+	b.Batch, b.Shared = packet.Batch{}, false
 	switch {
-	case b.lane != nil && !b.lane.left.Load():
-		s.walkLane(b)
+	case p.lane != nil && !p.lane.left.Load():
+		s.walkLane(b, p)
 		return nil
 	case s.inLane():
 		return nil // b was claimed before the lane began: its blocks come next
 	}
-	b.Shared, b.mapped = true, false
+	b.Shared, p.mapped = true, false
 	if err := s.Next(&b.Batch); err != nil {
 		return err
 	}
@@ -276,8 +271,8 @@ func (l *lane) leave() {
 }
 
 // walkLane finds the records of a block of the lane.
-func (s *Source) walkLane(b *Block) {
-	l := b.lane
+func (s *Source) walkLane(b *packet.Block, p *piece) {
+	l := p.lane
 	st := l.st
 	if s.last == st {
 		// The batch before the lane is done with.
@@ -288,32 +283,32 @@ func (s *Source) walkLane(b *Block) {
 	r, before := st.r, *st.r
 	var err error
 	ok := true
-	if b.mapped {
-		_, ok = b.m.guarded(func() { err = l.walk(b) })
-		ok = ok && b.m.has(int(b.off)+b.size)
+	if p.mapped {
+		_, ok = p.m.guarded(func() { err = l.walk(p) })
+		ok = ok && p.m.has(int(p.off)+p.size)
 	} else {
-		err = l.walk(b)
+		err = l.walk(p)
 	}
-	k := s.overlap(b.recs)
-	if b.mapped && (!ok || k < len(b.recs)) {
+	k := s.overlap(p.recs)
+	if p.mapped && (!ok || k < len(p.recs)) {
 		// The file was cut, or another input begins here and the stream needs
 		// what stays when the lane goes.
-		*r, b.mapped = before, false
-		b.read()
-		err = l.walk(b)
-		k = s.overlap(b.recs)
+		*r, p.mapped = before, false
+		p.read()
+		err = l.walk(p)
+		k = s.overlap(p.recs)
 	}
 	l.rest, l.spare = l.spare, l.rest
-	s.infos[st.info].Packets += uint64(len(b.recs))
-	b.Batch = Batch{Name: st.name, First: st.base + 1, Records: b.recs}
-	if len(b.recs) > 0 {
-		l.near.Store(uint32(b.recs[len(b.recs)-1].Time / 1e9))
-		l.mean.Store(int64(b.n / len(b.recs)))
+	s.infos[st.info].Packets += uint64(len(p.recs))
+	b.Batch = packet.Batch{Name: st.name, First: st.base + 1, Records: p.recs}
+	if len(p.recs) > 0 {
+		l.near.Store(uint32(p.recs[len(p.recs)-1].Time / 1e9))
+		l.mean.Store(int64(p.n / len(p.recs)))
 	}
-	st.passed(b.recs, k)
-	if k == len(b.recs) {
+	st.passed(p.recs, k)
+	if k == len(p.recs) {
 		st.base += uint64(k)
-		if err == errMore && b.n == b.size && b.off+int64(b.size) < l.end {
+		if err == errMore && p.n == p.size && p.off+int64(p.size) < l.end {
 			return
 		}
 		// The last block, or the last that can be read: what there is behind it,
@@ -321,19 +316,19 @@ func (s *Source) walkLane(b *Block) {
 	} else {
 		// Another input begins inside this block: from there on the two are read
 		// in the order of time, and the memory is the stream's.
-		b.Records = b.recs[:k]
-		st.recs, st.at = b.recs, k
-		b.buf, b.recs = nil, nil
+		b.Records = p.recs[:k]
+		st.recs, st.at = p.recs, k
+		p.buf, p.recs = nil, nil
 	}
 	l.leave()
 	r.buf = append(make([]byte, 0, bufSize), l.rest...)
 	r.buf = r.buf[:cap(r.buf)]
 	if r.blocks {
 		r.blocks = false
-		rest := io.NewSectionReader(st.file, b.off+int64(b.n), math.MaxInt64-b.off-int64(b.n))
+		rest := io.NewSectionReader(st.file, p.off+int64(p.n), math.MaxInt64-p.off-int64(p.n))
 		r.in = &counted{rest, &s.done}
 		if s.follow != nil {
-			st.tail = &tail{in: rest, f: s.follow, file: st.file, off: b.off + int64(b.n), head: st.tail.head}
+			st.tail = &tail{in: rest, f: s.follow, file: st.file, off: p.off + int64(p.n), head: st.tail.head}
 			r.in = &counted{st.tail, &s.done}
 		}
 	}
@@ -341,17 +336,17 @@ func (s *Source) walkLane(b *Block) {
 }
 
 // walk finds the records of b. The error is errMore, or what ends the file.
-func (l *lane) walk(b *Block) (err error) {
+func (l *lane) walk(p *piece) (err error) {
 	r := l.st.r
-	b.follow(r)
-	b.recs = b.recs[:0]
+	p.follow(r)
+	p.recs = p.recs[:0]
 	for err == nil {
-		if len(b.recs) == cap(b.recs) {
-			b.recs = slices.Grow(b.recs, batchSize)
+		if len(p.recs) == cap(p.recs) {
+			p.recs = slices.Grow(p.recs, batchSize)
 		}
 		var n int
-		n, err = r.NextBatch(b.recs[len(b.recs):cap(b.recs)])
-		b.recs = b.recs[:len(b.recs)+n]
+		n, err = r.NextBatch(p.recs[len(p.recs):cap(p.recs)])
+		p.recs = p.recs[:len(p.recs)+n]
 	}
 	// The memory of b is not there any more when the next block is walked.
 	l.spare = append(l.spare[:0], r.buf[r.r:r.w]...)
@@ -362,7 +357,7 @@ func (l *lane) walk(b *Block) (err error) {
 
 // overlap returns the index of the first record that does not come before the
 // next input.
-func (s *Source) overlap(recs []Record) int {
+func (s *Source) overlap(recs []packet.Record) int {
 	if len(s.pending) > 0 && s.pending[0].first != 0 {
 		for i := range recs {
 			if recs[i].Time >= s.pending[0].first {
@@ -375,25 +370,25 @@ func (s *Source) overlap(recs []Record) int {
 
 // follow puts the rest of the block before in front of this one and makes it
 // the reader's buffer.
-func (b *Block) follow(r *Reader) {
+func (p *piece) follow(r *Reader) {
 	rest := r.buf[r.r:r.w]
 	start := r.base + int64(r.r) // offset in the file of rest
 	r.blocks, r.eof, r.inErr = true, false, nil
-	if b.mapped {
-		r.buf = b.m.data[start : b.off+int64(b.n)]
+	if p.mapped {
+		r.buf = p.m.data[start : p.off+int64(p.n)]
 		r.base, r.r, r.w = start, 0, len(r.buf)
 		return
 	}
 	if len(rest) > headRoom {
-		b.buf = append(append(make([]byte, 0, len(rest)+b.n), rest...), b.buf[headRoom:][:b.n]...)
-		r.r, r.w = 0, len(b.buf)
+		p.buf = append(append(make([]byte, 0, len(rest)+p.n), rest...), p.buf[headRoom:][:p.n]...)
+		r.r, r.w = 0, len(p.buf)
 	} else {
-		r.r, r.w = headRoom-len(rest), headRoom+b.n
-		copy(b.buf[r.r:], rest)
+		r.r, r.w = headRoom-len(rest), headRoom+p.n
+		copy(p.buf[r.r:], rest)
 	}
 	r.base = start - int64(r.r)
-	r.buf = b.buf
-	if b.n < b.size && b.err != nil && b.err != io.EOF {
-		r.blocks, r.eof, r.inErr = false, true, b.err
+	r.buf = p.buf
+	if p.n < p.size && p.err != nil && p.err != io.EOF {
+		r.blocks, r.eof, r.inErr = false, true, p.err
 	}
 }

@@ -257,9 +257,9 @@ func (l *lane) choose() (mapped, timed bool) {
 }
 
 // note notes how long it took to have b's bytes.
-func (l *lane) note(b *Block, d time.Duration) {
-	t, took := min(int64(d)*(1<<20)/int64(max(b.n, 1)), longTime), &l.took[0]
-	if b.mapped {
+func (l *lane) note(p *piece, d time.Duration) {
+	t, took := min(int64(d)*(1<<20)/int64(max(p.n, 1)), longTime), &l.took[0]
+	if p.mapped {
 		took = &l.took[1]
 	}
 	// What takes longer may have been interrupted, so it counts for less. Two

@@ -10,6 +10,8 @@ import (
 	"runtime/debug"
 	"testing"
 	"time"
+
+	"pfsight/capture/packet"
 )
 
 // canMap reports whether files in temporary folders are mapped here.
@@ -33,16 +35,16 @@ func canMap(t testing.TB) bool {
 }
 
 // blocksOf opens a capture and passes over what is read before its lane.
-func blocksOf(t *testing.T, name string) (*Source, *Block) {
+func blocksOf(t *testing.T, name string) (*Source, *packet.Block) {
 	t.Helper()
 	s, err := Open([]string{name}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	b := new(Block)
+	b := new(packet.Block)
 	s.Claim(b)
-	b.Load()
+	s.Load(b)
 	if err := s.Walk(b); err != nil || !b.Shared {
 		t.Fatalf("the beginning: %v", err)
 	}
@@ -85,13 +87,13 @@ func cutFile(t *testing.T, what string, whole []byte, at int, stage string) {
 		}
 		s.Claim(b)
 		cut("claim")
-		b.Load()
+		s.Load(b)
 		cut("load")
 		if err := s.Walk(b); err == io.EOF {
 			break
 		}
 		cut("walk")
-		for !b.Guard(func() {
+		for !s.Guard(b, func() {
 			for _, r := range b.Records {
 				for _, x := range r.Data {
 					sum += x
@@ -155,9 +157,9 @@ func TestWrittenAnew(t *testing.T) {
 	}
 	s, b := blocksOf(t, name)
 	s.Claim(b)
-	b.Load()
-	if err := s.Walk(b); err != nil || !b.mapped || len(b.Records) == 0 {
-		t.Fatal(err, b.mapped)
+	s.Load(b)
+	if err := s.Walk(b); err != nil || !b.Private.(*piece).mapped || len(b.Records) == 0 {
+		t.Fatal(err, len(b.Records))
 	}
 	fails := func() {
 		if n := len(b.Records); n > 0 {
@@ -170,15 +172,15 @@ func TestWrittenAnew(t *testing.T) {
 				t.Error("a bug was hidden")
 			}
 		}()
-		b.Guard(fails)
+		s.Guard(b, fails)
 	}()
 	if err := os.Chtimes(name, time.Now(), time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	if b.Guard(fails) || len(b.Records) > 0 || len(s.Problems()) != 1 {
+	if s.Guard(b, fails) || len(b.Records) > 0 || len(s.Problems()) != 1 {
 		t.Errorf("%d records are left, %v", len(b.Records), s.Problems())
 	}
-	if !b.Guard(fails) {
+	if !s.Guard(b, fails) {
 		t.Error("no end")
 	}
 	s.Release(b)

@@ -20,6 +20,8 @@ import (
 	"github.com/pierrec/lz4/v4"
 	"github.com/ulikunitz/xz"
 	"github.com/ulikunitz/xz/lzma"
+
+	"pfsight/capture/packet"
 )
 
 // madePcap returns a pcap file of n packets of size bytes, one a second from
@@ -94,7 +96,7 @@ func packed(t testing.TB, out *bytes.Buffer, w io.WriteCloser, b []byte) []byte 
 func all(t *testing.T, s *Source) (packets, back, taken int) {
 	t.Helper()
 	last := int64(0)
-	var b Batch
+	var b packet.Batch
 	for {
 		err := s.Next(&b)
 		if err == io.EOF {

@@ -3,6 +3,8 @@ package pcapfile
 import (
 	"encoding/binary"
 	"fmt"
+
+	"pfsight/capture/packet"
 )
 
 // pcapHeader reads the file header of draft-ietf-opsawg-pcap section 4.
@@ -33,7 +35,7 @@ func (r *Reader) pcapHeader(big bool, magic uint32) error {
 		r.swapped = 2
 	}
 	// The upper half of the word holds the length of the frame check sequence.
-	r.ifaces = []Interface{{Link: LinkType(r.order.Uint32(b[20:]) & 0xffff), snaplen: r.order.Uint32(b[16:])}}
+	r.ifaces = []Interface{{Link: packet.LinkType(r.order.Uint32(b[20:]) & 0xffff), snaplen: r.order.Uint32(b[16:])}}
 	r.r += 24
 	return nil
 }
@@ -53,7 +55,7 @@ func (r *Reader) u32(b []byte) uint32 {
 	return binary.LittleEndian.Uint32(b)
 }
 
-func (r *Reader) batchPcap(recs []Record) (int, error) {
+func (r *Reader) batchPcap(recs []packet.Record) (int, error) {
 	scale := int64(1000)
 	if r.nano {
 		scale = 1

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+
+	"pfsight/capture/packet"
 )
 
 // Block types, draft-ietf-opsawg-pcapng section 11.1.
@@ -48,7 +50,7 @@ func (r *Reader) sectionHeader() error {
 	return nil
 }
 
-func (r *Reader) batchNG(recs []Record) (int, error) {
+func (r *Reader) batchNG(recs []packet.Record) (int, error) {
 	n := 0
 	for n < len(recs) {
 		b := r.buf[r.r:r.w]
@@ -121,7 +123,7 @@ func (r *Reader) batchNG(recs []Record) (int, error) {
 }
 
 // enhanced reads an Enhanced Packet Block, section 4.3.
-func (r *Reader) enhanced(b []byte, rec *Record) error {
+func (r *Reader) enhanced(b []byte, rec *packet.Record) error {
 	if len(b) < 20 {
 		return fmt.Errorf("a packet block of %d bytes", len(b)+12)
 	}
@@ -129,7 +131,7 @@ func (r *Reader) enhanced(b []byte, rec *Record) error {
 }
 
 // obsolete reads a Packet Block, appendix A: interface and drops are 16 bits.
-func (r *Reader) obsolete(b []byte, rec *Record) error {
+func (r *Reader) obsolete(b []byte, rec *packet.Record) error {
 	if len(b) < 20 {
 		return fmt.Errorf("a packet block of %d bytes", len(b)+12)
 	}
@@ -138,7 +140,7 @@ func (r *Reader) obsolete(b []byte, rec *Record) error {
 
 // simple reads a Simple Packet Block, section 4.4: no time, the section's
 // first interface, and as many bytes as its snaplen allows.
-func (r *Reader) simple(b []byte, rec *Record) error {
+func (r *Reader) simple(b []byte, rec *packet.Record) error {
 	if len(b) < 4 {
 		return fmt.Errorf("a simple packet block of %d bytes", len(b)+12)
 	}
@@ -157,7 +159,7 @@ func (r *Reader) simple(b []byte, rec *Record) error {
 	return nil
 }
 
-func (r *Reader) packet(iface int, ts uint64, caplen, wire uint32, data []byte, rec *Record) error {
+func (r *Reader) packet(iface int, ts uint64, caplen, wire uint32, data []byte, rec *packet.Record) error {
 	i := r.section + iface
 	if i >= len(r.ifaces) {
 		return fmt.Errorf("interface %d is not described", iface)
@@ -208,7 +210,7 @@ func (r *Reader) iface(b []byte) error {
 	if len(r.ifaces) >= maxInterfaces {
 		return fmt.Errorf("more than %d interfaces", maxInterfaces)
 	}
-	f := Interface{Link: LinkType(r.order.Uint16(b)), snaplen: r.u32(b[4:]), unit: 1e6}
+	f := Interface{Link: packet.LinkType(r.order.Uint16(b)), snaplen: r.u32(b[4:]), unit: 1e6}
 	r.options(b[8:], func(code uint16, v []byte) {
 		switch {
 		case code == 2:

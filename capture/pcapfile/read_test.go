@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"pfsight/capture/packet"
 )
 
 const captures = "../../testdata/captures/"
@@ -43,7 +45,7 @@ func readAll(in io.Reader) (n, size int, err error) {
 		return 0, 0, err
 	}
 	defer r.Close()
-	recs := make([]Record, 7)
+	recs := make([]packet.Record, 7)
 	for {
 		k, err := r.NextBatch(recs)
 		for _, rec := range recs[:k] {
@@ -189,7 +191,7 @@ func walk(t *testing.T, paths []string, lanes bool) (out []seen, problems []Prob
 		t.Fatal(err)
 	}
 	defer s.Close()
-	note := func(b *Batch) {
+	note := func(b *packet.Batch) {
 		for i, r := range b.Records {
 			var sum uint32
 			for _, x := range r.Data {
@@ -199,28 +201,28 @@ func walk(t *testing.T, paths []string, lanes bool) (out []seen, problems []Prob
 		}
 	}
 	if !lanes {
-		var b Batch
+		var b packet.Batch
 		for s.Next(&b) == nil {
 			note(&b)
 		}
 		return out, s.Problems()
 	}
 	// Two workers: always one claimed and loaded ahead of the one walked.
-	blocks := []*Block{{}, {}}
+	blocks := []*packet.Block{{}, {}}
 	shared, mapped := 0, 0
 	s.Claim(blocks[0])
-	blocks[0].Load()
+	s.Load(blocks[0])
 	for i := 0; ; i++ {
 		next, b := blocks[(i+1)%2], blocks[i%2]
 		s.Claim(next)
-		next.Load()
+		s.Load(next)
 		err := s.Walk(b)
 		if err == io.EOF {
 			break
 		}
 		if b.Shared {
 			shared++
-		} else if b.mapped {
+		} else if b.Private.(*piece).mapped {
 			mapped++
 		}
 		note(&b.Batch)
@@ -294,7 +296,7 @@ func TestFolders(t *testing.T) {
 			t.Fatal(err)
 		}
 		var names []string
-		var b Batch
+		var b packet.Batch
 		for s.Next(&b) == nil {
 			names = append(names, filepath.Base(b.Name))
 		}
@@ -340,7 +342,7 @@ func BenchmarkWalk(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(data)))
 			b.ReportAllocs()
-			recs := make([]Record, batchSize)
+			recs := make([]packet.Record, batchSize)
 			for range b.N {
 				r, err := NewReader(bytes.NewReader(data))
 				if err != nil {

@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"pfsight/capture/packet"
 )
 
 // Errors that a caller may want to tell apart.
@@ -49,25 +51,10 @@ const (
 	maxInterfaces = 1 << 16
 )
 
-// A Record is one captured frame. Data aliases the Reader's buffer and is
-// valid until the next call of NextBatch.
-//
-// A packet without a time of its own (a Simple Packet Block, or a time stamp of
-// 0) has that of the last packet before it that has one, and at the beginning
-// of a file that of the first packet behind it. Where no packet has a time, or
-// none of the first packets of a pipe, it is 0.
-type Record struct {
-	Time    int64  // nanoseconds since 1970 UTC; 0: not known
-	Data    []byte // captured bytes
-	WireLen int    // length on the wire
-	Link    LinkType
-	Input   uint16 // index into Batch.Inputs; 0 in a file
-}
-
 // An Interface is a capture interface of a file.
 type Interface struct {
 	Name    string
-	Link    LinkType
+	Link    packet.LinkType
 	Drops   uint64 // packets lost before the capture, as the file says
 	unit    uint64 // time units a second
 	offset  int64  // seconds
@@ -83,7 +70,7 @@ type Reader struct {
 	eof     bool  // in has ended
 	inErr   error // what ended it, if not io.EOF
 	base    int64 // offset in the unpacked stream of buf[0]
-	next    func(*Reader, []Record) (int, error)
+	next    func(*Reader, []packet.Record) (int, error)
 	order   binary.ByteOrder
 	big     bool
 	hdr     int   // bytes of a pcap record header
@@ -183,7 +170,7 @@ func (r *Reader) content() io.Reader {
 // least one, unless there is an error. It returns io.EOF at the clean end of
 // the capture, an error wrapping ErrTruncated or ErrDamaged where it ends
 // otherwise, and the same again when called again.
-func (r *Reader) NextBatch(recs []Record) (int, error) {
+func (r *Reader) NextBatch(recs []packet.Record) (int, error) {
 	if r.err != nil {
 		return 0, r.err
 	}
@@ -217,7 +204,7 @@ func (r *Reader) NextBatch(recs []Record) (int, error) {
 
 // backdate gives the first records, which have no time, that of the first one
 // that has.
-func backdate(recs []Record) {
+func backdate(recs []packet.Record) {
 	n := 0
 	for n < len(recs)-1 && recs[n].Time == 0 {
 		n++

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"pfsight/capture/packet"
 )
 
 const (
@@ -27,22 +29,6 @@ type InputInfo struct {
 	Packed  string
 	Packets uint64
 	Drops   uint64
-}
-
-// A Batch is a run of records of one input; one of a live capture is of all
-// its interfaces.
-type Batch struct {
-	Name    string
-	Inputs  []string // names by Record.Input; nil: all are of Name
-	First   uint64   // number of Records[0] in its file, from 1
-	Records []Record
-
-	// Ended are the inputs of files that ended since the last Batch.
-	Ended []string
-
-	// Of a live capture alone. Now is the time before Records, as the clock
-	// tells it; Step is by how much the clock was set before that. Nanoseconds.
-	Now, Step int64
 }
 
 // A Source reads several inputs as one capture, in capture-time order: files
@@ -122,7 +108,7 @@ func (s *Source) nothing() error {
 // Next returns the next batch, valid until the next call, or io.EOF. Nothing
 // else is an error: what goes wrong with an input ends that input and is told
 // by Problems.
-func (s *Source) Next(b *Batch) error {
+func (s *Source) Next(b *packet.Batch) error {
 	if s.last != nil {
 		s.advance()
 	}
@@ -162,7 +148,7 @@ func (s *Source) Next(b *Batch) error {
 				}
 			}
 		}
-		*b = Batch{Name: st.name, First: st.base + uint64(st.at) + 1, Records: recs[:n], Ended: s.ended}
+		*b = packet.Batch{Name: st.name, First: st.base + uint64(st.at) + 1, Records: recs[:n], Ended: s.ended}
 		s.ended = nil
 		st.given = n
 		s.last = st
@@ -189,7 +175,7 @@ func (s *Source) openDue() {
 }
 
 func (s *Source) start(i input) {
-	st := &stream{name: i.name, buf: make([]Record, batchSize), source: s}
+	st := &stream{name: i.name, buf: make([]packet.Record, batchSize), source: s}
 	in := s.opt.Stdin
 	if i.name != "-" {
 		f, err := openWaiting(i.name, s.opt.Stop)
@@ -352,8 +338,8 @@ type stream struct {
 	tail   *tail    // what follows file; or nil
 	wait   *waiting // what reads file or standard input where that may wait; or nil
 	r      *Reader
-	buf    []Record
-	recs   []Record
+	buf    []packet.Record
+	recs   []packet.Record
 	at     int    // first record not yet given away
 	given  int    // records of the batch given away last
 	base   uint64 // records before recs
@@ -364,7 +350,7 @@ type stream struct {
 
 // passed takes recs[n-1], the last record that was given away, as the one that
 // the next is compared with.
-func (st *stream) passed(recs []Record, n int) {
+func (st *stream) passed(recs []packet.Record, n int) {
 	switch {
 	case n > 1:
 		st.time = orderTime(recs[:n], n-1, recs[n-2].Time)
@@ -385,7 +371,7 @@ const oddTime = 60e9
 // orderTime returns the time by which record i is put in order among files:
 // its own, or that of the record before it, prev, where it has none or one that
 // is far from both its neighbours'. prev is 0 for the first record of a file.
-func orderTime(recs []Record, i int, prev int64) int64 {
+func orderTime(recs []packet.Record, i int, prev int64) int64 {
 	far := func(a, b int64) bool { return a-b > oddTime || b-a > oddTime }
 	time := recs[i].Time
 	switch {

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"pfsight/capture/packet"
 )
 
 // A pcapng file for tests: simple is a Simple Packet Block, a number the time
@@ -57,9 +59,9 @@ func pcapFile(times ...int) []byte {
 }
 
 // seconds reads the times of a capture, batch by batch.
-func seconds(t *testing.T, next func([]Record) (int, error)) (out []int) {
+func seconds(t *testing.T, next func([]packet.Record) (int, error)) (out []int) {
 	t.Helper()
-	recs := make([]Record, 7)
+	recs := make([]packet.Record, 7)
 	for {
 		n, err := next(recs)
 		for _, r := range recs[:n] {
@@ -118,7 +120,7 @@ func TestNoTimeFirst(t *testing.T) {
 	}
 	defer s.Close()
 	var times []int
-	var b Batch
+	var b packet.Batch
 	for s.Next(&b) == nil {
 		for _, r := range b.Records {
 			times = append(times, int(r.Time/1e9))

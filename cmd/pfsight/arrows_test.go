@@ -15,12 +15,13 @@ import (
 // in the table may import none.
 var arrows = map[string][]string{
 	"capture/stream":        {},
-	"capture/pcapfile":      {},
-	"capture/filter":        {"capture/pcapfile"},
-	"capture/live":          {"capture/filter", "capture/pcapfile"},
+	"capture/packet":        {},
+	"capture/pcapfile":      {"capture/packet"},
+	"capture/filter":        {"capture/packet"},
+	"capture/live":          {"capture/filter", "capture/packet"},
 	"capture/live/livetest": {},
-	"capture/frametest":     {"capture/pcapfile"},
-	"capture":               {"capture/stream", "capture/pcapfile"},
+	"capture/frametest":     {"capture/packet"},
+	"capture":               {"capture/stream", "capture/packet"},
 	"parse":                 {"capture/stream", "parse/"},
 	"report":                {"capture/stream", "parse", "parse/iana", "parse/fingerprint", "report/policy", "report/secrecy"},
 	"report/policy":         {"parse/iana", "report/near", "report/secrecy"},
@@ -47,7 +48,7 @@ var arrows = map[string][]string{
 	"report/diff":           {"parse/iana", "report", "report/secrecy"},
 	"report/impact":         {"parse/iana", "report", "report/policy", "report/secrecy"},
 
-	"cmd/pfsight/internal/laws": {"capture/pcapfile"},
+	"cmd/pfsight/internal/laws": {"capture/packet", "capture/pcapfile"},
 	"cmd/pfsight/dist/notices":  {},
 }
 

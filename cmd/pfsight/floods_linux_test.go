@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"pfsight/capture/packet"
 	"pfsight/capture/pcapfile"
 )
 
@@ -56,7 +57,7 @@ func payloadOf(t *testing.T, path string, ok func([]byte) bool) []byte {
 		t.Fatal(err)
 	}
 	defer src.Close()
-	var b pcapfile.Batch
+	var b packet.Batch
 	for {
 		if err := src.Next(&b); err != nil {
 			if !errors.Is(err, io.EOF) {

@@ -15,7 +15,7 @@ import (
 
 	"pfsight/capture"
 	"pfsight/capture/live"
-	"pfsight/capture/pcapfile"
+	"pfsight/capture/packet"
 	"pfsight/parse"
 	"pfsight/report"
 	"pfsight/report/render"
@@ -221,7 +221,7 @@ func (r *liveRun) capture(ctx context.Context, cancel func()) (st capture.Stats,
 	copt.MaxPackets, copt.Memory, copt.Open = o.count, o.memory.tables, o.memory.open
 	if o.capture.Filter != "" {
 		packets := &packetFilter{expr: o.capture.Filter}
-		copt.Filter = func(link pcapfile.LinkType, data []byte, wireLen int) (bool, error) {
+		copt.Filter = func(link packet.LinkType, data []byte, wireLen int) (bool, error) {
 			if r.src.Judged() {
 				return true, nil
 			}

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pfsight/capture/live/livetest"
+	"pfsight/capture/packet"
 	"pfsight/capture/pcapfile"
 )
 
@@ -51,7 +52,7 @@ func loadFrames(t *testing.T, path string) (frames [][]byte, mean float64) {
 	}
 	defer src.Close()
 	size := 0
-	for b := (pcapfile.Batch{}); size < maxFrames; {
+	for b := (packet.Batch{}); size < maxFrames; {
 		if err := src.Next(&b); err != nil {
 			if errors.Is(err, io.EOF) {
 				break
@@ -59,7 +60,7 @@ func loadFrames(t *testing.T, path string) (frames [][]byte, mean float64) {
 			t.Fatal(err)
 		}
 		for _, r := range b.Records {
-			if r.Link == pcapfile.LinkEthernet && len(r.Data) >= 14 && len(r.Data) <= 9014 {
+			if r.Link == packet.LinkEthernet && len(r.Data) >= 14 && len(r.Data) <= 9014 {
 				frames = append(frames, bytes.Clone(r.Data))
 				size += len(r.Data)
 			}

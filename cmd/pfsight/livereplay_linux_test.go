@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"pfsight/capture/live/livetest"
+	"pfsight/capture/packet"
 	"pfsight/capture/pcapfile"
 )
 
@@ -26,7 +27,7 @@ func replay(t *testing.T, send *livetest.Sender, path string) int {
 		t.Fatal(err)
 	}
 	defer src.Close()
-	var b pcapfile.Batch
+	var b packet.Batch
 	n := 0
 	for src.Next(&b) == nil {
 		for _, r := range b.Records {
@@ -51,7 +52,7 @@ func replayable(t *testing.T) []string {
 		if err != nil {
 			continue
 		}
-		var b pcapfile.Batch
+		var b packet.Batch
 		ok := true
 		var first, last int64
 		for src.Next(&b) == nil {
@@ -60,7 +61,7 @@ func replayable(t *testing.T) []string {
 					first = r.Time
 				}
 				last = r.Time
-				ok = ok && r.Link == pcapfile.LinkEthernet && r.WireLen == len(r.Data) && len(r.Data) >= 60 && len(r.Data) < 9000
+				ok = ok && r.Link == packet.LinkEthernet && r.WireLen == len(r.Data) && len(r.Data) >= 60 && len(r.Data) < 9000
 			}
 		}
 		src.Close()

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"pfsight/capture/frametest"
+	"pfsight/capture/packet"
 	"pfsight/capture/pcapfile"
 	"pfsight/report"
 )
@@ -30,12 +31,12 @@ func ipPackets(t testing.TB, name string) (out []frametest.Packet) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	recs := make([]pcapfile.Record, 64)
+	recs := make([]packet.Record, 64)
 	for {
 		n, err := r.NextBatch(recs)
 		for _, rec := range recs[:n] {
 			h, _, state := rec.Link.Header(rec.Data)
-			if state != pcapfile.HeaderOK || h.Type != 0x0800 && h.Type != pcapfile.AnyIP {
+			if state != packet.HeaderOK || h.Type != 0x0800 && h.Type != packet.AnyIP {
 				t.Fatalf("%s: no IPv4: %d, %#x", name, state, h.Type)
 			}
 			p := rec.Data[h.Net:]
@@ -52,7 +53,7 @@ func ipPackets(t testing.TB, name string) (out []frametest.Packet) {
 
 // framed puts packets into frames, each into another of the forms that the link
 // type has.
-func framed(t testing.TB, link pcapfile.LinkType, packets []frametest.Packet) (out []frametest.Packet) {
+func framed(t testing.TB, link packet.LinkType, packets []frametest.Packet) (out []frametest.Packet) {
 	t.Helper()
 	for i, p := range packets {
 		forms := frametest.Frames(link, 0x0800, p.Data)
@@ -96,11 +97,11 @@ func TestEveryLink(t *testing.T) {
 		}
 		return list[0]
 	}
-	frametest.WritePcap(t, name, pcapfile.LinkRaw, packets)
+	frametest.WritePcap(t, name, packet.LinkRaw, packets)
 	want := read("raw IP")
 	for _, link := range frametest.Links {
 		frames := framed(t, link, packets)
-		if link == pcapfile.LinkIPv6 {
+		if link == packet.LinkIPv6 {
 			continue
 		}
 		frametest.WritePcap(t, name, link, frames)
@@ -121,7 +122,7 @@ func TestEveryLink(t *testing.T) {
 		for _, p := range packets {
 			in = append(in, frametest.Packet{Time: p.Time, Data: x.Wrap(p.Data)})
 		}
-		frametest.WritePcap(t, name, pcapfile.LinkEthernet, framed(t, pcapfile.LinkEthernet, in))
+		frametest.WritePcap(t, name, packet.LinkEthernet, framed(t, packet.LinkEthernet, in))
 		got := read(x.Name)
 		var layers []string
 		for _, l := range got["encapsulation"].([]any) {
@@ -146,7 +147,7 @@ func TestMirrorCut(t *testing.T) {
 			for _, p := range packets {
 				in = append(in, frametest.Packet{Time: p.Time, Data: x.Wrap(p.Data[:min(len(p.Data), keep)])})
 			}
-			frametest.WritePcap(t, name, pcapfile.LinkEthernet, framed(t, pcapfile.LinkEthernet, in))
+			frametest.WritePcap(t, name, packet.LinkEthernet, framed(t, packet.LinkEthernet, in))
 			code, out, stderr := pfsight(t, "", "--format", "jsonl", name)
 			list := rows(t, out)
 			if code != exitIncomplete || len(list) != 1 || !strings.Contains(stderr, "cut by the capture's snaplen or a mirror") || strings.Contains(stderr, "bytes missing") {
@@ -172,7 +173,7 @@ func TestUnread(t *testing.T) {
 	unread := filepath.Join(dir, "unread.pcap")
 	frametest.WritePcap(t, unread, 195, packets)
 	good := filepath.Join(dir, "good.pcap")
-	frametest.WritePcap(t, good, pcapfile.LinkRaw, packets)
+	frametest.WritePcap(t, good, packet.LinkRaw, packets)
 	for _, files := range [][]string{{unread}, {unread, good}} {
 		for _, format := range formats {
 			result := filepath.Join(dir, "result")
@@ -230,7 +231,7 @@ func TestFilterOneFile(t *testing.T) {
 	for range 40 {
 		many = append(many, packets...)
 	}
-	frametest.WritePcap(t, raw, pcapfile.LinkRaw, many)
+	frametest.WritePcap(t, raw, packet.LinkRaw, many)
 	const expr = "tcp or vlan" // of raw IP it cannot be asked
 	rounds := 200
 	if testing.Short() {
@@ -242,7 +243,7 @@ func TestFilterOneFile(t *testing.T) {
 			t.Fatalf("exit %d, %s%s", code, out, stderr)
 		}
 	}
-	frametest.WritePcap(t, filepath.Join(dir, "ethernet.pcap"), pcapfile.LinkEthernet, framed(t, pcapfile.LinkEthernet, packets))
+	frametest.WritePcap(t, filepath.Join(dir, "ethernet.pcap"), packet.LinkEthernet, framed(t, packet.LinkEthernet, packets))
 	for _, jobs := range []string{"1", "4"} {
 		code, out, stderr := pfsight(t, "", "--format", "jsonl", "-j", jobs, "-f", expr, dir)
 		if code != exitIncomplete || strings.Count(out, "\n") != 1 || !strings.Contains(stderr, "raw.pcap ("+fmt.Sprint(len(many))+")") {
@@ -266,14 +267,14 @@ func TestLossesByFile(t *testing.T) {
 			}
 			list = append(list, p)
 		}
-		frametest.WritePcap(t, filepath.Join(dir, fmt.Sprintf("cut-%02d.pcap", i)), pcapfile.LinkRaw, list)
+		frametest.WritePcap(t, filepath.Join(dir, fmt.Sprintf("cut-%02d.pcap", i)), packet.LinkRaw, list)
 	}
 	hello := slices.IndexFunc(packets, func(p frametest.Packet) bool { return len(p.Data) > 600 })
 	lost := slices.Delete(slices.Clone(packets), hello, hello+1)
 	for i := range lost {
 		lost[i].Time += 20 * 3600e9
 	}
-	frametest.WritePcap(t, filepath.Join(dir, "gap.pcap"), pcapfile.LinkRaw, lost)
+	frametest.WritePcap(t, filepath.Join(dir, "gap.pcap"), packet.LinkRaw, lost)
 	var before string
 	for _, jobs := range []string{"1", "4"} {
 		code, out, stderr := pfsight(t, "", "-j", jobs, "--width", "200", dir)
@@ -426,7 +427,7 @@ func TestSnaplen(t *testing.T) {
 }
 
 // allPackets returns the packets of a capture and its link type.
-func allPackets(t testing.TB, name string) (link pcapfile.LinkType, out []frametest.Packet) {
+func allPackets(t testing.TB, name string) (link packet.LinkType, out []frametest.Packet) {
 	t.Helper()
 	f, err := os.Open(name)
 	if err != nil {
@@ -438,7 +439,7 @@ func allPackets(t testing.TB, name string) (link pcapfile.LinkType, out []framet
 		t.Fatal(err)
 	}
 	defer r.Close()
-	recs := make([]pcapfile.Record, 64)
+	recs := make([]packet.Record, 64)
 	for {
 		n, err := r.NextBatch(recs)
 		for _, rec := range recs[:n] {

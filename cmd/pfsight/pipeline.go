@@ -10,6 +10,7 @@ import (
 
 	"pfsight/capture"
 	"pfsight/capture/filter"
+	"pfsight/capture/packet"
 	"pfsight/capture/pcapfile"
 	"pfsight/capture/stream"
 	"pfsight/parse"
@@ -141,7 +142,7 @@ func following() capture.Options {
 // is met. Several goroutines use it.
 type packetFilter struct {
 	expr     string
-	programs sync.Map // by pcapfile.LinkType: compiled
+	programs sync.Map // by packet.LinkType: compiled
 }
 
 // compiled is a program, or why there is none.
@@ -151,7 +152,7 @@ type compiled struct {
 }
 
 // match is a capture.Options.Filter.
-func (f *packetFilter) match(link pcapfile.LinkType, data []byte, wireLen int) (bool, error) {
+func (f *packetFilter) match(link packet.LinkType, data []byte, wireLen int) (bool, error) {
 	v, ok := f.programs.Load(link)
 	if !ok {
 		p, err := filter.Compile(f.expr, uint32(link))

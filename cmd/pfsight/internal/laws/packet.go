@@ -20,6 +20,7 @@ import (
 	"slices"
 	"strings"
 
+	"pfsight/capture/packet"
 	"pfsight/capture/pcapfile"
 )
 
@@ -83,7 +84,7 @@ func Read(name string, b []byte) (*Capture, error) {
 	}
 	defer r.Close()
 	c := &Capture{Name: name}
-	recs := make([]pcapfile.Record, 64)
+	recs := make([]packet.Record, 64)
 	for {
 		n, err := r.NextBatch(recs)
 		for _, rec := range recs[:n] {

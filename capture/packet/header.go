@@ -1,4 +1,4 @@
-package pcapfile
+package packet
 
 import (
 	"encoding/binary"
