@@ -173,7 +173,7 @@ func (t *tracker) onUDP(s *segment, ref uint32, f *flow, e uint8) {
 		h.Data = t.pool.grow(h.Data, end)
 	}
 	h.Data = append(h.Data, s.payload...)
-	mark(h, &stream.Mark{From: uint32(from), To: uint32(end), Packet: s.packet, Time: s.time})
+	mark(h, from, end, s, 0, 0)
 	t.pool.held += listed(h) - lists
 	if t.opt.Link != nil && s.key.proto == protoUDP {
 		t.learn(ref, f, o, d, s.payload)

@@ -172,11 +172,11 @@ func (t *tracker) add(hs *half, h *stream.Half, s *segment) bool {
 			h.Data = append(h.Data, b[n-off:]...)
 		}
 	}
-	m := stream.Mark{From: uint32(off), To: uint32(end), Packet: s.packet, Time: s.time}
+	var seq, ack uint32
 	if s.flags&flagACK != 0 {
-		m.Seq, m.Ack = hs.base+uint32(end), s.ack
+		seq, ack = hs.base+uint32(end), s.ack
 	}
-	mark(h, &m)
+	mark(h, off, end, s, seq, ack)
 	t.pool.held += listed(h) - lists
 	return h.Contiguous() > before
 }
@@ -223,13 +223,20 @@ func (t *tracker) fill(h *stream.Half, off, end int, b []byte) {
 	}
 }
 
-// mark notes which packet brought which bytes.
-func mark(h *stream.Half, m *stream.Mark) {
-	if len(h.Marks) < stream.MaxMarks {
-		h.Marks = append(h.Marks, *m)
+// mark records which packet brought which bytes. It sets the fields in place:
+// a copy of a Mark that was just written waits for its stores.
+func mark(h *stream.Half, from, to int, s *segment, seq, ack uint32) {
+	n := len(h.Marks)
+	if n >= stream.MaxMarks {
+		markFull(h, stream.Mark{From: uint32(from), To: uint32(to), Seq: seq, Ack: ack, Packet: s.packet, Time: s.time})
 		return
 	}
-	markFull(h, *m)
+	if n == cap(h.Marks) {
+		h.Marks = slices.Grow(h.Marks, 1)
+	}
+	h.Marks = h.Marks[:n+1]
+	m := &h.Marks[n]
+	m.From, m.To, m.Seq, m.Ack, m.Packet, m.Time = uint32(from), uint32(to), seq, ack, s.packet, s.time
 }
 
 // markFull is mark where there are MaxMarks already.
