@@ -134,10 +134,12 @@ func (t *tracker) close(ref uint32, f *flow, why stream.End) {
 	case f.bits&(hasFIN|hasFINb) == hasFIN|hasFINb:
 		why = stream.EndFIN
 	}
-	tot := stream.Totals{Packets: f.packets, Last: f.last, End: why}
-	tot.Bytes[stream.ToServer] = f.bytes[f.client]
-	tot.Bytes[stream.ToClient] = f.bytes[f.client^1]
-	t.out.events = append(t.out.events, Event{ID: f.id, Ref: ref, Totals: tot})
+	t.out.events = append(t.out.events, Event{})
+	e := &t.out.events[len(t.out.events)-1]
+	e.ID, e.Ref = f.id, ref
+	e.Totals.Packets, e.Totals.Last, e.Totals.End = f.packets, f.last, why
+	e.Totals.Bytes[stream.ToServer] = f.bytes[f.client]
+	e.Totals.Bytes[stream.ToClient] = f.bytes[f.client^1]
 }
 
 // flushEvery is how many events are gathered at the end before they are

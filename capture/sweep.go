@@ -224,11 +224,14 @@ func (t *tracker) evictOpening() {
 	for _, ref := range picked[:n] {
 		o := t.opens[ref-1]
 		h := &o.conv.Half
-		touch += o.flow + uint32(o.last) + uint32(o.conv.Start) + uint32(len(h[0].Gaps)) + uint32(len(h[1].Data)) + uint32(h[1].Want) + o.half[0].base
+		// One field of each cache line.
+		touch += uint32(o.last) + uint32(o.conv.Server.Port()) + uint32(o.conv.Start) + uint32(cap(h[0].Marks)) +
+			uint32(len(h[1].Data)) + uint32(cap(h[1].Marks)) + uint32(h[1].Note.Kind) + o.flow + uint32(o.named)
 	}
 	for _, ref := range picked[:n] {
 		o := t.opens[ref-1]
-		touch += t.flows.get(o.flow).tag
+		f := t.flows.get(o.flow)
+		touch += f.tag + uint32(f.id)
 		for d := range o.conv.Half {
 			h := &o.conv.Half[d]
 			if len(h.Data) > 0 && len(h.Marks) > 0 {

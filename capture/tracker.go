@@ -162,7 +162,8 @@ func (t *tracker) onNew(s *segment) {
 		}
 		ref, l := t.lites.add()
 		t.peak.HalfOpen = max(t.peak.HalfOpen, t.lites.n)
-		*l = lite{check: uint32(s.hash), tag: tagOf(s.hash), start: s.time, bits: liteUsed, clock: t.clocks.active}
+		*l = lite{} // and then in place: a copy of what was just written waits for its stores
+		l.check, l.tag, l.start, l.bits, l.clock = uint32(s.hash), tagOf(s.hash), s.time, liteUsed, t.clocks.active
 		t.table.insert(l.tag, ref|liteRef)
 		t.onLite(s, ref|liteRef, l)
 		return
@@ -219,7 +220,8 @@ func (t *tracker) newFlow(s *segment, insert bool) (uint32, *flow) {
 	ref, f := t.flows.add()
 	t.peak.Connections = max(t.peak.Connections, t.flows.n)
 	t.nextID++
-	*f = flow{key: s.key, id: t.nextID, last: t.last, tag: tagOf(s.hash), bits: inUse, clock: t.clocks.active}
+	*f = flow{}
+	f.key, f.id, f.last, f.tag, f.bits, f.clock = s.key, t.nextID, t.last, tagOf(s.hash), inUse, t.clocks.active
 	if insert {
 		t.table.insert(f.tag, ref)
 	}
