@@ -371,6 +371,13 @@ func (d *decoder) ipv6(b []byte, cut int, s *segment) bool {
 	}
 }
 
+// How much of a TCP header tells what: the first bytes name the connection and
+// the sequence number, and those up to the flags all else that is used.
+const (
+	leastTCP = 8
+	wholeTCP = 14
+)
+
 // transport reads a TCP header, RFC 9293 section 3.1, or a UDP one, RFC 768,
 // or goes on into a packet inside.
 func (d *decoder) transport(proto uint8, srcHi, srcLo, dstHi, dstLo uint64, b []byte, wire int, s *segment) bool {
@@ -407,7 +414,17 @@ func (d *decoder) transport(proto uint8, srcHi, srcLo, dstHi, dstLo uint64, b []
 		return false
 	}
 	if len(b) < 20 {
-		return d.cutHeader()
+		d.cutHeader()
+		if len(b) < leastTCP || !d.short {
+			return false
+		}
+		if len(b) < wholeTCP {
+			s.seq, s.ack, s.flags = binary.BigEndian.Uint32(b[4:]), 0, 0
+			s.wire, s.payload = headCut, nil
+			s.setEndpoints(srcHi, srcLo, dstHi, dstLo, binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:]), proto)
+			s.hash = s.key.hash(d.seed)
+			return true
+		}
 	}
 	off := int(b[12]>>4) * 4
 	if off < 20 || off > wire {

@@ -65,7 +65,7 @@ type lite struct {
 	packets uint8
 	bits    uint8 // hasISN, hasISNb; liteClient, liteClientB; liteShared; liteUsed
 	clock   uint8 // as in flow
-	ends    uint8 // liteFIN, liteFINb; liteRST, liteRSTb
+	ends    uint8 // liteFIN, liteFINb; liteRST, liteRSTb; liteCut, liteCutB
 }
 
 // Bits of lite.ends.
@@ -74,6 +74,8 @@ const (
 	liteFINb             // the same of the other
 	liteRST              // endpoint a reset the connection
 	liteRSTb             // the same of the other
+	liteCut              // endpoint a sent a segment that was cut inside its header
+	liteCutB             // the same of the other
 )
 
 const (

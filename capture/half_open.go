@@ -120,6 +120,10 @@ func (t *tracker) promote(s *segment, ref uint32, l *lite) {
 		if was.ends&(liteRST<<e) != 0 {
 			f.bits |= sawRST << e
 		}
+		if was.ends&(liteCut<<e) != 0 {
+			o.conv.Half[d].Cut = true
+			o.conv.Half[d].Packets++
+		}
 	}
 	d := dirOf(f, s.fromB)
 	if hs, answer := &o.half[d], &o.half[d.Opposite()]; hs.known && hs.base == s.seq && !answer.known && s.flags&flagACK != 0 && len(s.payload) > 0 && t.opt.Sign(s.payload) == stream.ClientSign {

@@ -205,11 +205,15 @@ func (t *tracker) restarts(s *segment, f *flow) bool {
 // shows two kinds of them to a tap on both its sides: those that f began with,
 // and those that came last.
 func (f *flow) strange(s *segment) bool {
-	e, o := s.fromB, s.fromB^1
-	if near(s.seq, f.next[e]) || near(s.seq, f.isn[e]) {
-		return false
-	}
-	return s.flags&flagACK == 0 || f.bits&(hasNext<<o) == 0 || !near(s.ack, f.next[o]) && !near(s.ack, f.isn[o])
+	o := s.fromB ^ 1
+	return f.farFrom(s) && (s.flags&flagACK == 0 || f.bits&(hasNext<<o) == 0 || !near(s.ack, f.next[o]) && !near(s.ack, f.isn[o]))
+}
+
+// farFrom reports whether the sequence number of s is far from those of its
+// endpoint in f.
+func (f *flow) farFrom(s *segment) bool {
+	e := s.fromB
+	return !near(s.seq, f.next[e]) && !near(s.seq, f.isn[e])
 }
 
 // hello returns the identity of the hello that s begins with, 0 if there is

@@ -310,3 +310,30 @@ func TestTimeMoves(t *testing.T) {
 	}
 	w.finish()
 }
+
+// TestACKOfNext puts the first ACK of the next connection, whose SYN was not
+// seen, behind a connection that is closed: it is not counted to that.
+func TestACKOfNext(t *testing.T) {
+	r := rand.New(rand.NewSource(8))
+	for range 500 {
+		w := newWatch(t, 0)
+		c, s := hellos(0)
+		isnC, isnS := r.Uint32(), r.Uint32()
+		d := dialog(1, c, s, isnC, isnS)
+		w.feed(d...)
+		isnC += 1<<30 + r.Uint32()>>1
+		if r.Intn(2) == 0 {
+			isnS += 1 << 20
+		} else {
+			isnS += 1<<30 + r.Uint32()>>1
+		}
+		w.feed(tseg{conn: 1, seq: isnC + 1, ack: isnS + 1, flags: flagACK})
+		c, s = hellos(1)
+		w.feed(dialog(1, c, s, isnC, isnS)[2:4]...)
+		got := w.finish()
+		checkDialogs(t, got, 2)
+		if got[0].totals.Packets != uint64(len(d)) {
+			t.Fatalf("%d packets of %d", got[0].totals.Packets, len(d))
+		}
+	}
+}

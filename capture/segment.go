@@ -21,6 +21,10 @@ const sessionShift = 8
 // protocol returns the protocol number.
 func (k *flowKey) protocol() uint8 { return uint8(k.proto) }
 
+// headCut is the segment.wire of a TCP segment that was cut inside its header:
+// of the header, only the ports and the sequence number are known.
+const headCut = -1
+
 // split makes the key that of a session among those that share its endpoints.
 func (s *segment) split(session uint32) {
 	s.key.proto |= session << sessionShift
@@ -34,7 +38,7 @@ type segment struct {
 	time    int64
 	packet  uint64 // number of the frame in its file, from 1
 	payload []byte // captured payload; aliases the frame
-	wire    int    // payload length on the wire, >= len(payload)
+	wire    int    // payload length on the wire, >= len(payload); headCut
 	seq     uint32
 	ack     uint32
 	flags   uint8  // of TCP

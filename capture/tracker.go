@@ -103,6 +103,10 @@ func (t *tracker) segment(s *segment) {
 	if t.pool.held > t.maxHeld {
 		t.evictOpening()
 	}
+	if s.wire == headCut {
+		t.onHeadCut(s)
+		return
+	}
 	tag, check := tagOf(s.hash), uint32(s.hash)
 	tb := &t.table
 	for i := tag & tb.mask; ; i = (i + 1) & tb.mask {
@@ -135,6 +139,31 @@ func (t *tracker) segment(s *segment) {
 		}
 	}
 	t.onNew(s)
+}
+
+// onHeadCut takes a segment that was cut inside its header. It tells that bytes
+// of the direction are not lost, but were not captured.
+func (t *tracker) onHeadCut(s *segment) {
+	e := s.fromB
+	t.each(s, tagOf(s.hash)&t.table.mask, func(_ uint32, l *lite, f *flow) {
+		switch {
+		case l != nil:
+			if l.bits&(hasISN<<e) == 0 || near(s.seq, l.isn[e]) {
+				l.packets = min(l.packets, 254) + 1
+				l.ends |= liteCut << e
+			}
+		case f.bits&(hasNext<<e) == 0 || near(s.seq, f.next[e]):
+			f.last, f.clock = t.last, t.clocks.active
+			f.packets++
+			if f.opening != 0 {
+				o := t.opens[f.opening-1]
+				o.last = t.last
+				h := &o.conv.Half[dirOf(f, e)]
+				h.Packets++
+				h.Cut = h.Cut || !h.Done
+			}
+		}
+	})
 }
 
 // onShared takes a segment of the chosen one of several connections with one
@@ -269,9 +298,15 @@ func (t *tracker) onFlow(s *segment, ref uint32, f *flow) {
 	if s.flags&flagSYN != 0 && t.syn(s, ref, f) {
 		return
 	}
-	if f.bits&(hasNext<<e) != 0 && s.seq != f.next[e] && len(s.payload) > 0 && t.restarts(s, f) {
-		t.another(s, ref, f)
-		return
+	if f.bits&(hasNext<<e) != 0 && s.seq != f.next[e] {
+		if len(s.payload) > 0 {
+			if t.restarts(s, f) {
+				t.another(s, ref, f)
+				return
+			}
+		} else if s.flags&flagRST == 0 && (f.strange(s) || f.bits&(hasFIN|hasFINb) == hasFIN|hasFINb && f.farFrom(s)) {
+			return // of another connection, which showed no handshake yet
+		}
 	}
 	f.last, f.clock = t.last, t.clocks.active
 	f.packets++

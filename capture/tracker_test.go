@@ -145,12 +145,15 @@ type tseg struct {
 	ack    uint32
 	flags  uint8
 	data   string
-	wire   int // 0: len(data)
+	wire   int // 0: len(data); headCut
 	domain uint16
 }
 
 func (x tseg) segment() segment {
 	s := segment{time: x.time, packet: uint64(x.time) + 1, payload: []byte(x.data), wire: max(x.wire, len(x.data)), seq: x.seq, ack: x.ack, flags: x.flags, domain: x.domain}
+	if x.wire == headCut {
+		s.wire, s.payload, s.ack, s.flags = headCut, nil, 0, 0
+	}
 	c, d := v4Mapped|uint64(0x0a000000+x.conn), v4Mapped|uint64(0xc0a80001)
 	if x.server {
 		s.setEndpoints(0, d, 0, c, 443, 40000, protoTCP)
@@ -495,6 +498,35 @@ func TestCutToHeaders(t *testing.T) {
 	got := w.finish()
 	if len(got) != 1 || !got[0].conv.Half[0].Cut || !got[0].conv.Half[1].Cut || w.drops[CutPayload] == 0 {
 		t.Errorf("%d connections, %d cut", len(got), w.drops[CutPayload])
+	}
+}
+
+// TestHeadCut cuts segments of a dialog inside their TCP headers. What they
+// brought was not lost, but cut, and both directions were seen.
+func TestHeadCut(t *testing.T) {
+	r := rand.New(rand.NewSource(9))
+	for range 500 {
+		c, s := "C"+letters(r, 300)+".", "S"+letters(r, 300)+"."
+		d := dialog(1, c, s, r.Uint32(), r.Uint32())
+		dir := r.Intn(2)
+		all := slices.Concat(d[:2], pieces(r, d[2]), pieces(r, d[3]), d[4:])
+		var last tseg
+		for i := range all {
+			if x := &all[i]; len(x.data) > 0 && x.server == (dir == 1) {
+				x.wire = headCut
+				last = *x
+			}
+		}
+		w := newWatch(t, 0)
+		w.feed(all...)
+		w.feed(last) // a copy
+		got := w.finish()
+		if len(got) != 1 || w.conns[w.order[0]].totals.Packets != uint64(len(all)+1) {
+			t.Fatalf("%d connections of %v", len(got), all)
+		}
+		if h := &got[0].conv.Half[dir]; !h.Cut || h.Packets == 0 || got[0].conv.Half[1-dir].Cut {
+			t.Fatalf("%+v", got[0].conv)
+		}
 	}
 }
 
