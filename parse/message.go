@@ -367,11 +367,17 @@ func keep(list []record, r record) []record {
 	return list
 }
 
+// maxPlainAlert is the longest record of alerts in the clear: of some that were
+// put into one record, which TLS 1.2 does not forbid. An encrypted one has 18
+// bytes or more.
+const maxPlainAlert = 8
+
 // readAlert reads an alert, RFC 8446 section 6. After the keys changed only
 // that there was one can be told.
 func (p *Parser) readAlert(r record, body []byte, ccs bool) {
 	packet := p.half.Completed(r.off, r.to).Packet
-	if ccs && !p.isTLS13() && len(body) != 2 {
+	// Where the ChangeCipherSpec was not seen, the length tells.
+	if ccs && !p.isTLS13() && len(body) != 2 || r.to-r.from > maxPlainAlert {
 		p.alert(Alert{From: p.role, Encrypted: true, Packet: packet})
 		return
 	}

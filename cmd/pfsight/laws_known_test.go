@@ -17,11 +17,7 @@ type knownViolation struct {
 	why     string
 }
 
-var knownViolations = []knownViolation{
-	{"lag lag-time lag-unsorted lag-clock", "tls13-hrr-rotated-2", "", "a connection whose beginning was not captured, in another order"},
-	{"without lose burst from-packet", "eap-*", "records,alert,alert_from", "two records of one session whose packets are lost"},
-	{"from-packet without lose burst", "proxy-* upgrade-*", "records", "two records of one connection whose beginning was not captured"},
-}
+var knownViolations = []knownViolation{}
 
 // isKnown reports whether v is in the table.
 func (c *court) isKnown(x laws.Composition, v violation) bool {

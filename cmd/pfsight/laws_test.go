@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path"
 	"runtime"
 	"slices"
 	"strconv"
@@ -17,7 +18,11 @@ import (
 	"pfsight/cmd/pfsight/internal/laws"
 )
 
-var lawsCase = flag.String("laws", "", "the one composition that TestLaws holds the program to, as a failure prints it")
+var (
+	lawsCase = flag.String("laws", "", "the one composition that TestLaws holds the program to, as a failure prints it")
+	lawsOnly = flag.String("lawsonly", "*", "`patterns`, separated by blanks, of the captures that TestLaws changes")
+	lawsSeed = flag.Uint64("lawsseed", 1, "the `seed` from which TestLaws draws compositions")
+)
 
 // lawsRun says how many compositions TestLaws tries: a number, or a duration
 // such as 10m. PFSIGHT_LAWS is for long runs.
@@ -57,7 +62,8 @@ func TestLaws(t *testing.T) {
 		}
 		return
 	}
-	n, limit := lawsRun(t, 6*len(c.all))
+	names := c.names(*lawsOnly)
+	n, limit := lawsRun(t, 6*len(names))
 	s := &session{court: c, t: t, failed: map[string]int{}, kinds: map[string]int{}}
 	start := time.Now()
 	var next atomic.Int64
@@ -65,8 +71,8 @@ func TestLaws(t *testing.T) {
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
 			for i := int(next.Add(1)) - 1; i < n && time.Since(start) < limit; i = int(next.Add(1)) - 1 {
-				r := rand.New(rand.NewPCG(uint64(i), 1))
-				s.hold(laws.Draw(r, c.all[i%len(c.all)].Name, i/len(c.all)%2 == 1))
+				r := rand.New(rand.NewPCG(uint64(i), *lawsSeed))
+				s.hold(laws.Draw(r, names[i%len(names)], i/len(names)%2 == 1))
 			}
 		})
 	}
@@ -77,6 +83,16 @@ func TestLaws(t *testing.T) {
 			t.Logf("%8d %s", s.kinds[k.Name], k.Name)
 		}
 	}
+}
+
+// names returns the names of the captures that match one of the patterns.
+func (c *court) names(patterns string) (list []string) {
+	for _, x := range c.all {
+		if slices.ContainsFunc(strings.Fields(patterns), func(p string) bool { ok, _ := path.Match(p, x.Name); return ok }) {
+			list = append(list, x.Name)
+		}
+	}
+	return list
 }
 
 // mostTries bounds the shrinking of one failure.

@@ -40,20 +40,32 @@ func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 			}
 		}
 	}
-	for _, x := range [2][2]uint32{{*st, other.Note.State}, {other.Note.State, *st}} {
-		end, peer := x[0], x[1]
+	for _, x := range [2][2]*stream.Half{{h, other}, {other, h}} {
+		peer := x[1]
+		end, last := x[0].Note.State, peer.Note.State
 		if end&noteEnd == 0 {
 			continue
 		}
-		if end&noteNamed != 0 && (peer&noteResponse == 0 || uint8(end>>noteOver) != uint8(peer>>noteLast)) {
+		if end&noteNamed != 0 && !(last&noteResponse != 0 && uint8(end>>noteOver) == uint8(last>>noteLast)) && !responded(peer, uint8(end>>noteOver), c.Transport) {
 			return stream.More
 		}
-		if (end|peer)&noteTLS == 0 {
+		if (end|last)&noteTLS == 0 {
 			return stream.Refuse
 		}
 		return stream.Enough
 	}
 	return stream.More
+}
+
+// responded reports whether a Response with this identifier is in h. It is asked
+// where it is not the last one, since a copy of an older one came late.
+func responded(h *stream.Half, id uint8, t stream.Transport) bool {
+	for _, m := range h.Marks {
+		if code, _, got, _ := glance(h.Data[m.From:m.To], t); code == codeResponse && got == id {
+			return true
+		}
+	}
+	return false
 }
 
 // glance returns the code, the method and the identifier of the EAP packet in a

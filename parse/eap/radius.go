@@ -29,19 +29,28 @@ const radiusHeader = 20
 // maxRADIUS is the longest packet, RFC 2865 section 3.
 const maxRADIUS = 4096
 
+// radiusLength returns the length that the header of a packet of the
+// authentication has, 0 if b begins none.
+func radiusLength(b []byte) int {
+	if len(b) < 4 {
+		return 0
+	}
+	switch b[0] {
+	case accessRequest, accessAccept, accessReject, accessChallenge:
+		if n := int(binary.BigEndian.Uint16(b[2:])); n > radiusHeader && n <= maxRADIUS {
+			return n
+		}
+	}
+	return 0
+}
+
 // isRADIUS reports whether b begins like a packet of the authentication that
 // has this length and at least one attribute.
 func isRADIUS(b []byte) bool {
 	if len(b) < radiusHeader+2 {
 		return false
 	}
-	switch b[0] {
-	case accessRequest, accessAccept, accessReject, accessChallenge:
-	default:
-		return false
-	}
-	n := int(binary.BigEndian.Uint16(b[2:]))
-	return n > radiusHeader && n <= maxRADIUS && b[radiusHeader] != 0 && b[radiusHeader+1] >= 2
+	return radiusLength(b) != 0 && b[radiusHeader] != 0 && b[radiusHeader+1] >= 2
 }
 
 // attributes walks the attributes of a packet: next returns false at the end.

@@ -33,6 +33,7 @@ type Reader struct {
 	join []byte  // one EAP packet
 
 	order order
+	turns turns
 }
 
 // A side is one direction of the TLS in EAP.
@@ -56,10 +57,10 @@ type recent struct {
 	from, to int // its data in half.Data
 }
 
-// recentPackets is how far back a retransmission is known: EAP is a lock-step
-// protocol, RFC 3748 section 4.1, so that only the last one is repeated but
-// for datagrams that overtake each other.
-const recentPackets = 4
+// recentPackets is how far back a retransmission is known: as far as a Half has
+// marks. EAP is a lock-step protocol, RFC 3748 section 4.1, and repeats the last
+// packet only, but copies that the capture made may come later.
+const recentPackets = stream.MaxMarks
 
 // Read returns the TLS in a session of EAP, nil where there is none. c holds
 // one session: its Datagrams were told apart by a Sessions. The result is
@@ -70,6 +71,7 @@ func (r *Reader) Read(c *stream.Conversation) *Opening {
 		h := &r.side[i].half
 		r.side[i] = side{half: stream.Half{Data: h.Data[:0], Gaps: h.Gaps[:0], Marks: h.Marks[:0]}, total: -1}
 	}
+	r.turns = turns{}
 	method := uint8(0)
 	swapped, told := false, false
 	r.order.look(r, c)
@@ -83,6 +85,7 @@ func (r *Reader) Read(c *stream.Conversation) *Opening {
 		if !ok {
 			continue
 		}
+		r.turns.take(&p, c.Half[d].Data[m.From:m.To], c.Transport)
 		if p.code >= Success {
 			r.open.Result = p.code
 			continue
@@ -119,6 +122,7 @@ func (r *Reader) Read(c *stream.Conversation) *Opening {
 	}
 	r.open.Protocol = methodName(method)
 	r.open.Swapped = swapped
+	lost := r.turns.lost(c)
 	for role := range r.side {
 		s := &r.side[role]
 		if s.begun && s.jumps > 0 {
@@ -132,87 +136,10 @@ func (r *Reader) Read(c *stream.Conversation) *Opening {
 		h := &s.half
 		h.Packets, h.Full, h.Conflict = from.Packets, from.Full, h.Conflict || from.Conflict
 		h.FIN = r.open.Result != 0
+		h.Lost = lost[role]
 		r.open.TLS[role] = *h
 	}
 	return &r.open
-}
-
-// An order tells in which order the datagrams of both halves were sent, which is
-// not that of the capture where one direction arrives late. EAP is a lock-step
-// protocol: a Response has the identifier of its Request and comes after it, and
-// before the next Request (RFC 3748 section 4.1).
-type order struct {
-	at   [2]int // the next datagram of each half
-	code [2][stream.MaxMarks]uint8
-	id   [2][stream.MaxMarks]uint8
-	last uint8 // identifier of the last Request
-	any  bool  // there was one
-}
-
-// look reads codes and identifiers. A code of 0 is that of what is no EAP.
-func (o *order) look(r *Reader, c *stream.Conversation) {
-	o.at, o.any = [2]int{}, false
-	for d := range c.Half {
-		h := &c.Half[d]
-		for i := range min(len(h.Marks), stream.MaxMarks) {
-			p, _ := r.packet(h.Data[h.Marks[i].From:h.Marks[i].To], c.Transport)
-			o.code[d][i], o.id[d][i] = p.code, p.id
-		}
-	}
-}
-
-// next returns the half whose next datagram was sent first.
-func (o *order) next(c *stream.Conversation) (stream.Dir, bool) {
-	var left [2]int
-	for d := range c.Half {
-		left[d] = min(len(c.Half[d].Marks), stream.MaxMarks) - o.at[d]
-	}
-	switch {
-	case left[0] <= 0 && left[1] <= 0:
-		return 0, false
-	case left[0] <= 0:
-		return 1, true
-	case left[1] <= 0:
-		return 0, true
-	}
-	for d := range stream.Dir(2) {
-		if o.code[d][o.at[d]] == 0 {
-			return d, true
-		}
-	}
-	for d := range stream.Dir(2) {
-		to := d.Opposite()
-		if o.code[d][o.at[d]] != codeResponse || o.code[to][o.at[to]] == codeResponse {
-			continue
-		}
-		// d is the peer's. Its Response comes first if its Request was there, or
-		// is none of those to come.
-		id := o.id[d][o.at[d]]
-		if o.any && id == o.last {
-			return d, true
-		}
-		for i := o.at[to]; i < o.at[to]+left[to]; i++ {
-			if o.code[to][i] == codeRequest && o.id[to][i] == id {
-				return to, true
-			}
-		}
-		return d, true
-	}
-	a, b := c.Half[0].Marks[o.at[0]], c.Half[1].Marks[o.at[1]]
-	if b.Time < a.Time || b.Time == a.Time && b.Packet < a.Packet {
-		return 1, true
-	}
-	return 0, true
-}
-
-// take moves behind the next datagram of a half.
-func (o *order) take(d stream.Dir) int {
-	i := o.at[d]
-	o.at[d]++
-	if o.code[d][i] == codeRequest {
-		o.last, o.any = o.id[d][i], true
-	}
-	return i
 }
 
 // packet returns the EAP packet in a datagram.

@@ -16,6 +16,9 @@ const (
 	// traceTime is how long a trace is good that can mean another session
 	// later, nanoseconds: what is retransmitted for longer is given up.
 	traceTime = 30 * 1e9
+	// mostUnseen is how many packets of one direction may be missing in a row
+	// and the session is still known by its identifiers.
+	mostUnseen = 16
 )
 
 // A Sessions tells apart the EAP sessions that one NAS carries to one RADIUS
@@ -59,6 +62,8 @@ const (
 	byStation        // what is the MAC address of the station to be authenticated
 	byAuth           // what is the MAC address of an authenticator that speaks to the group
 	byGroup          // id is the identifier of a Request to the group
+	byNext           // id is the identifier that the next Request to a station is to have, which answered to the group
+	byFlow           // the session of the last packet of RADIUS between two endpoints
 	numKinds
 )
 
@@ -67,25 +72,6 @@ type value struct {
 	slot    uint32 // in the ring
 	what    uint64
 	time    int64
-}
-
-// A state is how far a session of a LAN came.
-type state struct {
-	tls, over bool
-	asked     bool   // for the identity, by a Request that was seen
-	id        uint8  // identifier of that Request
-	at        uint32 // its time, ms; it wraps around
-}
-
-// copyTime is within which a Request for the identity with the same identifier
-// is a copy, ms. An authenticator sends none again so soon: RFC 3748 section 4.3
-// has it wait for seconds, and IEEE 802.1X for 30.
-const copyTime = 1000
-
-// repeats reports whether p is a copy of the Request that began the session.
-func (st *state) repeats(p *packet, at uint32) bool {
-	d := int32(at - st.at)
-	return st.asked && st.id == p.id && -copyTime < d && d < copyTime
 }
 
 // NewSessions returns a Sessions that has seen nothing.
@@ -113,10 +99,41 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 	if d.Transport == stream.EAPOL {
 		return s.frame(d)
 	}
-	if !isRADIUS(d.Data) || int(binary.BigEndian.Uint16(d.Data[2:])) < len(d.Data) {
+	if n := radiusLength(d.Data); n < len(d.Data) {
+		return 0, 0, false
+	} else if n > len(d.Data) {
+		if session, dir = s.cut(d); session != 0 {
+			return session, dir, false
+		}
+	}
+	if !isRADIUS(d.Data) {
 		return 0, 0, false
 	}
-	return s.radius(d)
+	session, dir, lost = s.radius(d)
+	if session != 0 {
+		lost = s.leave(trace{flow: d.Flow, kind: byFlow}, session, 0, d.Time) || lost
+	}
+	return session, dir, lost
+}
+
+// cut returns the session of a packet of RADIUS that was cut before its EAP: of
+// an answer, that of the request with its identifier, and else the one that was
+// seen last between the same endpoints. It is 0 if the EAP is there, or none.
+func (s *Sessions) cut(d *stream.Datagram) (session uint32, dir stream.Dir) {
+	if isRADIUS(d.Data) {
+		if _, found := firstEAP(d.Data); found {
+			return 0, 0
+		}
+	}
+	t := trace{flow: d.Flow, kind: byFlow}
+	if d.Data[0] != accessRequest {
+		t, dir = trace{flow: d.Flow, kind: byRequest, id: d.Data[1]}, stream.ToClient
+	}
+	v, ok := s.traces[t]
+	if age := d.Time - v.time; !ok || age > traceTime || age < -traceTime {
+		return 0, 0
+	}
+	return v.session, dir
 }
 
 // radius takes a packet of RADIUS.
@@ -161,6 +178,12 @@ func (s *Sessions) radius(d *stream.Datagram) (session uint32, dir stream.Dir, l
 		}
 		if !known && coded {
 			session = s.counted(d, byServer, 0, eapID, final)
+			if session == 0 && len(state) > 0 && !final { // a copy, where the Request was not seen
+				session = s.traces[trace{flow: d.Flow, kind: byState, what: maphash.Bytes(s.seed, state)}].session
+			}
+			if session == 0 && !final {
+				session = s.only(d, eapID)
+			}
 			if session == 0 && !final {
 				session = s.begin()
 			}
@@ -195,7 +218,7 @@ func (s *Sessions) radius(d *stream.Datagram) (session uint32, dir stream.Dir, l
 		session = s.traces[trace{flow: d.Flow, kind: byState, what: maphash.Bytes(s.seed, state)}].session
 	}
 	if begins := len(msg) < 5 || msg[0] == codeResponse && msg[4] == typeIdentity; session == 0 && !begins {
-		for back := range uint8(3) { // packets that were not seen
+		for back := range uint8(mostUnseen) {
 			if session = s.counted(d, byPeer, user, eapID-back, false); session != 0 {
 				break
 			}
@@ -206,6 +229,7 @@ func (s *Sessions) radius(d *stream.Datagram) (session uint32, dir stream.Dir, l
 	}
 	lost = s.leave(pending, session, auth, d.Time)
 	if coded {
+		lost = s.expect(d, byServer, 0, eapID, session) || lost
 		lost = s.count(d, byPeer, user, eapID, session, false) || lost
 	}
 	return session, stream.ToServer, lost
@@ -229,6 +253,23 @@ func (s *Sessions) counted(d *stream.Datagram, kind uint8, what uint64, id uint8
 	return v.session
 }
 
+// only returns the one session that waits for a Request from the server with one
+// of the identifiers before id, as it does where packets were not seen; 0 where
+// there is none or more than one.
+func (s *Sessions) only(d *stream.Datagram, id uint8) (session uint32) {
+	for back := uint8(1); back < mostUnseen; back++ {
+		v, ok := s.traces[trace{d.Flow, 0, byServer, id - back}]
+		if age := d.Time - v.time; !ok || age > traceTime || age < -traceTime {
+			continue
+		}
+		if v.session == ambiguous || session != 0 && session != v.session {
+			return 0
+		}
+		session = v.session
+	}
+	return session
+}
+
 // count leaves the trace by which the next packet would be counted.
 func (s *Sessions) count(d *stream.Datagram, kind uint8, what uint64, id uint8, session uint32, final bool) (lost bool) {
 	if t := (trace{d.Flow, what, kind, id}); s.traces[t].session == session {
@@ -237,69 +278,17 @@ func (s *Sessions) count(d *stream.Datagram, kind uint8, what uint64, id uint8, 
 	if final {
 		return false
 	}
+	return s.expect(d, kind, what, id, session)
+}
+
+// expect leaves the trace by which the packet after that with an identifier is
+// counted.
+func (s *Sessions) expect(d *stream.Datagram, kind uint8, what uint64, id uint8, session uint32) (lost bool) {
 	next := trace{d.Flow, what, kind, id + 1}
 	if v, ok := s.traces[next]; ok && v.session != session && d.Time-v.time < traceTime {
 		session = ambiguous
 	}
 	return s.leave(next, session, 0, d.Time)
-}
-
-// frame takes a frame of EAPOL.
-func (s *Sessions) frame(d *stream.Datagram) (session uint32, dir stream.Dir, lost bool) {
-	p, ok := readPacket(eapol(d.Data))
-	if !ok {
-		return 0, 0, false
-	}
-	station, auth := d.Dst, d.Src
-	dir = stream.ToClient
-	if p.code == codeResponse {
-		station, auth = auth, station
-		dir = stream.ToServer
-	}
-	var zero stream.MAC
-	toGroup := d.Dst == zero || d.Dst.IsGroup()
-	known := station != zero && !station.IsGroup()
-	if known {
-		session = s.traces[trace{kind: byStation, what: mac(station)}].session
-	} else {
-		session = s.traces[trace{kind: byAuth, what: mac(auth)}].session
-	}
-	if p.code == codeResponse && (session == 0 || s.isOver(session)) {
-		if v, ok := s.traces[trace{kind: byGroup, id: p.id}]; ok && d.Time-v.time < traceTime && !s.isOver(v.session) {
-			session = v.session
-		}
-	}
-	st, ok := s.over.Get(session)
-	asks, at := p.code == codeRequest && p.method == typeIdentity, uint32(d.Time/1e6)
-	if again := st.over && p.code <= codeResponse || st.tls && asks && !st.repeats(&p, at); !ok || again {
-		if p.code > codeResponse {
-			return 0, dir, false
-		}
-		session, st = s.begin(), state{}
-	}
-	if asks && !st.tls {
-		st.asked, st.id, st.at = true, p.id, at
-	}
-	st.tls = st.tls || p.tls
-	st.over = st.over || p.code > codeResponse
-	s.over.Put(session, st)
-	if known {
-		lost = s.leave(trace{kind: byStation, what: mac(station)}, session, 0, d.Time)
-	} else if p.code == codeRequest && toGroup {
-		lost = s.leave(trace{kind: byAuth, what: mac(auth)}, session, 0, d.Time)
-		lost = s.leave(trace{kind: byGroup, id: p.id}, session, 0, d.Time) || lost
-	}
-	return session, dir, lost
-}
-
-// isOver reports whether a session of a LAN has come to its end.
-func (s *Sessions) isOver(session uint32) bool {
-	st, _ := s.over.Get(session)
-	return st.over
-}
-
-func mac(m stream.MAC) uint64 {
-	return uint64(binary.BigEndian.Uint16(m[:]))<<32 | uint64(binary.BigEndian.Uint32(m[2:]))
 }
 
 // leave remembers a trace, and reports whether one had to be forgotten that

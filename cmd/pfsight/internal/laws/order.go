@@ -103,12 +103,18 @@ func (w *Work) retime() {
 	}
 }
 
+// longestLag is how much time one direction lags at most, nanoseconds. A
+// connection that was reset, or closed by both ends as far as was seen, is given
+// up 5 seconds later.
+const longestLag = shortSilence
+
 // lagPackets lets one direction come n packets later. The order inside a
 // direction is kept. If keep is set the packets keep their times, so that the
 // file is not in the order of time.
 func lagPackets(w *Work, dir, n int, keep bool) bool {
 	limit, begin := limits(w.Packets), starts(w.Packets)
 	keys := make([]float64, len(w.Packets))
+	last, late := map[int]float64{}, int64(0) // last by connection
 	for i := range w.Packets {
 		p := &w.Packets[i]
 		keys[i] = float64(i)
@@ -116,12 +122,23 @@ func lagPackets(w *Work, dir, n int, keep bool) bool {
 			continue // the other direction would come first
 		}
 		if p.conn != 0 && p.dir == dir {
-			keys[i] = max(min(float64(i+n)+0.5, limit[p.conn]), float64(i))
+			to := i
+			for to < min(i+n, len(w.Packets)-1) && w.Packets[to+1].Time-p.Time <= longestLag-w.late {
+				to++
+			}
+			key := float64(i)
+			if to > i {
+				key = float64(to) + 0.5
+			}
+			keys[i] = max(min(max(key, last[p.conn]), limit[p.conn]), float64(i))
+			last[p.conn] = keys[i]
+			late = max(late, w.Packets[to].Time-p.Time)
 		}
 	}
 	if !w.sortBy(keys) {
 		return false
 	}
+	w.late += late
 	if !keep {
 		w.retime()
 	}
@@ -134,6 +151,7 @@ func lagPackets(w *Work, dir, n int, keep bool) bool {
 func lagTime(w *Work, dir int, d int64, sorted bool) bool {
 	limit, begin := limits(w.Packets), starts(w.Packets)
 	_, last := span(w.Packets)
+	d = min(d, longestLag-w.late)
 	moved := false
 	for i := range w.Packets {
 		p := &w.Packets[i]
@@ -151,6 +169,9 @@ func lagTime(w *Work, dir int, d int64, sorted bool) bool {
 	}
 	if sorted {
 		byTime(w.Packets)
+	}
+	if moved {
+		w.late += d
 	}
 	return moved
 }
@@ -289,10 +310,12 @@ func stretch(w *Work, factor int) bool {
 	if longest == 0 {
 		return false
 	}
-	n := min(int64(factor), silence/longest, (1<<32*1e9-last)/max(last-first, 1))
+	n := min(int64(factor), silence/longest, (1<<32*1e9-last)/max(last-first, 1), longestLag/max(w.late, 1), longestCopy/max(w.copied, 1))
 	if n < 2 {
 		return false
 	}
+	w.late *= n
+	w.copied *= n
 	for i := range w.Packets {
 		w.Packets[i].Time = first + (w.Packets[i].Time-first)*n
 	}

@@ -188,6 +188,11 @@ func limits(list []Packet) map[int]float64 {
 	return limit
 }
 
+// longestCopy is how much later the copy of a datagram is captured at most,
+// nanoseconds. The same bytes may also be sent again, so that only the time tells
+// a copy of what began an EAP session from the beginning of the next one.
+const longestCopy = 1e9 - 1e6
+
 // duplicate lets packets be captured twice, the second time at most delay
 // packets later.
 func duplicate(w *Work, r *rand.Rand, permille, delay int) bool {
@@ -196,7 +201,14 @@ func duplicate(w *Work, r *rand.Rand, permille, delay int) bool {
 	for i := range w.Packets {
 		if r.IntN(1000) < permille {
 			p := w.Packets[i]
-			again = append(again, placed{min(float64(i+r.IntN(delay+1))+0.5, limit[p.conn]), p})
+			at := min(i+r.IntN(delay+1), len(w.Packets)-1)
+			for p.proto != protoTCP && w.Packets[at].Time-p.Time > longestCopy {
+				at--
+			}
+			if p.proto != protoTCP {
+				w.copied = max(w.copied, w.Packets[at].Time-p.Time)
+			}
+			again = append(again, placed{min(float64(at)+0.5, limit[p.conn]), p})
 		}
 	}
 	w.insert(again)

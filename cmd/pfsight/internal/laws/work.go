@@ -30,6 +30,8 @@ type Work struct {
 	conns     int // connections numbered so far
 	beside    int // captures mixed in
 	ids       uint32
+	late      int64 // nanoseconds by which a direction lags at most
+	copied    int64 // nanoseconds between a datagram and its copy at most
 }
 
 // A File is a file to be read.
