@@ -257,15 +257,22 @@ func markFull(h *stream.Half, m stream.Mark) {
 // tell in how many packets it came.
 const keptMarks = 32
 
-// joinMarks makes one mark of those that follow each other and acknowledge the
-// same, as of many small segments: what they say of the order of the two
-// directions is the same.
+// joinMarks makes one mark of those that touch each other and acknowledge the
+// same, as of many small segments in whatever order: what they say of the order
+// of the two directions is the same.
 func joinMarks(h *stream.Half) {
 	out := h.Marks[:keptMarks]
 	for _, m := range h.Marks[keptMarks:] {
-		if last := &out[len(out)-1]; len(out) > keptMarks && last.To == m.From && last.Ack == m.Ack && last.Seq != 0 && m.Seq != 0 {
-			last.To, last.Seq, last.Packet, last.Time = m.To, m.Seq, m.Packet, m.Time
-			continue
+		for len(out) > keptMarks {
+			last := out[len(out)-1]
+			if last.To != m.From && last.From != m.To || last.Ack != m.Ack || last.Seq == 0 || m.Seq == 0 {
+				break
+			}
+			if last.To > m.To {
+				m.To, m.Seq = last.To, last.Seq
+			}
+			m.From = min(m.From, last.From)
+			out = out[:len(out)-1]
 		}
 		out = append(out, m)
 	}

@@ -67,8 +67,8 @@ func (t *tracker) onLite(s *segment, ref uint32, l *lite) {
 	if len(s.payload) == 0 || t.opt.Sign(s.payload) < leastSign {
 		return
 	}
-	if l.fitDomain(s) <= 0 {
-		t.beside(s)
+	if l.fitDomain(s) <= 0 || s.flags&flagACK != 0 && l.bits&(hasISN<<(e^1)) != 0 && !near(s.ack, l.isn[e^1]) {
+		t.beside(s) // in another domain, or an answer to something else
 		return
 	}
 	t.promote(s, ref, l)

@@ -379,6 +379,12 @@ func (t *tracker) syn(s *segment, ref uint32, f *flow) bool {
 			f.begin(e, isn)
 			return false
 		}
+		if d := int32(hs.base - isn); d > 0 && d <= maxAhead && fitDomain(f.bits, &f.domain, s) >= 0 && (s.flags&flagACK == 0 || !t.answersOther(s, f)) {
+			// It came late too. Where the handshake begins is known, and stays.
+			s.seq++
+			f.begin(e, isn)
+			return false
+		}
 	} else if o := e ^ 1; s.flags&flagACK != 0 && f.bits&(hasISN<<o) != 0 && s.ack == f.isn[o] {
 		// It answers the SYN of f, and came after the handshake.
 		s.seq++

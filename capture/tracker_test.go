@@ -501,6 +501,32 @@ func TestCutToHeaders(t *testing.T) {
 	}
 }
 
+// TestLateSYN has the capture begin behind the SYN of one endpoint and what it
+// said before its hello, while the other direction is late: its SYN is of the
+// same connection.
+func TestLateSYN(t *testing.T) {
+	r := rand.New(rand.NewSource(10))
+	for range 500 {
+		before, answer := letters(r, 500), letters(r, 500)
+		c, s := "C"+letters(r, 300)+".", "S"+letters(r, 300)+"."
+		isnC, isnS := r.Uint32(), r.Uint32()
+		d := dialog(1, before+c, answer+s, isnC, isnS)
+		hello, reply := d[2], d[3]
+		hello.data, hello.seq, hello.ack = c, hello.seq+uint32(len(before)), hello.ack+uint32(len(answer))
+		d[3].data, reply.data, reply.seq = answer, s, reply.seq+uint32(len(answer))
+		early, late := []tseg{hello, d[4]}, []tseg{d[1], d[3], reply, d[5]}
+		if r.Intn(2) == 0 {
+			early, late = []tseg{reply, d[5]}, []tseg{d[0], hello, d[4]}
+		}
+		w := newWatch(t, 0)
+		w.feed(early...)
+		w.feed(late...)
+		if got := w.finish(); len(got) != 1 || !strings.HasSuffix(string(got[0].data[0]), c) || !strings.HasSuffix(string(got[0].data[1]), s) {
+			t.Fatalf("%d connections of %+v and %+v", len(got), early, late)
+		}
+	}
+}
+
 // TestHeadCut cuts segments of a dialog inside their TCP headers. What they
 // brought was not lost, but cut, and both directions were seen.
 func TestHeadCut(t *testing.T) {

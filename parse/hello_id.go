@@ -13,6 +13,11 @@ import (
 // (RFC 8446 section 4.1.2), and a HelloRetryRequest has none of its own.
 func HelloID(b []byte) uint32 {
 	const random = recordHeader + messageHeader + 2 // offset: the version precedes it
+	if len(b) > 0 {
+		if hello := behindCCS(b); hello != nil {
+			b = hello
+		}
+	}
 	if len(b) < random+32 || b[0] != recHandshake {
 		return sslv2ID(b)
 	}

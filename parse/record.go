@@ -81,9 +81,23 @@ func Sign(b []byte) stream.Sign {
 	return starttls.Sign(b)
 }
 
+// behindCCS returns what follows a ChangeCipherSpec that b begins with, nil if it
+// begins with none. A client of TLS 1.3 sends one before its second ClientHello,
+// RFC 8446 appendix D.4.
+func behindCCS(b []byte) []byte {
+	const n = recordHeader + 1
+	if b[0] != recCCS || len(b) < n || b[1] != 3 || b[3] != 0 || b[4] != 1 || b[5] != 1 {
+		return nil
+	}
+	return b[n:]
+}
+
 func signTLS(b []byte) stream.Sign {
 	if len(b) == 0 {
 		return stream.NoSign
+	}
+	if hello := behindCCS(b); len(hello) > 0 && hello[0] == recHandshake {
+		return max(signTLS(hello), stream.MaybeSign)
 	}
 	if b[0] < recCCS || b[0] > recHeartbeat {
 		return signSSLv2(b)
