@@ -88,6 +88,7 @@ func (t *tracker) newUDP(s *segment) {
 		}
 		if sign == stream.NoSign && len(s.payload) < min(s.wire, leastDatagram) {
 			t.drops[CutShort]++
+			t.shorts.note(s)
 		}
 		if sign == stream.NoSign || t.nametable.n > 0 && s.key.proto == protoUDP && t.join(s) || sign < leastSign {
 			return
@@ -102,6 +103,7 @@ func (t *tracker) newUDP(s *segment) {
 	o := t.opens[f.opening-1]
 	o.conv.Start = s.time
 	t.setEndpoints(o, f)
+	t.shorts.mark(s, f, &o.conv)
 	t.onUDP(s, ref, f, s.fromB)
 }
 

@@ -42,6 +42,7 @@ type tracker struct {
 	spare     []*opening // to be used again
 	pool      pool
 	nametable nametable
+	shorts    shortTable
 	out       *outbox
 	encaps    map[uint64][]string // names of layers, shared
 	maxLites  int
@@ -144,8 +145,9 @@ func (t *tracker) segment(s *segment) {
 // onHeadCut takes a segment that was cut inside its header. It tells that bytes
 // of the direction are not lost, but were not captured.
 func (t *tracker) onHeadCut(s *segment) {
-	e := s.fromB
+	e, found := s.fromB, false
 	t.each(s, tagOf(s.hash)&t.table.mask, func(_ uint32, l *lite, f *flow) {
+		found = true
 		switch {
 		case l != nil:
 			if l.bits&(hasISN<<e) == 0 || near(s.seq, l.isn[e]) {
@@ -164,6 +166,9 @@ func (t *tracker) onHeadCut(s *segment) {
 			}
 		}
 	})
+	if !found {
+		t.shorts.note(s)
+	}
 }
 
 // onShared takes a segment of the chosen one of several connections with one
@@ -206,6 +211,7 @@ func (t *tracker) onNew(s *segment) {
 		t.midstream(s, sign)
 	case len(s.payload) < min(s.wire, leastSegment):
 		t.drops[CutShort]++
+		t.shorts.note(s)
 	}
 }
 
@@ -228,6 +234,7 @@ func (t *tracker) midstream(s *segment, sign stream.Sign) {
 	o := t.opens[f.opening-1]
 	o.conv.Start = s.time
 	t.setEndpoints(o, f)
+	t.shorts.mark(s, f, &o.conv)
 	d := dirOf(f, s.fromB)
 	o.half[d] = half{base: s.seq, known: true}
 	o.conv.Half[d].Midstream = true
@@ -371,7 +378,7 @@ func (t *tracker) syn(s *segment, ref uint32, f *flow) bool {
 		}
 	} else if f.opening != 0 {
 		hs, h := &t.opens[f.opening-1].half[dirOf(f, e)], &t.opens[f.opening-1].conv.Half[dirOf(f, e)]
-		if !hs.known || hs.base == isn || t.rebase(hs, h, isn) {
+		if !hs.known && (!hs.acks || near(isn, hs.ack)) || hs.known && (hs.base == isn || t.rebase(hs, h, isn)) {
 			// The SYN came late.
 			hs.base, hs.known, hs.guess = isn, true, false
 			h.SYN, h.Midstream = true, false
@@ -379,7 +386,7 @@ func (t *tracker) syn(s *segment, ref uint32, f *flow) bool {
 			f.begin(e, isn)
 			return false
 		}
-		if d := int32(hs.base - isn); d > 0 && d <= maxAhead && fitDomain(f.bits, &f.domain, s) >= 0 && (s.flags&flagACK == 0 || !t.answersOther(s, f)) {
+		if d := int32(hs.base - isn); hs.known && d > 0 && d <= maxAhead && fitDomain(f.bits, &f.domain, s) >= 0 && (s.flags&flagACK == 0 || !t.answersOther(s, f)) {
 			// It came late too. Where the handshake begins is known, and stays.
 			s.seq++
 			f.begin(e, isn)

@@ -501,6 +501,35 @@ func TestCutToHeaders(t *testing.T) {
 	}
 }
 
+// TestShortBefore has a packet that was cut too short to tell what is in it before
+// the hello by which a connection is found: what is missing of its sender was cut.
+func TestShortBefore(t *testing.T) {
+	r := rand.New(rand.NewSource(11))
+	for i := range 500 {
+		d := dialog(i, "Chello.", "Shello.", r.Uint32(), r.Uint32())
+		first, second := d[2], d[3]
+		if r.Intn(2) == 0 {
+			first, second = second, first
+		}
+		first.data, first.wire = "", 100
+		if r.Intn(2) == 0 {
+			first.wire = headCut
+		}
+		w := newWatch(t, 0)
+		w.feed(dialog(9999, "x", "y", 1, 2)[2:4]...)
+		w.feed(first, second)
+		got := w.finish()
+		if len(got) != 1 {
+			t.Fatalf("%d connections", len(got))
+		}
+		for d, h := range got[0].conv.Half {
+			if want := first.server == (d == 1); h.Cut != want || !h.Seen() {
+				t.Fatalf("direction %d of %+v, %+v: %+v", d, first, second, h)
+			}
+		}
+	}
+}
+
 // TestLateSYN has the capture begin behind the SYN of one endpoint and what it
 // said before its hello, while the other direction is late: its SYN is of the
 // same connection.

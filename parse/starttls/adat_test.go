@@ -117,7 +117,7 @@ func TestMidway(t *testing.T) {
 		{"XMPP", "xmpp", both("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"+helloClient, "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"+helloServer), true},
 		{"WebSocket", "websocket", both(socketGet+ws(0x82, key, helloClient), socketOK+ws(0x82, "", helloServer)), true},
 	} {
-		c := conversation(x.said, 0)
+		c := conversation(x.said, map[string]uint16{"smtp": 587}[x.protocol]) // of SMTP or LMTP, the port tells
 		for d := range c.Half {
 			c.Half[d].Midstream, c.Half[d].SYN = true, false
 		}

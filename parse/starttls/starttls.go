@@ -50,7 +50,8 @@ const (
 type Upgrade struct {
 	// Protocol is what was spoken last before TLS: smtp lmtp imap pop3 sieve
 	// ftp nntp xmpp irc ldap postgresql mysql rdp tds sip http amqp websocket, or
-	// the last proxy if nothing else was: connect socks proxy.
+	// the last proxy if nothing else was: connect socks proxy. Empty: several are
+	// possible.
 	Protocol string
 	// Chain is all that was spoken, outermost first and Protocol last; nil if
 	// that is Protocol only.
@@ -168,7 +169,7 @@ func Find(c *stream.Conversation) (Upgrade, bool) {
 		chain = chain[len(chain)-1:]
 	}
 	u.Protocol = chain[len(chain)-1]
-	if len(chain) > 1 {
+	if len(chain) > 1 && u.Protocol != "" {
 		u.Chain = chain
 	}
 	return u, true

@@ -20,7 +20,7 @@ const (
 	coded   = smtp | lmtp | ftp | nntp // replies begin with three digits
 )
 
-// textNames are in the order of preference, of the bits.
+// textNames are in the order of the bits.
 var textNames = [...]struct {
 	name  string
 	ports [4]uint16
@@ -36,16 +36,16 @@ var textNames = [...]struct {
 }
 
 // name returns what the lines are. Where they left several the server's port
-// decides.
+// decides, and if that is of none of them the name is undetermined: "".
 func (m mask) name(port uint16) string {
-	first := ""
+	only := ""
 	for i := range textNames {
 		if m&(1<<i) == 0 {
 			continue
 		}
 		t := &textNames[i]
-		if first == "" {
-			first = t.name
+		if m == 1<<i {
+			only = t.name
 		}
 		for _, p := range t.ports {
 			if p == port && p != 0 {
@@ -53,7 +53,7 @@ func (m mask) name(port uint16) string {
 			}
 		}
 	}
-	return first
+	return only
 }
 
 // line returns the line that begins at the unit, its end included, and next

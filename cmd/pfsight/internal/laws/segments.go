@@ -6,10 +6,14 @@ import (
 	"slices"
 )
 
-// leastBegin is how many bytes the pieces have of a connection whose SYN is not
-// there. Such a connection is found by the bytes with which a segment begins,
-// and of fewer it cannot be told what they are.
-const leastBegin = 128
+// Of a connection whose SYN is not there, leastBegin is how many bytes a piece has
+// that begins with a record, and leastText any other one. Such a connection is
+// found by the bytes with which a segment begins, and of fewer it cannot be told
+// what they are: the head of a request that asks for TLS does so somewhere in it.
+const (
+	leastBegin = 128
+	leastText  = 512
+)
 
 // resegment cuts every TCP segment into pieces of at most size bytes.
 func resegment(w *Work, size func() int) bool {
@@ -33,8 +37,12 @@ func resegment(w *Work, size func() int) bool {
 		b, seq, flags := p.payload(), p.seq(), p.flags()
 		for len(b) > 0 {
 			n := max(size(), 1)
-			if !begun[p.conn] {
+			switch {
+			case begun[p.conn]:
+			case p.payload()[0] == 22:
 				n = max(n, leastBegin)
+			default:
+				n = max(n, leastText)
 			}
 			n = min(n, len(b))
 			f := flags
