@@ -76,8 +76,13 @@ func earlier(w *Work, base *Capture, other, conn, gap, way int) bool {
 	if !w.plain() || !base.Original || family(base) == "" || moves(base) {
 		return false
 	}
+	conn = 1 + conn%w.conns
+	kind, mixed := w.families[conn]
+	if !mixed {
+		kind = family(base)
+	}
 	b := pick(w.all, other, func(b *Capture) bool {
-		return !w.holds(b) && !moves(b) && b.Original && b != base && family(b) == family(base) && single(b.Packets) && b.Packets[0].v6() == w.Packets[0].v6()
+		return !w.holds(b) && !moves(b) && b.Original && b != base && family(b) == kind && single(b.Packets) && b.Packets[0].v6() == w.Packets[0].v6()
 	})
 	if b == nil {
 		return false
@@ -89,7 +94,6 @@ func earlier(w *Work, base *Capture, other, conn, gap, way int) bool {
 		return false
 	}
 	// The first packet of the connection, and its endpoints.
-	conn = 1 + conn%w.conns
 	at := 0
 	for at < len(w.Packets) && w.Packets[at].conn != conn {
 		at++
@@ -198,11 +202,15 @@ func beside(w *Work, base *Capture, other int, r *rand.Rand) bool {
 	}
 	var list []Packet
 	top := w.conns
+	if w.families == nil {
+		w.families = map[int]string{}
+	}
 	for i := range b.Packets {
 		p := &b.Packets[i]
 		q := p.rewrite(other1(p.src()), other1(p.dst()))
 		q.conn += w.conns
 		top = max(top, q.conn)
+		w.families[q.conn] = family(b)
 		list = append(list, q)
 	}
 	w.conns = top

@@ -27,8 +27,9 @@ type Work struct {
 	parts     int
 	way       int
 	reordered bool
-	conns     int // connections numbered so far
-	beside    int // captures mixed in
+	conns     int            // connections numbered so far
+	beside    int            // captures mixed in
+	families  map[int]string // of the connections that were mixed in
 	ids       uint32
 	late      int64 // nanoseconds by which a direction lags at most
 	copied    int64 // nanoseconds between a datagram and its copy at most
