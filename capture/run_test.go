@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"pfsight/capture/frametest"
 	"pfsight/capture/packet"
 	"pfsight/capture/pcapfile"
 	"pfsight/capture/stream"
@@ -22,20 +24,13 @@ func largeCapture(t *testing.T, n int) string {
 	binary.BigEndian.PutUint16(frame[16:], uint16(len(frame)-14))
 	copy(frame[22:], []byte{64, protoTCP, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2})
 	copy(frame[46:], []byte{5 << 4, flagACK})
-	b := binary.LittleEndian.AppendUint32(nil, 0xa1b2c3d4)
-	b = append(b, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0)
-	for i := range n {
+	packets := make([]frametest.Packet, n)
+	for i := range packets {
 		binary.BigEndian.PutUint32(frame[26:], 0x0a000000|uint32(i))
-		b = binary.LittleEndian.AppendUint32(b, uint32(1700000000+i/1000))
-		b = binary.LittleEndian.AppendUint32(b, uint32(i%1000*1000))
-		b = binary.LittleEndian.AppendUint32(b, uint32(len(frame)))
-		b = binary.LittleEndian.AppendUint32(b, uint32(len(frame)))
-		b = append(b, frame...)
+		packets[i] = frametest.Packet{Time: 1700000000e9 + int64(i)*1e6, Data: bytes.Clone(frame)}
 	}
 	name := filepath.Join(t.TempDir(), "large.pcap")
-	if err := os.WriteFile(name, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	frametest.WritePcap(t, name, packet.LinkEthernet, packets)
 	return name
 }
 

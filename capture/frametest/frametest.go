@@ -1,12 +1,8 @@
-// Package frametest makes frames of every link type that is read, and packets
-// inside every tunnel of a mirror. It is for tests alone.
 package frametest
 
 import (
 	"bytes"
 	"encoding/binary"
-	"os"
-	"testing"
 
 	"pfsight/capture/packet"
 )
@@ -226,24 +222,5 @@ func Tunnels() []Tunnel {
 		{"vxlan in gre", "gre,vxlan", func(p []byte) []byte {
 			return GRE(ipv4, UDP(50000, 4789, join([]byte{8, 0, 0, 0, 0, 0, 7, 0}, ethernet(p))))
 		}},
-	}
-}
-
-// A Packet is one of a capture.
-type Packet struct {
-	Time int64 // nanoseconds since 1970 UTC
-	Data []byte
-	Wire int // length on the wire; 0: that of Data
-}
-
-// WritePcap writes a capture with nanoseconds.
-func WritePcap(t testing.TB, name string, link packet.LinkType, packets []Packet) {
-	t.Helper()
-	b := join(le32(0xa1b23c4d), []byte{2, 0, 4, 0}, make([]byte, 8), le32(262144), le32(uint32(link)))
-	for _, p := range packets {
-		b = join(b, le32(uint32(p.Time/1e9)), le32(uint32(p.Time%1e9)), le32(uint32(len(p.Data))), le32(uint32(max(p.Wire, len(p.Data)))), p.Data)
-	}
-	if err := os.WriteFile(name, b, 0o600); err != nil {
-		t.Fatal(err)
 	}
 }

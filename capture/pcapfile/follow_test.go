@@ -75,7 +75,7 @@ func TestFollow(t *testing.T) {
 // TestFollowLarge follows a file of which much is written already, cut inside
 // a record, in blocks: it is waited for what comes behind them.
 func TestFollowLarge(t *testing.T) {
-	whole := synthetic(1, 12000, 1000)
+	whole := synthetic(t, 1, 12000, 1000)
 	name := filepath.Join(t.TempDir(), "large.pcap")
 	f, err := os.Create(name)
 	if err != nil {
@@ -125,8 +125,8 @@ func TestFollowLarge(t *testing.T) {
 // longer, and as another file of the same name: what is in it then is read, and
 // told of where something may be lost.
 func TestFollowRewritten(t *testing.T) {
-	before, after := madePcap(1_700_000_000, 20, 100), madePcap(1_700_001_000, 7, 100)
-	long := madePcap(1_700_002_000, 31, 200)
+	before, after := madePcap(t, 1_700_000_000, 20, 100), madePcap(t, 1_700_001_000, 7, 100)
+	long := madePcap(t, 1_700_002_000, 31, 200)
 	for _, c := range []struct {
 		name    string
 		old     []byte

@@ -21,7 +21,7 @@ func TestShortFiles(t *testing.T) {
 		return false, true
 	}}
 	for name, whole := range map[string][]byte{
-		"pcap": synthetic(1, 3, 1000), "pcapng": toNG(synthetic(1, 3, 1000)), "nothing known": bytes.Repeat([]byte{7}, 64),
+		"pcap": synthetic(t, 1, 3, 1000), "pcapng": toNG(t, synthetic(t, 1, 3, 1000)), "nothing known": bytes.Repeat([]byte{7}, 64),
 		"a section without a byte order": append([]byte{0x0a, 0x0d, 0x0d, 0x0a}, make([]byte, 60)...),
 	} {
 		for n := range 64 {
@@ -60,7 +60,7 @@ func TestLinkedFolders(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, path := range []string{filepath.Join(dir, "a.pcap"), filepath.Join(sub, "b.pcap")} {
-		if err := os.WriteFile(path, synthetic(1, 3, 1000*(i+1)), 0o600); err != nil {
+		if err := os.WriteFile(path, synthetic(t, 1, 3, 1000*(i+1)), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -16,8 +16,8 @@ func FuzzWarm(f *testing.F) {
 	for _, b := range forms(f) {
 		f.Add(b, uint32(1700000000))
 	}
-	f.Add(synthetic(1, 300, 1000), uint32(1000))
-	f.Add(toNG(synthetic(1, 300, 1000)), uint32(1000))
+	f.Add(synthetic(f, 1, 300, 1000), uint32(1000))
+	f.Add(toNG(f, synthetic(f, 1, 300, 1000)), uint32(1000))
 	f.Add(make([]byte, 100000), uint32(0))
 	f.Fuzz(func(t *testing.T, b []byte, sec uint32) {
 		n := (len(b) + page - 1) &^ (page - 1)

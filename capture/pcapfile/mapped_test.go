@@ -59,8 +59,8 @@ func TestFileIsCut(t *testing.T) {
 		t.Skip("files are not mapped here")
 	}
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	pcap := synthetic(1, 12000, 1000)
-	for format, whole := range map[string][]byte{"pcap": pcap, "pcapng": toNG(pcap)} {
+	pcap := synthetic(t, 1, 12000, 1000)
+	for format, whole := range map[string][]byte{"pcap": pcap, "pcapng": toNG(t, pcap)} {
 		for _, at := range []int{4<<20 + 12345, 5 << 20, 6<<20 - 3500, 6<<20 - 2000, 6<<20 - 1} { // in the third block
 			for _, stage := range []string{"claim", "load", "walk", "use"} {
 				cutFile(t, fmt.Sprintf("%s cut at %d after %s", format, at, stage), whole, at, stage)
@@ -152,7 +152,7 @@ func TestWrittenAnew(t *testing.T) {
 		t.Skip("files are not mapped here")
 	}
 	name := filepath.Join(t.TempDir(), "x.pcap")
-	if err := os.WriteFile(name, synthetic(1, 12000, 1000), 0o644); err != nil {
+	if err := os.WriteFile(name, synthetic(t, 1, 12000, 1000), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	s, b := blocksOf(t, name)
@@ -189,7 +189,7 @@ func TestWrittenAnew(t *testing.T) {
 // BenchmarkWarm is what guessing costs, per byte of a capture whose content is
 // in the cache.
 func BenchmarkWarm(b *testing.B) {
-	data := synthetic(1, 4000, 1000)
+	data := synthetic(b, 1, 4000, 1000)
 	l, sum := layout{size: 8, more: 16, unit: 1e6}, byte(0)
 	b.SetBytes(int64(len(data)))
 	b.ReportAllocs()

@@ -21,24 +21,20 @@ import (
 	"github.com/ulikunitz/xz"
 	"github.com/ulikunitz/xz/lzma"
 
+	"pfsight/capture/frametest"
 	"pfsight/capture/packet"
 )
 
 // madePcap returns a pcap file of n packets of size bytes, one a second from
 // first on.
-func madePcap(first, n, size int) []byte {
-	b := binary.LittleEndian.AppendUint32(nil, 0xa1b2c3d4)
-	b = append(b, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0)
-	for i := range n {
-		b = binary.LittleEndian.AppendUint32(b, uint32(first+i))
-		b = binary.LittleEndian.AppendUint32(b, 0)
-		b = binary.LittleEndian.AppendUint32(b, uint32(size))
-		b = binary.LittleEndian.AppendUint32(b, uint32(size))
-		frame := make([]byte, size)
-		binary.LittleEndian.PutUint32(frame, uint32(first+i))
-		b = append(b, frame...)
+func madePcap(t testing.TB, first, n, size int) []byte {
+	packets := make([]frametest.Packet, n)
+	for i := range packets {
+		data := make([]byte, size)
+		binary.LittleEndian.PutUint32(data, uint32(first+i))
+		packets[i] = frametest.Packet{Time: int64(first+i) * 1e9, Data: data}
 	}
-	return b
+	return frametest.Pcap(t, time.Microsecond, packet.LinkEthernet, packets)
 }
 
 // packers make compressed files with large windows.
@@ -124,7 +120,7 @@ func TestOpenMemory(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			for i := range files {
-				b := pack(t, madePcap(1_700_000_000+i, each, 400))
+				b := pack(t, madePcap(t, 1_700_000_000+i, each, 400))
 				if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%02d.pcap.%s", i, name)), b, 0o644); err != nil {
 					t.Fatal(err)
 				}
@@ -183,7 +179,7 @@ func xzStart() []byte {
 // TestHostileWindows reads files whose later parts announce windows that they
 // do not need: each ends soon, with an error, and without that memory.
 func TestHostileWindows(t *testing.T) {
-	first := madePcap(1_700_000_000, 10, 60)
+	first := madePcap(t, 1_700_000_000, 10, 60)
 	grows := append(append(xzStart(), xzBlock(t, 1<<20, first)...), xzBlock(t, 4<<30-1, first)...)
 	many := append(xzStart(), xzBlock(t, 8<<20, first)...)
 	tiny := xzBlock(t, 8<<20, []byte{0})
@@ -239,7 +235,7 @@ func TestHostileWindows(t *testing.T) {
 // TestXZ reads what another program's library writes: every check, several
 // blocks and streams, padding between them; and no damage is missed.
 func TestXZ(t *testing.T) {
-	content := bytes.Repeat(madePcap(1_700_000_000, 500, 123), 3)
+	content := bytes.Repeat(madePcap(t, 1_700_000_000, 500, 123), 3)
 	for _, check := range []byte{xz.CRC32, xz.CRC64, xz.SHA256} {
 		var out bytes.Buffer
 		for i := range 2 {

@@ -9,9 +9,14 @@ import (
 	"math/rand"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/gopacket/pcapgo"
+
+	"pfsight/capture/frametest"
 	"pfsight/capture/packet"
 )
 
@@ -114,24 +119,19 @@ func (o oneByte) Read(p []byte) (int, error) {
 
 // synthetic makes a pcap of n records of many sizes, the first at second
 // start.
-func synthetic(seed int64, n, start int) []byte {
+func synthetic(t testing.TB, seed int64, n, start int) []byte {
+	t.Helper()
 	r := rand.New(rand.NewSource(seed))
-	b := binary.LittleEndian.AppendUint32(nil, 0xa1b2c3d4)
-	b = append(b, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0)
-	for i := range n {
+	packets := make([]frametest.Packet, n)
+	for i := range packets {
 		k := r.Intn(1600)
 		if r.Intn(500) == 0 {
 			k = r.Intn(200 << 10) // longer than a block's head room
 		}
-		b = binary.LittleEndian.AppendUint32(b, uint32(start+i/1000))
-		b = binary.LittleEndian.AppendUint32(b, uint32(i%1000*1000))
-		b = binary.LittleEndian.AppendUint32(b, uint32(k))
-		b = binary.LittleEndian.AppendUint32(b, uint32(k+r.Intn(2)*10))
-		data := make([]byte, k)
-		r.Read(data)
-		b = append(b, data...)
+		packets[i] = frametest.Packet{Time: int64(start+i/1000)*1e9 + int64(i%1000)*1e6, Data: make([]byte, k), Wire: k + r.Intn(2)*10}
+		r.Read(packets[i].Data)
 	}
-	return b
+	return frametest.Pcap(t, time.Microsecond, packet.LinkEthernet, packets)
 }
 
 // TestLanes reads files with blocks as several workers would, and compares
@@ -146,16 +146,16 @@ func TestLanes(t *testing.T) {
 		}
 		return p
 	}
-	a := synthetic(1, 12000, 1000)
-	b := synthetic(2, 12000, 1005) // begins while a still goes on
-	c := synthetic(3, 9000, 2000)
+	a := synthetic(t, 1, 12000, 1000)
+	b := synthetic(t, 2, 12000, 1005) // begins while a still goes on
+	c := synthetic(t, 3, 9000, 2000)
 	sets := map[string][]string{
 		"one":     {write("a", a)},
 		"overlap": {write("a", a), write("b", b)},
 		"many":    {write("c", c), write("b", b), write("a", a)},
 		"cut":     {write("d", a[:len(a)-100]), write("c", c)},
 		"damaged": {write("e", damage(a, 9000)), write("c", c)},
-		"pcapng":  {write("f", toNG(a))},
+		"pcapng":  {write("f", toNG(t, a))},
 	}
 	for name, paths := range sets {
 		want, wantProblems := walk(t, paths, false)
@@ -247,33 +247,39 @@ func damage(b []byte, record int) []byte {
 	return b
 }
 
-func toNG(b []byte) []byte {
-	block := func(kind uint32, body []byte) []byte {
-		for len(body)%4 != 0 {
-			body = append(body, 0)
-		}
-		out := binary.LittleEndian.AppendUint32(nil, kind)
-		out = binary.LittleEndian.AppendUint32(out, uint32(len(body)+12))
-		out = append(out, body...)
-		return binary.LittleEndian.AppendUint32(out, uint32(len(body)+12))
+// toNG returns a pcap file as pcapng, with blocks of an unknown type between the
+// packets.
+func toNG(t testing.TB, b []byte) []byte {
+	t.Helper()
+	r, err := pcapgo.NewReader(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
 	}
-	out := block(0x0a0d0d0a, append([]byte{0x4d, 0x3c, 0x2b, 0x1a, 1, 0, 0, 0}, bytes.Repeat([]byte{0xff}, 8)...))
-	out = append(out, block(1, []byte{1, 0, 0, 0, 0, 0, 0, 0})...)
-	for i := 0; len(b) > 24; i++ {
-		r := b[24:]
-		n := binary.LittleEndian.Uint32(r[8:])
-		us := uint64(binary.LittleEndian.Uint32(r))*1e6 + uint64(binary.LittleEndian.Uint32(r[4:]))
-		body := binary.LittleEndian.AppendUint32(nil, 0)
-		body = binary.LittleEndian.AppendUint32(body, uint32(us>>32))
-		body = binary.LittleEndian.AppendUint32(body, uint32(us))
-		body = append(append(body, r[8:16]...), r[16:16+n]...)
-		out = append(out, block(6, body)...)
+	var out bytes.Buffer
+	w, err := pcapgo.NewNgWriter(&out, r.LinkType())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; ; i++ {
+		data, ci, err := r.ReadPacketData()
+		if err == nil {
+			err = w.WritePacket(ci, data)
+		}
+		if err == nil || err == io.EOF {
+			err = errors.Join(w.Flush(), err)
+		}
+		if errors.Is(err, io.EOF) {
+			return out.Bytes()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 		if i%97 == 0 {
-			out = append(out, block(0xbad, make([]byte, 4*(i%3000)))...) // unknown, some longer than a block's head room
+			n := 4 * (i % 3000) // some are longer than a block's head room
+			size := binary.LittleEndian.AppendUint32(nil, uint32(n+12))
+			out.Write(slices.Concat([]byte{0xad, 0x0b, 0, 0}, size, make([]byte, n), size))
 		}
-		b = b[16+n:]
 	}
-	return out
 }
 
 func TestFolders(t *testing.T) {
@@ -282,7 +288,7 @@ func TestFolders(t *testing.T) {
 	if err := os.Mkdir(sub, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for name, b := range map[string][]byte{"b.pcap": synthetic(1, 3, 2000), "a.pcap": synthetic(1, 4, 3000), "notes.txt": []byte("no capture"), "sub/c.pcap": synthetic(1, 5, 1000)} {
+	for name, b := range map[string][]byte{"b.pcap": synthetic(t, 1, 3, 2000), "a.pcap": synthetic(t, 1, 4, 3000), "notes.txt": []byte("no capture"), "sub/c.pcap": synthetic(t, 1, 5, 1000)} {
 		if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -338,7 +344,7 @@ func FuzzReader(f *testing.F) {
 }
 
 func BenchmarkWalk(b *testing.B) {
-	for name, data := range map[string][]byte{"pcap": synthetic(1, 20000, 1), "pcapng": toNG(synthetic(1, 20000, 1))} {
+	for name, data := range map[string][]byte{"pcap": synthetic(b, 1, 20000, 1), "pcapng": toNG(b, synthetic(b, 1, 20000, 1))} {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(data)))
 			b.ReportAllocs()

@@ -10,7 +10,9 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
+	"pfsight/capture/frametest"
 	"pfsight/capture/packet"
 )
 
@@ -48,14 +50,12 @@ func ngFile(offset int64, blocks ...int) []byte {
 	return b
 }
 
-func pcapFile(times ...int) []byte {
-	le := binary.LittleEndian
-	b := append(le.AppendUint32(nil, 0xa1b2c3d4), 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0)
-	for _, t := range times {
-		b = le.AppendUint32(le.AppendUint32(b, uint32(t)), 0)
-		b = append(le.AppendUint32(le.AppendUint32(b, 60), 60), make([]byte, 60)...)
+func pcapFile(t testing.TB, times ...int) []byte {
+	packets := make([]frametest.Packet, len(times))
+	for i, sec := range times {
+		packets[i] = frametest.Packet{Time: int64(sec) * 1e9, Data: make([]byte, 60)}
 	}
-	return b
+	return frametest.Pcap(t, time.Microsecond, packet.LinkEthernet, packets)
 }
 
 // seconds reads the times of a capture, batch by batch.
@@ -90,8 +90,8 @@ func TestNoTime(t *testing.T) {
 		{"simple blocks alone, with an offset", ngFile(1000, simple, simple), []int{0, 0}},
 		{"a time of 0 in an enhanced block", ngFile(0, 0, 100, 0), []int{100, 100, 100}},
 		{"the time of an offset alone", ngFile(1000, 0, 100), []int{1000, 1100}},
-		{"a time of 0 in pcap", pcapFile(0, 100, 0, 99, 0), []int{100, 100, 100, 99, 99}},
-		{"no time in pcap", pcapFile(0, 0), []int{0, 0}},
+		{"a time of 0 in pcap", pcapFile(t, 0, 100, 0, 99, 0), []int{100, 100, 100, 99, 99}},
+		{"no time in pcap", pcapFile(t, 0, 0), []int{0, 0}},
 	} {
 		r, err := NewReader(bytes.NewReader(x.file))
 		if err != nil {
@@ -178,7 +178,7 @@ func TestForeign(t *testing.T) {
 		}
 	}
 	// A folder passes over what is no capture, and tells of those that are one.
-	if err := os.WriteFile(filepath.Join(dir, "good.pcap"), pcapFile(100), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "good.pcap"), pcapFile(t, 100), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s, err := Open([]string{dir}, Options{})

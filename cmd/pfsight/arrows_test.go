@@ -66,7 +66,7 @@ var rooms = map[string][]string{
 	"github.com/prometheus/client_golang/":    {"report/metrics"},
 	"github.com/prometheus/exporter-toolkit/": {"cmd/pfsight"},
 	"go.yaml.in/yaml/v3":                      {"report/policy", "cmd/pfsight"},
-	"github.com/google/gopacket":              {"capture/live"},
+	"github.com/google/gopacket":              {"capture/live", "capture/frametest"},
 	"github.com/landlock-lsm/go-landlock":     {"cmd/pfsight"},
 	"kernel.org/pub/linux/libs/security/":     {"cmd/pfsight"},
 	"golang.org/x/sys/unix":                   {"capture/pcapfile", "capture/live", "capture/live/livetest", "cmd/pfsight"},
