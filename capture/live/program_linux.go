@@ -13,42 +13,42 @@ import (
 	"pfsight/capture/packet"
 )
 
-// Classic BPF as it is needed here; package filter has the rest.
+// The instructions of classic BPF that are used here.
 const (
-	bpfLDW   = 0x20 // A = word at K
-	bpfLDH   = 0x28
-	bpfLDB   = 0x30
-	bpfLDWX  = 0x40 // A = word at X+K
-	bpfLDHX  = 0x48
-	bpfLDBX  = 0x50
-	bpfLDXM  = 0xb1 // X = 4 * (byte at K & 15)
-	bpfLDM   = 0x60 // A = scratch word K
-	bpfST    = 0x02
-	bpfADDX  = 0x0c
-	bpfTAX   = 0x07
-	bpfJA    = 0x05
-	bpfJEQ   = 0x15
-	bpfJGE   = 0x35
-	bpfJSET  = 0x45
-	bpfRET   = 0x06
-	bpfRETA  = 0x16
-	bpfLen   = 0x80 // mode of a load: the length
-	bpfIND   = 0x40 // mode of a load: from X
-	bpfClass = 0x07
+	bpfLDW  = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS // A = word at K
+	bpfLDH  = unix.BPF_LD | unix.BPF_H | unix.BPF_ABS
+	bpfLDB  = unix.BPF_LD | unix.BPF_B | unix.BPF_ABS
+	bpfLDWX = unix.BPF_LD | unix.BPF_W | unix.BPF_IND // A = word at X+K
+	bpfLDHX = unix.BPF_LD | unix.BPF_H | unix.BPF_IND
+	bpfLDBX = unix.BPF_LD | unix.BPF_B | unix.BPF_IND
+	bpfLDXM = unix.BPF_LDX | unix.BPF_B | unix.BPF_MSH // X = 4 * (byte at K & 15)
+	bpfLDM  = unix.BPF_LD | unix.BPF_MEM               // A = scratch word K
+	bpfST   = unix.BPF_ST
+	bpfADDX = unix.BPF_ALU | unix.BPF_ADD | unix.BPF_X
+	bpfTAX  = unix.BPF_MISC | unix.BPF_TAX
+	bpfJA   = unix.BPF_JMP | unix.BPF_JA
+	bpfJEQ  = unix.BPF_JMP | unix.BPF_JEQ
+	bpfJGE  = unix.BPF_JMP | unix.BPF_JGE
+	bpfJSET = unix.BPF_JMP | unix.BPF_JSET
+	bpfRET  = unix.BPF_RET
+	bpfRETA = unix.BPF_RET | unix.BPF_A
 )
 
-// Ancillary loads of Linux, linux/filter.h: SKF_AD_OFF plus what is wanted.
+// The parts of an instruction: its class, and the mode of a load.
+const (
+	classMask = 0x07
+	modeMask  = 0xe0
+)
+
+// Ancillary loads of Linux: SKF_AD_OFF of linux/filter.h plus an SKF_AD_ value.
 const (
 	adOff     = 0xfffff000
-	adPktType = adOff + 4
-	adHatype  = adOff + 28
-	adVLANTag = adOff + 44
-	adVLANHas = adOff + 48
-	adVLANTP  = adOff + 60
+	adPktType = adOff + 4  // SKF_AD_PKTTYPE
+	adHatype  = adOff + 28 // SKF_AD_HATYPE
+	adVLANTag = adOff + 44 // SKF_AD_VLAN_TAG
+	adVLANHas = adOff + 48 // SKF_AD_VLAN_TAG_PRESENT
+	adVLANTP  = adOff + 60 // SKF_AD_VLAN_TPID
 )
-
-// maxProgram is the kernel's limit, BPF_MAXINSNS.
-const maxProgram = 4096
 
 // program returns what the kernel is to run for frames of a link type: it
 // judges expr as it would be judged in a saved file, where the tags of VLANs
@@ -81,14 +81,14 @@ func program(expr string, link linkKind, snaplen int, bulk []pair) (code []filte
 			*c = filter.Instruction{Code: bpfJA, K: uint32(n - i - 1)}
 		}
 	}
-	if code = append(code, ret...); len(code) > maxProgram {
+	if code = append(code, ret...); len(code) > unix.BPF_MAXINSNS {
 		if len(bulk) > 0 {
 			return program(expr, link, snaplen, bulk[:len(bulk)/2])
 		}
 		if link == linkEach {
 			return ret, false, nil
 		}
-		return nil, false, fmt.Errorf("the filter makes %d instructions; the kernel takes %d", len(code), maxProgram)
+		return nil, false, fmt.Errorf("the filter makes %d instructions; the kernel takes %d", len(code), unix.BPF_MAXINSNS)
 	}
 	return code, whole, nil
 }
@@ -189,19 +189,19 @@ func behindTag(code []filter.Instruction) ([]filter.Instruction, error) {
 				c = filter.Instruction{Code: bpfJA, K: uint32(c.Jf)}
 			}
 		default:
-			if m := c.Code & 0xe0; c.Code&bpfClass <= 1 && (m == bpfLen || m == bpfIND && c.K < 16) {
+			if m := c.Code & modeMask; c.Code&classMask <= unix.BPF_LDX && (m == unix.BPF_LEN || m == unix.BPF_IND && c.K < 16) {
 				return nil, errTagged
-			} else if c.Code&bpfClass == 0 && m == bpfIND {
+			} else if c.Code&classMask == unix.BPF_LD && m == unix.BPF_IND {
 				c.K -= vlanLen
 			}
 		}
 		out[i] = c
 		// Jumps go forward, so everything before was looked at.
 		switch {
-		case c.Code&bpfClass == bpfRET:
+		case c.Code&classMask == unix.BPF_RET:
 		case c.Code == bpfJA:
 			live[i+1+int(c.K)], aimed[i+1+int(c.K)] = true, true
-		case c.Code&bpfClass == bpfJA:
+		case c.Code&classMask == unix.BPF_JMP:
 			for _, n := range []uint8{c.Jt, c.Jf} {
 				live[i+1+int(n)], aimed[i+1+int(n)] = true, true
 			}

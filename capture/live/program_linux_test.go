@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
 
 	"pfsight/capture/filter"
 )
@@ -83,7 +84,7 @@ func TestThinner(t *testing.T) {
 			}
 		}
 		code := thinner(snaplen, list)
-		if len(code) > maxProgram {
+		if len(code) > unix.BPF_MAXINSNS {
 			t.Fatalf("%d connections: %d instructions", n, len(code))
 		}
 		run := vm(t, code)
