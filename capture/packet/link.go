@@ -2,11 +2,12 @@ package packet
 
 import "strconv"
 
-// A LinkType is a LINKTYPE_ value of the tcpdump.org registry: what the
-// frames of an interface begin with.
+// A LinkType is a LINKTYPE_ value of the registry at
+// https://www.tcpdump.org/linktypes.html: the kind of header that frames begin
+// with.
 type LinkType uint16
 
-// The link types that are read.
+// The supported link types.
 const (
 	LinkNull       LinkType = 0
 	LinkEthernet   LinkType = 1
@@ -29,7 +30,7 @@ const (
 	LinkPrism      LinkType = 119
 	LinkRadiotap   LinkType = 127
 	LinkDOCSIS     LinkType = 143
-	LinkUser2      LinkType = 149 // PKTAP of older Apple systems, told by its content
+	LinkUser2      LinkType = 149 // PKTAP of older Apple systems, detected by its content
 	LinkAVS        LinkType = 163
 	LinkPPPD       LinkType = 166
 	LinkPPI        LinkType = 192
@@ -44,8 +45,7 @@ const (
 	LinkSLL2       LinkType = 276
 )
 
-// linkNames are names of the registry at
-// https://www.tcpdump.org/linktypes.html, those of rare hardware left out.
+// linkNames are names of the registry, except those of rare hardware.
 var linkNames = map[LinkType]string{
 	LinkNull: "NULL", LinkEthernet: "Ethernet", LinkTokenRing: "IEEE 802.5", LinkPPP: "PPP", LinkFDDI: "FDDI", LinkRaw12: "raw IP", LinkRaw14: "raw IP", LinkPPPHDLC: "PPP over HDLC",
 	LinkPPPoE: "PPPoE", LinkATM: "ATM RFC 1483", LinkRaw: "raw IP", LinkCHDLC: "Cisco HDLC", LinkIEEE80211: "IEEE 802.11", LinkFrameRelay: "Frame Relay", LinkLoop: "LOOP",
@@ -69,7 +69,7 @@ var linkNames = map[LinkType]string{
 	292: "ZBOSS_NCP", 293: "USB_2_0_LOW_SPEED", 294: "USB_2_0_FULL_SPEED", 295: "USB_2_0_HIGH_SPEED", 296: "AUERSWALD_LOG", 298: "SILABS_DEBUG_CHANNEL",
 }
 
-// String returns the name of l, or "link type N" where it has none here.
+// String returns the name of l, or "link type N" if it has none.
 func (l LinkType) String() string {
 	if name, ok := linkNames[l]; ok {
 		return name

@@ -14,26 +14,25 @@ import (
 	"github.com/ulikunitz/xz/lzma"
 )
 
-// Limits of decompressors, bytes.
+// Limits of decompressors, in bytes.
 const (
-	// maxWindow bounds the window that a compressed file may ask for, however
-	// much memory there is: zstd's own limit for its levels up to 19, and
-	// enough for xz -9.
+	// maxWindow bounds the window of a compressed file, whatever memory there is.
+	// It is zstd's own limit for its levels up to 19, and enough for xz -9.
 	maxWindow = 128 << 20
-	// A frame of zstd or a block of xz that is not the first may have a window
-	// of up to laterWindow, zstd's own for levels up to 19 without --long and
-	// that of xz -6, or less where memory is little.
+	// laterWindow bounds the window of a zstd frame or xz block after the first
+	// one. It is what zstd -19 without --long and xz -6 use. It is lower if
+	// memory is short.
 	laterWindow = 8 << 20
 	leastWindow = 1 << 20
 
 	gzipCost = 64 << 10
-	zstdCost = 512 << 10 // besides the window
-	xzCost   = 256 << 10 // the same
+	zstdCost = 512 << 10 // in addition to the window
+	xzCost   = 256 << 10 // likewise
 	lz4Block = 4 << 20   // the largest of the format; the legacy format has twice that
 )
 
-// unpack puts a decompressor under the reader if the content is compressed. It
-// takes what that costs from the reader's budget.
+// unpack inserts a decompressor below the reader if the content is compressed,
+// and takes its memory from the reader's budget.
 func (r *Reader) unpack() error {
 	r.headers()
 	b := r.buf[r.r:r.w]
@@ -90,7 +89,7 @@ func (r *Reader) unpack() error {
 	return nil
 }
 
-// headers reads as much of compressed content as tells its window.
+// headers reads enough of compressed content to find its window.
 func (r *Reader) headers() {
 	const zstdHeader, lz4Header, xzHeader = 18, 7, 12
 	switch b := r.buf[r.r:r.w]; {
@@ -105,10 +104,11 @@ func (r *Reader) headers() {
 	}
 }
 
-// window takes what a decompressor with such a window costs from the budget.
+// window takes the memory of a decompressor with the given window from the
+// budget.
 func (r *Reader) window(window, cost int) error {
 	if window > maxWindow {
-		return fmt.Errorf("its window has %s; at most %s are read", mib(window), mib(maxWindow))
+		return fmt.Errorf("the window has %s; the limit is %s", mib(window), mib(maxWindow))
 	}
 	if !r.mem.take(cost) {
 		return r.mem.no("unpacking it", cost)
@@ -117,7 +117,8 @@ func (r *Reader) window(window, cost int) error {
 	return nil
 }
 
-// laterWindow returns how large the window of a later part may be in any case.
+// laterWindow returns the largest window that a later part may have in any
+// case.
 func (r *Reader) laterWindow() int {
 	if r.mem == nil {
 		return laterWindow
@@ -125,8 +126,8 @@ func (r *Reader) laterWindow() int {
 	return min(laterWindow, max(r.mem.limit/32, leastWindow))
 }
 
-// zstdWindow returns the largest window that the frames of a file may have of
-// which this is the beginning: the first frame's, or later.
+// zstdWindow returns the largest window that the frames of a file may have:
+// the first frame's, or later. b is the beginning of the file.
 func zstdWindow(b []byte, later int) int {
 	for len(b) > 0 {
 		var h zstd.Header
@@ -146,7 +147,8 @@ func zstdWindow(b []byte, later int) int {
 	return later
 }
 
-// A zstdReader says which window was too large.
+// A zstdReader adds the window to the error of a frame whose window was too
+// large.
 type zstdReader struct {
 	*zstd.Decoder
 	window int
@@ -160,7 +162,7 @@ func (z zstdReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// lz4Size returns the size of a block of the first frame.
+// lz4Size returns the block size of the first frame.
 func lz4Size(b []byte) int {
 	if b[0] == 0x02 {
 		return 2 * lz4Block
@@ -174,7 +176,7 @@ func lz4Size(b []byte) int {
 }
 
 // aheadSize takes memory for the buffers of an ahead from the budget, and
-// returns the size of each.
+// returns the size of one buffer.
 func (r *Reader) aheadSize() int {
 	size := bufSize
 	for size > leastBuf/2 && !r.mem.has(8*aheadBuffers*size) {
@@ -185,8 +187,8 @@ func (r *Reader) aheadSize() int {
 	return size
 }
 
-// An ahead decompresses in its own goroutine, so that it and the analysis
-// overlap, a few buffers ahead.
+// An ahead decompresses in its own goroutine, a few buffers ahead of the
+// reader.
 type ahead struct {
 	full, free chan []byte
 	stop       chan struct{}

@@ -10,12 +10,11 @@ import (
 	"time"
 )
 
-// pollEvery is how often a file that is being written is looked at, and the
-// folder of one for the next.
+// pollEvery is how often a growing file is checked for more bytes, and its
+// folder for a new file.
 const pollEvery = 100 * time.Millisecond
 
-// A follower finds the files of a capture that is still being written, in
-// order, each once.
+// A follower finds the files of a growing capture, in order, each once.
 type follower struct {
 	recursive bool
 	stop      <-chan struct{}
@@ -49,8 +48,8 @@ func newFollower(paths []string, opt Options) (*follower, []Problem) {
 	return f, bad
 }
 
-// scan puts the files that are new in the folders into the queue, by name,
-// as rotation names them, and reports whether any wait there.
+// scan appends new files of the folders to the queue, sorted by name as
+// rotation names them, and reports whether the queue has any.
 func (f *follower) scan() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -71,8 +70,9 @@ func (f *follower) scan() bool {
 	return len(f.queue) > 0
 }
 
-// folderNames lists the regular files of a folder, without a look inside: one
-// that is new may still be empty. A folder that cannot be read now may be later.
+// folderNames lists the regular files of a folder. It does not open them,
+// because a new file may still be empty. A folder that cannot be read now may
+// become readable.
 func folderNames(dir string, recursive bool) []string {
 	var out []string
 	v := visit{
@@ -84,8 +84,8 @@ func folderNames(dir string, recursive bool) []string {
 	return out
 }
 
-// next waits for the next file. It reports false when the following was
-// stopped, or nothing more can come.
+// next waits for the next file. It returns false if following was stopped, or
+// if nothing more can come.
 func (f *follower) next() (input, bool) {
 	for {
 		f.mu.Lock()
@@ -104,7 +104,7 @@ func (f *follower) next() (input, bool) {
 	}
 }
 
-// wait reports false when the following was stopped.
+// wait returns false if following was stopped.
 func (f *follower) wait() bool {
 	select {
 	case <-f.stop:
@@ -114,22 +114,22 @@ func (f *follower) wait() bool {
 	}
 }
 
-// errRewritten says that a file which is followed was cut, or its content
-// replaced, by whoever writes it.
-var errRewritten = errors.New("it was cut or written anew while it was read; it is read again from its beginning, and what was not read before is lost")
+// errRewritten says that the writer of a followed file truncated it or
+// replaced its content.
+var errRewritten = errors.New("the file was truncated or overwritten while it was read; it is read again from its beginning, and what was not read before is lost")
 
-// headKept is how many bytes of the beginning of a file are remembered, to tell
-// whether it was written anew.
+// headKept is how many bytes of the beginning of a file are kept, to detect a
+// replaced content.
 const headKept = 256
 
-// A tail reads a file whose end is only where the writer is now, until the
-// next file is there or the following is stopped.
+// A tail reads a growing file. At the end of the file it waits for more bytes,
+// until the next file exists or following is stopped.
 type tail struct {
 	in   io.Reader
 	f    *follower
 	file *os.File // in, if it is a regular file; else nil
 	off  int64    // bytes read
-	head []byte   // the first of them
+	head []byte   // the first bytes read, up to headKept
 }
 
 func (t *tail) Read(p []byte) (int, error) {
@@ -140,11 +140,11 @@ func (t *tail) Read(p []byte) (int, error) {
 		}
 		newer := t.replaced() || t.f.scan()
 		last := newer || !t.f.wait()
-		if t.rewritten() { // what is behind the bytes that were read is of something else
+		if t.rewritten() { // the bytes after those read belong to other content
 			return 0, errRewritten
 		}
 		if last {
-			// What was written before the next file began.
+			// Read what was written before the next file began.
 			if n, err = t.read(p); n == 0 && err == nil {
 				err = io.EOF
 			}
@@ -162,8 +162,8 @@ func (t *tail) read(p []byte) (int, error) {
 	return n, err
 }
 
-// rewritten reports whether the file no longer has what was read of it, as far
-// as its length and its beginning tell.
+// rewritten reports whether the file no longer starts with the bytes read from
+// it. It checks the length and the beginning only.
 func (t *tail) rewritten() bool {
 	if t.file == nil {
 		return false
@@ -180,8 +180,8 @@ func (t *tail) rewritten() bool {
 	return err == nil && !bytes.Equal(now[:n], t.head)
 }
 
-// replaced reports whether the file's name is another file's now, and has that
-// read next.
+// replaced reports whether the file's name refers to another file now, and
+// queues that file.
 func (t *tail) replaced() bool {
 	if t.file == nil {
 		return false
@@ -198,7 +198,7 @@ func (t *tail) replaced() bool {
 	return true
 }
 
-// again puts a file in front of the queue.
+// again puts a file at the front of the queue.
 func (f *follower) again(name string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

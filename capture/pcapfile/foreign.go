@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// foreignMagic are the first bytes of captures that are not read.
+// foreignMagic lists the first bytes of capture formats that are recognized
+// but not supported.
 var foreignMagic = []struct{ magic, name string }{
 	{"snoop\x00\x00\x00", "a snoop file (RFC 1761)"},
 	{"RTSS", "a capture of Microsoft Network Monitor 1"},
@@ -23,8 +24,8 @@ var foreignMagic = []struct{ magic, name string }{
 	{"\x54\x52\x00\x64\x00", "a capture of HP-UX' nettl"},
 }
 
-// foreign returns the name of the format of a capture that is not read, ""
-// where the content is not known to be one.
+// foreign returns the name of an unsupported capture format, or "" if the
+// content is not recognized.
 func (r *Reader) foreign() string {
 	const look = 4 << 10
 	r.need(look)
@@ -41,9 +42,10 @@ func (r *Reader) foreign() string {
 }
 
 // isERF reports whether b begins with at least three records of the Extensible
-// Record Format, or with fewer that are all there is. It has no magic number:
-// each begins with a time(8, little endian, in 2^-32 seconds), a type(1) flags(1)
-// length(2) losses(2) and a length on the wire(2, big endian).
+// Record Format, or with fewer if whole says that b is everything. The format
+// has no magic number. A record begins with time(8, little endian, in 2^-32
+// seconds) type(1) flags(1) length(2) losses(2) length on the wire(2), the
+// last three big endian.
 func isERF(b []byte, whole bool) bool {
 	const (
 		header   = 16

@@ -13,42 +13,41 @@ import (
 	"pfsight/capture/packet"
 )
 
-// Options say how inputs are collected. The zero value is the default.
+// Options configure Open. The zero value is the default.
 type Options struct {
-	// Recursive goes into the folders of a folder. Default: only the files
+	// Recursive includes the folders inside a folder. Default: only the files
 	// directly in it.
 	Recursive bool
-	// Except is a file that is passed over where it is in a folder, such as
-	// the one that the result is written to. Default: none.
+	// Except is a file to skip in folders, such as the output file. Default:
+	// none.
 	Except os.FileInfo
-	// Stdin is read where an input is named "-". Default: os.Stdin.
+	// Stdin is read for an input named "-". Default: os.Stdin.
 	Stdin io.Reader
-	// Follow reads on where a file ends, for what is still being written to
-	// it, and takes up files that appear in a folder, by their names. The end
-	// comes when Stop is closed, or when the last of named files alone is a
-	// pipe that ends. Inputs are read one after the other.
+	// Follow waits for more at the end of a file, and reads new files of a folder
+	// in the order of their names. Reading ends when Stop is closed. It also ends
+	// if only files were named, the last one is a pipe, and the pipe ends. Inputs
+	// are read one after the other.
 	Follow bool
 	Stop   <-chan struct{}
-	// Other takes inputs that are no captures: those that are named, and those
-	// of a folder without a capture. Default: none. Not with Follow.
+	// Other reads inputs that are not captures: named ones, and those in a folder
+	// without captures. Default: none. It is not used with Follow.
 	Other *Other
-	// Memory is how many bytes the inputs that are open at once may take
-	// together: buffers, and the windows of decompressors. An input that finds
-	// no room waits until another has ended; one that never will is a Problem.
-	// Default: 256 MiB.
+	// Memory is the limit in bytes for the buffers and decompression windows of
+	// all open inputs together. An input that does not fit waits until another
+	// one has ended. An input that can never fit is a Problem. Default: 256 MiB.
 	Memory int64
 
-	mem *budget // of Memory
+	mem *budget // the budget of Memory
 }
 
-// An Other reads inputs of another kind than captures. They are read when
-// their turn comes, before all captures if they are files.
+// An Other reads inputs that are not captures. Files are read before all
+// captures, other inputs in their turn.
 type Other struct {
-	// Detect reports, by the beginning of an input, whether it is of this kind.
-	// What is compressed was unpacked. end says that head is all of it. With more,
-	// it wants to see a longer beginning.
+	// Detect reports whether head, the beginning of an input, is of this kind.
+	// Compressed content is already unpacked. end says that head is the whole
+	// input. If more is true, Detect is called again with a longer head.
 	Detect func(head []byte, end bool) (is, more bool)
-	// Read reads an input from its beginning. An error is a Problem.
+	// Read reads an input from its beginning. An error becomes a Problem.
 	Read func(name string, content io.Reader) error
 }
 
@@ -58,7 +57,7 @@ const (
 	mostHead = 16 << 20
 )
 
-// takes reports whether o reads what r found to be no capture.
+// takes reports whether o reads the content of r, which is not a capture.
 func (o *Other) takes(r *Reader) bool {
 	if o == nil {
 		return false
@@ -73,7 +72,8 @@ func (o *Other) takes(r *Reader) bool {
 	}
 }
 
-// A Problem is something wrong with an input. The rest is read all the same.
+// A Problem is an error of one input. The other inputs, and the rest of this
+// one if possible, are read nevertheless.
 type Problem struct {
 	File string
 	Err  error
@@ -84,7 +84,7 @@ type Problem struct {
 // Error names the file: "reading x.pcap: packet 17: ...".
 func (p Problem) Error() string { return fmt.Sprintf("reading %s: %v", p.File, p.Err) }
 
-// Unwrap returns the cause.
+// Unwrap returns Err.
 func (p Problem) Unwrap() error { return p.Err }
 
 // An input is a file that holds packets, or standard input.
@@ -93,11 +93,11 @@ type input struct {
 	size  int64
 	first int64 // time of the first packet
 	empty bool  // a capture without packets
-	other bool  // Other reads it
-	found bool  // in a folder that is followed; nobody said that it is a capture
+	other bool  // read by Options.Other
+	found bool  // found in a followed folder, so it need not be a capture
 }
 
-// collect finds the inputs that paths name. What cannot be used is a Problem.
+// collect finds the inputs that paths name. Unusable ones become Problems.
 func collect(paths []string, opt Options) ([]input, []Problem) {
 	var in []input
 	var bad []Problem
@@ -117,8 +117,8 @@ func collect(paths []string, opt Options) ([]input, []Problem) {
 		}
 		n := len(in)
 		in, bad = folder(in, bad, p, opt)
-		// Records that were saved beside captures are of them, mostly: they
-		// would count twice.
+		// Saved records next to captures mostly describe the same connections, which
+		// would be counted twice.
 		if isOther := func(i input) bool { return i.other }; slices.ContainsFunc(in[n:], func(i input) bool { return !i.other }) {
 			in = append(in[:n], slices.DeleteFunc(in[n:], isOther)...)
 		}
@@ -129,15 +129,15 @@ func collect(paths []string, opt Options) ([]input, []Problem) {
 	return in, bad
 }
 
-// maxFolders is how deep folders are entered with Options.Recursive.
+// maxFolders is the maximum nesting depth of folders with Options.Recursive.
 const maxFolders = 64
 
-// A visit goes through the files of folders. A symbolic link to a folder is a folder.
-// Each folder is visited once, so that links that form a cycle do no harm.
+// A visit walks the files of folders. It follows symbolic links. Each folder
+// is visited once, so cycles of links end.
 type visit struct {
 	recursive bool
 	depth     int
-	seen      map[string]bool // folders, without symbolic links in their names
+	seen      map[string]bool // folders by their names without symbolic links
 	file      func(path string, info os.FileInfo)
 	fault     func(path string, err error)
 }
@@ -170,7 +170,7 @@ func (v *visit) folder(dir string) {
 		path := filepath.Join(dir, e.Name())
 		info, err := os.Stat(path)
 		switch {
-		case err != nil: // it is gone, or a link to nothing
+		case err != nil: // removed meanwhile, or a dangling link
 		case info.Mode().IsRegular():
 			v.file(path, info)
 		case info.IsDir() && v.recursive:
@@ -179,7 +179,7 @@ func (v *visit) folder(dir string) {
 	}
 }
 
-// folder adds the captures of a folder; other files in it are passed over.
+// folder adds the captures of a folder and skips its other files.
 func folder(in []input, bad []Problem, dir string, opt Options) ([]input, []Problem) {
 	v := visit{
 		recursive: opt.Recursive,
@@ -199,11 +199,11 @@ func folder(in []input, bad []Problem, dir string, opt Options) ([]input, []Prob
 	return in, bad
 }
 
-// peek reads the first packet's time.
+// peek adds the file at path, with the time of its first packet.
 func peek(in []input, bad []Problem, path string, st fs.FileInfo, opt *Options) ([]input, []Problem) {
 	i, other := input{name: path, size: st.Size()}, opt.Other
 	if !st.Mode().IsRegular() {
-		return append(in, i), bad // a pipe can be read once
+		return append(in, i), bad // a pipe can be read only once
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -224,16 +224,17 @@ func peek(in []input, bad []Problem, path string, st fs.FileInfo, opt *Options) 
 	if err != nil {
 		return in, append(bad, Problem{path, err, true})
 	}
-	// A file whose first packets have no time takes that of the first that has.
+	// If the first packets have no time, they get that of the first one with a
+	// time.
 	i.first, i.empty = r.firstTime()
 	return append(in, i), bad
 }
 
-// peekSize is how far into a file its first time is looked for, bytes.
+// peekSize is how many bytes of a file are searched for its first time.
 const peekSize = 4 << 20
 
-// firstTime returns the time of the first packet that has one, 0 if none is
-// found, and whether there is no packet at all.
+// firstTime returns the time of the first packet that has one, or 0 if none is
+// found. empty says that there are no packets.
 func (r *Reader) firstTime() (first int64, empty bool) {
 	empty = true
 	for r.base < peekSize {
@@ -252,9 +253,9 @@ func (r *Reader) firstTime() (first int64, empty bool) {
 	return first, empty
 }
 
-// order puts the inputs in the order of their first packets. What cannot be
-// looked at before it is read, such as standard input, keeps its place at the
-// end.
+// order sorts the inputs by the time of their first packets. Inputs that
+// cannot be read in advance, such as standard input, keep their order and come
+// last.
 func order(in []input) {
 	class := func(i input) int {
 		switch {
@@ -279,7 +280,8 @@ func order(in []input) {
 	})
 }
 
-// cause takes the path off an error of package os, since the Problem names it.
+// cause removes the path from an error of package os, because the Problem
+// names it.
 func cause(err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {

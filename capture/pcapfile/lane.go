@@ -14,74 +14,72 @@ import (
 )
 
 const (
-	// mostBlock is how much of a file that is mapped a worker takes at once, and
-	// readBlock of one that is read: enough that handing the turns on costs
-	// little beside the work on it, and that what is made of it stays in a
-	// level-2 cache.
+	// A worker takes mostBlock bytes of a mapped file at once, and readBlock
+	// bytes of a file that is read. That is enough to make passing the turns
+	// cheap, and small enough that the results stay in the level-2 cache.
 	mostBlock = 2 << 20
 	readBlock = 512 << 10
-	// A worker that is alone hands on nothing: it takes about aloneRecords at
+	// A single worker passes no turns. It takes about aloneRecords records at
 	// once, which fit a smaller cache.
 	aloneRecords = 768
 	aloneBlock   = 64 << 10
-	// mapFrom is the mean size of records from which a file may be mapped. Of
-	// shorter ones most bytes are in cache lines that are needed.
+	// mapFrom is the mean record size from which mapping pays off. With shorter
+	// records most bytes share cache lines with headers.
 	mapFrom = 640
-	// headRoom is kept free before a block for the record that began in the
-	// one before it. A longer one costs a copy of the block.
+	// headRoom is free space before a block, for the record that began in the
+	// previous block. A longer record costs a copy of the block.
 	headRoom = 64 << 10
-	// minLane is the size of file that is worth being read by several workers.
+	// minLane is the minimum size of a file that several workers read.
 	minLane = 4 << 20
 )
 
-// errMore says that a record goes on in the next block.
+// errMore says that a record continues in the next block.
 var errMore = errors.New("more in the next block")
 
-// A piece is what a Source keeps of a Block in Block.Private.
+// A piece is the state of a Block that its Source keeps in Block.Private.
 type piece struct {
 	recs   []packet.Record
-	lane   *lane    // nil if the next batch of the Source is to be used instead
-	off    int64    // in the file
+	lane   *lane    // nil: Walk returns the next batch of the Source instead
+	off    int64    // offset in the file
 	size   int      // bytes claimed
-	m      *mapping // of the file, held; or nil
-	mapped bool     // the piece is read where it is mapped
-	timed  bool     // the time that loading takes is measured
-	buf    []byte   // without mapped: the n bytes loaded begin at headRoom
+	m      *mapping // a held mapping of the file, or nil
+	mapped bool     // the piece is read from the mapping
+	timed  bool     // the duration of loading is measured
+	buf    []byte   // if not mapped: the n bytes loaded start at headRoom
 	n      int
-	err    error // what ended the loading
-	sum    byte  // keeps the loads of warm alive
+	err    error // the error of the read
+	sum    byte  // result of the loads in warm, which keeps them from being optimized away
 }
 
-// A lane is a file that is read in blocks, by one worker or several: a plain
-// one that no other input overlaps in time, as far as is known.
+// A lane is an uncompressed file that is read in blocks, by one or more
+// workers. No other input is known to overlap it in time.
 type lane struct {
 	st   *stream
-	file *os.File    // of st, which may be closed before the last Load
-	next int64       // offset of the next block to be claimed; of Claim
-	end  int64       // the file's size when the lane began
-	left atomic.Bool // the lane ended; what was claimed of it is void
+	file *os.File    // the file of st, kept because st may close before the last Load
+	next int64       // offset of the next block to claim; used by Claim
+	end  int64       // size of the file when the lane began
+	left atomic.Bool // the lane ended; pieces claimed from it are void
 
-	// The beginning of a record at the end of the last block, and of the one
-	// before; of Walk.
+	// Beginnings of records at the end of the last block and of the one before.
+	// Used by Walk.
 	rest, spare []byte
 
-	m      *mapping // nil if it is not mapped
+	m      *mapping // nil: not mapped
 	layout layout
-	// Blocks claimed that might be mapped; of Claim. And how long it took to
-	// have a MiB of one, nanoseconds: read, mapped.
+	// claimed counts the claimed blocks that might be mapped. Used by Claim. took
+	// is the time to load a MiB of one, in nanoseconds: read, mapped.
 	claimed int
 	took    [2]atomic.Int64
-	cold    atomic.Int64  // offset before which the file is not looked for in memory
-	near    atomic.Uint32 // time of the record walked last, seconds
-	mean    atomic.Int64  // bytes of a record in the block walked last
+	cold    atomic.Int64  // below this offset the file is assumed not to be in memory
+	near    atomic.Uint32 // time of the last record walked, in seconds
+	mean    atomic.Int64  // mean record size of the last block walked, in bytes
 }
 
-// coldSize is how much of a file is read without asking, for each piece,
-// whether it is in memory, once a piece was not.
+// coldSize is how many bytes are read without checking whether they are in
+// memory, after a piece was not.
 const coldSize = 16 << 20
 
-// Claim reserves the next piece of the input for b. Calls are made one at a
-// time, and Walk of the same blocks in the same order.
+// Claim implements packet.Source.
 func (s *Source) Claim(b *packet.Block) {
 	p, ok := b.Private.(*piece)
 	if !ok {
@@ -90,7 +88,7 @@ func (s *Source) Claim(b *packet.Block) {
 	}
 	p.lane, p.m, p.mapped, p.timed = nil, nil, false, false
 	if l := s.lane.Load(); l != nil && !l.left.Load() && l.next < l.end {
-		// All but the first begin at multiples of their size, as extents do.
+		// All blocks but the first begin at multiples of their size, as extents do.
 		p.lane, p.off = l, l.next
 		size, mean := int64(readBlock), l.mean.Load()
 		if mean >= mapFrom && l.m != nil && l.next >= l.cold.Load() {
@@ -138,22 +136,21 @@ func (s *Source) Load(b *packet.Block) {
 	switch {
 	case !p.timed:
 	case places < walkers/2:
-		l.note(p, longTime) // what it did not do is paid in the walk
+		l.note(p, longTime) // the misses remain for the walk
 	default:
 		l.note(p, time.Since(start))
 	}
 	s.done.Add(int64(p.n))
 }
 
-// read reads the piece into memory of its own.
+// read reads the piece into its own memory.
 func (p *piece) read() {
 	p.buf = slices.Grow(p.buf[:0], headRoom+p.size)[:headRoom+p.size]
 	p.n, p.err = p.lane.file.ReadAt(p.buf[headRoom:][:p.size], p.off)
 }
 
-// Guard implements packet.Source. The file may be cut, or its disk fail, while
-// f reads it where it is mapped. Then the records that are gone become a
-// Problem.
+// Guard implements packet.Source. If the file is truncated or cannot be read
+// while f uses the mapping, the lost records become a Problem.
 func (s *Source) Guard(b *packet.Block, f func()) bool {
 	p := b.Private.(*piece)
 	if !p.mapped {
@@ -176,12 +173,12 @@ func (s *Source) Guard(b *packet.Block, f func()) bool {
 	return false
 }
 
-// cut takes the records off that lie at the offset in the file or behind it,
-// or behind its end, and at least one.
+// cut removes the records that end after offset off in the file, or after its
+// present end, but at least one record.
 func (s *Source) cut(b *packet.Block, p *piece, off int) {
-	why := "it could not be read to its end"
+	why := "the file could not be read to its end"
 	if info, err := p.m.file.Stat(); err == nil && p.m.changed() {
-		why = fmt.Sprintf("it was changed while it was read, and has %d bytes now", info.Size())
+		why = fmt.Sprintf("the file was changed while it was read, and has %d bytes now", info.Size())
 		off = min(off, int(info.Size()))
 	}
 	n := 0
@@ -204,7 +201,7 @@ func (s *Source) cut(b *packet.Block, p *piece, off int) {
 	}
 }
 
-// Release lets go of the file.
+// Release implements packet.Source.
 func (s *Source) Release(b *packet.Block) {
 	p := b.Private.(*piece)
 	if p.m == nil {
@@ -215,8 +212,7 @@ func (s *Source) Release(b *packet.Block) {
 	p.m = nil
 }
 
-// Walk finds the records of b. It returns io.EOF at the end of all input. A
-// Block without records is no end.
+// Walk implements packet.Source.
 func (s *Source) Walk(b *packet.Block) error {
 	p := b.Private.(*piece)
 	b.Batch, b.Shared = packet.Batch{}, false
@@ -225,7 +221,7 @@ func (s *Source) Walk(b *packet.Block) error {
 		s.walkLane(b, p)
 		return nil
 	case s.inLane():
-		return nil // b was claimed before the lane began: its blocks come next
+		return nil // claimed before the lane began: the blocks of the lane come next
 	}
 	b.Shared, p.mapped = true, false
 	if err := s.Next(&b.Batch); err != nil {
@@ -235,15 +231,15 @@ func (s *Source) Walk(b *packet.Block) error {
 	return nil
 }
 
-// inLane reports whether a lane has begun and not ended. It is Walk that
-// begins and ends one; Claim, which runs beside it, may learn of that late.
+// inLane reports whether a lane is active. Walk begins and ends lanes, so a
+// concurrent Claim may notice that late.
 func (s *Source) inLane() bool {
 	l := s.lane.Load()
 	return l != nil && !l.left.Load()
 }
 
-// enter begins a lane behind the batch that was just given, if the input in
-// hand is a plain file and the only one now.
+// enter begins a lane after the last batch, if the current input is an
+// uncompressed file and the only open input.
 func (s *Source) enter() {
 	st := s.last
 	if len(s.open) != 1 || st.r.ahead != nil || st.file == nil || st.at+st.given != len(st.recs) {
@@ -263,7 +259,7 @@ func (s *Source) enter() {
 	s.lane.Store(l)
 }
 
-// leave ends the lane. What workers have of it they keep.
+// leave ends the lane. Workers keep the blocks that they have.
 func (l *lane) leave() {
 	if !l.left.Swap(true) {
 		l.m.release()
@@ -275,7 +271,7 @@ func (s *Source) walkLane(b *packet.Block, p *piece) {
 	l := p.lane
 	st := l.st
 	if s.last == st {
-		// The batch before the lane is done with.
+		// The batch before the lane is no longer used.
 		s.last = nil
 		st.base += uint64(len(st.recs))
 		st.recs, st.at, st.given = nil, 0, 0
@@ -291,8 +287,8 @@ func (s *Source) walkLane(b *packet.Block, p *piece) {
 	}
 	k := s.overlap(p.recs)
 	if p.mapped && (!ok || k < len(p.recs)) {
-		// The file was cut, or another input begins here and the stream needs
-		// what stays when the lane goes.
+		// The file was truncated, or another input begins here. In the second case
+		// the stream needs memory that outlives the mapping.
 		*r, p.mapped = before, false
 		p.read()
 		err = l.walk(p)
@@ -311,11 +307,11 @@ func (s *Source) walkLane(b *packet.Block, p *piece) {
 		if err == errMore && p.n == p.size && p.off+int64(p.size) < l.end {
 			return
 		}
-		// The last block, or the last that can be read: what there is behind it,
-		// and what is wrong with it, is found by reading on in order.
+		// This is the last block, or the last readable one. Reading on in order
+		// finds what follows it, and the error if there is one.
 	} else {
-		// Another input begins inside this block: from there on the two are read
-		// in the order of time, and the memory is the stream's.
+		// Another input begins inside this block. From here on both are read in the
+		// order of time, and the stream owns the memory.
 		b.Records = p.recs[:k]
 		st.recs, st.at = p.recs, k
 		p.buf, p.recs = nil, nil
@@ -335,7 +331,8 @@ func (s *Source) walkLane(b *packet.Block, p *piece) {
 	s.last = st
 }
 
-// walk finds the records of b. The error is errMore, or what ends the file.
+// walk finds the records of p. The error is errMore, or the one that ends the
+// file.
 func (l *lane) walk(p *piece) (err error) {
 	r := l.st.r
 	p.follow(r)
@@ -348,15 +345,15 @@ func (l *lane) walk(p *piece) (err error) {
 		n, err = r.NextBatch(p.recs[len(p.recs):cap(p.recs)])
 		p.recs = p.recs[:len(p.recs)+n]
 	}
-	// The memory of b is not there any more when the next block is walked.
+	// The memory of p is reused before the next block is walked.
 	l.spare = append(l.spare[:0], r.buf[r.r:r.w]...)
 	r.base += int64(r.r)
 	r.buf, r.r, r.w = l.spare, 0, len(l.spare)
 	return err
 }
 
-// overlap returns the index of the first record that does not come before the
-// next input.
+// overlap returns the index of the first record that does not precede the next
+// input.
 func (s *Source) overlap(recs []packet.Record) int {
 	if len(s.pending) > 0 && s.pending[0].first != 0 {
 		for i := range recs {
@@ -368,11 +365,11 @@ func (s *Source) overlap(recs []packet.Record) int {
 	return len(recs)
 }
 
-// follow puts the rest of the block before in front of this one and makes it
-// the reader's buffer.
+// follow prepends the rest of the previous block to this one and makes the
+// result the reader's buffer.
 func (p *piece) follow(r *Reader) {
 	rest := r.buf[r.r:r.w]
-	start := r.base + int64(r.r) // offset in the file of rest
+	start := r.base + int64(r.r) // offset of rest in the file
 	r.blocks, r.eof, r.inErr = true, false, nil
 	if p.mapped {
 		r.buf = p.m.data[start : p.off+int64(p.n)]

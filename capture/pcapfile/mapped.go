@@ -10,36 +10,34 @@ import (
 	"unsafe"
 )
 
-// Reading a file copies all of it, though of most packets only the headers
-// are looked at. A file whose content is in memory already is mapped instead.
-// What that costs, and what is done about it:
+// Reading a file copies all of it, although only the headers of most packets
+// are used. A file in the page cache is mapped instead. Mapping has costs:
 //
-//   - Each header is a cache miss, and where it lies is told by the one before
-//     it, so that misses would come one after the other. warm guesses where
-//     records begin and follows them from several places at once. Nothing
-//     hangs on its guesses but time.
-//   - A file that is cut takes the memory away. guarded and Block.Guard turn
-//     that into an end of the file.
-//   - What is not in memory would be waited for page by page, which read does
-//     better. inMemory tells. And of what is kept in small pages each has to be
-//     mapped, which may take longer than to read it. choose tells.
+//   - Each header is a cache miss, and its place depends on the header before
+//     it, so the misses would be serial. warm guesses where records begin and
+//     follows them from several places at once. A wrong guess costs time only.
+//   - If the file is truncated, its pages disappear. guarded and Source.Guard
+//     turn that into the end of the file.
+//   - Pages outside the page cache are slower to map than to read. inMemory
+//     detects them. So are small pages, of which each must be mapped. choose
+//     detects that.
 
-// A mapping is a file in memory. It is unmapped when nobody holds it.
+// A mapping is a file mapped into memory. It is unmapped at its last release.
 type mapping struct {
 	file    *os.File
-	as      os.FileInfo // the file when it was mapped
+	as      os.FileInfo // the file at the time of mapping
 	data    []byte
 	refs    atomic.Int32
-	dropped atomic.Int64 // what comes before is not kept
+	dropped atomic.Int64 // pages before this offset are dropped
 }
 
-// mapExtent is the unit in which a mapping is dropped, bytes: a multiple of
-// what one entry of the page table can map at once, and so much that the other
-// cores are seldom asked to forget what they know of it.
+// mapExtent is the unit in which pages of a mapping are dropped, in bytes. It
+// is a multiple of what one page table entry can map, and large enough that
+// TLB shootdowns on other cores are rare.
 const mapExtent = 8 << 20
 
-// newMapping maps f, which is as info says, or returns nil where that cannot be
-// done. The caller holds it.
+// newMapping maps f, whose state is info. It returns nil if that is not
+// possible. The caller must release the mapping.
 func newMapping(f *os.File, info os.FileInfo) *mapping {
 	data := mapFile(f, int(info.Size()))
 	if data == nil {
@@ -50,7 +48,7 @@ func newMapping(f *os.File, info os.FileInfo) *mapping {
 	return m
 }
 
-// hold returns m for one more to release, or nil if it is gone.
+// hold returns m with one more reference, or nil if m is already unmapped.
 func (m *mapping) hold() *mapping {
 	if m == nil {
 		return nil
@@ -72,9 +70,9 @@ func (m *mapping) release() {
 	}
 }
 
-// passed drops what comes before off, but for the last extent: a record may
-// reach from it into the next, and somebody may still use it. What is used all
-// the same comes back.
+// passed drops the pages before off, except those of the last extent: a record
+// may cross its end, and may be in use. A dropped page that is read again is
+// loaded again.
 func (m *mapping) passed(off int) {
 	to, from := int64(off&^(mapExtent-1)-mapExtent), m.dropped.Load()
 	if to > from && m.dropped.CompareAndSwap(from, to) {
@@ -82,24 +80,24 @@ func (m *mapping) passed(off int) {
 	}
 }
 
-// has reports whether the file still has its first n bytes. Of a page that was
-// cut the rest reads as zeros.
+// has reports whether the file still has its first n bytes. The rest of a
+// truncated page reads as zeros.
 func (m *mapping) has(n int) bool {
 	info, err := m.file.Stat()
 	return err != nil || info.Size() >= int64(n)
 }
 
-// changed reports whether something was written to the file since it was mapped.
+// changed reports whether the file was modified since it was mapped.
 func (m *mapping) changed() bool {
 	info, err := m.file.Stat()
 	return err == nil && (info.Size() != m.as.Size() || !info.ModTime().Equal(m.as.ModTime()))
 }
 
-// guarded runs f and reports whether it could read what it wanted of m. Where
-// it could not, it ended, and off is the beginning of the page it wanted. What
-// fails because the file is written anew, and two looks at one place see
-// different things, counts as if that were at the very beginning. The
-// goroutine must have debug.SetPanicOnFault.
+// guarded runs f and reports whether f could read all that it wanted of m. If
+// not, f was interrupted, and off is the offset of the unreadable page. A
+// runtime error in f while the file is being overwritten counts as off 0,
+// because f may have read different values from one place. The goroutine must
+// have set debug.SetPanicOnFault.
 func (m *mapping) guarded(f func()) (off int, ok bool) {
 	defer func() {
 		if ok {
@@ -118,24 +116,25 @@ func (m *mapping) guarded(f func()) (off int, ok bool) {
 	return 0, true
 }
 
-// address is where m is.
+// address returns the address of m.
 func (m *mapping) address() uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(m.data))) }
 
-// offset returns where in the file b is, which is a part of m.
+// offset returns the offset in the file of b, which is a part of m.
 func (m *mapping) offset(b []byte) int {
 	return int(uintptr(unsafe.Pointer(unsafe.SliceData(b))) - m.address())
 }
 
-// A layout tells how the records of a file lie in it.
+// A layout describes where the length of a record is in a file.
 type layout struct {
 	ng    bool
-	size  int    // where in a record its size is
-	more  int    // what that does not count
-	least uint32 // what it is at the least
-	unit  uint32 // pcap: of the fraction of a second
+	size  int    // offset of the length in the record
+	more  int    // bytes of the record that the length does not count
+	least uint32 // minimum of the length
+	unit  uint32 // pcap: units of the fraction of a second
 }
 
-// layout is that of r's records; ok is false where they are not guessed at.
+// layout returns the layout of r's records. ok is false for rare forms, whose
+// records are not guessed.
 func (r *Reader) layout() (l layout, ok bool) {
 	switch {
 	case r.big || r.swapped != 0:
@@ -149,22 +148,22 @@ func (r *Reader) layout() (l layout, ok bool) {
 }
 
 const (
-	// walkers is from how many places at once records are followed: enough
-	// that the misses of all of them fill what a core can wait for.
+	// walkers is from how many places records are followed concurrently: enough
+	// to keep all miss buffers of a core busy.
 	walkers = 16
-	// headers is how much of a record is looked at: its own header, and those
+	// headers is how many bytes of a record are loaded: its own header and those
 	// of Ethernet, IPv6 and TCP.
 	headers = 112
-	// guessWithin is how far a beginning is looked for: the longest frame of
-	// most networks, twice.
+	// guessWithin is how far a record's beginning is searched: twice the longest
+	// frame of most networks.
 	guessWithin = 3 << 10
-	// longGuess is the longest frame that a guess believes in.
+	// longGuess is the longest frame that a guess accepts.
 	longGuess = 256 << 10
 )
 
-// warm reads the headers of the records in data[from:to], so that they are in
-// the cache when they are walked, and returns from how many places that was. sec
-// is the time of a record not far from there, in seconds.
+// warm loads the headers of the records in data[from:to] into the cache, and
+// returns from how many places it followed records. sec is the time in seconds
+// of a nearby record.
 func (l *layout) warm(data []byte, from, to int, sec uint32, sum *byte) (places int) {
 	to = min(to, len(data)-headers)
 	if to-from < walkers*headers {
@@ -180,8 +179,8 @@ func (l *layout) warm(data []byte, from, to int, sec uint32, sum *byte) (places 
 		}
 	}
 	places = n
-	// Nothing but the misses should be waited for, so this is as short as can
-	// be: what at is compared with keeps it within data.
+	// This loop should wait for cache misses only, so it is minimal. The
+	// comparison of at with end keeps it within data.
 	x := byte(0)
 	base, size, more, least := unsafe.Pointer(unsafe.SliceData(data)), l.size, l.more, l.least
 	for n > 0 {
@@ -202,9 +201,10 @@ func (l *layout) warm(data []byte, from, to int, sec uint32, sum *byte) (places 
 	return places
 }
 
-// guess returns where in data, from from on, a record seems to begin, or -1.
+// guess returns an index in data, at or after from, where a record seems to
+// begin, or -1.
 func (l *layout) guess(data []byte, from int, sec uint32) int {
-	// What to look for: the upper half of a time, or an Enhanced Packet Block.
+	// Search for the upper half of a time, or for an Enhanced Packet Block.
 	needle, lead := []byte{byte(sec >> 16), byte(sec >> 24)}, 2
 	if l.ng {
 		needle, lead = []byte{blockEnhanced, 0, 0, 0}, 0
@@ -228,20 +228,20 @@ func (l *layout) guess(data []byte, from int, sec uint32) int {
 	}
 }
 
-// Whether mapping is the faster way hangs on how the system keeps the file. Of
-// every compareEvery blocks that might be mapped, compareBlocks are and as many
-// are read, and the rest is done the better way.
+// Whether mapping is faster depends on how the system caches the file. Of
+// every compareEvery blocks that might be mapped, compareBlocks are mapped and
+// as many are read. The rest uses the faster way.
 const (
 	compareEvery  = 128
 	compareBlocks = 3
-	// mapBelow is the percentage of a read's time that a block's mapping may
-	// take: it costs something later too.
+	// mapBelow is the maximum percentage of the read time that mapping may take.
+	// Mapping also has later costs.
 	mapBelow = 60
-	longTime = 1 << 40 // more than a block takes, nanoseconds
+	longTime = 1 << 40 // longer than any block takes, in nanoseconds
 )
 
-// choose says whether the next block, which might be mapped, is, and whether
-// how long it takes is of interest.
+// choose reports whether to map the next block, and whether to measure its
+// loading.
 func (l *lane) choose() (mapped, timed bool) {
 	n := l.claimed % compareEvery
 	l.claimed++
@@ -256,14 +256,14 @@ func (l *lane) choose() (mapped, timed bool) {
 	return mapped, mapped
 }
 
-// note notes how long it took to have b's bytes.
+// note records that loading p took d.
 func (l *lane) note(p *piece, d time.Duration) {
 	t, took := min(int64(d)*(1<<20)/int64(max(p.n, 1)), longTime), &l.took[0]
 	if p.mapped {
 		took = &l.took[1]
 	}
-	// What takes longer may have been interrupted, so it counts for less. Two
-	// workers may undo what one wrote: it is a hint.
+	// A longer time may be due to an interruption, so it has less weight. Two
+	// workers may overwrite each other's value, which is only a hint.
 	if before := took.Load(); t > before {
 		t = before + min(t-before, 4*before)/8
 	}

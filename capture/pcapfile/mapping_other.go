@@ -4,7 +4,7 @@ package pcapfile
 
 import "os"
 
-// Only where a file can be asked whether it is in memory is it mapped.
+// Files are mapped only on systems that can tell whether they are in memory.
 
 func mapFile(*os.File, int) []byte  { return nil }
 func unmapFile([]byte)              {}

@@ -5,17 +5,17 @@ import (
 	"math"
 )
 
-// defaultMemory is what Options.Memory is by default, bytes.
+// defaultMemory is the default of Options.Memory, in bytes.
 const defaultMemory = 256 << 20
 
-// streamCost is what an open input takes at least, bytes: its first buffer and
-// its records.
+// streamCost is the minimum memory of an open input in bytes: its first buffer
+// and its records.
 const streamCost = leastBuf + 64*batchSize
 
-// A budget is the memory that open inputs may take together: their buffers, and
-// the windows of decompressors. Memory is counted by what is asked for, so what
-// fits is the same in every run. One goroutine at a time uses it. A nil one has
-// no limit.
+// A budget limits the memory of all open inputs together: their buffers and
+// the windows of decompressors. It counts requested sizes, so that every run
+// fits the same inputs. It is used by one goroutine at a time. A nil budget
+// has no limit.
 type budget struct {
 	limit, used int
 }
@@ -41,7 +41,7 @@ func (m *budget) take(n int) bool {
 	return true
 }
 
-// spend takes n bytes whether there is room or not.
+// spend takes n bytes even if there is no room.
 func (m *budget) spend(n int) {
 	if m != nil {
 		m.used += n
@@ -54,15 +54,15 @@ func (m *budget) give(n int) {
 	}
 }
 
-// A RoomError says that an input wants more memory than Options.Memory leaves.
-type RoomError struct {
-	What  string // for what
+// A roomError says that an input needs more memory than Options.Memory allows.
+type roomError struct {
+	What  string // what needs it
 	Need  int    // bytes
-	Limit int    // bytes for all inputs
+	Limit int    // limit for all inputs, in bytes
 }
 
-func (e *RoomError) Error() string {
-	return fmt.Sprintf("%s takes %s, and there is room for %s: give more memory (--memory)", e.What, mib(e.Need), mib(e.Limit))
+func (e *roomError) Error() string {
+	return fmt.Sprintf("%s needs %s, and the limit is %s: raise it with --memory", e.What, mib(e.Need), mib(e.Limit))
 }
 
 func mib(n int) string {
@@ -72,5 +72,5 @@ func mib(n int) string {
 	return fmt.Sprintf("%d MiB", n>>20)
 }
 
-// no returns the error that n bytes are not there.
-func (m *budget) no(what string, n int) error { return &RoomError{what, n, m.limit} }
+// no returns the error that there is no room for n bytes.
+func (m *budget) no(what string, n int) error { return &roomError{what, n, m.limit} }

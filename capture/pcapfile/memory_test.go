@@ -129,7 +129,7 @@ func TestOpenMemory(t *testing.T) {
 				s, err := Open([]string{dir}, Options{Memory: memory})
 				if err != nil {
 					if memory == 12<<20 && (name == "xz" || name == "zst") {
-						if room := new(RoomError); !errors.As(err, &room) || !strings.Contains(err.Error(), "--memory") {
+						if room := new(roomError); !errors.As(err, &room) || !strings.Contains(err.Error(), "--memory") {
 							t.Errorf("%v", err)
 						}
 						continue
@@ -142,7 +142,7 @@ func TestOpenMemory(t *testing.T) {
 				if packets != files*each || int64(taken) > memory+4<<20 {
 					t.Errorf("%d: %d packets, %d bytes taken: %v", memory, packets, taken, problems)
 				}
-				if (back > 0) != (len(problems) == 1 && strings.Contains(problems[0].Error(), "later than its time")) || back > 0 && memory == 4<<30 {
+				if (back > 0) != (len(problems) == 1 && strings.Contains(problems[0].Error(), "out of order")) || back > 0 && memory == 4<<30 {
 					t.Errorf("%d: time went back %d times, and %v", memory, back, problems)
 				}
 				if s.opt.mem.used != 0 {

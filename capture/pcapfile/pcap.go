@@ -7,8 +7,8 @@ import (
 	"pfsight/capture/packet"
 )
 
-// pcapHeader reads the file header of draft-ietf-opsawg-pcap section 4.
-// magic is as the writer's machine meant it.
+// pcapHeader reads the file header of draft-ietf-opsawg-pcap section 4. magic
+// is in the byte order of the writer.
 func (r *Reader) pcapHeader(big bool, magic uint32) error {
 	if !r.need(24) {
 		if r.inErr != nil {
@@ -23,19 +23,19 @@ func (r *Reader) pcapHeader(big bool, magic uint32) error {
 	switch magic {
 	case 0xa1b23c4d:
 		r.nano = true
-	case 0xa1b2cd34: // Alexey Kuznetzov's: interface, protocol and packet type follow
+	case 0xa1b2cd34: // libpcap modified by Alexey Kuznetzov: interface, protocol and packet type follow
 		r.hdr = 24
 	}
-	// Before version 2.3 the two lengths of a record stood in the other
-	// order; of 2.3 both kinds exist.
+	// Before version 2.3 the two lengths of a record were swapped. Both orders
+	// exist in version 2.3.
 	switch minor := r.order.Uint16(b[6:]); {
 	case minor < 3:
 		r.swapped = 1
 	case minor == 3:
 		r.swapped = 2
 	}
-	// The upper half of the word holds the length of the frame check sequence.
-	r.ifaces = []Interface{{Link: packet.LinkType(r.order.Uint32(b[20:]) & 0xffff), snaplen: r.order.Uint32(b[16:])}}
+	// The upper half of the word is the length of the frame check sequence.
+	r.ifaces = []iface{{link: packet.LinkType(r.order.Uint32(b[20:]) & 0xffff), snaplen: r.order.Uint32(b[16:])}}
 	r.r += 24
 	return nil
 }
@@ -60,7 +60,7 @@ func (r *Reader) batchPcap(recs []packet.Record) (int, error) {
 	if r.nano {
 		scale = 1
 	}
-	link, hdr, last := r.ifaces[0].Link, r.hdr, r.last
+	link, hdr, last := r.ifaces[0].link, r.hdr, r.last
 	n := 0
 	for {
 		at := r.r
@@ -103,8 +103,7 @@ func (r *Reader) batchPcap(recs []packet.Record) (int, error) {
 	}
 }
 
-// lengths returns how much was captured of the frame of a record, and how
-// long it was.
+// lengths returns the captured length of a record and its length on the wire.
 func (r *Reader) lengths(b []byte) (caplen, wire uint32) {
 	caplen, wire = r.u32(b[8:]), r.u32(b[12:])
 	if r.swapped != 0 && (r.swapped == 1 || caplen > wire) {

@@ -19,8 +19,8 @@ const (
 	blockEnhanced   = 6
 )
 
-// sectionHeader reads a Section Header Block, section 4.1: from here on the
-// byte order and the interfaces are others.
+// sectionHeader reads a Section Header Block, section 4.1, which begins a new
+// byte order and a new list of interfaces.
 func (r *Reader) sectionHeader() error {
 	if !r.need(28) {
 		if r.packets == 0 && r.inErr == nil && len(r.ifaces) == 0 && r.w-r.r < 12 {
@@ -107,7 +107,7 @@ func (r *Reader) batchNG(recs []packet.Record) (int, error) {
 		case blockSimple:
 			err = r.simple(body, &recs[n])
 		case blockInterface:
-			err = r.iface(body)
+			err = r.describe(body)
 		default:
 			r.statistics(body)
 		}
@@ -130,7 +130,8 @@ func (r *Reader) enhanced(b []byte, rec *packet.Record) error {
 	return r.packet(int(r.u32(b)), uint64(r.u32(b[4:]))<<32|uint64(r.u32(b[8:])), r.u32(b[12:]), r.u32(b[16:]), b[20:], rec)
 }
 
-// obsolete reads a Packet Block, appendix A: interface and drops are 16 bits.
+// obsolete reads a Packet Block, appendix A, whose interface and drop count
+// have 16 bits.
 func (r *Reader) obsolete(b []byte, rec *packet.Record) error {
 	if len(b) < 20 {
 		return fmt.Errorf("a packet block of %d bytes", len(b)+12)
@@ -138,8 +139,8 @@ func (r *Reader) obsolete(b []byte, rec *packet.Record) error {
 	return r.packet(int(r.order.Uint16(b)), uint64(r.u32(b[4:]))<<32|uint64(r.u32(b[8:])), r.u32(b[12:]), r.u32(b[16:]), b[20:], rec)
 }
 
-// simple reads a Simple Packet Block, section 4.4: no time, the section's
-// first interface, and as many bytes as its snaplen allows.
+// simple reads a Simple Packet Block, section 4.4. It has no time, belongs to
+// the section's first interface, and is cut at that interface's snaplen.
 func (r *Reader) simple(b []byte, rec *packet.Record) error {
 	if len(b) < 4 {
 		return fmt.Errorf("a simple packet block of %d bytes", len(b)+12)
@@ -155,7 +156,7 @@ func (r *Reader) simple(b []byte, rec *packet.Record) error {
 	if err := r.packet(0, 0, caplen, wire, b[4:], rec); err != nil {
 		return err
 	}
-	rec.Time, r.last = last, last // whatever the interface adds to its time stamps
+	rec.Time, r.last = last, last // without the time offset of the interface
 	return nil
 }
 
@@ -179,13 +180,13 @@ func (r *Reader) packet(iface int, ts uint64, caplen, wire uint32, data []byte, 
 	r.last = rec.Time
 	rec.Data = data[:caplen:caplen]
 	rec.WireLen = int(max(caplen, min(wire, 1<<30)))
-	rec.Link = f.Link
+	rec.Link = f.link
 	return nil
 }
 
-// nanoseconds converts a time stamp; one that does not fit is as late as can
-// be said.
-func (f *Interface) nanoseconds(ts uint64) int64 {
+// nanoseconds converts a time stamp. One that does not fit becomes the latest
+// time.
+func (f *iface) nanoseconds(ts uint64) int64 {
 	hi, lo := bits.Mul64(ts, 1e9)
 	if hi >= f.unit {
 		return math.MaxInt64
@@ -202,19 +203,17 @@ func (f *Interface) nanoseconds(ts uint64) int64 {
 	return t + f.offset*1e9
 }
 
-// iface reads an Interface Description Block, section 4.2.
-func (r *Reader) iface(b []byte) error {
+// describe reads an Interface Description Block, section 4.2.
+func (r *Reader) describe(b []byte) error {
 	if len(b) < 8 {
 		return fmt.Errorf("an interface block of %d bytes", len(b)+12)
 	}
 	if len(r.ifaces) >= maxInterfaces {
 		return fmt.Errorf("more than %d interfaces", maxInterfaces)
 	}
-	f := Interface{Link: packet.LinkType(r.order.Uint16(b)), snaplen: r.u32(b[4:]), unit: 1e6}
+	f := iface{link: packet.LinkType(r.order.Uint16(b)), snaplen: r.u32(b[4:]), unit: 1e6}
 	r.options(b[8:], func(code uint16, v []byte) {
 		switch {
-		case code == 2:
-			f.Name = string(v)
 		case code == 9 && len(v) >= 1: // if_tsresol
 			f.unit = resolution(v[0])
 		case code == 14 && len(v) >= 8: // if_tsoffset
@@ -225,8 +224,8 @@ func (r *Reader) iface(b []byte) error {
 	return nil
 }
 
-// resolution returns the units a second of an if_tsresol; one finer than 64
-// bits can count is taken as the finest they can.
+// resolution returns the units per second of an if_tsresol. A resolution
+// beyond 64 bits becomes the finest one that fits.
 func resolution(v byte) uint64 {
 	if v&0x80 != 0 {
 		return 1 << min(v&0x7f, 63)
@@ -238,8 +237,8 @@ func resolution(v byte) uint64 {
 	return u
 }
 
-// statistics reads an Interface Statistics Block, section 4.6; its counts are
-// totals so far.
+// statistics reads an Interface Statistics Block, section 4.6, whose counts
+// are totals so far.
 func (r *Reader) statistics(b []byte) {
 	if len(b) < 12 {
 		return
@@ -254,10 +253,10 @@ func (r *Reader) statistics(b []byte) {
 			drops += r.order.Uint64(v)
 		}
 	})
-	r.ifaces[i].Drops = max(r.ifaces[i].Drops, drops)
+	r.ifaces[i].drops = max(r.ifaces[i].drops, drops)
 }
 
-// options calls f for each option, section 3.5; a list that lies ends early.
+// options calls f for each option, section 3.5. A malformed list ends early.
 func (r *Reader) options(b []byte, f func(code uint16, v []byte)) {
 	for len(b) >= 4 {
 		code, n := r.order.Uint16(b), int(r.order.Uint16(b[2:]))

@@ -1,7 +1,3 @@
-// Package pcapfile reads captures: pcap and pcapng of every byte order and
-// time resolution, compressed or not, one file or many in capture-time order.
-// It walks records at the speed of memory: a batch of them points into one
-// reused buffer.
 package pcapfile
 
 import (
@@ -14,50 +10,48 @@ import (
 	"pfsight/capture/packet"
 )
 
-// Errors that a caller may want to tell apart.
+// Errors that a caller can check for.
 var (
-	// ErrNotCapture says that the content is neither pcap nor pcapng.
+	// ErrNotCapture: the content is neither pcap nor pcapng.
 	ErrNotCapture = errors.New("not a pcap or pcapng capture")
-	// ErrForeign says that the content is a capture in a format that is not
-	// read.
-	ErrForeign = errors.New("not read")
-	// ErrEmpty says that there is no content at all.
+	// ErrForeign: the content is a capture in an unsupported format.
+	ErrForeign = errors.New("unsupported capture format")
+	// ErrEmpty: there is no content.
 	ErrEmpty = errors.New("the file is empty")
-	// ErrTruncated says that the input ends inside a record.
+	// ErrTruncated: the input ends inside a record.
 	ErrTruncated = errors.New("the capture ends in the middle of a record")
-	// ErrDamaged says that a record cannot be one.
+	// ErrDamaged: a record is invalid.
 	ErrDamaged = errors.New("the capture is damaged")
 )
 
 const (
-	// MaxFrame is the longest frame that is believed, in bytes. Real ones end
-	// at 256 KiB, libpcap's limit; a longer one is damage.
-	MaxFrame = 16 << 20
-	// maxBlock is the longest pcapng block that is believed; one that holds
-	// no packet is skipped without being held.
-	maxBlock = MaxFrame + 1<<16
-	// bufSize is how much is read at once of a large input; it fits a level-2
-	// cache. Reading begins with leastBuf, which most of many small files
-	// fit; of more than fewOpen files at once each has sharedBuf.
+	// maxFrame is the longest frame that is accepted, in bytes. Real frames end
+	// at libpcap's limit of 256 KiB, so a longer one means damage.
+	maxFrame = 16 << 20
+	// maxBlock is the longest pcapng block that is accepted. Blocks without a
+	// packet are skipped without buffering.
+	maxBlock = maxFrame + 1<<16
+	// bufSize is the read size for a large input; it fits a level-2 cache.
+	// Reading begins with leastBuf, which fits most small files. With more than
+	// fewOpen open files each has sharedBuf.
 	bufSize   = 512 << 10
 	leastBuf  = 64 << 10
 	sharedBuf = 256 << 10
 	fewOpen   = 8
-	// Where memory is little, one part in frameShare of it is believed to be a
-	// frame, but usualFrame in any case.
+	// With little memory, the longest accepted frame is 1/frameShare of it, but
+	// at least usualFrame.
 	frameShare = 8
 	usualFrame = 256 << 10
-	// maxInterfaces bounds the table of a pcapng file's interfaces.
+	// maxInterfaces bounds the number of interfaces of a pcapng file.
 	maxInterfaces = 1 << 16
 )
 
-// An Interface is a capture interface of a file.
-type Interface struct {
-	Name    string
-	Link    packet.LinkType
-	Drops   uint64 // packets lost before the capture, as the file says
-	unit    uint64 // time units a second
-	offset  int64  // seconds
+// An iface is a capture interface of a file.
+type iface struct {
+	link    packet.LinkType
+	drops   uint64 // packets lost before the capture, as reported by the file
+	unit    uint64 // time units per second
+	offset  int64  // in seconds
 	snaplen uint32
 }
 
@@ -66,35 +60,35 @@ type Reader struct {
 	in      io.Reader
 	buf     []byte
 	r, w    int
-	most    int   // bytes that buf is worth having
+	most    int   // size up to which buf grows without need
 	eof     bool  // in has ended
-	inErr   error // what ended it, if not io.EOF
-	base    int64 // offset in the unpacked stream of buf[0]
+	inErr   error // the error that ended in; nil for io.EOF
+	base    int64 // offset of buf[0] in the unpacked stream
 	next    func(*Reader, []packet.Record) (int, error)
 	order   binary.ByteOrder
 	big     bool
-	hdr     int   // bytes of a pcap record header
-	nano    bool  // pcap: the fraction is in nanoseconds
-	swapped int   // pcap: the lengths' order: 0 as specified, 1 swapped, 2 where that makes sense
+	hdr     int   // size of a pcap record header
+	nano    bool  // pcap: fractions are in nanoseconds
+	swapped int   // pcap: order of the lengths: 0 as specified, 1 swapped, 2 swapped if that is plausible
 	last    int64 // time of the last packet that has one; 0: none yet
-	ifaces  []Interface
+	ifaces  []iface
 	section int // pcapng: index of the section's first interface
 	packets uint64
 	err     error
 	ahead   *ahead
 	mem     *budget // nil: no limit
-	taken   int     // bytes of it
-	frame   int     // the longest frame that is believed
-	blocks  bool    // buf is a block of a lane: its end is not the input's
-	filled  bool    // by the last read, buf was
-	toSkip  int     // bytes at the beginning of the next block to pass over
-	Format  string  // pcap, pcapng
+	taken   int     // bytes taken from mem
+	frame   int     // the longest frame that is accepted
+	blocks  bool    // buf is a block of a lane: its end is not the end of the input
+	filled  bool    // the last read filled buf
+	toSkip  int     // bytes to skip at the beginning of the next block
+	Format  string  // pcap or pcapng
 	Packed  string  // gzip, zstd, xz, lz4, or ""
 }
 
-// NewReader begins to read a capture. What it is, and how it is compressed,
-// is told by its content. The errors are ErrEmpty, ErrNotCapture and those of
-// in, wrapped.
+// NewReader returns a Reader of a capture. It detects the format and the
+// compression by the content. The errors are ErrEmpty, ErrNotCapture,
+// ErrForeign, ErrTruncated and those of in, wrapped.
 func NewReader(in io.Reader) (*Reader, error) {
 	r, err := newReader(in, nil)
 	if err != nil {
@@ -106,14 +100,14 @@ func NewReader(in io.Reader) (*Reader, error) {
 	return r, nil
 }
 
-// newReader is NewReader for a Reader that takes its memory from a budget, nil
-// for none. With an error that wraps ErrNotCapture it always returns a Reader,
-// which holds what was read.
+// newReader is NewReader with a memory budget, nil for none. With an error
+// that wraps ErrNotCapture it always returns a Reader too, which holds the
+// content read so far.
 func newReader(in io.Reader, mem *budget) (*Reader, error) {
-	r := &Reader{in: in, buf: make([]byte, leastBuf), most: bufSize, mem: mem, taken: streamCost, frame: MaxFrame}
+	r := &Reader{in: in, buf: make([]byte, leastBuf), most: bufSize, mem: mem, taken: streamCost, frame: maxFrame}
 	mem.spend(streamCost)
 	if mem != nil {
-		r.frame = min(MaxFrame, max(mem.limit/frameShare, usualFrame))
+		r.frame = min(maxFrame, max(mem.limit/frameShare, usualFrame))
 	}
 	err := r.begin()
 	if err != nil && !errors.Is(err, ErrNotCapture) {
@@ -144,7 +138,8 @@ func (r *Reader) begin() error {
 	switch magic := binary.LittleEndian.Uint32(r.buf[r.r:]); magic {
 	case 0x0a0d0d0a:
 		r.Format, r.next = "pcapng", (*Reader).batchNG
-		// The first block is read now, so that what only looks like one is told apart.
+		// Read the first block now, to tell a capture from content that only begins
+		// like one.
 		return r.sectionHeader()
 	case 0xa1b2c3d4, 0xa1b23c4d, 0xa1b2cd34:
 		return r.pcapHeader(false, magic)
@@ -152,12 +147,13 @@ func (r *Reader) begin() error {
 		return r.pcapHeader(true, binary.BigEndian.Uint32(r.buf[r.r:]))
 	}
 	if format := r.foreign(); format != "" {
-		return fmt.Errorf("it is %s: %w; editcap of Wireshark converts it: editcap -F pcapng IN OUT", format, ErrForeign)
+		return fmt.Errorf("%s: %w; convert it with Wireshark: editcap -F pcapng IN OUT", format, ErrForeign)
 	}
 	return ErrNotCapture
 }
 
-// content returns what a Reader holds, unpacked, and all that comes after it.
+// content returns the unpacked content: what the Reader has buffered and the
+// rest of the input.
 func (r *Reader) content() io.Reader {
 	held := bytes.NewReader(r.buf[r.r:r.w])
 	if r.eof {
@@ -166,10 +162,10 @@ func (r *Reader) content() io.Reader {
 	return io.MultiReader(held, r.in)
 }
 
-// NextBatch fills recs with the records that are wholly in the buffer: at
-// least one, unless there is an error. It returns io.EOF at the clean end of
-// the capture, an error wrapping ErrTruncated or ErrDamaged where it ends
-// otherwise, and the same again when called again.
+// NextBatch fills recs with the records that are completely buffered. It
+// returns at least one record, or an error. Record.Data is valid until the
+// next call. At the clean end of the capture the error is io.EOF, otherwise it
+// wraps ErrTruncated or ErrDamaged. Further calls return the same error.
 func (r *Reader) NextBatch(recs []packet.Record) (int, error) {
 	if r.err != nil {
 		return 0, r.err
@@ -202,8 +198,8 @@ func (r *Reader) NextBatch(recs []packet.Record) (int, error) {
 	return n, nil
 }
 
-// backdate gives the first records, which have no time, that of the first one
-// that has.
+// backdate gives leading records without a time the time of the first record
+// that has one.
 func backdate(recs []packet.Record) {
 	n := 0
 	for n < len(recs)-1 && recs[n].Time == 0 {
@@ -217,17 +213,18 @@ func backdate(recs []packet.Record) {
 // Packets returns the number of records read.
 func (r *Reader) Packets() uint64 { return r.packets }
 
-// Drops returns the packets that were lost before the capture, as far as the
-// file tells.
+// Drops returns the number of packets lost before the capture, as far as the
+// file reports it.
 func (r *Reader) Drops() uint64 {
 	var n uint64
 	for i := range r.ifaces {
-		n += r.ifaces[i].Drops
+		n += r.ifaces[i].drops
 	}
 	return n
 }
 
-// Close ends what reads ahead. It does not close the input.
+// Close stops the decompression and releases memory. It does not close the
+// input.
 func (r *Reader) Close() {
 	if r.ahead != nil {
 		r.ahead.close()
@@ -248,7 +245,7 @@ func (r *Reader) need(n int) bool {
 			r.w -= r.r
 			r.r = 0
 		}
-		// Grow only as data really arrives.
+		// Grow only as data arrives.
 		switch {
 		case r.w == len(r.buf):
 			if !r.resize(2 * len(r.buf)) {
@@ -271,7 +268,7 @@ func (r *Reader) need(n int) bool {
 	return true
 }
 
-// resize makes buf larger if there is room, and reports whether there was.
+// resize enlarges buf if the budget allows it, and reports whether it did.
 func (r *Reader) resize(n int) bool {
 	if !r.mem.take(n - len(r.buf)) {
 		return false
@@ -283,7 +280,7 @@ func (r *Reader) resize(n int) bool {
 	return true
 }
 
-// skip passes over n bytes without holding them.
+// skip skips n bytes without buffering them.
 func (r *Reader) skip(n int) bool {
 	for {
 		have := min(n, r.w-r.r)
@@ -300,7 +297,7 @@ func (r *Reader) skip(n int) bool {
 	}
 }
 
-// cut says that the input ended inside what was passed over.
+// cut returns the error that the input ended inside skipped bytes.
 func (r *Reader) cut() error {
 	if r.blocks {
 		return errMore
@@ -308,8 +305,8 @@ func (r *Reader) cut() error {
 	return fmt.Errorf("packet %d, offset %d: %w", r.packets+1, r.base+int64(r.r), ErrTruncated)
 }
 
-// ended says what the end of the input means at this place: io.EOF between
-// two records, else a truncation.
+// ended returns the error for the end of the input at this place: io.EOF
+// between two records, otherwise a truncation.
 func (r *Reader) ended() error {
 	if r.blocks {
 		return errMore

@@ -15,14 +15,14 @@ import (
 )
 
 const (
-	// batchSize is how many records are handed over at once.
+	// batchSize is the maximum number of records in a Batch.
 	batchSize = 512
-	// maxOpen is how many files that overlap in time are read at once; more
-	// than that are read one after the other.
+	// maxOpen is how many overlapping files are merged at once. Further files are
+	// read when one of them has ended.
 	maxOpen = 200
 )
 
-// An InputInfo tells of an input what was found in it.
+// An InputInfo describes an input.
 type InputInfo struct {
 	Name    string
 	Format  string
@@ -31,40 +31,42 @@ type InputInfo struct {
 	Drops   uint64
 }
 
-// A Source reads several inputs as one capture, in capture-time order: files
-// that follow each other one after the other, files that overlap record by
-// record. Inside one file the order is the file's own. It is used by one
-// goroutine; Progress may be called by any.
+// A Source reads several inputs as one capture, in the order of time.
+// Consecutive files are read one after the other, overlapping files are merged
+// record by record. Within a file the order is the file's. One goroutine may
+// use the methods for batches: Next, Problems, Inputs, OnlyCaptures. It
+// implements packet.Source too, for concurrent workers. Progress and Lost may
+// be called at any time.
 type Source struct {
 	opt      Options
-	pending  []input // not yet open, in order
+	pending  []input // not yet open, sorted
 	open     mergeHeap
 	infos    []InputInfo
 	problems []Problem
 	done     atomic.Int64
 	total    int64
-	follow   *follower            // nil unless files are followed
-	last     *stream              // whose records the last batch was
-	ended    []string             // see Batch.Ended
-	lane     atomic.Pointer[lane] // nil before the first
+	follow   *follower            // nil unless Options.Follow
+	last     *stream              // owner of the last batch's records
+	ended    []string             // for Batch.Ended
+	lane     atomic.Pointer[lane] // nil before the first lane
 	lost     atomic.Uint64
-	full     bool     // there is no room to open another input before one has ended
-	late     *Problem // of the first input that had to wait for that; nil: none
+	full     bool     // no memory to open another input before one has ended
+	late     *Problem // of the first input that had to wait for memory; nil: none
 	gone     struct {
 		sync.Mutex
 		files []goneFile
 	}
 }
 
-// A goneFile is one of which records that were found could not be used.
+// A goneFile describes a file that lost records after they were found.
 type goneFile struct {
 	lane    *lane
-	packet  uint64 // the first of them
+	packet  uint64 // number of the first lost record
 	problem Problem
 }
 
-// Open collects the inputs that paths name. The error says that nothing at
-// all can be read; what is wrong with some of them is told by Problems.
+// Open collects the inputs that paths name. It returns an error if nothing can
+// be read. Problems returns the errors of single inputs.
 func Open(paths []string, opt Options) (*Source, error) {
 	if opt.Stdin == nil {
 		opt.Stdin = os.Stdin
@@ -93,7 +95,7 @@ func Open(paths []string, opt Options) (*Source, error) {
 	return s, nil
 }
 
-// nothing is the error of inputs of which none can be read.
+// nothing returns the error if no input can be read.
 func (s *Source) nothing() error {
 	var errs []error
 	for _, p := range s.problems {
@@ -105,9 +107,8 @@ func (s *Source) nothing() error {
 	return errors.Join(errs...)
 }
 
-// Next returns the next batch, valid until the next call, or io.EOF. Nothing
-// else is an error: what goes wrong with an input ends that input and is told
-// by Problems.
+// Next sets b to the next batch, which is valid until the next call. The only
+// error is io.EOF. An error of an input ends that input and is in Problems.
 func (s *Source) Next(b *packet.Batch) error {
 	if s.last != nil {
 		s.advance()
@@ -210,7 +211,7 @@ func (s *Source) start(i input) {
 		if r != nil {
 			r.Close()
 		}
-		if errors.As(err, new(*RoomError)) && len(s.open) > 0 && st.wait == nil {
+		if errors.As(err, new(*roomError)) && len(s.open) > 0 && st.wait == nil {
 			st.closeInput()
 			s.pending = append([]input{i}, s.pending...)
 			s.wait(i)
@@ -227,7 +228,7 @@ func (s *Source) start(i input) {
 	if len(s.open) >= fewOpen {
 		r.most = sharedBuf
 	}
-	r.last = i.first // for packets before the first that has a time
+	r.last = i.first // used by packets before the first with a time
 	st.r = r
 	st.info = len(s.infos)
 	s.infos = append(s.infos, InputInfo{Name: st.name, Format: r.Format, Packed: r.Packed})
@@ -237,17 +238,17 @@ func (s *Source) start(i input) {
 	}
 }
 
-// wait has the inputs that are due, i the first of them, wait until one of those
-// that are open has ended.
+// wait keeps the due inputs, of which i is the first, from being opened before
+// an open input has ended.
 func (s *Source) wait(i input) {
 	s.full = true
 	if s.late == nil {
-		s.late = &Problem{File: i.name, Err: errors.New("it was read later than its time, as others may have been: there is too little memory to read so many files side by side (--memory), and connections that go over several of them may be told apart")}
+		s.late = &Problem{File: i.name, Err: errors.New("read out of order, and other files may be too: there is too little memory to read so many files at once (--memory); connections that span several files may be split")}
 	}
 }
 
-// rewritten has a file that is followed read again from its beginning, and tells
-// of the first time that it happens to it.
+// rewritten queues a rewritten followed file again, and notes the Problem once
+// for each file.
 func (s *Source) rewritten(st *stream) {
 	if !slices.ContainsFunc(s.problems, func(p Problem) bool { return p.File == st.name && errors.Is(p.Err, errRewritten) }) {
 		err := errRewritten
@@ -259,7 +260,7 @@ func (s *Source) rewritten(st *stream) {
 	s.follow.again(st.name)
 }
 
-// other has an input read that is no capture.
+// other lets Options.Other read an input that is not a capture.
 func (s *Source) other(st *stream, r *Reader) {
 	s.infos = append(s.infos, InputInfo{Name: st.name, Packed: r.Packed})
 	if err := s.opt.Other.Read(st.name, r.content()); err != nil && !errors.Is(err, errStopped) {
@@ -269,7 +270,7 @@ func (s *Source) other(st *stream, r *Reader) {
 	st.close()
 }
 
-// advance passes over what the last batch gave away.
+// advance skips the records of the last batch.
 func (s *Source) advance() {
 	st := s.last
 	s.last = nil
@@ -277,7 +278,7 @@ func (s *Source) advance() {
 	st.passed(st.recs, st.at)
 	if st.at == len(st.recs) && !st.fill() {
 		s.full = false
-		heap.Pop(&s.open) // it is the first: nothing came between
+		heap.Pop(&s.open) // st is still the first: nothing was pushed since
 		return
 	}
 	st.settle()
@@ -286,13 +287,13 @@ func (s *Source) advance() {
 	}
 }
 
-// Problems returns what was wrong with inputs so far.
+// Problems returns the errors of inputs so far.
 func (s *Source) Problems() []Problem {
 	s.gone.Lock()
 	defer s.gone.Unlock()
 	out := slices.Clone(s.problems)
 	for _, f := range s.gone.files {
-		// Where it ended for those that came later says nothing more.
+		// Later reads find the end of the file too; that adds nothing.
 		out = slices.DeleteFunc(out, func(p Problem) bool { return p.File == f.problem.File && errors.Is(p.Err, ErrTruncated) })
 		out = append(out, f.problem)
 	}
@@ -302,24 +303,24 @@ func (s *Source) Problems() []Problem {
 	return out
 }
 
-// Inputs returns what was found in the inputs opened so far.
+// Inputs describes the inputs opened so far.
 func (s *Source) Inputs() []InputInfo { return s.infos }
 
-// OnlyCaptures reports whether it is certain that Options.Other is given
-// nothing. It is to be asked before the first batch.
+// OnlyCaptures reports whether Options.Other certainly reads nothing. Call it
+// before the first batch.
 func (s *Source) OnlyCaptures() bool {
 	return s.follow != nil || !slices.ContainsFunc(s.pending, func(i input) bool { return i.other || i.first == 0 && !i.empty })
 }
 
-// Progress returns how many bytes of the inputs, as they lie on disk, were
-// read, and how many there are; 0 where that cannot be known.
+// Progress returns how many bytes of the inputs were read, as they are on
+// disk, and how many there are. total is 0 if it is undetermined.
 func (s *Source) Progress() (done, total int64) { return s.done.Load(), s.total }
 
-// Lost returns how many packets the inputs that were read to their ends say
-// were lost before the capture. It may be called beside all else.
+// Lost implements packet.Source. It counts the inputs that were read to their
+// ends.
 func (s *Source) Lost() uint64 { return s.lost.Load() }
 
-// Close ends the reading.
+// Close ends the reading and closes the open files.
 func (s *Source) Close() {
 	if l := s.lane.Load(); l != nil {
 		l.leave()
@@ -335,21 +336,21 @@ type stream struct {
 	name   string
 	source *Source
 	file   *os.File
-	tail   *tail    // what follows file; or nil
-	wait   *waiting // what reads file or standard input where that may wait; or nil
+	tail   *tail    // reader of a followed file; or nil
+	wait   *waiting // reader of an input that may block; or nil
 	r      *Reader
 	buf    []packet.Record
 	recs   []packet.Record
-	at     int    // first record not yet given away
-	given  int    // records of the batch given away last
-	base   uint64 // records before recs
-	time   int64  // by which the next record is put in order, see orderTime
+	at     int    // first record not yet returned
+	given  int    // number of records in the last batch
+	base   uint64 // number of records before recs
+	time   int64  // sort key of the next record, see orderTime
 	info   int
 	order  int
 }
 
-// passed takes recs[n-1], the last record that was given away, as the one that
-// the next is compared with.
+// passed notes that recs[n-1] was the last record returned. The time of the
+// next one is compared with it.
 func (st *stream) passed(recs []packet.Record, n int) {
 	switch {
 	case n > 1:
@@ -359,18 +360,19 @@ func (st *stream) passed(recs []packet.Record, n int) {
 	}
 }
 
-// settle finds the time by which the next record is put in order.
+// settle sets the sort key of the next record.
 func (st *stream) settle() { st.time = orderTime(st.recs, st.at, st.time) }
 
-// oddTime is how far the time of one record alone may be from those of its
-// neighbours in the file for files to be put in order by it, nanoseconds. One
-// packet with a time decades ahead would keep the rest of its file back until
-// all other files are read.
+// oddTime is how far the time of a single record may deviate from its
+// neighbours', in nanoseconds, to be used for merging. Otherwise one packet
+// with a time decades ahead would delay the rest of its file until all other
+// files are read.
 const oddTime = 60e9
 
-// orderTime returns the time by which record i is put in order among files:
-// its own, or that of the record before it, prev, where it has none or one that
-// is far from both its neighbours'. prev is 0 for the first record of a file.
+// orderTime returns the sort key of record i for merging files. It is the
+// record's time, or prev, the time of the record before it, if the record has
+// no time or one that is far from both neighbours'. prev is 0 for the first
+// record of a file.
 func orderTime(recs []packet.Record, i int, prev int64) int64 {
 	far := func(a, b int64) bool { return a-b > oddTime || b-a > oddTime }
 	time := recs[i].Time
@@ -444,7 +446,7 @@ func (h *mergeHeap) Pop() any {
 	return x
 }
 
-// counted counts what passes.
+// A counted counts the bytes read from in.
 type counted struct {
 	in io.Reader
 	n  *atomic.Int64

@@ -7,21 +7,20 @@ import (
 	"sync"
 )
 
-// errStopped says that Options.Stop was closed while an input was waited for.
-// It is no Problem of the input.
+// errStopped says that Options.Stop was closed during a wait for an input. It
+// is not a Problem of the input.
 var errStopped = errors.New("the reading was stopped")
 
-// A waiting reads an input that may have nothing to read for any time, such as
-// a pipe, and gives up when stop is closed. A read that was given up may still
-// write to the slice that it was given, so the caller must not use that for
-// anything else.
+// A waiting reads an input that may block, such as a pipe, and gives up when
+// stop is closed. An abandoned read may still write to its slice, which the
+// caller must not use again.
 type waiting struct {
 	in   io.Reader
 	stop <-chan struct{}
 	ask  chan []byte
 	got  chan result
 	end  sync.Once
-	dead bool // a read was given up
+	dead bool // a read was abandoned
 }
 
 type result struct {
@@ -29,8 +28,8 @@ type result struct {
 	err error
 }
 
-// newWaiting begins to read in. Its reads are in another goroutine, which ends
-// with close or, where a read was given up, with that read.
+// newWaiting starts a goroutine that reads in. It ends with close, or with the
+// abandoned read.
 func newWaiting(in io.Reader, stop <-chan struct{}) *waiting {
 	w := &waiting{in: in, stop: stop, ask: make(chan []byte), got: make(chan result, 1)}
 	go func() {
@@ -63,8 +62,8 @@ func (w *waiting) Read(p []byte) (int, error) {
 
 func (w *waiting) close() { w.end.Do(func() { close(w.ask) }) }
 
-// openWaiting opens a file. A named pipe opens only when somebody writes to
-// it; that is given up with errStopped when stop is closed.
+// openWaiting opens a file. Opening a named pipe blocks until it has a writer.
+// If stop is closed before that, it returns errStopped.
 func openWaiting(name string, stop <-chan struct{}) (*os.File, error) {
 	if st, err := os.Stat(name); stop == nil || err != nil || st.Mode()&os.ModeNamedPipe == 0 {
 		return os.Open(name)
@@ -86,8 +85,7 @@ func openWaiting(name string, stop <-chan struct{}) (*os.File, error) {
 	}
 }
 
-// regular reports whether in is a regular file, whose reads do not wait for
-// anybody.
+// regular reports whether in is a regular file, whose reads do not block.
 func regular(in io.Reader) bool {
 	f, ok := in.(*os.File)
 	if !ok {

@@ -16,9 +16,9 @@ import (
 	"github.com/ulikunitz/xz/lzma"
 )
 
-// The xz format, version 1.2.1, https://tukaani.org/xz/xz-file-format.txt. The
-// container is read here because the window of each block has to be held to
-// the memory that there is: a block's header may announce 4 GiB.
+// The xz format, version 1.2.1, https://tukaani.org/xz/xz-file-format.txt.
+// This package reads the container itself to limit the window of each block:
+// the header of a block may ask for 4 GiB.
 
 var (
 	xzMagic  = []byte{0xfd, '7', 'z', 'X', 'Z', 0}
@@ -32,31 +32,31 @@ var (
 	}
 )
 
-// Limits of the windows of one file, bytes. Blocks that hold almost nothing
-// and announce large windows would cost more time than their size is worth.
+// Limits of the windows of one file, in bytes. Small blocks with large windows
+// would cost more time than their content is worth.
 const (
-	xzWindows = 1 << 30  // that may be made in any case
-	xzShare   = 256      // and so many for each byte that came out
-	xzGarbage = 64 << 20 // that may wait to be collected
+	xzWindows = 1 << 30  // allowed in any case
+	xzShare   = 256      // and this much for each byte of output
+	xzGarbage = 64 << 20 // allowed to wait for collection
 )
 
 // xzFilter is the number of LZMA2, section 5.3.1.
 const xzFilter = 0x21
 
-// An xzReader unpacks xz streams, one behind the other. Filters other than
-// LZMA2 alone are refused.
+// An xzReader unpacks concatenated xz streams. It supports the LZMA2 filter
+// alone.
 type xzReader struct {
 	in     xzInput
-	window int // the largest window that a block may have
+	window int // the largest window of a block
 	check  func() hash.Hash
 	size   int // of the check
 
 	block    io.Reader // nil between blocks
 	sum      hash.Hash // of block; nil: none
-	out      int64     // bytes that came out
-	windows  int64     // bytes of windows that were made
-	garbage  int64     // of them, since the last collection
-	streamed bool      // the header of a stream was read
+	out      int64     // bytes of output
+	windows  int64     // total bytes of windows
+	garbage  int64     // part of windows since the last collection
+	streamed bool      // a stream header was read
 }
 
 // An xzInput counts the bytes of a block or an index.
@@ -83,7 +83,8 @@ func newXZ(in io.Reader, window int) *xzReader {
 	return &xzReader{in: xzInput{r: bufio.NewReaderSize(in, 64<<10)}, window: window}
 }
 
-// cutXZ makes the end of the input inside a stream an error of its own.
+// cutXZ turns the end of the input inside a stream into an error that is not
+// io.EOF.
 func cutXZ(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF
@@ -112,7 +113,7 @@ func (x *xzReader) Read(p []byte) (int, error) {
 	}
 }
 
-// next begins the next block. It returns io.EOF behind the last stream.
+// next begins the next block. It returns io.EOF after the last stream.
 func (x *xzReader) next() error {
 	for {
 		if !x.streamed {
@@ -141,7 +142,7 @@ func (x *xzReader) streamHeader() error {
 	var b [12]byte
 	for {
 		if _, err := io.ReadFull(&x.in, b[:4]); err != nil {
-			return err // io.EOF: it was the last stream
+			return err // io.EOF: that was the last stream
 		}
 		if binary.LittleEndian.Uint32(b[:]) != 0 {
 			break
@@ -153,7 +154,7 @@ func (x *xzReader) streamHeader() error {
 	if !bytes.Equal(b[:6], xzMagic) || b[6] != 0 || b[7] > 15 || crc32.ChecksumIEEE(b[6:8]) != binary.LittleEndian.Uint32(b[8:]) {
 		return errXZ
 	}
-	// Section 2.1.1.2: sizes of all checks, those not defined included.
+	// Section 2.1.1.2: sizes of all checks, including those not defined.
 	sizes := [16]int{0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64}
 	x.check, x.size = xzChecks[b[7]], sizes[b[7]]
 	x.streamed = true
@@ -176,11 +177,11 @@ func (x *xzReader) blockHeader(size byte) error {
 		return fmt.Errorf("xz: a later block has a window of %s, larger than %s", mib(int(window)), mib(x.window))
 	}
 	if x.windows += window; x.windows > xzWindows+xzShare*x.out {
-		return fmt.Errorf("%w: blocks that hold little announce windows of %d bytes", errXZ, window)
+		return fmt.Errorf("%w: small blocks ask for windows of %d bytes", errXZ, window)
 	}
 	x.in.n = 0
-	// The library makes a window for each block. Those of the blocks before are
-	// garbage, which would grow faster than it is collected.
+	// The library allocates a window for each block. The windows of previous
+	// blocks are garbage, which would grow faster than it is collected.
 	if x.garbage += window; x.garbage > xzGarbage {
 		runtime.GC()
 		x.garbage = 0
@@ -195,7 +196,7 @@ func (x *xzReader) blockHeader(size byte) error {
 	return nil
 }
 
-// xzWindow returns the window that the header of a block announces, bytes.
+// xzWindow returns the window in bytes that the header of a block asks for.
 func xzWindow(b []byte) (int64, error) {
 	body := b[:len(b)-4]
 	if crc32.ChecksumIEEE(body) != binary.LittleEndian.Uint32(b[len(body):]) {
@@ -218,7 +219,7 @@ func xzWindow(b []byte) (int64, error) {
 		return 0, errXZ
 	}
 	if flags&3 != 0 || id != xzFilter || size != 1 {
-		return 0, errors.New("xz: a filter other than LZMA2, which is not read")
+		return 0, errors.New("xz: a filter other than LZMA2")
 	}
 	c, err := rest.ReadByte()
 	if err != nil {
@@ -272,7 +273,7 @@ func (x *xzReader) endBlock() error {
 	return nil
 }
 
-// pad passes over the padding to a multiple of four bytes.
+// pad skips the padding to a multiple of four bytes.
 func (x *xzReader) pad() error {
 	for x.in.n%4 != 0 {
 		c, err := x.in.ReadByte()
@@ -286,8 +287,8 @@ func (x *xzReader) pad() error {
 	return nil
 }
 
-// index passes over the index and the footer of a stream, sections 4 and 2.1.2:
-// all that they tell is in the blocks too.
+// index skips the index and the footer of a stream, sections 4 and 2.1.2.
+// Their content repeats that of the blocks.
 func (x *xzReader) index() error {
 	records, err := xzNumber(&x.in)
 	if err != nil {
