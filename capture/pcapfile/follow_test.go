@@ -11,9 +11,9 @@ import (
 	"pfsight/capture/packet"
 )
 
-// TestFollow reads a folder that something writes to: a file that is in it, one
-// that grows and one that comes later. What is no capture is passed over there,
-// and told of where it was named.
+// TestFollow reads a folder with a finished file, a growing file and one that
+// appears later. A file that is not a capture is skipped in the folder, and a
+// Problem if it is named.
 func TestFollow(t *testing.T) {
 	whole, err := os.ReadFile("../../testdata/captures/rsa.pcap")
 	if err != nil {
@@ -72,8 +72,8 @@ func TestFollow(t *testing.T) {
 	}
 }
 
-// TestFollowLarge follows a file of which much is written already, cut inside
-// a record, in blocks: it is waited for what comes behind them.
+// TestFollowLarge follows a large file, cut inside a record, that is read in
+// blocks. The Source waits for the rest of the record.
 func TestFollowLarge(t *testing.T) {
 	whole := synthetic(t, 1, 12000, 1000)
 	name := filepath.Join(t.TempDir(), "large.pcap")
@@ -121,9 +121,9 @@ func TestFollowLarge(t *testing.T) {
 	}
 }
 
-// TestFollowRewritten cuts a file that is followed and writes it anew, shorter,
-// longer, and as another file of the same name: what is in it then is read, and
-// told of where something may be lost.
+// TestFollowRewritten truncates a followed file and overwrites it with a
+// shorter or a longer capture, or replaces it with another file of the same
+// name. The new content is read, and a possible loss is a Problem.
 func TestFollowRewritten(t *testing.T) {
 	before, after := madePcap(t, 1_700_000_000, 20, 100), madePcap(t, 1_700_001_000, 7, 100)
 	long := madePcap(t, 1_700_002_000, 31, 200)
@@ -132,13 +132,19 @@ func TestFollowRewritten(t *testing.T) {
 		old     []byte
 		rewrite func(path string) error
 		want    int
-		told    bool
+		problem bool
 	}{
 		{"shorter", before, func(p string) error { return os.WriteFile(p, after, 0o600) }, 20 + 7, true},
 		{"longer", before, func(p string) error { return os.WriteFile(p, long, 0o600) }, 20 + 31, true},
 		{"in the middle of a record", before[:len(before)-50], func(p string) error { return os.WriteFile(p, after, 0o600) }, 19 + 7, true},
 		{"inside the header", before[:10], func(p string) error {
-			return errors.Join(os.Truncate(p, 0), os.WriteFile(p, after, 0o600))
+			// In place, so that the Source never sees a shorter file.
+			f, err := os.OpenFile(p, os.O_WRONLY, 0)
+			if err != nil {
+				return err
+			}
+			_, err = f.WriteAt(after, 0)
+			return errors.Join(err, f.Close())
 		}, 7, false},
 		{"slowly", before, func(p string) error {
 			if err := os.Truncate(p, 0); err != nil {
@@ -181,15 +187,15 @@ func TestFollowRewritten(t *testing.T) {
 			if err := <-written; err != nil {
 				t.Fatal(err)
 			}
-			told := 0
+			problems := 0
 			for _, p := range s.Problems() {
 				if errors.Is(p.Err, errRewritten) {
-					told++
+					problems++
 				} else {
 					t.Errorf("%v", p)
 				}
 			}
-			if n != c.want || (told == 1) != c.told {
+			if n != c.want || (problems == 1) != c.problem {
 				t.Errorf("%d packets, want %d: %v", n, c.want, s.Problems())
 			}
 		})

@@ -12,7 +12,7 @@ import (
 )
 
 // TestShortFiles opens every prefix of the beginning of a capture, plain and
-// compressed, where saved records would be read too.
+// compressed, with an Options.Other.
 func TestShortFiles(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "short")
 	detected := 0
@@ -51,8 +51,7 @@ func TestShortFiles(t *testing.T) {
 	}
 }
 
-// TestLinkedFolders reads folders by symbolic links, links that form a cycle
-// included.
+// TestLinkedFolders reads folders through symbolic links, including a cycle.
 func TestLinkedFolders(t *testing.T) {
 	root := t.TempDir()
 	dir, sub := filepath.Join(root, "dir"), filepath.Join(root, "dir", "sub")

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// FuzzWarm puts data before a page that cannot be read: whatever is in it,
-// nothing behind it is looked at.
+// FuzzWarm places the data before an unreadable page, so that a read beyond
+// the data fails.
 func FuzzWarm(f *testing.F) {
 	page := os.Getpagesize()
 	for _, b := range forms(f) {

@@ -14,7 +14,7 @@ import (
 	"pfsight/capture/packet"
 )
 
-// canMap reports whether files in temporary folders are mapped here.
+// canMap reports whether files in temporary folders can be mapped.
 func canMap(t testing.TB) bool {
 	name := filepath.Join(t.TempDir(), "x")
 	if err := os.WriteFile(name, make([]byte, 1<<16), 0o644); err != nil {
@@ -34,7 +34,7 @@ func canMap(t testing.TB) bool {
 	return m != nil && inMemory(f, 1<<16-1) && !inMemory(f, 1<<16)
 }
 
-// blocksOf opens a capture and passes over what is read before its lane.
+// blocksOf opens a capture and skips what is read before its lane.
 func blocksOf(t *testing.T, name string) (*Source, *packet.Block) {
 	t.Helper()
 	s, err := Open([]string{name}, Options{})
@@ -51,9 +51,9 @@ func blocksOf(t *testing.T, name string) (*Source, *packet.Block) {
 	return s, b
 }
 
-// TestFileIsCut cuts a mapped file at every stage of a block, in its midst and
-// in its last page, which can be read then, as zeros: nothing dies, what comes
-// before the cut is read, nothing else is, and the end is told.
+// TestFileIsCut truncates a mapped file at each stage of a block, inside the
+// block and inside its last page, whose rest then reads as zeros. Everything
+// before the cut is read and nothing after it, and the cut is a Problem.
 func TestFileIsCut(t *testing.T) {
 	if !canMap(t) {
 		t.Skip("files are not mapped here")
@@ -112,18 +112,18 @@ func cutFile(t *testing.T, what string, whole []byte, at int, stage string) {
 		cut("use")
 		s.Release(b)
 	}
-	// What the cut leaves is known by reading it in order.
+	// Reading in order shows what the cut leaves.
 	want, _, err := readAll(bytes.NewReader(whole[:at]))
 	if !errors.Is(err, ErrTruncated) {
 		t.Fatal(err)
 	}
 	if stage == "use" {
-		want = int(n) // the block was used before
+		want = int(n) // the block was used before the cut
 	}
 	if int(n) != want {
 		t.Errorf("%s: %d records, want %d", what, n, want)
 	}
-	if lost != (stage == "walk") && at < 6<<20-1 { // the last byte is of a record that ends in the next block
+	if lost != (stage == "walk") && at < 6<<20-1 { // the last byte belongs to a record that ends in the next block
 		t.Errorf("%s: lost is %v", what, lost)
 	}
 	if p := s.Problems(); len(p) != 1 || p[0].File != name || !errors.Is(p[0].Err, ErrTruncated) {
@@ -131,7 +131,7 @@ func cutFile(t *testing.T, what string, whole []byte, at int, stage string) {
 	}
 }
 
-// TestOtherFaults holds that only what a cut file does is taken for it.
+// TestOtherFaults checks that other faults are not taken for a truncated file.
 func TestOtherFaults(t *testing.T) {
 	m := &mapping{data: make([]byte, 100)}
 	defer func() {
@@ -145,8 +145,8 @@ func TestOtherFaults(t *testing.T) {
 	})
 }
 
-// TestWrittenAnew holds that what fails because a file is written anew is taken
-// for a cut, and for a bug where it is not.
+// TestWrittenAnew checks that a panic while the file is overwritten counts as
+// a cut, and that it is a bug otherwise.
 func TestWrittenAnew(t *testing.T) {
 	if !canMap(t) {
 		t.Skip("files are not mapped here")
@@ -186,8 +186,7 @@ func TestWrittenAnew(t *testing.T) {
 	s.Release(b)
 }
 
-// BenchmarkWarm is what guessing costs, per byte of a capture whose content is
-// in the cache.
+// BenchmarkWarm measures warm on data in the cache, per byte of the capture.
 func BenchmarkWarm(b *testing.B) {
 	data := synthetic(b, 1, 4000, 1000)
 	l, sum := layout{size: 8, more: 16, unit: 1e6}, byte(0)

@@ -25,8 +25,8 @@ import (
 	"pfsight/capture/packet"
 )
 
-// madePcap returns a pcap file of n packets of size bytes, one a second from
-// first on.
+// madePcap returns a pcap file of n packets of size bytes, one per second, the
+// first at second first.
 func madePcap(t testing.TB, first, n, size int) []byte {
 	packets := make([]frametest.Packet, n)
 	for i := range packets {
@@ -37,7 +37,7 @@ func madePcap(t testing.TB, first, n, size int) []byte {
 	return frametest.Pcap(t, time.Microsecond, packet.LinkEthernet, packets)
 }
 
-// packers make compressed files with large windows.
+// packers compress with large windows.
 var packers = map[string]func(t testing.TB, b []byte) []byte{
 	"gz": func(t testing.TB, b []byte) []byte {
 		var out bytes.Buffer
@@ -50,7 +50,7 @@ var packers = map[string]func(t testing.TB, b []byte) []byte{
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.Write(b[:10]); err != nil { // its size is not known at the beginning
+		if _, err := w.Write(b[:10]); err != nil { // so that the header cannot hold the size
 			t.Fatal(err)
 		}
 		if err := w.Flush(); err != nil {
@@ -87,8 +87,8 @@ func packed(t testing.TB, out *bytes.Buffer, w io.WriteCloser, b []byte) []byte 
 	return out.Bytes()
 }
 
-// all reads every packet, and returns how many there are, how often time went
-// back, and the most that was taken of the budget.
+// all reads every packet. It returns the number of packets, how often time
+// went back, and the maximum use of the budget.
 func all(t *testing.T, s *Source) (packets, back, taken int) {
 	t.Helper()
 	last := int64(0)
@@ -112,8 +112,9 @@ func all(t *testing.T, s *Source) (packets, back, taken int) {
 	}
 }
 
-// TestOpenMemory reads many compressed files that overlap in time with room for
-// few: all is read, in less memory, and what was out of order is told.
+// TestOpenMemory reads many compressed files that overlap in time, with memory
+// for few. Everything is read within the limit, and the wrong order is a
+// Problem.
 func TestOpenMemory(t *testing.T) {
 	const files, each = 10, 300
 	for name, pack := range packers {
@@ -153,7 +154,7 @@ func TestOpenMemory(t *testing.T) {
 	}
 }
 
-// xzBlock returns a block of xz that announces a window, with so many bytes.
+// xzBlock returns an xz block with the given window and content.
 func xzBlock(t testing.TB, window int64, data []byte) []byte {
 	t.Helper()
 	head := []byte{2, 0, xzFilter, 1, lzma.EncodeDictCap(window), 0, 0, 0}
@@ -170,14 +171,14 @@ func xzBlock(t testing.TB, window int64, data []byte) []byte {
 	return out
 }
 
-// xzStart is the header of a stream without checks.
+// xzStart returns the header of a stream without checks.
 func xzStart() []byte {
 	b := append(append([]byte{}, xzMagic...), 0, 0)
 	return binary.LittleEndian.AppendUint32(b, crc32.ChecksumIEEE(b[6:8]))
 }
 
-// TestHostileWindows reads files whose later parts announce windows that they
-// do not need: each ends soon, with an error, and without that memory.
+// TestHostileWindows reads files whose later parts ask for windows that they
+// do not need. Reading ends soon, with an error, and without that memory.
 func TestHostileWindows(t *testing.T) {
 	first := madePcap(t, 1_700_000_000, 10, 60)
 	grows := append(append(xzStart(), xzBlock(t, 1<<20, first)...), xzBlock(t, 4<<30-1, first)...)
@@ -187,12 +188,12 @@ func TestHostileWindows(t *testing.T) {
 		many = append(many, tiny...)
 	}
 	announced := append(append(xzStart(), xzBlock(t, 4<<30-1, first)...), 0)
-	zst := func(window byte) []byte { // a frame of one raw block
+	zst := func(window byte) []byte { // a frame with one raw block
 		b := []byte{0x28, 0xb5, 0x2f, 0xfd, 0, window}
 		n := uint32(len(first))<<3 | 1
 		return append(append(b, byte(n), byte(n>>8), byte(n>>16)), first...)
 	}
-	single := []byte{0x28, 0xb5, 0x2f, 0xfd, 0xa0, 0, 0, 0, 0x40} // a frame of one segment of 1 GiB
+	single := []byte{0x28, 0xb5, 0x2f, 0xfd, 0xa0, 0, 0, 0, 0x40} // a frame with a single segment of 1 GiB
 	for name, b := range map[string][]byte{
 		"xz, a later block": grows, "xz, many blocks": many, "xz, the first block": announced,
 		"zstd, a later frame": append(zst(0x20), zst(0xa8)...), "zstd, the first frame": zst(0xa8), "zstd, one segment": append(single, 1, 0, 0),
@@ -203,7 +204,8 @@ func TestHostileWindows(t *testing.T) {
 			if err := os.WriteFile(path, b, 0o644); err != nil {
 				t.Fatal(err)
 			}
-			// As the program does with --memory: what is garbage is collected in time.
+			// The program sets a memory limit too, with --memory, so that garbage is
+			// collected in time.
 			defer debug.SetMemoryLimit(debug.SetMemoryLimit(128 << 20))
 			runtime.GC()
 			var before, after runtime.MemStats
@@ -232,8 +234,8 @@ func TestHostileWindows(t *testing.T) {
 	}
 }
 
-// TestXZ reads what another program's library writes: every check, several
-// blocks and streams, padding between them; and no damage is missed.
+// TestXZ reads the output of another library, with every check, several blocks
+// and streams, and padding between streams. All damage is detected.
 func TestXZ(t *testing.T) {
 	content := bytes.Repeat(madePcap(t, 1_700_000_000, 500, 123), 3)
 	for _, check := range []byte{xz.CRC32, xz.CRC64, xz.SHA256} {
@@ -256,7 +258,7 @@ func TestXZ(t *testing.T) {
 		if err != nil || !bytes.Equal(got, append(bytes.Clone(content), content...)) {
 			t.Fatalf("check %d: %d bytes, %v", check, len(got), err)
 		}
-		for n := 0; n < len(b)-4; n += 1 + n/7 { // every length would take long
+		for n := 0; n < len(b)-4; n += 1 + n/7 { // every length would take too long
 			if got, err := io.ReadAll(newXZ(bytes.NewReader(b[:n]), 8<<20)); err == nil && n > 0 && len(got) != len(content) && len(got) != 2*len(content) {
 				t.Fatalf("check %d: cut at %d of %d it is %d bytes without an error", check, n, len(b), len(got))
 			}

@@ -22,8 +22,8 @@ import (
 
 const captures = "../../testdata/captures/"
 
-// forms are captures of every form that is read, made by real tools or
-// byte by byte from the drafts; see testdata/make.
+// forms returns captures of every supported form, made by real tools or byte
+// by byte from the drafts; see testdata/make.
 func forms(t testing.TB) map[string][]byte {
 	out := map[string][]byte{}
 	for _, pattern := range []string{"rsa.pcap", "form-*.pcap", "packed-*.pcap", "link-sll2.pcap"} {
@@ -42,8 +42,8 @@ func forms(t testing.TB) map[string][]byte {
 	return out
 }
 
-// readAll returns how many records there are, their bytes in all, and the
-// error that ends them.
+// readAll returns the number of records, the sum of their sizes, and the error
+// that ends them.
 func readAll(in io.Reader) (n, size int, err error) {
 	r, err := NewReader(in)
 	if err != nil {
@@ -69,8 +69,8 @@ func readAll(in io.Reader) (n, size int, err error) {
 	}
 }
 
-// TestCut cuts every form at every byte: what is whole is read, and the error
-// says where it ends.
+// TestCut cuts every form at every byte. All complete records are read, and
+// the error says where the capture ends.
 func TestCut(t *testing.T) {
 	for name, b := range forms(t) {
 		whole, _, err := readAll(bytes.NewReader(b))
@@ -97,7 +97,7 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// TestOneByteReads gives the reader one byte at a time.
+// TestOneByteReads reads from an input that returns one byte at a time.
 func TestOneByteReads(t *testing.T) {
 	for name, b := range forms(t) {
 		n, size, err := readAll(bytes.NewReader(b))
@@ -117,8 +117,8 @@ func (o oneByte) Read(p []byte) (int, error) {
 	return o.in.Read(p[:1])
 }
 
-// synthetic makes a pcap of n records of many sizes, the first at second
-// start.
+// synthetic returns a pcap file of n records of various sizes, the first at
+// second start.
 func synthetic(t testing.TB, seed int64, n, start int) []byte {
 	t.Helper()
 	r := rand.New(rand.NewSource(seed))
@@ -134,9 +134,9 @@ func synthetic(t testing.TB, seed int64, n, start int) []byte {
 	return frametest.Pcap(t, time.Microsecond, packet.LinkEthernet, packets)
 }
 
-// TestLanes reads files with blocks as several workers would, and compares
-// record by record with the plain way: big files, files that overlap in time,
-// cut ones, and pcapng.
+// TestLanes reads files in blocks, as several workers do, and compares the
+// records with those of Next: large files, files that overlap in time, cut
+// files, and pcapng.
 func TestLanes(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name string, b []byte) string {
@@ -147,7 +147,7 @@ func TestLanes(t *testing.T) {
 		return p
 	}
 	a := synthetic(t, 1, 12000, 1000)
-	b := synthetic(t, 2, 12000, 1005) // begins while a still goes on
+	b := synthetic(t, 2, 12000, 1005) // begins before the end of a
 	c := synthetic(t, 3, 9000, 2000)
 	sets := map[string][]string{
 		"one":     {write("a", a)},
@@ -207,7 +207,8 @@ func walk(t *testing.T, paths []string, lanes bool) (out []seen, problems []Prob
 		}
 		return out, s.Problems()
 	}
-	// Two workers: always one claimed and loaded ahead of the one walked.
+	// Two workers: one block is always claimed and loaded ahead of the one that
+	// is walked.
 	blocks := []*packet.Block{{}, {}}
 	shared, mapped := 0, 0
 	s.Claim(blocks[0])
@@ -321,7 +322,7 @@ func TestFolders(t *testing.T) {
 	}
 }
 
-// FuzzReader reads any bytes as a capture, in any chunks.
+// FuzzReader reads arbitrary bytes as a capture.
 func FuzzReader(f *testing.F) {
 	for _, b := range forms(f) {
 		f.Add(b)

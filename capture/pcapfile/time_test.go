@@ -16,8 +16,8 @@ import (
 	"pfsight/capture/packet"
 )
 
-// A pcapng file for tests: simple is a Simple Packet Block, a number the time
-// of an Enhanced one in seconds.
+// simple is a Simple Packet Block for ngFile. Other numbers are the time of an
+// Enhanced Packet Block in seconds.
 const simple = -1
 
 func ngFile(offset int64, blocks ...int) []byte {
@@ -58,7 +58,7 @@ func pcapFile(t testing.TB, times ...int) []byte {
 	return frametest.Pcap(t, time.Microsecond, packet.LinkEthernet, packets)
 }
 
-// seconds reads the times of a capture, batch by batch.
+// seconds returns the times of a capture in seconds.
 func seconds(t *testing.T, next func([]packet.Record) (int, error)) (out []int) {
 	t.Helper()
 	recs := make([]packet.Record, 7)
@@ -76,7 +76,7 @@ func seconds(t *testing.T, next func([]packet.Record) (int, error)) (out []int) 
 	}
 }
 
-// TestNoTime reads packets without a time among such that have one.
+// TestNoTime reads packets without a time between packets with one.
 func TestNoTime(t *testing.T) {
 	for _, x := range []struct {
 		name string
@@ -103,8 +103,8 @@ func TestNoTime(t *testing.T) {
 	}
 }
 
-// TestNoTimeFirst has more packets without a time before the first that has one
-// than are read at once: in a file they have its time all the same.
+// TestNoTimeFirst has more packets without a time at the beginning of a file
+// than one batch holds. They get the time of the first packet with one.
 func TestNoTimeFirst(t *testing.T) {
 	const n = 3000
 	blocks := append(slices.Repeat([]int{simple}, n), 1000)
@@ -132,8 +132,8 @@ func TestNoTimeFirst(t *testing.T) {
 	}
 }
 
-// TestForeign holds captures of other formats to be named, alone and in a
-// folder, and what only begins like one not to be.
+// TestForeign checks that captures of other formats are named in the error,
+// and that other content is not taken for one.
 func TestForeign(t *testing.T) {
 	erf := func(n int) (b []byte) {
 		for i := range n {
@@ -177,7 +177,8 @@ func TestForeign(t *testing.T) {
 			}
 		}
 	}
-	// A folder passes over what is no capture, and tells of those that are one.
+	// A folder skips files that are not captures, and reports captures of other
+	// formats.
 	if err := os.WriteFile(filepath.Join(dir, "good.pcap"), pcapFile(t, 100), 0o600); err != nil {
 		t.Fatal(err)
 	}
