@@ -12,38 +12,39 @@ import (
 	"pfsight/capture/filter"
 )
 
-// What is done about bulk transfers: their handshakes were read, and their
-// payload would only be copied to be thrown away. Source.Bulk is told of a
-// sample of their packets; once a second the kernel is told which connections
-// were met most often, and passes on no more than the headers of these. The
-// lengths stay those of the whole, so bytes are counted as before. A packet
-// with SYN, FIN or RST is always whole, and a connection that was not met for
-// a second is no longer cut: what is lost is the beginning of a connection
-// that takes the same endpoints in that second, and it is counted as cut.
+// The payload of a bulk transfer would only be copied and discarded, because
+// its handshake is already read. Source.Bulk receives a sample of the packets
+// of such transfers. Once a second the kernel's filter is set to pass only the
+// headers of the most frequent connections. The length on the wire is
+// preserved, so byte counts stay the same. Packets with SYN, FIN or RST are
+// never cut, and a connection without samples in the last second is no longer
+// cut. So the only loss is the beginning of a new connection that reuses the
+// endpoints within that second, and it is counted as cut.
 const (
-	// maxBulk is how many connections are cut at once: they cost the others
+	// maxBulk is how many connections are cut at once. All other packets pay for
 	// a search among them.
 	maxBulk = 64
-	// minSamples of a second make a connection bulk: about 500 packets, one in
-	// 64 of them told of.
+	// minSamples in a second make a connection bulk. One packet in 64 is a
+	// sample, so this is about 500 packets.
 	minSamples = 8
-	// maxSampled is how many connections are told apart in a second.
+	// maxSampled is how many connections are counted in a second.
 	maxSampled = 4096
 
 	cutIPv4 = 14 + 60 + 60 // Ethernet, IPv4 with options, TCP with options
 	cutIPv6 = 14 + 40 + 60
 )
 
-// A pair names a connection by its endpoints.
+// A pair identifies a connection by its endpoints.
 type pair struct{ a, b netip.AddrPort }
 
-// A sampler counts samples.
+// A sampler counts the samples of each connection.
 type sampler struct {
 	mu     sync.Mutex
 	counts map[pair]int
 }
 
-// Bulk is told of a packet of a bulk transfer between two endpoints.
+// Bulk reports a packet of a bulk transfer between two endpoints. It may run
+// concurrently with other calls.
 func (s *Source) Bulk(a, b netip.AddrPort) {
 	s.bulk.mu.Lock()
 	defer s.bulk.mu.Unlock()
@@ -53,8 +54,8 @@ func (s *Source) Bulk(a, b netip.AddrPort) {
 	}
 }
 
-// take returns the connections that were met most often since the last call,
-// in a fixed order.
+// take returns the most frequent connections since the last call, sorted by
+// their endpoints.
 func (s *sampler) take() []pair {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -73,7 +74,8 @@ func (s *sampler) take() []pair {
 	return out
 }
 
-// thin tells the kernel of which connections only headers are wanted.
+// thin sets the kernel's filter to pass only headers of the most frequent
+// connections.
 func (s *Source) thin() {
 	now := s.bulk.take()
 	if s.opt.WholeBulk || slices.Equal(now, s.thinned) {
@@ -88,15 +90,15 @@ func (s *Source) thin() {
 			}
 		}
 		if err != nil {
-			s.opt.Log("%s: bulk transfers are copied whole: %v", f.name, err)
+			s.opt.Log("%s: capturing whole bulk transfers: %v", f.name, err)
 			s.opt.WholeBulk = true
 		}
 	}
 }
 
-// thinner returns a program that passes on snaplen bytes of an Ethernet frame,
-// but of the connections named no more than the headers. It has no loops and
-// no labels: each question that settles it is followed by a return.
+// thinner returns a program that passes snaplen bytes of an Ethernet frame, or
+// only the headers if it belongs to one of the connections. The program has no
+// loops and no labels: each test that decides is followed by a return.
 func thinner(snaplen int, bulk []pair) []filter.Instruction {
 	whole := filter.Instruction{Code: bpfRET, K: uint32(snaplen)}
 	var v4, v6 []known
@@ -140,12 +142,12 @@ func thinner(snaplen int, bulk []pair) []filter.Instruction {
 	return a.code
 }
 
-// A known is a pair as the program compares it: the words of the addresses,
-// source first, and the ports, with the packet going either way.
+// A known holds the values of a pair that the program compares: the words of
+// the addresses, source first, and the ports, for both directions.
 type known struct {
 	words, back  []uint32
 	ports, other uint32
-	sum          uint32 // the same both ways
+	sum          uint32 // equal for both directions
 }
 
 func know(p pair) known {
@@ -168,23 +170,24 @@ func know(p pair) known {
 	return k
 }
 
-// Scratch words: the addresses from 0, then the ports.
+// Scratch words: the addresses start at 0, the ports follow.
 const (
 	memPorts = 8
 	memPort  = 9
 )
 
-// An assembler writes programs.
+// An assembler appends instructions to a program.
 type assembler struct {
 	code  []filter.Instruction
-	whole filter.Instruction // what a question that settles it returns
+	whole filter.Instruction // the return for a packet that is not cut
 }
 
 func (a *assembler) add(code uint16, k uint32) {
 	a.code = append(a.code, filter.Instruction{Code: code, K: k})
 }
 
-// require returns unless the accumulator passes the test, refuse if it does.
+// require returns whole unless the accumulator passes the test. refuse returns
+// whole if it does.
 func (a *assembler) require(op uint16, k uint32) {
 	a.code = append(a.code, filter.Instruction{Code: op, Jt: 1, K: k}, a.whole)
 }
@@ -193,8 +196,9 @@ func (a *assembler) refuse(op uint16, k uint32) {
 	a.code = append(a.code, filter.Instruction{Code: op, Jf: 1, K: k}, a.whole)
 }
 
-// endpoints stores the addresses at these offsets and the ports at the
-// transport header, and leaves the sum of the last words and the ports.
+// endpoints stores the addresses at the given offsets and the ports of the
+// transport header, and leaves the sum of the last address words and the ports
+// in the accumulator.
 func (a *assembler) endpoints(transport uint32, at []uint32, half, word uint16) {
 	a.add(word, transport)
 	a.add(bpfST, memPorts)
@@ -215,8 +219,8 @@ func (a *assembler) endpoints(transport uint32, at []uint32, half, word uint16) 
 	}
 }
 
-// search compares the sum with those of the connections, by halves, and where
-// it is found everything.
+// search finds the sum among those of the connections by binary search, and
+// then compares all fields.
 func (a *assembler) search(list []known, cut int) {
 	slices.SortStableFunc(list, func(x, y known) int { return cmp.Compare(x.sum, y.sum) })
 	a.tree(list, cut)
@@ -227,7 +231,7 @@ func (a *assembler) tree(list []known, cut int) {
 	for mid < len(list) && mid > 0 && list[mid].sum == list[mid-1].sum {
 		mid++
 	}
-	if mid == 0 || mid == len(list) { // of one sum, or the last of a run
+	if mid == 0 || mid == len(list) { // all have one sum, or the run of equal sums reaches the end
 		a.leaf(list, cut)
 		return
 	}
@@ -240,7 +244,7 @@ func (a *assembler) tree(list []known, cut int) {
 	a.tree(list[mid:], cut)
 }
 
-// leaf compares with each connection of the list in full.
+// leaf compares all fields with those of each connection in the list.
 func (a *assembler) leaf(list []known, cut int) {
 	for _, k := range list {
 		a.compare(k.words, k.ports, cut)
@@ -249,7 +253,7 @@ func (a *assembler) leaf(list []known, cut int) {
 	a.code = append(a.code, a.whole)
 }
 
-// compare returns cut if the packet goes this way of a connection.
+// compare returns cut if the packet belongs to this direction of a connection.
 func (a *assembler) compare(words []uint32, ports uint32, cut int) {
 	n := 2*(len(words)+1) + 1 // instructions
 	left := func() uint8 { n -= 2; return uint8(n) }

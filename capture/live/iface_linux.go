@@ -9,20 +9,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An iface is one interface and its rings.
+// An iface is an interface and its rings.
 type iface struct {
 	name  string
 	input uint16
-	index int // 0 of Any
+	index int // 0 for Any
 	kind  linkKind
 	rings []*ring
-	dead  []*ring // of an interface that is gone, not read to their ends
+	dead  []*ring // rings of a removed interface with frames left to read
 	up    bool
-	whole bool // the kernel judges the filter alone
-	told  bool // that it cannot be opened
+	whole bool // the kernel evaluates the filter completely
+	told  bool // the failure to open it was logged
 }
 
-// query asks the kernel for something of an interface.
+// query sends an ioctl for an interface.
 func query(fd int, name string, what uint) (*unix.Ifreq, error) {
 	ifr, err := unix.NewIfreq(name)
 	if err != nil {
@@ -34,8 +34,8 @@ func query(fd int, name string, what uint) (*unix.Ifreq, error) {
 	return ifr, nil
 }
 
-// lookup returns the index of an interface, 0 if there is none, and whether
-// it is up.
+// lookup returns the index of an interface, or 0 if it does not exist, and
+// whether it is up.
 func lookup(fd int, name string) (index int, up bool) {
 	ifr, err := query(fd, name, unix.SIOCGIFINDEX)
 	if err != nil {
@@ -46,7 +46,7 @@ func lookup(fd int, name string) (index int, up bool) {
 	return index, err == nil && ifr.Uint16()&unix.IFF_UP != 0
 }
 
-// open makes the rings of the interface and begins the capture.
+// open creates the rings of the interface and starts the capture.
 func (f *iface) open(s *Source) (err error) {
 	var rings []*ring
 	defer func() {
@@ -65,14 +65,14 @@ func (f *iface) open(s *Source) (err error) {
 	}
 	fd := rings[0].fd
 	f.index, f.kind, f.up = 0, linkEach, true
-	loopback := false // each packet that goes out comes in too
+	loopback := false // each outgoing packet comes in too
 	if f.name != Any {
 		if f.index, f.up = lookup(fd, f.name); f.index == 0 {
 			return errors.New("there is no such interface; see 'pfsight interfaces'")
 		}
 		ifr, err := query(fd, f.name, unix.SIOCGIFHWADDR)
 		if err != nil {
-			return fmt.Errorf("its kind: %w", err)
+			return fmt.Errorf("interface type: %w", err)
 		}
 		f.kind = kindOf(ifr.Uint16())
 		loopback = ifr.Uint16() == unix.ARPHRD_LOOPBACK
@@ -81,21 +81,21 @@ func (f *iface) open(s *Source) (err error) {
 	if err != nil {
 		return err
 	}
-	// Nothing passes before all share the frames, so that none comes twice.
+	// Block all frames until all rings share them, so that none arrives twice.
 	for _, r := range rings {
 		r.link = f.kind
 		if err := r.attach(nil); err != nil {
-			return fmt.Errorf("the filter: %w", err)
+			return fmt.Errorf("setting the filter: %w", err)
 		}
 		if err := r.bind(f.index); err != nil {
 			return err
 		}
 	}
 	if loopback && len(rings) == 1 {
-		_ = unix.SetsockoptInt(rings[0].fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1) // without it read passes over them
+		_ = unix.SetsockoptInt(rings[0].fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1) // if this fails, read skips the outgoing packets
 	}
 	if err := join(rings, loopback); err != nil {
-		s.opt.Log("%s: no fanout (%v): one ring does all", f.name, err)
+		s.opt.Log("%s: no fanout (%v): using one ring", f.name, err)
 		for _, r := range rings[1:] {
 			r.close()
 		}
@@ -107,16 +107,17 @@ func (f *iface) open(s *Source) (err error) {
 		}
 	}
 	for _, r := range rings {
-		_, _, _ = r.statistics() // of what did not pass
+		_, _, _ = r.statistics() // discard the counts of blocked frames
 		if err := r.attach(code); err != nil {
-			return fmt.Errorf("the filter: %w", err)
+			return fmt.Errorf("setting the filter: %w", err)
 		}
 	}
 	f.rings, f.whole = rings, whole
 	return nil
 }
 
-// watch looks after the interfaces: counts, those that went away or came.
+// watch updates the counts of all interfaces and handles those that
+// disappeared or appeared.
 func (s *Source) watch() {
 	s.watched = s.now()
 	changed := false
@@ -144,7 +145,7 @@ func (s *Source) watch() {
 	}
 }
 
-// count adds what the kernel counted of a ring.
+// count adds the kernel's counts of a ring.
 func (f *iface) count(r *ring, st *InterfaceStats) {
 	p, d, z := r.statistics()
 	st.Packets += p
@@ -152,8 +153,8 @@ func (f *iface) count(r *ring, st *InterfaceStats) {
 	st.Freezes += z
 }
 
-// bury closes rings of an interface that is gone when they are read to their
-// ends, and reports whether it did.
+// bury closes the rings of removed interfaces that are read to the end, and
+// reports whether there were any.
 func (f *iface) bury(st *InterfaceStats) bool {
 	kept := f.dead[:0]
 	for _, r := range f.dead {
@@ -169,8 +170,8 @@ func (f *iface) bury(st *InterfaceStats) bool {
 	return gone
 }
 
-// check finds out what became of an interface, and reports whether its rings
-// changed.
+// check handles a change of the interface's state, and reports whether its
+// rings changed.
 func (s *Source) check(f *iface) bool {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -6,16 +6,16 @@ import (
 	"pfsight/capture/packet"
 )
 
-// A linkKind says what the frames of a ring begin with: a link type, or one
-// of the two below.
+// A linkKind is the link type of the frames of a ring, or one of the values
+// below.
 type linkKind int32
 
 const (
-	linkEach  linkKind = -1 // each frame tells
-	linkOther linkKind = -2 // a header that is not read; what the kernel says is behind it
+	linkEach  linkKind = -1 // each frame has its own
+	linkOther linkKind = -2 // an unsupported link header; the kernel knows where it ends
 )
 
-// kindOf returns what the frames of a kind of interface (ARPHRD_) begin with.
+// kindOf returns the linkKind of an interface type (ARPHRD_).
 func kindOf(hatype uint16) linkKind {
 	switch hatype {
 	case unix.ARPHRD_ETHER, unix.ARPHRD_LOOPBACK:

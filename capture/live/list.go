@@ -7,20 +7,20 @@ import (
 	"strings"
 )
 
-// An Interface is one that can be captured on.
+// An Interface describes a network interface of the system.
 type Interface struct {
 	Name      string
-	Up        bool // it is switched on
-	Running   bool // and has a carrier
+	Up        bool // administratively
+	Running   bool // has a carrier
 	Loopback  bool
 	Addresses []netip.Prefix
-	MAC       string // "" for none
-	Link      string // what frames begin with; "" where it is not known
-	Speed     int    // Mbit/s; 0 where it is not known
+	MAC       string // "" if it has none
+	Link      string // link type; "" if undetermined
+	Speed     int    // Mbit/s; 0 if undetermined
 	MTU       int
 }
 
-// Interfaces lists the interfaces, by name.
+// Interfaces returns the interfaces, sorted by name.
 func Interfaces() ([]Interface, error) {
 	list, err := net.Interfaces()
 	if err != nil {
@@ -32,7 +32,7 @@ func Interfaces() ([]Interface, error) {
 			Name: i.Name, Up: i.Flags&net.FlagUp != 0, Running: i.Flags&net.FlagRunning != 0, Loopback: i.Flags&net.FlagLoopback != 0,
 			MAC: i.HardwareAddr.String(), MTU: i.MTU,
 		}
-		addrs, _ := i.Addrs() // one that went away meanwhile has none
+		addrs, _ := i.Addrs() // an interface that was just removed has none
 		for _, a := range addrs {
 			if n, ok := a.(*net.IPNet); ok {
 				if ip, ok := netip.AddrFromSlice(n.IP); ok {

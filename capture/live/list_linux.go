@@ -9,7 +9,7 @@ import (
 	"pfsight/capture/packet"
 )
 
-// more adds what only the kernel's files tell.
+// more adds what is found in /sys only.
 func more(f *Interface) {
 	read := func(name string) int {
 		b, err := os.ReadFile(filepath.Join("/sys/class/net", f.Name, name))
@@ -30,5 +30,5 @@ func more(f *Interface) {
 			f.Link = packet.LinkType(k).String()
 		}
 	}
-	f.Speed = max(read("speed"), 0) // -1 says that it is not known
+	f.Speed = max(read("speed"), 0) // -1: undetermined
 }

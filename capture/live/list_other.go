@@ -2,5 +2,5 @@
 
 package live
 
-// more has nothing to add here.
+// more adds nothing on this system.
 func more(*Interface) {}

@@ -9,7 +9,7 @@ import (
 	"pfsight/capture/packet"
 )
 
-// A Source captures from interfaces; here there is none.
+// A Source captures from interfaces. This build has no way to do so.
 type Source struct{}
 
 // Open returns ErrUnsupported.
@@ -23,7 +23,7 @@ func Open(opt Options) (*Source, error) {
 // Stop ends the capture.
 func (s *Source) Stop() {}
 
-// Close gives the rings back.
+// Close does nothing.
 func (s *Source) Close() {}
 
 // Lost implements packet.Source.
@@ -38,11 +38,11 @@ func (s *Source) Walk(*packet.Block) error { return io.EOF }
 // Release implements packet.Source.
 func (s *Source) Release(*packet.Block) {}
 
-// Judged reports whether the kernel judges the filter alone.
+// Judged reports whether the kernel evaluates the filter completely.
 func (s *Source) Judged() bool { return false }
 
-// Bulk is told of a packet of a bulk transfer.
+// Bulk does nothing.
 func (s *Source) Bulk(a, b netip.AddrPort) {}
 
-// Interfaces returns what is known of the interfaces.
+// Interfaces returns nil.
 func (s *Source) Interfaces() []InterfaceStats { return nil }

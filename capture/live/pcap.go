@@ -17,15 +17,14 @@ import (
 	"pfsight/capture/packet"
 )
 
-// Limits of the reading by libpcap.
+// Limits of a capture with libpcap.
 const (
 	batchRecords = 512
 	batchBytes   = 1 << 20
-	batchQueue   = 16 // batches of an interface that wait; beyond them libpcap's buffer fills
+	batchQueue   = 16 // waiting batches of an interface; after that libpcap's buffer fills
 )
 
-// A Source captures from interfaces through libpcap. It implements
-// packet.Source.
+// A Source captures from interfaces with libpcap. It implements packet.Source.
 type Source struct {
 	names   []string
 	opt     Options
@@ -41,13 +40,13 @@ type Source struct {
 	stats []InterfaceStats
 }
 
-// A batch is copies of frames of one interface.
+// A batch holds copies of frames of one interface.
 type batch struct {
 	recs []packet.Record
 	buf  []byte
 }
 
-// Open begins to capture.
+// Open starts the capture.
 func Open(opt Options) (*Source, error) {
 	if err := opt.Check(); err != nil {
 		return nil, err
@@ -79,7 +78,7 @@ func (s *Source) handle(name string) (*pcap.Handle, error) {
 		return nil, err
 	}
 	defer in.CleanUp()
-	err = errors.Join(in.SetSnapLen(s.opt.Snaplen), in.SetPromisc(!s.opt.NoPromiscuous && name != Any), in.SetTimeout(Retire),
+	err = errors.Join(in.SetSnapLen(s.opt.Snaplen), in.SetPromisc(!s.opt.NoPromiscuous && name != Any), in.SetTimeout(retire),
 		in.SetBufferSize(s.opt.BlockSize*s.opt.Blocks))
 	if err != nil {
 		return nil, err
@@ -97,8 +96,8 @@ func (s *Source) handle(name string) (*pcap.Handle, error) {
 	return h, nil
 }
 
-// read copies the frames of an interface into batches until the Source ends
-// or the interface does.
+// read copies the frames of an interface into batches until the Source or the
+// interface ends.
 func (s *Source) read(h *pcap.Handle, input uint16) {
 	defer h.Close()
 	link := packet.LinkType(h.LinkType())
@@ -155,7 +154,7 @@ func (s *Source) read(h *pcap.Handle, input uint16) {
 	}
 }
 
-// count takes up what libpcap counted so far.
+// count updates the statistics from libpcap's.
 func (s *Source) count(h *pcap.Handle, input uint16) {
 	st, err := h.Stats()
 	if err != nil {
@@ -169,8 +168,8 @@ func (s *Source) count(h *pcap.Handle, input uint16) {
 	t.Packets, t.Drops = uint64(st.PacketsReceived), drops
 }
 
-// Stop ends the capture: what was read is still given, then Walk returns
-// io.EOF. It may be called beside all else.
+// Stop ends the capture: Walk returns the frames read so far and then io.EOF.
+// It may run concurrently with other calls.
 func (s *Source) Stop() { s.stop.Do(func() { close(s.ended) }) }
 
 // Close ends the capture.
@@ -184,13 +183,14 @@ func (s *Source) Close() {
 // Lost implements packet.Source.
 func (s *Source) Lost() uint64 { return s.lost.Load() }
 
-// Judged reports whether libpcap judges the filter.
+// Judged returns true: libpcap evaluates the filter.
 func (s *Source) Judged() bool { return true }
 
-// Bulk does nothing: the filter of libpcap stays as it is.
+// Bulk does nothing: libpcap's filter does not change.
 func (s *Source) Bulk(a, b netip.AddrPort) {}
 
-// Interfaces returns what is known of the interfaces.
+// Interfaces returns the state of the interfaces. It may run concurrently with
+// other calls.
 func (s *Source) Interfaces() []InterfaceStats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -205,8 +205,8 @@ type claim struct {
 	end   bool
 }
 
-// Claim implements packet.Source. It waits for a batch, or until it is time
-// to tell the time.
+// Claim implements packet.Source. It waits for a batch, or until the time is
+// due.
 func (s *Source) Claim(to *packet.Block) {
 	c, ok := to.Private.(*claim)
 	if !ok {
@@ -240,7 +240,7 @@ func (s *Source) Walk(b *packet.Block) error {
 	return nil
 }
 
-// Release implements packet.Source: it gives the batch back.
+// Release implements packet.Source. It returns the batch for reuse.
 func (s *Source) Release(b *packet.Block) {
 	c := b.Private.(*claim)
 	if t := c.batch; t != nil {

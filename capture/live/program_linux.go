@@ -13,7 +13,7 @@ import (
 	"pfsight/capture/packet"
 )
 
-// The instructions of classic BPF that are used here.
+// The instructions of classic BPF that this package uses.
 const (
 	bpfLDW  = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS // A = word at K
 	bpfLDH  = unix.BPF_LD | unix.BPF_H | unix.BPF_ABS
@@ -50,11 +50,11 @@ const (
 	adVLANTP  = adOff + 60 // SKF_AD_VLAN_TPID
 )
 
-// program returns what the kernel is to run for frames of a link type: it
-// judges expr as it would be judged in a saved file, where the tags of VLANs
-// are in the frames, and passes on snaplen bytes. bulk names transfers of
-// which only headers are wanted. What cannot be judged in the kernel is
-// passed on, and whole reports that nothing of expr was left to the reader.
+// program returns the kernel's program for frames of a link type. It evaluates
+// expr as if the frames were read from a file, where they have their VLAN
+// tags, and passes snaplen bytes. Of the connections in bulk it passes headers
+// only. It passes frames that the kernel cannot judge. whole reports whether
+// the kernel can judge all frames.
 func program(expr string, link linkKind, snaplen int, bulk []pair) (code []filter.Instruction, whole bool, err error) {
 	ret := tail(link, snaplen, bulk)
 	if expr == "" {
@@ -72,11 +72,11 @@ func program(expr string, link linkKind, snaplen int, bulk []pair) (code []filte
 		return nil, false, err
 	}
 	n := len(code)
-	// Each "yes" goes on to the tail.
+	// Replace each "yes" by a jump to the tail.
 	for i := range code {
 		switch c := &code[i]; {
 		case c.Code == bpfRETA:
-			return ret, false, nil // never made; not to be judged by the wrong length
+			return ret, false, nil // the compiler never emits this; its length would bypass snaplen
 		case c.Code == bpfRET && c.K != 0:
 			*c = filter.Instruction{Code: bpfJA, K: uint32(n - i - 1)}
 		}
@@ -93,11 +93,11 @@ func program(expr string, link linkKind, snaplen int, bulk []pair) (code []filte
 	return code, whole, nil
 }
 
-// acceptAll is a program that leaves all to the reader.
+// acceptAll is a program that passes everything.
 var acceptAll = []filter.Instruction{{Code: bpfRET, K: 1}}
 
-// judge returns a program that judges expr in frames of a link type, and
-// reports whether it can do so in all of them; others it accepts.
+// judge returns a program that evaluates expr in frames of a link type. whole
+// reports whether it judges all of them; it passes the others.
 func judge(expr string, link linkKind) (code []filter.Instruction, whole bool, err error) {
 	p, err := filter.Compile(expr, uint32(link))
 	if err != nil {
@@ -110,7 +110,7 @@ func judge(expr string, link linkKind) (code []filter.Instruction, whole bool, e
 	if link != linkKind(packet.LinkEthernet) {
 		return plain, true, nil
 	}
-	// Layout: is there a tag? -> for tagged frames -> for others.
+	// Layout: test for a tag, program for tagged frames, program for others.
 	tagged, err := behindTag(plain)
 	if whole = err == nil; !whole {
 		tagged = acceptAll
@@ -123,19 +123,21 @@ func judge(expr string, link linkKind) (code []filter.Instruction, whole bool, e
 	return append(append(code, tagged...), plain...), whole, nil
 }
 
-// judgeEach returns a program that judges expr in frames of all interfaces, by
-// the kind of the interface that each came from. It judges those of Ethernet,
-// of the loopback, and of interfaces without a link header, and accepts others.
+// judgeEach returns a program that evaluates expr in frames of all interfaces,
+// depending on the type of each frame's interface. It judges frames of
+// Ethernet, of the loopback interface and of interfaces without a link header,
+// and passes others.
 func judgeEach(expr string) ([]filter.Instruction, error) {
 	ether, _, err := judge(expr, linkKind(packet.LinkEthernet))
 	if err != nil {
 		return nil, err
 	}
 	raw, _, err := judge(expr, linkKind(packet.LinkRaw))
-	if err != nil { // it asks for what only Ethernet has
+	if err != nil { // expr uses fields that only Ethernet has
 		raw = acceptAll
 	}
-	// Layout: the kind -> which is it? -> accept -> for Ethernet -> for no header.
+	// Layout: load of the type, jumps by type, pass, program for Ethernet,
+	// program for frames without a link header.
 	hatypes := []uint32{unix.ARPHRD_ETHER, unix.ARPHRD_LOOPBACK, unix.ARPHRD_NONE, unix.ARPHRD_TUNNEL, unix.ARPHRD_TUNNEL6, unix.ARPHRD_SIT, unix.ARPHRD_RAWIP}
 	code := []filter.Instruction{{Code: bpfLDH, K: adHatype}}
 	for i, hatype := range hatypes {
@@ -148,15 +150,15 @@ func judgeEach(expr string) ([]filter.Instruction, error) {
 	return append(append(append(code, acceptAll...), ether...), raw...), nil
 }
 
-// errTagged says that a program cannot be told about the tag.
+// errTagged says that a program cannot be adapted to tagged frames.
 var errTagged = errors.New("not in a tagged frame")
 
-// behindTag makes of a program for Ethernet frames in a file one for frames
-// whose outer VLAN tag the kernel took out.
+// behindTag adapts a program for Ethernet frames in a file to frames whose
+// outer VLAN tag was removed by the kernel.
 func behindTag(code []filter.Instruction) ([]filter.Instruction, error) {
 	out := make([]filter.Instruction, len(code))
-	live := make([]bool, len(code)+1) // can be come to
-	aimed := make([]bool, len(code))  // by a jump
+	live := make([]bool, len(code)+1) // reachable instructions
+	aimed := make([]bool, len(code))  // targets of jumps
 	live[0] = true
 	for i, c := range code {
 		if !live[i] {
@@ -183,8 +185,8 @@ func behindTag(code []filter.Instruction) ([]filter.Instruction, error) {
 			}
 			c.K -= vlanLen
 		case bpfJEQ:
-			// The EtherType is that of a tag here: what follows another one
-			// is never come to.
+			// In these frames the EtherType is that of a tag. What follows a comparison
+			// with another EtherType is unreachable.
 			if i > 0 && !aimed[i] && code[i-1].Code == bpfLDH && code[i-1].K == 12 && !isTag(c.K) {
 				c = filter.Instruction{Code: bpfJA, K: uint32(c.Jf)}
 			}
@@ -196,7 +198,7 @@ func behindTag(code []filter.Instruction) ([]filter.Instruction, error) {
 			}
 		}
 		out[i] = c
-		// Jumps go forward, so everything before was looked at.
+		// All jumps go forward, so every instruction that can reach i was processed.
 		switch {
 		case c.Code&classMask == unix.BPF_RET:
 		case c.Code == bpfJA:
@@ -212,14 +214,14 @@ func behindTag(code []filter.Instruction) ([]filter.Instruction, error) {
 	return out, nil
 }
 
-// isTag reports whether the kernel takes a tag with this EtherType out.
+// isTag reports whether the kernel removes tags with this EtherType.
 func isTag(t uint32) bool { return t == 0x8100 || t == 0x88a8 }
 
-// tail returns what ends a program whose answer is yes.
+// tail returns the end of a program whose answer is yes.
 func tail(link linkKind, snaplen int, bulk []pair) []filter.Instruction {
 	ret := filter.Instruction{Code: bpfRET, K: uint32(snaplen)}
 	if link == linkEach {
-		// What goes out on a loopback comes in next, and must be counted once.
+		// Outgoing packets of a loopback interface also come in. Pass them once.
 		return []filter.Instruction{
 			{Code: bpfLDH, K: adPktType},
 			{Code: bpfJEQ, Jf: 3, K: unix.PACKET_OUTGOING},

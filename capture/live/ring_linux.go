@@ -16,12 +16,12 @@ import (
 	"pfsight/capture/packet"
 )
 
-// vlanLen is the length of a VLAN tag, IEEE 802.1Q. The kernel takes the outer
-// one out of the frame; this much is kept free before each frame to put it
-// back.
+// vlanLen is the length of a VLAN tag, IEEE 802.1Q. The kernel removes the
+// outer tag from the frame. It reserves this much space before each frame, to
+// restore the tag.
 const vlanLen = 4
 
-// A ring is one AF_PACKET socket and the memory it shares with the kernel.
+// A ring is an AF_PACKET socket and the memory it shares with the kernel.
 type ring struct {
 	fd     int
 	mem    []byte
@@ -30,27 +30,27 @@ type ring struct {
 	input  uint16 // index of its interface
 	link   linkKind
 
-	next  int // block that the kernel hands over next
-	noted int // blocks from next on that were seen to be handed over
+	next  int // next block to be returned by the kernel
+	noted int // blocks from next on that are known to be returned
 	cur   *block
-	at    uintptr // offset in mem of the next frame of cur
-	left  uint32  // frames of cur not read
-	head  int64   // time of the next frame; cur != nil
+	at    uintptr // offset in mem of the current frame
+	left  uint32  // frames of cur left to read
+	head  int64   // time of the current frame, if cur != nil
 	used  atomic.Int32
-	dead  bool // its interface is gone: closed when nothing is left
+	dead  bool // the interface is gone: close when all frames are read
 }
 
-// A block is a piece of a ring, the unit in which it is handed over.
+// A block is the part of a ring that the kernel hands over at once.
 type block struct {
 	ring *ring
 	desc *unix.TpacketHdrV1
 	off  uintptr       // in mem
-	refs atomic.Int32  // of the ring itself and of Blocks
-	busy atomic.Bool   // taken, and not yet the kernel's again
+	refs atomic.Int32  // references by the ring and by claims
+	busy atomic.Bool   // taken and not yet returned to the kernel
 	seen time.Duration // when it was noted, since the Source began
 }
 
-// newRing opens a socket that captures nothing yet.
+// newRing opens a socket that does not capture yet.
 func newRing(o *Options, input uint16) (*ring, error) {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -74,10 +74,10 @@ func (r *ring) setup(o *Options) error {
 	if err := unix.SetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_RESERVE, vlanLen); err != nil {
 		return fmt.Errorf("PACKET_RESERVE: %w", err)
 	}
-	const frame = 2048 // of no meaning to a ring of blocks, but that it divides them
+	const frame = 2048 // must divide the block, no other meaning for TPACKET_V3
 	req := unix.TpacketReq3{
 		Block_size: uint32(o.BlockSize), Block_nr: uint32(o.Blocks), Frame_size: frame, Frame_nr: uint32(o.BlockSize / frame * o.Blocks),
-		Retire_blk_tov: uint32(Retire / time.Millisecond),
+		Retire_blk_tov: uint32(retire / time.Millisecond),
 	}
 	if err := unix.SetsockoptTpacketReq3(r.fd, unix.SOL_PACKET, unix.PACKET_RX_RING, &req); err != nil {
 		return fmt.Errorf("a ring of %d blocks of %d bytes: %w", o.Blocks, o.BlockSize, err)
@@ -99,7 +99,7 @@ func (r *ring) setup(o *Options) error {
 
 func (r *ring) pointer(off uintptr) unsafe.Pointer { return unsafe.Add(unsafe.Pointer(&r.mem[0]), off) }
 
-// attach sets the filter; nil accepts nothing.
+// attach sets the filter. nil rejects everything.
 func (r *ring) attach(code []filter.Instruction) error {
 	if len(code) == 0 {
 		code = []filter.Instruction{{Code: bpfRET, K: 0}}
@@ -111,15 +111,15 @@ func (r *ring) attach(code []filter.Instruction) error {
 	return unix.SetsockoptSockFprog(r.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(out)), Filter: &out[0]})
 }
 
-// bind begins the capture on an interface; 0 means all.
+// bind starts the capture on an interface; index 0 means all.
 func (r *ring) bind(index int) error {
 	protocol := binary.NativeEndian.Uint16([]byte{unix.ETH_P_ALL >> 8, unix.ETH_P_ALL & 0xff}) // in network byte order
 	return unix.Bind(r.fd, &unix.SockaddrLinklayer{Protocol: protocol, Ifindex: index})
 }
 
-// join puts the rings into one fanout group: the kernel spreads the frames
-// among them, by a hash that is the same for both directions of a connection,
-// and takes another when one is full. incoming leaves out what goes out.
+// join puts the rings into one fanout group. The kernel distributes the frames
+// by a hash that is equal for both directions of a connection, and uses
+// another ring if one is full. incoming excludes outgoing frames.
 func join(rings []*ring, incoming bool) error {
 	if len(rings) < 2 {
 		return nil
@@ -147,7 +147,7 @@ func (r *ring) promiscuous(index int) error {
 	return unix.SetsockoptPacketMreq(r.fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &unix.PacketMreq{Ifindex: int32(index), Type: unix.PACKET_MR_PROMISC})
 }
 
-// statistics returns what the kernel counted since the last call.
+// statistics returns the kernel's counts since the last call.
 func (r *ring) statistics() (packets, drops, freezes uint64) {
 	st, err := unix.GetsockoptTpacketStatsV3(r.fd, unix.SOL_PACKET, unix.PACKET_STATISTICS)
 	if err != nil {
@@ -156,7 +156,7 @@ func (r *ring) statistics() (packets, drops, freezes uint64) {
 	return uint64(st.Packets), uint64(st.Drops), uint64(st.Freeze_q_cnt)
 }
 
-// note remembers when blocks were first seen to be handed over.
+// note records when blocks were first seen to be returned.
 func (r *ring) note(now time.Duration) {
 	for r.noted < len(r.blocks) {
 		b := &r.blocks[(r.next+r.noted)%len(r.blocks)]
@@ -168,7 +168,7 @@ func (r *ring) note(now time.Duration) {
 	}
 }
 
-// ready reports whether there is a frame to be read.
+// ready reports whether there is a frame to read.
 func (r *ring) ready() bool {
 	for r.cur == nil && r.noted > 0 {
 		b := &r.blocks[r.next]
@@ -184,8 +184,8 @@ func (r *ring) ready() bool {
 	return r.cur != nil
 }
 
-// step goes on to the next frame of the block, which begins so far behind the
-// one in hand, or gives the block back.
+// step moves to the next frame of the block, offset bytes after the current
+// one, or releases the block at its end.
 func (r *ring) step(offset uint32) {
 	r.at += uintptr(offset)
 	end := r.cur.off + uintptr(r.size)
@@ -198,7 +198,7 @@ func (r *ring) step(offset uint32) {
 	r.head = int64(h.Sec)*1e9 + int64(h.Nsec)
 }
 
-// release gives the block back to the kernel when nobody uses it any more.
+// release returns the block to the kernel after the last reference.
 func (b *block) release() {
 	if b.refs.Add(-1) == 0 {
 		atomic.StoreUint32(&b.desc.Block_status, unix.TP_STATUS_KERNEL)
@@ -207,11 +207,12 @@ func (b *block) release() {
 	}
 }
 
-// full reports whether so many blocks wait that frames may soon be lost.
+// full reports whether so many blocks are waiting that frames may soon be
+// lost.
 func (r *ring) full() bool { return r.noted >= len(r.blocks)/2 }
 
-// read makes a record of the frame in hand and reports whether it is to be
-// looked at. The frame's bytes stay where they are.
+// read sets rec to the current frame, without copying it, and moves to the
+// next one. It reports whether rec is to be used.
 func (r *ring) read(rec *packet.Record) bool {
 	h := (*unix.Tpacket3Hdr)(r.pointer(r.at))
 	end := r.cur.off + uintptr(r.size)
@@ -221,17 +222,17 @@ func (r *ring) read(rec *packet.Record) bool {
 	rec.Input = r.input
 	if start+n > end || start < r.at {
 		r.step(h.Next_offset)
-		return false // the kernel does not do this
+		return false // never done by the kernel
 	}
 	link := r.link
 	addr := (*unix.RawSockaddrLinklayer)(r.pointer(r.at + unix.SizeofTpacket3Hdr))
 	if link == linkEach {
 		link = kindOf(addr.Hatype)
 	}
-	ok := addr.Pkttype != unix.PACKET_OUTGOING || addr.Hatype != unix.ARPHRD_LOOPBACK // else it comes in next
+	ok := addr.Pkttype != unix.PACKET_OUTGOING || addr.Hatype != unix.ARPHRD_LOOPBACK // outgoing frames of a loopback come in next
 	switch link {
 	case linkOther:
-		// A link header that is not read; the kernel knows where it ends.
+		// An unsupported link header. The kernel knows where it ends.
 		rec.Link = packet.LinkRaw
 		if h.Net >= h.Mac && uintptr(h.Net-h.Mac) <= n {
 			skip := uintptr(h.Net - h.Mac)

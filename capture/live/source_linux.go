@@ -15,12 +15,12 @@ import (
 	"pfsight/capture/packet"
 )
 
-// maxRecords is how many frames a Block takes at once.
+// maxRecords is the maximum number of records of a Block.
 const maxRecords = 2048
 
 // A Source captures from interfaces. It implements packet.Source. Frames are
-// given in the order of their time stamps as far as the kernel keeps it
-// inside each ring.
+// ordered by their time stamps across rings; within a ring the order is the
+// kernel's.
 type Source struct {
 	opt   Options
 	names []string // of opt.Interfaces
@@ -35,21 +35,21 @@ type Source struct {
 	ticked  time.Duration
 	came    time.Duration // when frames were last taken
 	watched time.Duration
-	clock   int64 // real time minus time since began, nanoseconds
-	step    int64 // by how much the clock was set, not yet told
+	clock   int64 // real time minus time since began, in nanoseconds
+	step    int64 // clock change that is not yet reported, in nanoseconds
 	ended   time.Duration
-	thinned []pair // connections of which the kernel passes on headers only
+	thinned []pair // connections of which the kernel passes headers only
 
 	stop  atomic.Bool
 	lost  atomic.Uint64
 	whole atomic.Bool
-	mu    sync.Mutex // of what follows
+	mu    sync.Mutex // for the fields below
 	stats []InterfaceStats
 
 	bulk sampler
 }
 
-// Open begins to capture.
+// Open starts the capture.
 func Open(opt Options) (*Source, error) {
 	if err := opt.Check(); err != nil {
 		return nil, err
@@ -76,24 +76,24 @@ func Open(opt Options) (*Source, error) {
 	return s, nil
 }
 
-// now is the time since the Source began, by a clock that nobody sets.
+// now returns the monotonic time since the Source began.
 func (s *Source) now() time.Duration { return time.Since(s.began) }
 
-// offset returns what the real time is ahead of now.
+// offset returns the real time minus now.
 func (s *Source) offset() int64 {
 	t := time.Now()
 	return t.UnixNano() - int64(t.Sub(s.began))
 }
 
-// Stop ends the capture: what the kernel has is still read, then Walk returns
-// io.EOF. It may be called beside all else.
+// Stop ends the capture: Walk returns the frames that the kernel has and then
+// io.EOF. It may run concurrently with other calls.
 func (s *Source) Stop() {
 	s.stop.Store(true)
 	one := [8]byte{1, 1, 1, 1, 1, 1, 1, 1}
-	_, _ = unix.Write(s.wake, one[:]) // full means awake
+	_, _ = unix.Write(s.wake, one[:]) // an error means that wake is set already
 }
 
-// Close gives the rings back. The Run that uses the Source must have ended.
+// Close unmaps the rings. The Run that uses the Source must have ended.
 func (s *Source) Close() {
 	for _, f := range s.ifaces {
 		for _, r := range slices.Concat(f.rings, f.dead) {
@@ -107,23 +107,23 @@ func (s *Source) Close() {
 	}
 }
 
-// Lost implements packet.Source: what the kernel dropped for lack of room.
+// Lost implements packet.Source. It counts the frames dropped for full rings.
 func (s *Source) Lost() uint64 { return s.lost.Load() }
 
-// Judged reports whether the kernel judges the filter alone. Without that
-// capture.Options.Filter has to.
+// Judged reports whether the kernel evaluates the filter completely. If not,
+// capture.Options.Filter must be set.
 func (s *Source) Judged() bool { return s.whole.Load() }
 
-// Interfaces returns what is known of the interfaces. It may be called beside
-// all else; drops are as of a second ago.
+// Interfaces returns the state of the interfaces; counts may be a second old.
+// It may run concurrently with other calls.
 func (s *Source) Interfaces() []InterfaceStats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.stats)
 }
 
-// A claim is some frames in the order of time. It holds the blocks of the
-// rings that they lie in until it is released.
+// A claim holds frames in the order of time, and references to their blocks
+// until it is released.
 type claim struct {
 	recs      []packet.Record
 	held      []*block
@@ -142,7 +142,7 @@ func (s *Source) Walk(b *packet.Block) error {
 	return nil
 }
 
-// Release implements packet.Source: it gives the blocks of the rings back.
+// Release implements packet.Source. It drops the references to the blocks.
 func (s *Source) Release(b *packet.Block) {
 	c := b.Private.(*claim)
 	for _, h := range c.held {
@@ -151,8 +151,8 @@ func (s *Source) Release(b *packet.Block) {
 	c.held = c.held[:0]
 }
 
-// Claim implements packet.Source. It waits for frames, or until it is time
-// to tell the time.
+// Claim implements packet.Source. It waits for frames, or until the time is
+// due.
 func (s *Source) Claim(to *packet.Block) {
 	c, ok := to.Private.(*claim)
 	if !ok {
@@ -175,22 +175,22 @@ func (s *Source) Claim(to *packet.Block) {
 		}
 		if s.stop.Load() {
 			if s.ended == 0 {
-				// What comes later is neither read nor counted.
+				// Frames that arrive later are neither read nor counted.
 				for _, r := range s.rings {
 					_ = r.attach(nil)
 				}
 				s.ended = now
 			}
-			// What the kernel had not handed over comes within this time.
+			// The kernel hands over its last block within this time.
 			if now-s.ended > 2*hold {
 				s.watch()
 				c.end = true
 				return
 			}
-			wait = min(wait, Retire)
+			wait = min(wait, retire)
 		} else if now-s.ticked >= tickEvery {
 			s.ticked = now
-			// Frames that the kernel has not handed over are older.
+			// Frames not yet handed over by the kernel are not older than this.
 			c.now, c.step, s.step = int64(now-hold)+s.clock, s.step, 0
 			return
 		}
@@ -202,11 +202,12 @@ func (s *Source) Claim(to *packet.Block) {
 	}
 }
 
-// take moves frames that are due into c, the oldest first. Otherwise it
-// returns how long none will be, if nothing comes.
+// take moves due frames into c, oldest first. If none is due, it returns for
+// how long that stays so unless frames arrive.
 func (s *Source) take(c *claim, now time.Duration) time.Duration {
 	for len(c.recs) < maxRecords {
-		// The ring with the oldest frame, and the oldest frame of the others.
+		// Find the ring with the oldest frame, and the time of the oldest frame of
+		// the other rings.
 		var r *ring
 		other, empty := int64(0), false
 		for _, q := range s.rings {
@@ -244,18 +245,18 @@ func (s *Source) take(c *claim, now time.Duration) time.Duration {
 	return 0
 }
 
-// ripe returns how long the block in hand has to wait for older frames of
-// rings that have none now, 0 if it has waited.
+// ripe returns how long the current block must still wait for older frames of
+// empty rings.
 func (s *Source) ripe(r *ring, now time.Duration) time.Duration {
 	if r.full() {
-		return 0 // order is worth less than frames
+		return 0 // losing frames is worse than a wrong order
 	}
 	last := int64(r.cur.desc.Ts_last_pkt.Sec)*1e9 + int64(r.cur.desc.Ts_last_pkt.Usec)
 	age := max(now-r.cur.seen, min(time.Duration(int64(now)+s.clock-last), hold))
 	return max(hold-age, 0)
 }
 
-// wait sleeps until a ring that has no frames gets some.
+// wait sleeps until an empty ring gets frames, at most for d.
 func (s *Source) wait(d time.Duration) {
 	s.poll = append(s.poll[:0], unix.PollFd{Fd: int32(s.wake), Events: unix.POLLIN})
 	if s.stop.Load() {
@@ -272,20 +273,20 @@ func (s *Source) wait(d time.Duration) {
 	}
 	for _, p := range s.poll {
 		if p.Revents&unix.POLLERR != 0 {
-			// The interface went down; asking takes the error away.
+			// The interface went down. Reading the error clears it.
 			_, _ = unix.GetsockoptInt(int(p.Fd), unix.SOL_SOCKET, unix.SO_ERROR)
 			s.watched = 0
 		}
 	}
 }
 
-// pace does what is done at times.
+// pace does the periodic work.
 func (s *Source) pace(now time.Duration) {
 	if off := s.offset(); off-s.clock >= int64(clockStep) || s.clock-off >= int64(clockStep) {
 		d := off - s.clock
 		s.step += d
 		s.clock = off
-		s.opt.Log("the clock was set by %+.1f s; times of packets before and after differ by that", float64(d)/1e9)
+		s.opt.Log("the clock was set by %+.1f s; packet times jump by that", float64(d)/1e9)
 	} else {
 		s.clock = off
 	}
@@ -294,7 +295,7 @@ func (s *Source) pace(now time.Duration) {
 	}
 }
 
-// collect gathers the rings of all interfaces.
+// collect sets rings to those of all interfaces.
 func (s *Source) collect() {
 	s.rings = s.rings[:0]
 	whole := true

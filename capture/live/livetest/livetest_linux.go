@@ -1,5 +1,5 @@
-// Package livetest gives tests network namespaces of their own, where they
-// may send what they like. It is for tests alone.
+// Package livetest gives tests their own network namespaces, in which they may
+// send any frames. It is for tests only.
 package livetest
 
 import (
@@ -18,13 +18,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// isolated is set in the environment of a test that runs isolated.
+// isolated marks an isolated process in its environment.
 const isolated = "PFSIGHT_TEST_ISOLATED"
 
-// Isolate runs the calling test once more, as a process in a network namespace
-// of its own, and returns true in there. In the first run it returns false
-// when that is over: the test is to return. Without the right, or without
-// ip(8), the test is skipped.
+// Isolate runs the calling test again as a process in its own network
+// namespace, and returns true there. In the calling process it returns false
+// afterwards, and the test must return. It skips the test without the right to
+// do so or without ip(8).
 func Isolate(t *testing.T) bool {
 	t.Helper()
 	if os.Getenv(isolated) != "" {
@@ -39,7 +39,7 @@ func Isolate(t *testing.T) bool {
 	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, &out
-	runtime.LockOSThread() // Pdeathsig is of the thread
+	runtime.LockOSThread() // Pdeathsig applies to the thread
 	defer runtime.UnlockOSThread()
 	err := c.Run()
 	var exit *exec.ExitError
@@ -68,7 +68,7 @@ func IP(t testing.TB, args ...string) {
 	}
 }
 
-// Veth makes a pair of virtual interfaces that are up and silent by
+// Veth creates a pair of virtual interfaces that are up and send nothing by
 // themselves.
 func Veth(t testing.TB, a, b string) {
 	t.Helper()
@@ -80,7 +80,7 @@ func Veth(t testing.TB, a, b string) {
 	Ready(t, a, b)
 }
 
-// Ready waits until interfaces carry frames: those sent before are lost.
+// Ready waits until the interfaces carry frames. Frames sent earlier are lost.
 func Ready(t testing.TB, names ...string) {
 	t.Helper()
 	for _, name := range names {
@@ -96,7 +96,7 @@ func Ready(t testing.TB, names ...string) {
 	}
 }
 
-// Quiet keeps the kernel from sending on an interface by itself.
+// Quiet stops the kernel from sending on an interface by itself.
 func Quiet(t testing.TB, name string) {
 	t.Helper()
 	err := os.WriteFile("/proc/sys/net/ipv6/conf/"+name+"/disable_ipv6", []byte("1"), 0)
@@ -106,7 +106,7 @@ func Quiet(t testing.TB, name string) {
 	IP(t, "link", "set", name, "arp", "off")
 }
 
-// A Sender puts frames on an interface.
+// A Sender sends frames on an interface.
 type Sender struct {
 	t    testing.TB
 	fd   int
@@ -128,7 +128,7 @@ func NewSender(t testing.TB, name string) *Sender {
 	return &Sender{t, fd, unix.SockaddrLinklayer{Ifindex: i.Index}}
 }
 
-// Send sends one frame. A full queue is waited for.
+// Send sends one frame. It waits while the queue is full.
 func (s *Sender) Send(frame []byte) {
 	for {
 		err := unix.Sendto(s.fd, frame, 0, &s.addr)
@@ -146,16 +146,16 @@ func (s *Sender) Send(frame []byte) {
 // A Peer is another network namespace, for the other end of a link.
 type Peer struct {
 	do   chan func()
-	Path string // of the namespace, as ip(8) takes it
+	Path string // path of the namespace, for ip(8)
 }
 
-// NewPeer makes one; it lives as long as the test.
+// NewPeer creates a namespace that lives as long as the test.
 func NewPeer(t testing.TB) *Peer {
 	t.Helper()
 	p := &Peer{do: make(chan func())}
 	made := make(chan error)
 	go func() {
-		runtime.LockOSThread() // never undone: the thread ends with the goroutine
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
 		err := unix.Unshare(unix.CLONE_NEWNET)
 		p.Path = fmt.Sprintf("/proc/%d/task/%d/ns/net", os.Getpid(), unix.Gettid())
 		made <- err
@@ -173,8 +173,8 @@ func NewPeer(t testing.TB) *Peer {
 	return p
 }
 
-// Run runs f in the namespace: sockets that it makes, and programs that it
-// starts, belong there.
+// Run runs f in the namespace. Sockets and programs that f opens or starts
+// belong to it.
 func (p *Peer) Run(f func()) {
 	done := make(chan struct{})
 	p.do <- func() {

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// burst is how many frames a Replayer gives to the kernel at once.
+// burst is how many frames a Replayer passes to the kernel at once.
 const burst = 64
 
 // mmsghdr is the kernel's struct mmsghdr.
@@ -20,9 +20,9 @@ type mmsghdr struct {
 	_   [4]byte
 }
 
-// A Replayer sends the same frames again and again, at a rate. It is faster
-// than tcpreplay(1): the frames are in memory, one call takes many of them,
-// and they pass no queue.
+// A Replayer sends the same frames repeatedly at a given rate. It is faster
+// than tcpreplay(1): the frames stay in memory, one system call sends many,
+// and they bypass the queue.
 type Replayer struct {
 	t      testing.TB
 	fd     int
@@ -32,15 +32,15 @@ type Replayer struct {
 	msgs   [burst]mmsghdr
 	vecs   [burst]unix.Iovec
 
-	// Change, if not nil, is called with each frame before it is sent, which
-	// it may write to, and how often all were sent before.
+	// Change, if not nil, is called with each frame before it is sent, and may
+	// modify it. round is how often all frames were sent before.
 	Change  func(frame []byte, round int)
-	changed int // frames ahead of next that were given to Change
+	changed int // frames from next on that Change has seen
 	Round   int // how often all frames were sent
 }
 
 // NewReplayer returns a Replayer of frames on an interface. No frame may be
-// larger than its MTU.
+// longer than the MTU plus the link header.
 func NewReplayer(t testing.TB, name string, frames [][]byte) *Replayer {
 	t.Helper()
 	s := NewSender(t, name)
@@ -58,8 +58,8 @@ func NewReplayer(t testing.TB, name string, frames [][]byte) *Replayer {
 	return r
 }
 
-// Replay sends so many frames, at a rate of so many a second; 0 is as fast as
-// it goes. It returns how long it took.
+// Replay sends n frames at rate frames per second, or as fast as possible if
+// rate is 0. It returns the duration.
 func (r *Replayer) Replay(n int, rate float64) time.Duration {
 	r.t.Helper()
 	began := time.Now()
@@ -68,7 +68,8 @@ func (r *Replayer) Replay(n int, rate float64) time.Duration {
 		if rate > 0 {
 			due = min(due, int(time.Since(began).Seconds()*rate)+1-sent)
 			if due <= 0 {
-				// A sleep is too long at a high rate, and a spin too dear at a low one.
+				// A sleep is too long at a high rate, and spinning too expensive at a low
+				// one.
 				if rate < 100_000 {
 					time.Sleep(200 * time.Microsecond)
 				}
@@ -80,7 +81,7 @@ func (r *Replayer) Replay(n int, rate float64) time.Duration {
 	return time.Since(began)
 }
 
-// burst sends n frames, or fewer, and returns how many.
+// burst sends up to n frames and returns how many.
 func (r *Replayer) burst(n int) int {
 	for i := range n {
 		at := r.next + i
@@ -109,15 +110,15 @@ func (r *Replayer) burst(n int) int {
 	return int(m)
 }
 
-// Renew is a Change that makes each round of other connections: it counts in
-// the addresses of IPv4, the same in both, so that the two directions of a
-// connection remain those of one.
+// Renew is a Change that gives each round new connections. It adds the round
+// to both IPv4 addresses, so that the two directions of a connection still
+// match.
 func Renew(f []byte, round int) {
 	if round == 0 || len(f) < 34 || f[12] != 8 || f[13] != 0 {
 		return
 	}
 	step := round ^ (round - 1)
-	for _, at := range []int{26, 30} { // of the addresses; their first bytes stay
+	for _, at := range []int{26, 30} { // the first bytes of the addresses stay
 		f[at+1] ^= byte(step >> 16)
 		f[at+2] ^= byte(step >> 8)
 		f[at+3] ^= byte(step)
