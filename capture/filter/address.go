@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// address reads an IP address or network.
+// address parses an IP address or network.
 func (p *parser) address(q qualifiers, t token) (node, error) {
 	bad := func(format string, args ...any) (node, error) {
 		return nil, &Error{t.pos, fmt.Sprintf(format, args...)}
@@ -75,8 +75,8 @@ func (p *parser) address(q qualifiers, t token) (node, error) {
 	return p.link.host4(q, addr, mask), nil
 }
 
-// dotted reads one to four numbers with dots between and says how many bits
-// they are.
+// dotted parses one to four numbers separated by dots, and returns how many
+// bits they are.
 func dotted(s string) (addr uint32, bits int, err error) {
 	parts := strings.Split(s, ".")
 	if len(parts) > 4 {

@@ -12,7 +12,7 @@ type (
 	cmp struct {
 		base base
 		off  uint32
-		add  uint32 // fromTransport: where the IPv4 header begins
+		add  uint32 // fromTransport: offset of the IPv4 header
 		size uint16
 		mask uint32 // 0: none
 		op   uint16 // opJEQ, opJGT, opJGE, opJSET
@@ -31,12 +31,12 @@ type (
 	constant bool
 )
 
-// A base is where an offset counts from.
+// A base is the origin of an offset.
 type base uint8
 
 const (
-	fromStart     base = iota // the frame
-	fromTransport             // behind an IPv4 header of any length
+	fromStart     base = iota // the beginning of the frame
+	fromTransport             // the end of an IPv4 header of any length
 )
 
 // A value is a number at run time.
@@ -46,8 +46,8 @@ type (
 	number uint32
 	// wire is the packet's length.
 	wire struct{}
-	// load takes size bytes at off from a header that begins at add (and, with
-	// transport, behind the IPv4 header there).
+	// load loads size bytes at off, counted from add. With transport it counts
+	// from the end of the IPv4 header at add.
 	load struct {
 		off       value
 		add       uint32
@@ -61,7 +61,7 @@ type (
 	negate struct{ x value }
 )
 
-// conj is the conjunction of conditions, nil for none.
+// conj returns the conjunction of conditions, or nil for none.
 func conj(list ...node) node {
 	var out node
 	for _, n := range list {

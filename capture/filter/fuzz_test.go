@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// FuzzCompile compiles any text; what compiles must pass the checker and may
-// be run on anything.
+// FuzzCompile compiles any text. A compiled program must pass the checker, and
+// must run on any frame.
 func FuzzCompile(f *testing.F) {
 	for i, e := range expressions() {
 		f.Add(e, uint8(i))
@@ -30,7 +30,7 @@ func FuzzCompile(f *testing.F) {
 	})
 }
 
-// FuzzMatch runs any bytecode that the checker lets pass.
+// FuzzMatch runs any bytecode that passes the checker.
 func FuzzMatch(f *testing.F) {
 	packets := samplePackets(1)
 	for i, g := range readGolden(f) {
@@ -40,7 +40,7 @@ func FuzzMatch(f *testing.F) {
 	}
 	f.Add("2\n48 0 0 0\n22 0 0 0", []byte{1})
 	f.Fuzz(func(t *testing.T, code string, packet []byte) {
-		p, err := ParseBytecode(code)
+		p, err := parseBytecode(code)
 		if err != nil {
 			return
 		}
@@ -61,7 +61,7 @@ func TestMatchAllocatesNothing(t *testing.T) {
 	}
 }
 
-// TestErrors holds errors to naming what is not understood.
+// TestErrors checks that errors name what is wrong.
 func TestErrors(t *testing.T) {
 	for expr, word := range map[string]string{
 		"gateway foo":               "gateway",

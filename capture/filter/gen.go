@@ -2,22 +2,23 @@ package filter
 
 import "fmt"
 
-// A generator makes instructions of conditions. Targets of jumps are labels
-// until all is known.
+// A generator turns conditions into instructions. Targets of jumps are labels
+// until link.
 type generator struct {
 	code   []jump
-	labels []int // position of each label
+	labels []int // index of the instruction at each label
 	err    error
 }
 
 type jump struct {
 	Instruction
-	yes, no int // labels + 1 of a conditional jump; 0 for none
+	yes, no int // targets of a conditional jump, as label numbers; 0: none
 }
 
-const acceptLen = 262144 // tcpdump's snaplen; anything but 0 means yes
+const acceptLen = 262144 // tcpdump's snaplen; any value but 0 means yes
 
-// generate makes the program of a condition; nil accepts everything.
+// generate returns the program of a condition. A nil condition accepts
+// everything.
 func generate(n node) (*Program, error) {
 	g := &generator{}
 	accept, reject := g.label(), g.label()
@@ -52,7 +53,7 @@ func (g *generator) branch(op uint16, k uint32, yes, no int) {
 	g.code = append(g.code, jump{Instruction{Code: classJMP | op, K: k}, yes, no})
 }
 
-// cond makes code that goes to yes or no.
+// cond emits code that jumps to yes or no.
 func (g *generator) cond(n node, yes, no int) {
 	if g.err != nil {
 		return
@@ -101,8 +102,8 @@ func (g *generator) cond(n node, yes, no int) {
 	}
 }
 
-// value makes code that leaves v in the accumulator; scratch words from mem on
-// are free.
+// value emits code that leaves v in the accumulator. It may use the scratch
+// words from mem on.
 func (g *generator) value(v value, mem uint32) {
 	if mem >= memWords-1 {
 		if g.err == nil {
@@ -141,8 +142,8 @@ func (g *generator) value(v value, mem uint32) {
 	}
 }
 
-// link sets the targets. One that is farther than 255 instructions is reached
-// by an unconditional jump behind the conditional one.
+// link resolves the labels. A target more than 255 instructions away is
+// reached by an unconditional jump after the conditional one.
 func (g *generator) link() (*Program, error) {
 	long := make([]bool, len(g.code))
 	for {

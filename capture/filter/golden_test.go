@@ -19,11 +19,12 @@ import (
 
 var record = flag.Bool("record", false, "write testdata/tcpdump.txt anew from the tcpdump installed here")
 
-// golden is what tcpdump -ddd made of the expressions: a line each of the
-// link type's name and the expression, then its bytecode, or "refused".
+// golden holds the output of tcpdump -ddd for the expressions: a line with the
+// name of the link type and the expression, and then its bytecode or
+// "refused".
 const golden = "testdata/tcpdump.txt"
 
-// links are the link types whose filters tcpdump makes too.
+// links are the link types that tcpdump supports too.
 var links = []struct {
 	name string // in the golden file
 	typ  uint32
@@ -34,8 +35,7 @@ var links = []struct {
 	{"NETANALYZER", 240}, {"NETANALYZER_TRANSPARENT", 241},
 }
 
-// expressions returns the table: words put together in all the ways that
-// people do.
+// expressions returns combinations of words as people write them.
 func expressions() []string {
 	list := strings.Split(strings.TrimSpace(`
 ip
@@ -247,7 +247,7 @@ ip[0:1] >> 4 = 4
 -1 = 5
 ip[9] = 6 and ip[6:2] & 0x1fff = 0
 `), "\n")
-	// What is not an expression.
+	// Texts that are not expressions.
 	list = append(list, strings.Split(strings.TrimSpace(`
 tcp port
 port
@@ -291,8 +291,8 @@ src tcp
 	return list
 }
 
-// beyond are expressions that tcpdump knows and this package refuses, with a
-// word that its error must hold.
+// beyond are expressions that tcpdump supports and this package refuses, with
+// a word that the error must contain.
 var beyond = map[string]string{"ip broadcast": "broadcast", "ip proto 300": "255"}
 
 type line struct{ link, expr, code string }
@@ -316,7 +316,8 @@ func readGolden(t testing.TB) []line {
 	return out
 }
 
-// tcpdump asks the real one what it makes of an expression for a saved file.
+// tcpdump returns the output of the installed tcpdump for an expression on a
+// saved file.
 func tcpdump(t testing.TB, link uint32, expr string) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "empty.pcap")
@@ -329,7 +330,7 @@ func tcpdump(t testing.TB, link uint32, expr string) string {
 	case err == nil:
 		return strings.TrimSpace(string(out))
 	case strings.Contains(said.String(), "rejects all packets"):
-		return "1\n6 0 0 0" // it is understood, but tcpdump does not wait for what cannot come
+		return "1\n6 0 0 0" // valid, but tcpdump ends because nothing can match
 	}
 	return "refused"
 }
@@ -342,7 +343,7 @@ func TestRecord(t *testing.T) {
 	for i, expr := range expressions() {
 		for j, l := range links {
 			if j > 0 && i%3 != j%3 {
-				continue // the other link types with a third of them each
+				continue // a third of the expressions for each other link type
 			}
 			fmt.Fprintf(&b, "%s\t%s\t%s\n", l.name, expr, strings.ReplaceAll(tcpdump(t, l.typ, expr), "\n", ";"))
 		}
@@ -352,7 +353,7 @@ func TestRecord(t *testing.T) {
 	}
 }
 
-// TestEqual runs tcpdump's programs and this package's over the same packets.
+// TestEqual runs tcpdump's programs and this package's on the same packets.
 func TestEqual(t *testing.T) {
 	packets := map[uint32][][]byte{}
 	for _, l := range links {
@@ -374,10 +375,10 @@ func TestEqual(t *testing.T) {
 	}
 }
 
-// mistaken reports whether libpcap is known to make a wrong program: where the
-// link-layer header has no fixed length, that length is not computed if a
-// comparison without a header comes first. And where a condition is constant,
-// its optimizer takes out loads that would end the program.
+// mistaken reports whether libpcap is known to compile a wrong program. For a
+// link-layer header of variable length it omits the computation of the length
+// if a comparison without a header comes first. For a constant condition, its
+// optimizer removes loads that would end the program.
 func mistaken(link uint32, expr string) bool {
 	switch link {
 	case 228, 229:
@@ -414,7 +415,7 @@ func compare(t *testing.T, name string, link uint32, expr, code string, packets 
 		t.Errorf("%s: %q: %v", name, expr, err)
 		return
 	}
-	theirs, err := ParseBytecode(code)
+	theirs, err := parseBytecode(code)
 	if err != nil {
 		t.Errorf("%s: %q: tcpdump's own: %v", name, expr, err)
 		return
@@ -427,8 +428,8 @@ func compare(t *testing.T, name string, link uint32, expr, code string, packets 
 	}
 }
 
-// TestEqualLive asks the tcpdump of this machine about expressions that no
-// table holds.
+// TestEqualLive compares expressions that are not in the golden file with the
+// installed tcpdump.
 func TestEqualLive(t *testing.T) {
 	if _, err := exec.LookPath("tcpdump"); err != nil {
 		t.Skip("tcpdump is not installed")

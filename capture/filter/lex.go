@@ -7,8 +7,8 @@ import (
 
 // Limits of an expression.
 const (
-	maxLength = 8192 // bytes
-	maxDepth  = 64   // parentheses and nots inside each other
+	maxLength = 8192 // in bytes
+	maxDepth  = 64   // nesting of parentheses and nots
 )
 
 type kind uint8
@@ -23,11 +23,10 @@ type token struct {
 	kind    kind
 	text    string
 	pos     int
-	escaped bool // led by a backslash: a name, not a keyword
+	escaped bool // preceded by a backslash: a name, not a keyword
 }
 
-// An Error says what of an expression is not understood, and where (a byte
-// offset from 0).
+// An Error is a syntax error in an expression, with its byte offset.
 type Error struct {
 	Pos  int
 	What string
@@ -65,8 +64,8 @@ func lex(s string) ([]token, error) {
 			i++
 			start++
 		}
-		// A colon belongs to an IPv6 or Ethernet address, but inside [ ] it
-		// parts offset and size.
+		// A colon belongs to an IPv6 or Ethernet address. Inside [ ] it separates
+		// offset and size.
 		inside := 0
 		for _, t := range out {
 			if t.text == "[" {
@@ -80,7 +79,7 @@ func lex(s string) ([]token, error) {
 		}
 		if i == start {
 			if i == len(s) {
-				return nil, &Error{i, "a name is missing behind the backslash"}
+				return nil, &Error{i, "a name is missing after the backslash"}
 			}
 			return nil, &Error{i, fmt.Sprintf("unexpected %q", s[i:i+1])}
 		}
@@ -93,8 +92,8 @@ func isWord(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '.' || c == '_'
 }
 
-// joins reports whether a hyphen between these belongs to the word: in names
-// such as tcp-syn, in port ranges, and in Ethernet addresses; else it is a
+// joins reports whether a hyphen between before and after belongs to the word,
+// as in tcp-syn, in port ranges and in Ethernet addresses. Otherwise it is a
 // minus.
 func joins(before, after string) bool {
 	if before == "tcp" || before == "icmp" || before == "icmp6" {
@@ -105,7 +104,7 @@ func joins(before, after string) bool {
 			return false
 		}
 	}
-	// a range of ports: digits on both sides; the parser makes a minus of it
-	// where no range is meant
+	// A port range has digits on both sides. The parser turns it back into a
+	// minus where no range is expected.
 	return len(after) > 0 && after[0] >= '0' && after[0] <= '9'
 }

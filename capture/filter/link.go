@@ -7,20 +7,21 @@ import (
 	"pfsight/capture/packet"
 )
 
-// A link says where a link type has what the primitives ask for. Offsets grow
-// with each vlan to the left.
+// A link describes where the headers of a link type have the fields that
+// primitives compare. Each vlan primitive moves the offsets for what follows
+// it.
 type link struct {
 	typ     uint32 // LINKTYPE_
-	typeOff uint32 // of the EtherType or what takes its place
-	netOff  uint32 // of the network header
-	dstOff  uint32 // of the addresses of the stations
+	typeOff uint32 // offset of the EtherType or its substitute
+	netOff  uint32 // offset of the network header
+	dstOff  uint32 // offset of the destination address of the stations
 	srcOff  uint32
-	macs    bool // there are such
-	vlans   bool // there may be tags
+	macs    bool // the header has station addresses
+	vlans   bool // the header may have VLAN tags
 	located bool // see located.go
 }
 
-// Link types whose headers have one length.
+// Link types with a header of fixed length.
 const (
 	linkNull     = 0
 	linkEthernet = 1
@@ -45,7 +46,7 @@ func newLink(typ uint32) (link, error) {
 		l.netOff = 20
 	default:
 		if !isLocated(typ) {
-			return link{}, fmt.Errorf("filters are not read for %s", packet.LinkType(typ).Numbered())
+			return link{}, fmt.Errorf("no filters for %s", packet.LinkType(typ).Numbered())
 		}
 		l.located, l.typeOff, l.netOff = true, metaType, netStart
 		l.dstOff, l.srcOff = metaDst, metaSrc
@@ -63,21 +64,21 @@ const (
 	etherIPv6 = 0x86dd
 )
 
-// The address families of BSD's loopback: that of IPv6 is OpenBSD's and
-// NetBSD's 24, FreeBSD's 28, Darwin's 30 or Linux's 10.
+// Address families of BSD loopback headers. IPv6 is 24 on OpenBSD and NetBSD,
+// 28 on FreeBSD, 30 on Darwin and 10 on Linux.
 var (
 	families4 = []uint32{2}
 	families6 = []uint32{24, 28, 30, 10}
 )
 
-// proto is the condition that the frame holds this EtherType.
+// proto returns the condition that the frame has this EtherType.
 func (l *link) proto(t uint32) node {
 	switch {
 	case l.located || l.typ == linkEthernet || l.typ == linkSLL || l.typ == linkSLL2:
 		return cmp{off: l.typeOff, size: sizeH, op: opJEQ, val: t}
 	case l.typ == linkNull || l.typ == linkLoop:
-		// The family is in the byte order of the machine that captured, or of
-		// the network.
+		// The family is in the byte order of the capturing machine or of the
+		// network.
 		var list []uint32
 		switch t {
 		case etherIP:
@@ -104,8 +105,8 @@ func (l *link) proto(t uint32) node {
 	return constant(false)
 }
 
-// ipProto is the condition of IPv4 with this protocol, ip6Proto that of IPv6,
-// where the header may follow a fragment header.
+// ipProto returns the condition of IPv4 with this protocol. ip6Proto is the
+// same for IPv6, also after a fragment header.
 func (l *link) ipProto(p uint32) node {
 	return and{l.proto(etherIP), cmp{off: l.netOff + 9, size: sizeB, op: opJEQ, val: p}}
 }
@@ -116,12 +117,12 @@ func (l *link) ip6Proto(p uint32) node {
 	return and{l.proto(etherIPv6), or{next, frag}}
 }
 
-// first is the condition that an IPv4 packet is no later fragment.
+// first returns the condition that an IPv4 packet is not a later fragment.
 func (l *link) first() node {
 	return not{cmp{off: l.netOff + 6, size: sizeH, op: opJSET, val: 0x1fff}}
 }
 
-// ports is the condition that a port lies in [from, to].
+// ports returns the condition that a port is in [from, to].
 func (l *link) ports(q qualifiers, from, to uint32) node {
 	protos := []uint32{6, 17, 132}
 	if p, ok := transports[q.proto]; ok {
@@ -144,8 +145,8 @@ func portNode(b base, off, add, from, to uint32) node {
 	return and{cmp{base: b, off: off, add: add, size: sizeH, op: opJGE, val: from}, not{cmp{base: b, off: off, add: add, size: sizeH, op: opJGT, val: to}}}
 }
 
-// host4 is the condition of an IPv4 address, or of a network by mask, in IP,
-// ARP and RARP.
+// host4 returns the condition of an IPv4 address or network in IP, ARP and
+// RARP.
 func (l *link) host4(q qualifiers, addr, mask uint32) node {
 	at := func(t, src, dst uint32) node {
 		m := mask
@@ -171,11 +172,11 @@ func (l *link) host4(q qualifiers, addr, mask uint32) node {
 	return disj(at(etherIP, 12, 16), at(etherARP, 14, 24), at(etherRARP, 14, 24))
 }
 
-// host6 is the condition of an IPv6 address or network.
+// host6 returns the condition of an IPv6 address or network.
 func (l *link) host6(q qualifiers, addr [16]byte, bits int) node {
 	side := func(off uint32) node {
 		out := l.proto(etherIPv6)
-		// From the last word, as libpcap does it.
+		// Start with the last word, as libpcap does.
 		for w := 3; w >= 0; w-- {
 			n := min(max(bits-32*w, 0), 32)
 			if n == 0 {
@@ -193,7 +194,7 @@ func (l *link) host6(q qualifiers, addr [16]byte, bits int) node {
 	return q.direction(side(8), side(24))
 }
 
-// mac is the condition of an Ethernet address at an offset.
+// mac returns the condition of an Ethernet address at an offset.
 func mac(off uint32, a []byte) node {
 	return and{
 		cmp{off: off + 2, size: sizeW, op: opJEQ, val: uint32(a[2])<<24 | uint32(a[3])<<16 | uint32(a[4])<<8 | uint32(a[5])},
@@ -201,8 +202,8 @@ func mac(off uint32, a []byte) node {
 	}
 }
 
-// vlan is the condition of a VLAN tag; what stands to its right looks behind
-// it.
+// vlan returns the condition of a VLAN tag, and moves the offsets behind the
+// tag for what follows.
 func (l *link) vlan(id int) node {
 	tag := disj(
 		cmp{off: l.typeOff, size: sizeH, op: opJEQ, val: 0x8100},

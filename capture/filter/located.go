@@ -6,13 +6,12 @@ import (
 	"pfsight/capture/packet"
 )
 
-// Of most link types the header has no fixed length, or the EtherType is
-// written in several ways. A program for them does not find the network layer
-// by itself: it addresses three areas, and Match finds for each frame where
-// they are.
+// Most link types have a header of variable length, or several ways to write
+// the EtherType. A program for them cannot find the network layer. It addresses
+// three areas, which Match locates in each frame:
 //
-//	0          the link-layer header, behind what the capture put before it
-//	metaStart  what the header says: the EtherType and the stations' addresses
+//	0          the link-layer header, after the header that the capture added
+//	metaStart  fields of the header: the EtherType and the station addresses
 //	netStart   the network layer
 const (
 	metaStart = 1 << 30
@@ -24,8 +23,8 @@ const (
 	metaSize = 14
 )
 
-// withStations are the link types of which "ether host" and the like can be
-// asked, withTags those of which "vlan" can.
+// withStations are the link types that support "ether host" and the like,
+// withTags those that support "vlan".
 var (
 	withStations = []packet.LinkType{
 		packet.LinkTokenRing, packet.LinkFDDI, packet.LinkIEEE80211, packet.LinkPrism, packet.LinkRadiotap, packet.LinkAVS, packet.LinkPPI,
@@ -37,8 +36,8 @@ var (
 	}
 )
 
-// isLocated reports whether the headers of a link type are read by package
-// pcapfile.
+// isLocated reports whether programs for a link type address the areas of a
+// view.
 func isLocated(typ uint32) bool {
 	l := packet.LinkType(typ)
 	if uint32(l) != typ {
@@ -48,11 +47,11 @@ func isLocated(typ uint32) bool {
 	return state != packet.HeaderUnread
 }
 
-// A view is a frame as a program for a located link type addresses it.
+// A view holds the areas of a frame.
 type view struct {
 	link, net []byte
 	meta      [metaSize]byte
-	told      int // bytes of meta: none where the header is cut
+	metaLen   int // length of meta that is set; 0 if the header is cut
 }
 
 func (v *view) locate(l packet.LinkType, data []byte) {
@@ -61,11 +60,11 @@ func (v *view) locate(l packet.LinkType, data []byte) {
 	if state == packet.HeaderCut {
 		return
 	}
-	v.told = metaSize
+	v.metaLen = metaSize
 	copy(v.meta[metaDst-metaStart:metaSrc-metaStart], h.Dst)
 	copy(v.meta[metaSrc-metaStart:], h.Src)
 	if state != packet.HeaderOK {
-		return // the EtherType stays 0, which is none
+		return // the EtherType stays 0, which is no EtherType
 	}
 	v.net = data[h.Net:]
 	t := h.Type
@@ -80,13 +79,13 @@ func (v *view) locate(l packet.LinkType, data []byte) {
 	binary.BigEndian.PutUint16(v.meta[:], t)
 }
 
-// area returns the area that off lies in, and the offset there.
+// area returns the area of off, and the offset in the area.
 func (v *view) area(off uint64) ([]byte, uint64) {
 	switch {
 	case off >= netStart:
 		return v.net, off - netStart
 	case off >= metaStart:
-		return v.meta[:v.told], off - metaStart
+		return v.meta[:v.metaLen], off - metaStart
 	}
 	return v.link, off
 }

@@ -7,9 +7,8 @@ import (
 	"pfsight/capture/packet"
 )
 
-// TestLinkTypes holds the filter of each link type that is read, in all its
-// forms, against that of raw IP: what is asked of the network layer has one
-// answer.
+// TestLinkTypes compares the filter of each link type, in all its forms, with
+// that of raw IP. Conditions on the network layer have one answer.
 func TestLinkTypes(t *testing.T) {
 	asked := []string{
 		"ip", "ip6", "tcp", "udp", "tcp port 443", "udp port 53 or 5353", "not tcp", "host 10.0.0.1", "net 10.0.0.0/8", "src net 2001:db8::/32", "portrange 1000-2000", "icmp6",
@@ -49,13 +48,14 @@ func TestLinkTypes(t *testing.T) {
 	}
 }
 
-// TestStations asks for addresses behind headers of any length, and for EAPOL.
+// TestStations filters by station address and by EAPOL, behind headers of any
+// length.
 func TestStations(t *testing.T) {
 	for _, link := range withStations {
 		for _, b := range frametest.Frames(link, 0x888e, make([]byte, 40)) {
 			if link == packet.LinkPKTAP || link == packet.LinkUser2 {
 				if len(b) < 108+14+40 {
-					continue // of a tunnel, without stations
+					continue // a tunnel without stations
 				}
 			}
 			for expr, want := range map[string]bool{
@@ -73,8 +73,8 @@ func TestStations(t *testing.T) {
 	}
 }
 
-// TestManagement holds frames of IEEE 802.11 without a packet, and cut ones,
-// to be answered as tcpdump answers.
+// TestManagement checks that frames of IEEE 802.11 without a packet, and cut
+// ones, get tcpdump's answer.
 func TestManagement(t *testing.T) {
 	beacon := append([]byte{0x80, 0, 0, 0}, make([]byte, 60)...)
 	for expr, want := range map[string]bool{"not tcp": true, "tcp": false, "ip[9] = 0": false, "not ip": true} {

@@ -10,9 +10,9 @@ import (
 	"pfsight/capture/packet"
 )
 
-// samplePackets returns frames of a link type: every shape that the table of
-// expressions asks about, and damaged ones. None is cut inside its headers:
-// there tcpdump's answer depends on the order of its optimizer.
+// samplePackets returns frames of a link type in every shape that the
+// expressions test, and damaged ones. None is cut inside its headers, because
+// tcpdump's answer then depends on its optimizer.
 func samplePackets(link uint32) [][]byte {
 	var out [][]byte
 	var head []int // length of the link-layer header of each
@@ -29,8 +29,8 @@ func samplePackets(link uint32) [][]byte {
 		switch link {
 		case 1, 101, 113, 276:
 		default:
-			// tcpdump believes that the header is as it should be, and we do not
-			// believe an address family that the version contradicts.
+			// tcpdump trusts the address family. This package does not if the IP
+			// version contradicts it.
 			from = head[i] + 1
 		}
 		for range 1 + r.Intn(3) {
@@ -110,10 +110,10 @@ func network() []l3 {
 	return append(out, l3{0x88cc, []byte{2, 7, 4, 1, 2, 3}}, l3{60, []byte{0xaa, 0xaa, 3, 0, 0, 0, 8, 0, 0x45}})
 }
 
-// framed puts a packet into the frames that a link type has for it, without
-// those that libpcap does not understand: BSD's loopback of a machine with
-// another byte order than the file, IPv6 in OpenBSD's PFLOG where it runs on
-// Linux, and IEEE 802.11 with four addresses.
+// framed returns the frames of a packet for a link type, without those that
+// libpcap does not support: BSD loopback in another byte order than the
+// file's, OpenBSD's IPv6 family in PFLOG on Linux, and IEEE 802.11 with four
+// addresses.
 func framed(link uint32, p l3) [][]byte {
 	t := []byte{byte(p.etherType >> 8), byte(p.etherType)}
 	join := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
@@ -126,11 +126,11 @@ func framed(link uint32, p l3) [][]byte {
 			return nil
 		}
 	case 105, 119, 127, 163, 192:
-		const forms, fourAddresses = 5, 3 // of package frametest
+		const forms, fourAddresses = 5, 3 // indexes in frametest.Frames
 		i := -1
 		out = slices.DeleteFunc(out, func([]byte) bool { i++; return i%forms == fourAddresses })
 	case 1:
-		if p.data[len(p.data)-1]%3 == 0 { // some of them also in these
+		if p.data[len(p.data)-1]%3 == 0 { // some packets also in these forms
 			macs := slices.Concat(frametest.Dst, frametest.Src)
 			out = append(out,
 				join([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 9}, t, p.data),

@@ -1,7 +1,3 @@
-// Package filter compiles tcpdump expressions to classic BPF and runs them.
-//
-// It reads a subset of the language of pcap-filter(7), and means by it what
-// libpcap means; see Syntax. What is outside is refused, never guessed.
 package filter
 
 import (
@@ -13,27 +9,28 @@ import (
 	"pfsight/capture/packet"
 )
 
-// Syntax says what expressions are read.
+// Syntax describes the supported expressions, for help texts.
 const Syntax = `host, net, port, portrange, each with src, dst, "src or dst", "src and dst"
 ip, ip6, arp, rarp, tcp, udp, icmp, icmp6, sctp, alone or before those
 proto N, ip proto N, ip6 proto N; broadcast, multicast, ip multicast
 ether host, ether src, ether dst, ether broadcast, ether multicast (link types
-whose frames have addresses of stations: Ethernet, 802.11, PKTAP), ether proto
-vlan [ID] (Ethernet, 802.11, PKTAP; what stands to its right looks inside)
+with station addresses: Ethernet, 802.11, PKTAP), ether proto
+vlan [ID] (Ethernet, 802.11, PKTAP; what follows looks inside the tag)
 less N, greater N
 ip[0], ip6[6], tcp[13], udp[4:2], icmp[0], ether[12:2], len, with + - * / % &
 | ^ << >> and = == != < > <= >=; names such as tcpflags, tcp-syn, icmp-echo
-and or not, && || !, parentheses; "and" and "or" bind alike, from the left
+and or not, && || !, parentheses; "and" and "or" have equal precedence and
+associate to the left
 bytecode as printed by tcpdump -ddd
-Addresses are numbers: names are not looked up. Not read: gateway, mpls, pppoes,
-geneve, wlan, decnet, iso, inbound, protochain, ip broadcast and the like.
-Every link type that is read can be filtered; packets of one that an expression
-cannot be asked of, such as "vlan" of raw IP, are named and not read.
-A packet cut inside a header that is asked for does not match.`
+Addresses are numeric; names are not looked up. Not supported: gateway, mpls,
+pppoes, geneve, wlan, decnet, iso, inbound, protochain, ip broadcast and others.
+All supported link types can be filtered. Packets of a link type without a field
+that the expression uses, such as "vlan" for raw IP, are reported and not read.
+A packet that is cut inside a header used by the expression does not match.`
 
 // Compile compiles an expression for frames of a LINKTYPE_ value. An empty
-// one accepts every frame. Text that begins with a number alone on its line is
-// taken for the output of `tcpdump -ddd`.
+// expression accepts every frame. A text whose first line is a number is taken
+// for the output of `tcpdump -ddd`.
 func Compile(expr string, linkType uint32) (*Program, error) {
 	if p, ok, err := bytecode(expr); ok {
 		return p, err
@@ -53,7 +50,8 @@ func Compile(expr string, linkType uint32) (*Program, error) {
 	return p, err
 }
 
-// Validate reports what is wrong with an expression on any link type.
+// Validate returns the error of an expression that is invalid for every link
+// type.
 func Validate(expr string) error {
 	if _, ok, err := bytecode(expr); ok {
 		return err
@@ -67,13 +65,13 @@ func bytecode(expr string) (*Program, bool, error) {
 	if _, err := strconv.Atoi(strings.TrimSpace(line)); err != nil || !more {
 		return nil, false, nil
 	}
-	p, err := ParseBytecode(expr)
+	p, err := parseBytecode(expr)
 	return p, true, err
 }
 
-// qualifiers are what stands before an address or number.
+// qualifiers are the words before an address or number.
 type qualifiers struct {
-	proto string // "" for any
+	proto string // "": any
 	dir   string // "", src, dst, src or dst, src and dst
 	typ   string // "", host, net, port, portrange, proto
 }
@@ -92,7 +90,7 @@ func (q qualifiers) direction(src, dst node) node {
 
 var transports = map[string]uint32{"tcp": 6, "udp": 17, "sctp": 132}
 
-// protocols are the words that name a protocol inside IP.
+// protocols are the names of protocols above IP.
 var protocols = map[string]uint32{"icmp": 1, "igmp": 2, "tcp": 6, "udp": 17, "icmp6": 58, "sctp": 132, "esp": 50, "ah": 51, "pim": 103, "vrrp": 112}
 
 var etherTypes = map[string]uint32{"ip": etherIP, "arp": etherARP, "rarp": etherRARP, "ip6": etherIPv6}
@@ -105,7 +103,7 @@ type parser struct {
 	i      int
 	depth  int
 	link   link
-	last   qualifiers // of the primitive before, for "port 80 or 443"
+	last   qualifiers // qualifiers of the previous primitive, for "port 80 or 443"
 	hasQ   bool
 }
 
@@ -159,7 +157,8 @@ func (p *parser) fail(format string, args ...any) error {
 	return &Error{p.peek().pos, fmt.Sprintf(format, args...)}
 }
 
-// expr reads terms joined by and and or, which bind alike, from the left.
+// expr parses terms joined by and and or, which have equal precedence and
+// associate to the left.
 func (p *parser) expr() (node, error) {
 	if p.depth++; p.depth > maxDepth {
 		return nil, p.fail("nested deeper than %d", maxDepth)
@@ -184,8 +183,8 @@ func (p *parser) expr() (node, error) {
 	return nil, err
 }
 
-// term reads one condition; joined says that an address alone may take the
-// qualifiers of the condition before.
+// term parses one condition. If joined, an address alone takes the qualifiers
+// of the previous condition.
 func (p *parser) term(joined bool) (node, error) {
 	if p.take("not", "!") {
 		if p.depth++; p.depth > maxDepth {
@@ -218,8 +217,7 @@ func (p *parser) term(joined bool) (node, error) {
 	return p.primitive(joined)
 }
 
-// primitive reads qualifiers and what they qualify, or a word that stands
-// alone.
+// primitive parses qualifiers and their operand, or a word without operand.
 func (p *parser) primitive(joined bool) (node, error) {
 	start := p.i
 	if n, ok, err := p.alone(); ok || err != nil {
@@ -247,7 +245,7 @@ func (p *parser) primitive(joined bool) (node, error) {
 	}
 	if p.i == start {
 		if !joined || !p.hasQ {
-			return nil, p.fail("%q is not understood here", t.text)
+			return nil, p.fail("unexpected %q", t.text)
 		}
 		q = p.last
 	} else if q.dir == "" && q.typ == "" {
@@ -260,7 +258,7 @@ func (p *parser) primitive(joined bool) (node, error) {
 	return p.id(q)
 }
 
-// group reads addresses in parentheses, all with the same qualifiers.
+// group parses addresses in parentheses, which share their qualifiers.
 func (p *parser) group(q qualifiers) (node, error) {
 	one := func() (node, error) {
 		if p.take("not", "!") {
@@ -288,7 +286,7 @@ func (p *parser) group(q qualifiers) (node, error) {
 	return nil, err
 }
 
-// alone reads the words that need nothing behind them.
+// alone parses a word without operand.
 func (p *parser) alone() (node, bool, error) {
 	t, second := p.peek(), p.at(1)
 	if t.escaped {
@@ -296,7 +294,7 @@ func (p *parser) alone() (node, bool, error) {
 	}
 	only := func(has bool) error {
 		if !has {
-			return &Error{t.pos, fmt.Sprintf("%q cannot be asked of %s", t.text, packet.LinkType(p.link.typ).Numbered())}
+			return &Error{t.pos, fmt.Sprintf("%q is not available for %s", t.text, packet.LinkType(p.link.typ).Numbered())}
 		}
 		return nil
 	}
@@ -320,7 +318,7 @@ func (p *parser) alone() (node, bool, error) {
 		p.i++
 		v, err := strconv.ParseUint(p.peek().text, 0, 32)
 		if err != nil {
-			return nil, true, p.fail("%s wants a length", t.text)
+			return nil, true, p.fail("%s needs a length", t.text)
 		}
 		p.i++
 		p.hasQ = false
@@ -363,7 +361,7 @@ func (p *parser) cast(t token, err error) (node, bool, error) {
 	return cmp{off: p.link.dstOff, size: sizeB, op: opJSET, val: 1}, true, nil
 }
 
-// protocol is the condition of a protocol's name alone.
+// protocol returns the condition of a protocol name without operand.
 func (p *parser) protocol(name string) (node, error) {
 	p.hasQ = false
 	l := &p.link
@@ -371,7 +369,7 @@ func (p *parser) protocol(name string) (node, error) {
 		return l.proto(t), nil
 	}
 	if name == "ether" {
-		return nil, p.fail("ether wants host, src, dst or proto")
+		return nil, p.fail("ether needs host, src, dst or proto")
 	}
 	n := protocols[name]
 	switch name {
@@ -383,7 +381,7 @@ func (p *parser) protocol(name string) (node, error) {
 	return or{l.ipProto(n), l.ip6Proto(n)}, nil
 }
 
-// id reads an address, network, port or number and gives it its meaning.
+// id parses an address, network, port or number, and returns its condition.
 func (p *parser) id(q qualifiers) (node, error) {
 	t := p.next()
 	if t.kind != tWord {
@@ -433,7 +431,7 @@ func (p *parser) id(q qualifiers) (node, error) {
 	return p.address(q, t)
 }
 
-// protoNumber reads what stands behind proto.
+// protoNumber parses the operand of proto.
 func (p *parser) protoNumber(q qualifiers, t token) (node, error) {
 	if q.dir != "" {
 		return nil, &Error{t.pos, "a protocol has no direction"}
@@ -447,7 +445,7 @@ func (p *parser) protoNumber(q qualifiers, t token) (node, error) {
 			n, ok = etherTypes[t.text]
 		}
 		if !ok || !t.escaped {
-			return nil, &Error{t.pos, fmt.Sprintf("%q is no protocol number (a name is led by a backslash)", t.text)}
+			return nil, &Error{t.pos, fmt.Sprintf("%q is not a protocol number (write a name with a backslash)", t.text)}
 		}
 	}
 	if n > 255 && q.proto != "ether" {
@@ -456,7 +454,7 @@ func (p *parser) protoNumber(q qualifiers, t token) (node, error) {
 	switch q.proto {
 	case "ether":
 		if n < 0x600 {
-			return nil, &Error{t.pos, "ether proto is read for EtherTypes, from 0x600 on"}
+			return nil, &Error{t.pos, "ether proto supports EtherTypes only, from 0x600"}
 		}
 		return l.proto(n), nil
 	case "ip":
@@ -466,7 +464,7 @@ func (p *parser) protoNumber(q qualifiers, t token) (node, error) {
 	case "":
 		return or{l.ipProto(n), l.ip6Proto(n)}, nil
 	}
-	return nil, &Error{t.pos, fmt.Sprintf("%q cannot stand before proto", q.proto)}
+	return nil, &Error{t.pos, fmt.Sprintf("%q is not supported before proto", q.proto)}
 }
 
 func port(s string) (uint32, bool) {

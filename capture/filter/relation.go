@@ -4,7 +4,7 @@ import (
 	"strconv"
 )
 
-// accessors are the headers whose bytes can be asked for.
+// accessors are the headers whose bytes can be loaded.
 var accessors = map[string]bool{"ether": true, "ip": true, "ip6": true, "tcp": true, "udp": true, "icmp": true, "icmp6": true, "sctp": true}
 
 var constants = map[string]uint32{
@@ -19,7 +19,7 @@ var constants = map[string]uint32{
 	"icmp6-multicastlistenerreportv2": 143,
 }
 
-// comparisons are the operators between two values.
+// comparisons are the comparison operators.
 var comparisons = map[string]bool{"=": true, "==": true, "!=": true, "<": true, ">": true, "<=": true, ">=": true}
 
 // relational reports whether a comparison of values begins here.
@@ -45,8 +45,8 @@ func (p *parser) relational() bool {
 	if t.text != "(" && t.text != "-" {
 		return false
 	}
-	// A parenthesis may open a condition or a value: it is a value if it can be
-	// read as one, with a comparison behind it.
+	// A parenthesis may start a condition or a value. It starts a value if one
+	// can be parsed and a comparison follows.
 	was := *p
 	defer func() { *p = was }()
 	var conds node
@@ -63,8 +63,8 @@ func isBinary(op string) bool {
 	return false
 }
 
-// relation reads value operator value. The conditions under which its bytes
-// exist come first.
+// relation parses value operator value. The conditions for the existence of
+// its bytes come first.
 func (p *parser) relation() (node, error) {
 	p.hasQ = false
 	var conds node
@@ -97,7 +97,7 @@ func (p *parser) relation() (node, error) {
 	return conj(conds, rel), nil
 }
 
-// levels are the binary operators by how tightly they bind, loosest first.
+// levels are the binary operators by precedence, lowest first.
 var levels = []map[string]uint16{
 	{"|": opOR, "^": opXOR},
 	{"&": opAND},
@@ -122,7 +122,7 @@ func (p *parser) value(level int, conds *node) (value, error) {
 		}
 		at := p.next()
 		var r value
-		// tcpdump asks only for the protocols that the left operand names.
+		// tcpdump tests only for the protocols of the left operand.
 		var unasked node
 		if r, err = p.value(level+1, &unasked); err == nil {
 			if k, ok := r.(number); ok && (k == 0 && (op == opDIV || op == opMOD) || k > 31 && (op == opLSH || op == opRSH)) {
@@ -134,7 +134,7 @@ func (p *parser) value(level int, conds *node) (value, error) {
 	return nil, err
 }
 
-// fold computes what is constant.
+// fold evaluates constant operations.
 func fold(op uint16, l, r value) value {
 	a, ok1 := l.(number)
 	b, ok2 := r.(number)
@@ -194,12 +194,12 @@ func (p *parser) unary(conds *node) (value, error) {
 	}
 	k, err := strconv.ParseUint(t.text, 0, 32)
 	if err != nil {
-		return nil, &Error{t.pos, strconv.Quote(t.text) + " is no value"}
+		return nil, &Error{t.pos, strconv.Quote(t.text) + " is not a value"}
 	}
 	return number(k), nil
 }
 
-// accessor reads proto[offset:size].
+// accessor parses proto[offset:size].
 func (p *parser) accessor(proto string, conds *node) (value, error) {
 	p.next()
 	off, err := p.value(0, conds)
@@ -224,7 +224,7 @@ func (p *parser) accessor(proto string, conds *node) (value, error) {
 	l := &p.link
 	var cond node
 	switch proto {
-	case "ether": // the link-layer header, whatever it is
+	case "ether": // any link-layer header
 	case "ip":
 		cond, v.add = l.proto(etherIP), l.netOff
 	case "ip6":

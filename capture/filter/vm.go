@@ -10,14 +10,15 @@ import (
 	"pfsight/capture/packet"
 )
 
-// An Instruction is one of classic BPF, as the kernel and libpcap have them.
+// An Instruction is an instruction of classic BPF.
 type Instruction struct {
 	Code   uint16
 	Jt, Jf uint8
 	K      uint32
 }
 
-// Classic BPF, McCanne and Jacobson 1993: class, size, mode, operation.
+// Classic BPF, McCanne and Jacobson 1993: class, size, mode, operation. The
+// BPF_ constants of package unix do not exist on Windows.
 const (
 	classLD, classLDX, classST, classSTX, classALU, classJMP, classRET, classMISC = 0, 1, 2, 3, 4, 5, 6, 7
 
@@ -35,21 +36,20 @@ const (
 )
 
 const (
-	// maxInstructions is the kernel's limit, BPF_MAXINSNS.
+	// maxInstructions is BPF_MAXINSNS, the kernel's limit.
 	maxInstructions = 4096
 	memWords        = 16
 )
 
-// A Program is a compiled filter. It does not change and may be used by many
-// goroutines.
+// A Program is a compiled filter. It is immutable and safe for concurrent use.
 type Program struct {
 	code    []Instruction
-	located bool // addresses the areas of a view of link
+	located bool // the program addresses the areas of a view of link
 	link    packet.LinkType
 }
 
-// Instructions returns the program, for a socket. Do not write. ok is false
-// where only Match can run it.
+// Instructions returns the program for a socket; the caller must not modify
+// it. ok is false if only Match can run the program.
 func (p *Program) Instructions() (code []Instruction, ok bool) { return p.code, !p.located }
 
 // String returns the program as `tcpdump -ddd` prints it.
@@ -62,16 +62,17 @@ func (p *Program) String() string {
 	return b.String()
 }
 
-// ParseBytecode reads what `tcpdump -ddd` prints: the number of instructions
-// and one a line. The program must be one that the kernel would take.
-func ParseBytecode(text string) (*Program, error) {
+// parseBytecode parses the output of `tcpdump -ddd`: the number of
+// instructions, and one instruction per line. It returns an error if the
+// kernel would refuse the program.
+func parseBytecode(text string) (*Program, error) {
 	f := strings.Fields(text)
 	if len(f) == 0 {
 		return nil, errors.New("no bytecode")
 	}
 	n, err := strconv.Atoi(f[0])
 	if err != nil || n < 1 || n > maxInstructions || len(f) != 1+4*n {
-		return nil, fmt.Errorf("bytecode of %q instructions in %d numbers", f[0], len(f)-1)
+		return nil, fmt.Errorf("bytecode: %q instructions, but %d numbers", f[0], len(f)-1)
 	}
 	code := make([]Instruction, n)
 	for i := range code {
@@ -86,8 +87,9 @@ func ParseBytecode(text string) (*Program, error) {
 	return check(code)
 }
 
-// check reports what the kernel would: jumps go forward and stay inside, the
-// memory is there, no constant divides by zero, and the end is a return.
+// check applies the kernel's rules: jumps go forward and stay inside, scratch
+// words exist, no constant divisor is zero, and the last instruction is a
+// return.
 func check(code []Instruction) (*Program, error) {
 	if len(code) > maxInstructions {
 		return nil, fmt.Errorf("%d instructions: more than %d", len(code), maxInstructions)
@@ -124,7 +126,7 @@ func check(code []Instruction) (*Program, error) {
 			ok = in.Code&0xf8 == miscTAX || in.Code&0xf8 == miscTXA
 		}
 		if !ok {
-			return nil, fmt.Errorf("instruction %d is not one: {%#x %d %d %d}", i, in.Code, in.Jt, in.Jf, in.K)
+			return nil, fmt.Errorf("instruction %d is invalid: {%#x %d %d %d}", i, in.Code, in.Jt, in.Jf, in.K)
 		}
 	}
 	if len(code) == 0 || code[len(code)-1].Code&7 != classRET {
@@ -133,9 +135,9 @@ func check(code []Instruction) (*Program, error) {
 	return &Program{code: code}, nil
 }
 
-// Match reports whether the program wants a frame of which data was captured
-// and wireLen bytes were on the wire. As in the kernel, a load beyond the
-// data ends the program with no.
+// Match reports whether the program accepts a frame with the captured bytes
+// data and wireLen bytes on the wire. As in the kernel, a load beyond data
+// rejects the frame.
 func (p *Program) Match(data []byte, wireLen int) bool {
 	if p.located {
 		var v view
@@ -145,7 +147,7 @@ func (p *Program) Match(data []byte, wireLen int) bool {
 	return p.run(data, wireLen, nil)
 }
 
-// run runs the program; areas is nil where it addresses the frame.
+// run runs the program. areas is nil if the program addresses the frame.
 func (p *Program) run(data []byte, wireLen int, areas *view) bool {
 	var a, x uint32
 	var mem [memWords]uint32
@@ -159,7 +161,7 @@ func (p *Program) run(data []byte, wireLen int, areas *view) bool {
 			case modeABS, modeIND:
 				off := uint64(in.K)
 				if in.Code&0xe0 == modeIND {
-					// libpcap adds in 32 bits and the kernel refuses a sum that wraps.
+					// libpcap adds modulo 2^32, and the kernel rejects a sum that wraps.
 					off = uint64(x + in.K)
 					if x+in.K < x {
 						return false
@@ -239,7 +241,7 @@ func (p *Program) run(data []byte, wireLen int, areas *view) bool {
 			case opXOR:
 				a ^= k
 			case opLSH:
-				a <<= k // 0 from 32 on, as libpcap has it
+				a <<= k // 0 for k >= 32, as in libpcap
 			case opRSH:
 				a >>= k
 			case opNEG:

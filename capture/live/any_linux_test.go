@@ -14,8 +14,9 @@ import (
 	"pfsight/capture/packet"
 )
 
-// TestAny captures on all interfaces: each frame on lo once, those of an
-// interface without a link header, and those of one that comes later.
+// TestAny captures on all interfaces: each frame on lo once, frames of an
+// interface without a link header, and frames of an interface that appears
+// later.
 func TestAny(t *testing.T) {
 	if !livetest.Isolate(t) {
 		return
@@ -66,8 +67,8 @@ func TestAny(t *testing.T) {
 	}
 }
 
-// TestStop ends the capture while frames come: those that are counted were
-// read.
+// TestStop ends the capture while frames arrive. All counted frames must have
+// been read.
 func TestStop(t *testing.T) {
 	if !livetest.Isolate(t) {
 		return
@@ -94,7 +95,7 @@ func TestStop(t *testing.T) {
 	<-done
 }
 
-// TestLoopback captures each packet once, and counts it once.
+// TestLoopback checks that each packet is captured and counted once.
 func TestLoopback(t *testing.T) {
 	if !livetest.Isolate(t) {
 		return
@@ -108,7 +109,7 @@ func TestLoopback(t *testing.T) {
 		l := listen(t, Options{Interfaces: []string{"lo"}, Filter: "udp", Rings: rings})
 		const n = 50
 		for range n {
-			_ = unix.Sendto(fd, []byte("one"), 0, &unix.SockaddrInet4{Port: 9, Addr: [4]byte{127, 0, 0, 1}}) // the answer to the one before may be an error
+			_ = unix.Sendto(fd, []byte("one"), 0, &unix.SockaddrInet4{Port: 9, Addr: [4]byte{127, 0, 0, 1}}) // may return the error that answers the previous packet
 		}
 		time.Sleep(100 * time.Millisecond)
 		got, st := len(l.end()), l.src.Interfaces()[0]

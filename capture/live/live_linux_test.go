@@ -20,7 +20,7 @@ import (
 	"pfsight/capture/packet"
 )
 
-// A listener collects what a Source gives.
+// A listener collects the frames of a Source.
 type listener struct {
 	src  *Source
 	done chan struct{}
@@ -55,7 +55,7 @@ func listen(t *testing.T, opt Options) *listener {
 
 func (l *listener) read() {
 	defer close(l.done)
-	// Two blocks, so that one is always held while the next is taken.
+	// Two blocks, so that one is held while the next is claimed.
 	blocks := [2]packet.Block{}
 	for i := 0; ; i++ {
 		b := &blocks[i%2]
@@ -134,7 +134,7 @@ var (
 	server = netip.MustParseAddrPort("10.0.0.2:443")
 )
 
-// frames returns frames of every kind that filters tell apart, with and
+// frames returns frames of every kind that filters distinguish, with and
 // without tags.
 func frames() [][]byte {
 	six := netip.MustParseAddrPort("[2001:db8::1]:443")
@@ -159,9 +159,9 @@ func frames() [][]byte {
 	return out
 }
 
-// TestFilter holds what the kernel lets pass against what the expression
-// wants of the frames as they were sent: all of them come through unchanged,
-// tags that the kernel takes out included.
+// TestFilter compares the frames that the kernel passes with those that the
+// expression accepts. All frames arrive unchanged, including tags that the
+// kernel removed.
 func TestFilter(t *testing.T) {
 	if !livetest.Isolate(t) {
 		return
@@ -219,7 +219,7 @@ func orElse(expr, otherwise string) string {
 	return expr
 }
 
-// TestSnaplen looks at what is left of frames, and at their lengths.
+// TestSnaplen checks the captured bytes and the lengths of cut frames.
 func TestSnaplen(t *testing.T) {
 	if !livetest.Isolate(t) {
 		return
@@ -243,8 +243,8 @@ func TestSnaplen(t *testing.T) {
 	}
 }
 
-// TestOrder sends over two interfaces in turn: the frames come in the order of
-// time, each with the name of its interface.
+// TestOrder alternates between two interfaces. The frames arrive in the order
+// of time, each with its interface.
 func TestOrder(t *testing.T) {
 	if !livetest.Isolate(t) {
 		return
@@ -258,7 +258,7 @@ func TestOrder(t *testing.T) {
 		a := netip.AddrPortFrom(client.Addr(), uint16(i))
 		senders[i%2].Send(frame(a, server, 0x10, i%500))
 		if i%1000 == 0 {
-			time.Sleep(3 * time.Millisecond) // blocks that are not full
+			time.Sleep(3 * time.Millisecond) // so that blocks are returned before they are full
 		}
 	}
 	l.wait(t, n)
@@ -284,8 +284,8 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestLoss sends more than a ring holds while nobody reads: what came and what
-// is said to be dropped make up what was sent.
+// TestLoss sends more than a ring holds without reading. Received and dropped
+// frames must add up to those sent.
 func TestLoss(t *testing.T) {
 	if !livetest.Isolate(t) {
 		return
@@ -319,7 +319,7 @@ func TestLoss(t *testing.T) {
 	}
 }
 
-// TestInterface takes the interface down, away and back.
+// TestInterface takes the interface down, removes it and brings it back.
 func TestInterface(t *testing.T) {
 	if !livetest.Isolate(t) {
 		return
@@ -356,8 +356,8 @@ func TestInterface(t *testing.T) {
 	}
 }
 
-// TestBulk tells of a connection that sends much: from then on only headers
-// come, with the lengths of the whole.
+// TestBulk reports a bulk transfer. From then on only headers arrive, with the
+// lengths of whole packets.
 func TestBulk(t *testing.T) {
 	if !livetest.Isolate(t) {
 		return
@@ -374,7 +374,7 @@ func TestBulk(t *testing.T) {
 	send.Send(other)
 	send.Send(tagged(f, 0x8100, 1))
 	l.wait(t, 3)
-	time.Sleep(watchEvery + 2*tickEvery) // nobody tells of it any more
+	time.Sleep(watchEvery + 2*tickEvery) // no more samples
 	send.Send(f)
 	l.wait(t, 4)
 	recs := l.end()
@@ -389,8 +389,8 @@ func TestBulk(t *testing.T) {
 	}
 }
 
-// TestClockStep sets the clock of a namespace of its own where there is one;
-// here it only moves what the Source remembers of it.
+// TestClockStep moves the clock offset that the Source remembers, which looks
+// like a clock step.
 func TestClockStep(t *testing.T) {
 	if !livetest.Isolate(t) {
 		return
@@ -401,7 +401,7 @@ func TestClockStep(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer src.Close()
-	src.clock -= 3600e9 // as if it had been an hour ago
+	src.clock -= 3600e9 // as if the clock had been an hour behind
 	var b packet.Block
 	src.Claim(&b)
 	if err := src.Walk(&b); err != nil || b.Step < 3599e9 || b.Step > 3601e9 || b.Now < time.Now().Add(-time.Minute).UnixNano() {

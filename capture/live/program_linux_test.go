@@ -14,7 +14,7 @@ import (
 	"pfsight/capture/filter"
 )
 
-// frame makes an Ethernet frame with a TCP segment of n bytes of payload.
+// frame returns an Ethernet frame with a TCP segment of n bytes of payload.
 func frame(src, dst netip.AddrPort, flags byte, n int) []byte {
 	b := []byte{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2}
 	tcp := make([]byte, 20+n)
@@ -34,8 +34,8 @@ func frame(src, dst netip.AddrPort, flags byte, n int) []byte {
 	return append(b, tcp...)
 }
 
-// vm returns what the kernel would do with a program that asks for nothing
-// but the frame.
+// vm returns a function that runs a program without ancillary loads, as the
+// kernel does.
 func vm(t *testing.T, code []filter.Instruction) func([]byte) int {
 	t.Helper()
 	raw := make([]bpf.RawInstruction, len(code))
@@ -60,7 +60,7 @@ func vm(t *testing.T, code []filter.Instruction) func([]byte) int {
 }
 
 func endpoint(r *rand.Rand, six bool) netip.AddrPort {
-	// Few values, so that parts of endpoints agree.
+	// Use few values, so that endpoints share parts.
 	if six {
 		b := [16]byte{0: 0x20, 1: 1, 2: 0xd, 3: 0xb8, 7: byte(r.IntN(3)), 15: byte(r.IntN(4))}
 		return netip.AddrPortFrom(netip.AddrFrom16(b), uint16(r.IntN(3)+443))
@@ -68,7 +68,7 @@ func endpoint(r *rand.Rand, six bool) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(r.IntN(3)), byte(r.IntN(4))}), uint16(r.IntN(3)+443))
 }
 
-// TestThinner holds the program against a map.
+// TestThinner compares the program with a map.
 func TestThinner(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	const snaplen = 4000
@@ -110,7 +110,7 @@ func TestThinner(t *testing.T) {
 			t.Errorf("%d connections: none was met", n)
 		}
 	}
-	// Fragments, other transports and short frames are whole.
+	// Fragments, other transports and short frames pass whole.
 	a, b := netip.MustParseAddrPort("10.0.0.1:443"), netip.MustParseAddrPort("10.0.0.2:5000")
 	run := vm(t, thinner(snaplen, []pair{{a, b}}))
 	f := frame(a, b, 0x10, 100)

@@ -10,8 +10,8 @@ import (
 	"pfsight/capture/filter"
 )
 
-// FuzzBehindTag holds what is made of a program for frames without their tag
-// against the program itself, on the frame with the tag.
+// FuzzBehindTag compares a program for frames without their tag with the
+// original program on frames with the tag.
 func FuzzBehindTag(f *testing.F) {
 	for _, b := range frames() {
 		for _, expr := range []string{"tcp port 443", "vlan 2 and tcp", "not vlan", "ip6", "tcp[13] & 2 != 0", "vlan and vlan 7 and host 10.0.0.1", "ether[14] = 1", "greater 90"} {
@@ -26,13 +26,13 @@ func FuzzBehindTag(f *testing.F) {
 		code, _ := p.Instructions()
 		made, err := behindTag(code)
 		if err != nil {
-			return // it is left to the reader
+			return // the reader filters
 		}
 		tpid := uint16(0x8100)
 		if q {
 			tpid = 0x88a8
 		}
-		// What the kernel knows of the tag is put in as numbers.
+		// Insert what the kernel knows of the tag as numbers.
 		var text strings.Builder
 		fmt.Fprintln(&text, len(made))
 		for _, c := range made {
@@ -44,7 +44,7 @@ func FuzzBehindTag(f *testing.F) {
 			}
 			fmt.Fprintln(&text, c.Code, c.Jt, c.Jf, c.K)
 		}
-		kernel, err := filter.ParseBytecode(text.String())
+		kernel, err := filter.Compile(text.String(), 1)
 		if err != nil {
 			t.Fatalf("%q: %v", expr, err)
 		}

@@ -232,14 +232,14 @@ func TestFilterOneFile(t *testing.T) {
 		many = append(many, packets...)
 	}
 	frametest.WritePcap(t, raw, packet.LinkRaw, many)
-	const expr = "tcp or vlan" // of raw IP it cannot be asked
+	const expr = "tcp or vlan" // raw IP has no vlan
 	rounds := 200
 	if testing.Short() {
 		rounds = 20
 	}
 	for range rounds {
 		code, out, stderr := pfsight(t, "", "--format", "jsonl", "-j", "4", "-f", expr, raw)
-		if code != exitFailed || out != "" || !strings.Contains(stderr, `"vlan" cannot be asked of raw IP (link type 101)`) {
+		if code != exitFailed || out != "" || !strings.Contains(stderr, `"vlan" is not available for raw IP (link type 101)`) {
 			t.Fatalf("exit %d, %s%s", code, out, stderr)
 		}
 	}
