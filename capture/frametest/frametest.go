@@ -7,7 +7,7 @@ import (
 	"pfsight/capture/packet"
 )
 
-// Links are the link types that are read.
+// Links are the supported link types.
 var Links = []packet.LinkType{
 	packet.LinkNull, packet.LinkEthernet, packet.LinkTokenRing, packet.LinkPPP, packet.LinkFDDI, packet.LinkRaw12, packet.LinkRaw14, packet.LinkPPPHDLC,
 	packet.LinkPPPoE, packet.LinkATM, packet.LinkRaw, packet.LinkCHDLC, packet.LinkIEEE80211, packet.LinkFrameRelay, packet.LinkLoop, packet.LinkEnc,
@@ -15,7 +15,7 @@ var Links = []packet.LinkType{
 	packet.LinkPPPDir, packet.LinkIPNET, packet.LinkIPv4, packet.LinkIPv6, packet.LinkNFLOG, packet.LinkNetA, packet.LinkNetATransp, packet.LinkPKTAP, packet.LinkSLL2,
 }
 
-// The addresses of stations in frames that have such.
+// Station addresses in frames that have them.
 var (
 	Src   = []byte{2, 0, 0, 0, 0, 1}
 	Dst   = []byte{2, 0, 0, 0, 0, 2}
@@ -33,8 +33,8 @@ func be16(v uint16) []byte { return binary.BigEndian.AppendUint16(nil, v) }
 
 func le32(v uint32) []byte { return binary.LittleEndian.AppendUint32(nil, v) }
 
-// Frames puts the packet p into the forms that a link type has for its EtherType;
-// none if it has none.
+// Frames returns the packet p in the forms that a link type has for its
+// EtherType, or nil if it has none.
 func Frames(link packet.LinkType, etherType uint16, p []byte) [][]byte {
 	t := be16(etherType)
 	four, six := etherType == ipv4, etherType == ipv6
@@ -67,7 +67,7 @@ func Frames(link packet.LinkType, etherType uint16, p []byte) [][]byte {
 	case packet.LinkEnc:
 		more := make([]byte, 8)
 		return pick([][]byte{join([]byte{2, 0, 0, 0}, more)}, [][]byte{join([]byte{24, 0, 0, 0}, more)})
-	case packet.LinkPFLog: // OpenBSD's and FreeBSD's lengths
+	case packet.LinkPFLog: // header lengths of OpenBSD and FreeBSD
 		return pick([][]byte{join([]byte{61, 2}, make([]byte, 62)), join([]byte{69, 2}, make([]byte, 70))}, [][]byte{join([]byte{61, 24}, make([]byte, 62))})
 	case packet.LinkIPNET:
 		return pick([][]byte{join([]byte{1, 2}, make([]byte, 22))}, [][]byte{join([]byte{1, 26}, make([]byte, 22))})
@@ -104,8 +104,8 @@ func Frames(link packet.LinkType, etherType uint16, p []byte) [][]byte {
 		return with([][]byte{snap},
 			join([]byte{8, 0, 0, 0}, Dst, Src, bssid, []byte{0x10, 0}),                  // ad hoc
 			join([]byte{8, 1, 0, 0}, bssid, Src, Dst, []byte{0x10, 0}),                  // to the access point
-			join([]byte{8, 2, 0, 0}, Dst, bssid, Src, []byte{0x10, 0}),                  // from it
-			join([]byte{8, 3, 0, 0}, bssid, bssid, Dst, []byte{0x10, 0}, Src),           // between two
+			join([]byte{8, 2, 0, 0}, Dst, bssid, Src, []byte{0x10, 0}),                  // from the access point
+			join([]byte{8, 3, 0, 0}, bssid, bssid, Dst, []byte{0x10, 0}, Src),           // between access points
 			join([]byte{0x88, 2, 0, 0}, Dst, bssid, Src, []byte{0x10, 0}, []byte{0, 0})) // with quality of service
 	case packet.LinkRadiotap:
 		return with(Frames(packet.LinkIEEE80211, etherType, p), []byte{0, 0, 8, 0, 0, 0, 0, 0}, []byte{0, 0, 13, 0, 4, 0x80, 2, 0, 0, 0, 0, 0, 0})
@@ -160,14 +160,14 @@ func GRE(proto uint16, payload []byte) []byte {
 	return IPv4(1, 2, 47, join([]byte{0, 0}, be16(proto), payload))
 }
 
-// A Tunnel puts an IPv4 packet into another one.
+// A Tunnel encapsulates an IPv4 packet in another packet.
 type Tunnel struct {
 	Name   string
-	Layers string // the encapsulation that is to be told, comma-separated
+	Layers string // expected encapsulation, comma-separated
 	Wrap   func(packet []byte) []byte
 }
 
-// Tunnels are those that mirrors, clouds and routers put packets into.
+// Tunnels returns the tunnels of mirrors, clouds and routers.
 func Tunnels() []Tunnel {
 	ethernet := func(p []byte) []byte { return Frames(packet.LinkEthernet, ipv4, p)[0] }
 	vxlan := func(src, dst uint16, head ...byte) func([]byte) []byte {

@@ -34,7 +34,7 @@ func Pcap(t testing.TB, unit time.Duration, link packet.LinkType, packets []Pack
 	if err := w.WriteFileHeader(snaplen, layers.LinkType(link)); err != nil {
 		t.Fatal(err)
 	}
-	// A layers.LinkType has 8 bits only.
+	// A layers.LinkType has only 8 bits.
 	binary.LittleEndian.PutUint32(out.Bytes()[20:], uint32(link))
 	for _, p := range packets {
 		ci := gopacket.CaptureInfo{Timestamp: time.Unix(0, p.Time), CaptureLength: len(p.Data), Length: max(p.Wire, len(p.Data))}
@@ -45,7 +45,7 @@ func Pcap(t testing.TB, unit time.Duration, link packet.LinkType, packets []Pack
 	return out.Bytes()
 }
 
-// WritePcap writes the file of Pcap in nanoseconds.
+// WritePcap writes a pcap file with nanosecond time stamps.
 func WritePcap(t testing.TB, name string, link packet.LinkType, packets []Packet) {
 	t.Helper()
 	if err := os.WriteFile(name, Pcap(t, time.Nanosecond, link, packets), 0o600); err != nil {

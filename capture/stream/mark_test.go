@@ -2,7 +2,7 @@ package stream
 
 import "testing"
 
-// TestAnswers tells what was said after the other side was heard.
+// TestAnswers compares marks of both directions.
 func TestAnswers(t *testing.T) {
 	hello := Mark{From: 0, To: 100, Seq: 1100, Ack: 5001, Packet: 3, Time: 30}
 	for _, c := range []struct {
@@ -30,7 +30,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestHolds tells whether all is there that the other side had received.
+// TestHolds compares a half with acknowledgments of the other one.
 func TestHolds(t *testing.T) {
 	h := Half{Data: make([]byte, 100), Marks: []Mark{{From: 0, To: 40, Seq: 1040, Ack: 7}, {From: 60, To: 100, Seq: 1100, Ack: 7}}, Gaps: []Gap{{40, 60}}}
 	for _, c := range []struct {

@@ -1,20 +1,16 @@
-// Package stream holds the values that cross from capture to parse: what the
-// two endpoints of one transport connection said first, byte by byte, and
-// what is known of the bytes that were not seen. It is a leaf: it imports
-// only the standard library and knows neither frames nor TLS.
 package stream
 
 import (
 	"net/netip"
 )
 
-// A Dir is a direction of a conversation; it indexes Conversation.Half.
+// A Dir is a direction of a conversation. It is an index of Conversation.Half.
 type Dir uint8
 
 // The two directions.
 const (
-	ToServer Dir = 0 // said by the client
-	ToClient Dir = 1 // said by the server
+	ToServer Dir = 0 // from the client
+	ToClient Dir = 1 // from the server
 )
 
 // Opposite returns the other direction.
@@ -40,16 +36,16 @@ func (t Transport) String() string {
 	return "tcp"
 }
 
-// A MAC is an IEEE 802 address. The zero MAC is none.
+// A MAC is an IEEE 802 address. The zero MAC means none.
 type MAC [6]byte
 
-// IsGroup reports whether m is the address of a group of stations.
+// IsGroup reports whether m is a group address.
 func (m MAC) IsGroup() bool { return m[0]&1 != 0 }
 
-// String returns the six bytes in lower-case hex with colons between them.
+// String returns the six bytes in lower-case hex, separated by colons.
 func (m MAC) String() string { return string(m.AppendTo(nil)) }
 
-// AppendTo appends what String returns.
+// AppendTo appends m.String() to b.
 func (m MAC) AppendTo(b []byte) []byte {
 	const digits = "0123456789abcdef"
 	for i, x := range m {
@@ -61,96 +57,95 @@ func (m MAC) AppendTo(b []byte) []byte {
 	return b
 }
 
-// A Conversation is the opening of one transport connection: the bytes that
-// both endpoints said first, up to the point where the Asker had enough, the
-// connection ended, or a limit was met.
+// A Conversation is the opening of one transport connection: the first bytes
+// of both endpoints, until the Asker has enough, the connection ends, or a
+// limit is reached.
 //
-// Client and Server are as the transport shows them: by the SYN where one was
-// seen (ClientKnown), else the endpoint whose data came first is taken for
-// the client. What was said may prove the guess wrong; then parse says so.
+// The SYN decides which endpoint is the client (ClientKnown). Without a SYN it
+// is the endpoint that sent data first. If the content contradicts this, parse
+// corrects it.
 type Conversation struct {
-	ID            uint64 // in the order the connections were first seen, from 1
+	ID            uint64 // number of the connection by its first packet, from 1
 	Transport     Transport
 	Client        netip.AddrPort
 	Server        netip.AddrPort
-	ClientKnown   bool     // a SYN told who began
-	Encapsulation []string // outermost first, nil for none; shared, do not write
-	Source        string   // the file or interface of the first packet
-	Start         int64    // time of the first packet seen, nanoseconds since 1970 UTC
+	ClientKnown   bool     // a SYN was seen
+	Encapsulation []string // outermost layer first, nil for none; shared, do not modify
+	Source        string   // file or interface of the first packet
+	Start         int64    // time of the first packet, nanoseconds since 1970 UTC
 	Half          [2]Half  // by Dir
 
-	// ClientMAC and ServerMAC are the endpoints where Transport is EAPOL; then
-	// Client and Server are zero. A zero ServerMAC or ClientMAC says that its
-	// frames were not seen and that those to it went to the group address.
+	// ClientMAC and ServerMAC are the endpoints if Transport is EAPOL. Client and
+	// Server are zero then. An address is zero if none of its frames was seen and
+	// those to it were sent to the group address.
 	ClientMAC, ServerMAC MAC
 
-	// Moved is the client's address after it changed within the opening, the
-	// last one if it did so more than once. Zero: it did not.
+	// Moved is the client's latest address if it changed during the opening,
+	// otherwise zero.
 	Moved netip.AddrPort
 }
 
-// A Half is what one endpoint said.
+// A Half is one direction of a Conversation.
 type Half struct {
-	// Data is the start of the stream. Bytes inside Gaps were not seen and
-	// hold no meaning. Without Midstream, Data[0] is the first byte sent.
+	// Data is the beginning of the stream. Bytes inside Gaps were not seen and
+	// are meaningless. Without Midstream, Data[0] is the first byte sent.
 	Data []byte
-	// Gaps are the parts of Data that were not seen, ascending and disjoint.
+	// Gaps are the missing parts of Data, ascending and disjoint.
 	Gaps []Gap
-	// Marks tell which packet brought which bytes, in order of arrival. At
-	// most MaxMarks are kept; past that a mark covers several packets and
-	// names the last of them. In UDP and EAPOL a mark is a datagram.
+	// Marks map bytes to packets, in order of arrival. At most MaxMarks are kept.
+	// Further packets extend the last mark, which then names the last of them.
+	// With UDP and EAPOL each mark is a datagram.
 	Marks []Mark
 
-	Packets   uint64 // packets seen in this direction when the value was made, with and without data
+	Packets   uint64 // number of packets so far, with and without data
 	SYN       bool   // the start of the stream was seen
-	Midstream bool   // no SYN: Data begins where something like a handshake began
-	FIN       bool   // the endpoint said it is done
-	FINSeq    uint32 // of TCP: the sequence number of the FIN, where FIN is set
+	Midstream bool   // no SYN: Data begins where a handshake seemed to begin
+	FIN       bool   // the endpoint closed the stream
+	FINSeq    uint32 // TCP: the sequence number of the FIN, if FIN is set
 	RST       bool   // the endpoint reset the connection
-	Cut       bool   // a packet of this direction was cut by the capture's snaplen inside Data or at its end
-	Full      bool   // more was wanted than the limit of the prefix allows
-	Lost      bool   // bytes behind Data were sent and not seen: the FIN or the other endpoint's acknowledgments show it
-	Conflict  bool   // a retransmission brought other bytes than the first one; the first are kept
+	Cut       bool   // the snaplen cut a packet inside Data or at its end
+	Full      bool   // Data reached its limit, and the Asker wanted more
+	Lost      bool   // bytes after Data were sent but not seen, as the FIN or the other side's acknowledgments show
+	Conflict  bool   // a retransmission had different bytes; the first ones are kept
 
-	// Want is the length of gapless Data at which the Asker is to be asked
-	// again; Done says that nothing more of this half is wanted. Both are
-	// written by the Asker.
+	// Want is the length of gapless Data at which the Asker is called again. Done
+	// says that no more of this half is needed. The Asker sets both.
 	Want int
 	Done bool
-	// Note belongs to the Asker; capture keeps it and does not read it.
+	// Note belongs to the Asker. capture keeps it and does not read it.
 	Note Note
 }
 
-// A Note is what an Asker remembers of a half between two questions. An Asker
-// writes the Note of the half that it is asked about only. It reads that of the
-// other half as its Kind says.
+// A Note is the state of an Asker between two calls. An Asker writes the Note
+// of the Half that it is called for, and may read that of the other Half
+// according to its Kind.
 type Note struct {
-	Offset int    // how far the bytes were looked at
-	State  uint32 // where in the handshake that is
+	Offset int    // how many bytes were examined
+	State  uint32 // position in the handshake
 	Aux    uint32
-	Window uint32 // which of the latest numbered pieces were seen, a bit for each
-	Kind   uint8  // what State and Aux mean: a number of the Asker's, 0 for nothing yet
+	Window uint32 // bit set of the latest numbered pieces that were seen
+	Kind   uint8  // meaning of State and Aux, chosen by the Asker; 0: not set
 }
 
-// A Gap is a range of bytes [From, To) that were not seen.
+// A Gap is a range of missing bytes [From, To).
 type Gap struct{ From, To int }
 
-// A Mark tells that the bytes [From, To) came in the packet with this number
-// (from 1, in its file) at this time (nanoseconds since 1970 UTC).
+// A Mark says that the bytes [From, To) arrived in packet number Packet of its
+// file, from 1, at Time in nanoseconds since 1970 UTC.
 type Mark struct {
 	From, To uint32
-	// Of TCP, Seq is the sequence number behind the last of the bytes, and Ack
-	// is the acknowledgment number of the packet. Both are 0 where one of them
-	// is not known.
+	// Seq is the TCP sequence number after the last of the bytes, and Ack the
+	// acknowledgment number of the packet. Both are 0 if one of them is
+	// undetermined.
 	Seq, Ack uint32
 	Packet   uint64
 	Time     int64
 }
 
 // Answers reports whether the sender of m had received the bytes before to of
-// the other half, of which b brought the last ones. TCP's acknowledgments say
-// it, in whatever order the packets were captured. Elsewhere it is taken to be
-// so where m was captured after b.
+// the other half, where b is the mark of their last bytes. With TCP the
+// acknowledgment numbers decide, whatever the order of capture. Otherwise it
+// is true if m was captured after b.
 func (m Mark) Answers(b Mark, to int) bool {
 	if m.Seq|m.Ack != 0 && b.Seq|b.Ack != 0 {
 		return int32(m.Ack-b.Seq+b.To-uint32(to)) >= 0
@@ -158,13 +153,13 @@ func (m Mark) Answers(b Mark, to int) bool {
 	return m.Time > b.Time || m.Time == b.Time && m.Packet > b.Packet
 }
 
-// MaxMarks is the number of marks that a Half keeps.
+// MaxMarks is the maximum number of marks of a Half.
 const MaxMarks = 128
 
-// Seen reports whether any packet of this direction was seen.
+// Seen reports whether a packet of this direction was seen.
 func (h *Half) Seen() bool { return h.Packets > 0 }
 
-// Contiguous returns the length of the part of Data before the first gap.
+// Contiguous returns the length of Data before the first gap.
 func (h *Half) Contiguous() int {
 	if len(h.Gaps) > 0 {
 		return h.Gaps[0].From
@@ -172,7 +167,7 @@ func (h *Half) Contiguous() int {
 	return len(h.Data)
 }
 
-// Missing reports whether any byte of [from, to) was not seen.
+// Missing reports whether a byte of [from, to) was not seen.
 func (h *Half) Missing(from, to int) bool {
 	if to > len(h.Data) {
 		return true
@@ -188,7 +183,7 @@ func (h *Half) Missing(from, to int) bool {
 	return false
 }
 
-// Split reports whether the bytes [from, to) came in more than one packet.
+// Split reports whether the bytes [from, to) arrived in more than one packet.
 func (h *Half) Split(from, to int) bool {
 	n := 0
 	for i := range h.Marks {
@@ -200,8 +195,8 @@ func (h *Half) Split(from, to int) bool {
 }
 
 // Completed returns the mark of the packet that completed the bytes [from,
-// to): the last to arrive of those that brought a part of it. The zero Mark
-// says that none is known.
+// to): the last one to arrive with a part of them. It returns the zero Mark if
+// it is undetermined.
 func (h *Half) Completed(from, to int) Mark {
 	for i := len(h.Marks) - 1; i >= 0; i-- {
 		if m := h.Marks[i]; int(m.From) < to && int(m.To) > from {
@@ -211,8 +206,8 @@ func (h *Half) Completed(from, to int) Mark {
 	return Mark{}
 }
 
-// Holds reports whether all bytes of h that the sender of m, a mark of the other
-// half, had received are there, as far as TCP's acknowledgments tell.
+// Holds reports whether h has all bytes that the sender of m, a mark of the
+// other half, had received according to TCP's acknowledgment numbers.
 func (h *Half) Holds(m Mark) bool {
 	if m.Seq|m.Ack == 0 {
 		return true
@@ -225,105 +220,103 @@ func (h *Half) Holds(m Mark) bool {
 	return false
 }
 
-// A Verdict is the answer to the one question that capture asks of parse
-// while bytes arrive.
+// A Verdict is the answer of an Asker.
 type Verdict uint8
 
-// The verdicts of an Asker.
+// The answers of an Asker.
 const (
-	More   Verdict = iota // go on; each half says with Want and Done what for
-	Enough                // the conversation is complete as far as a handshake goes
-	Refuse                // this is no handshake; the bytes may be forgotten
+	More   Verdict = iota // continue; Want and Done of each half say with what
+	Enough                // no further bytes are needed
+	Refuse                // not a handshake; the bytes may be discarded
 )
 
-// An Asker looks at a conversation after Half[d] grew to its Want (at first
-// 1) and says whether to go on. It must not keep any part of c.
+// An Asker examines a conversation after Half[d] grew to its Want, which is 1
+// at first, and decides whether to continue. It must not keep parts of c.
 type Asker func(c *Conversation, d Dir) Verdict
 
-// A Sign is what the first bytes of a direction look like.
+// A Sign classifies the first bytes of a direction.
 type Sign uint8
 
 // The signs.
 const (
 	NoSign     Sign = iota // not a handshake
-	MaybeSign              // it may begin or continue a handshake, of either side
-	ClientSign             // it begins with what a client says first
-	ServerSign             // it begins with what a server answers
+	MaybeSign              // may begin or continue a handshake, of either side
+	ClientSign             // begins with the first message of a client
+	ServerSign             // begins with the first message of a server
 )
 
-// A Signer tells from the first bytes of a direction, or of any segment of
-// it, whether a handshake may begin there. It is asked for every segment of
-// a connection that is not followed, so it looks at a few bytes only.
+// A Signer reports from the first bytes of a direction, or of any of its
+// segments, whether a handshake may begin there. It is called for every
+// segment of a connection that is not followed, so it must examine few bytes
+// only.
 type Signer func(b []byte) Sign
 
-// An Identifier returns a number that identifies the handshake whose hello a
-// segment b begins with: copies of the hello, and the second ClientHello of the
-// same handshake, have the same one. 0: b begins with none, or with too little
-// of one.
+// An Identifier returns a number that identifies the handshake whose hello
+// begins at b. Copies of the hello and the second ClientHello of a handshake
+// have the same number. It returns 0 if b does not begin with a hello, or with
+// too little of one.
 type Identifier func(b []byte) uint32
 
-// A Datagram is what a Splitter is shown of a packet. It is the caller's again
-// after the return.
+// A Datagram is the input of a Splitter, which must not keep it.
 type Datagram struct {
 	Transport Transport // UDP or EAPOL
-	Flow      uint64    // of UDP: names the pair of endpoints, the same in both directions
-	From      uint8     // of UDP: which of the two endpoints of Flow sent it, 0 or 1
-	Src, Dst  MAC       // of EAPOL; zero where the capture does not tell it
+	Flow      uint64    // UDP: identifies the pair of endpoints, equal in both directions
+	From      uint8     // UDP: sender among the two endpoints of Flow, 0 or 1
+	Src, Dst  MAC       // EAPOL: addresses; zero if the capture does not have them
 	Time      int64     // nanoseconds since 1970 UTC
-	Data      []byte    // as captured: the payload of UDP, the EAPOL PDU
+	Data      []byte    // captured bytes: UDP payload or EAPOL PDU
 }
 
-// A Splitter tells apart the conversations that share one pair of endpoints:
-// it returns the number of the session that a datagram belongs to, of which
-// the low 24 bits count, and who said it. 0 is none: a datagram of UDP belongs
-// to the conversation of its endpoints then, an EAPOL frame to none. lost says
-// that an unfinished session was forgotten for lack of room.
+// A Splitter separates conversations that share a pair of endpoints. It
+// returns the session number of a datagram, of which the low 24 bits are used,
+// and the direction of the datagram. With session 0 a UDP datagram belongs to
+// the conversation of its endpoints, and an EAPOL frame to none. lost says
+// that an unfinished session was dropped to limit memory.
 //
-// It is called for every datagram, in the order of the capture, by one
-// goroutine at a time, so it looks at a few bytes only of what is not its own.
+// It is called for every datagram in the order of capture, by one goroutine at
+// a time. It must examine few bytes of datagrams of other protocols.
 type Splitter func(*Datagram) (session uint32, d Dir, lost bool)
 
-// MaxSession is the largest number that the Splitter of one protocol gives.
-// The three bits above it tell the protocols apart.
+// MaxSession is the largest session number of one protocol. The three bits
+// above it identify the protocol.
 const MaxSession = 1<<21 - 1
 
-// MaxName is the longest name that a Linker may give, bytes.
+// MaxName is the maximum length in bytes of a name from a Linker.
 const MaxName = 20
 
-// A Linker tells which datagrams belong to one conversation although the
-// client's address changed, as it does behind a NAT that forgot it. One
-// goroutine at a time uses it.
+// A Linker finds the datagrams that belong to one conversation although the
+// client's address changed, for example because a NAT lost its state. It is
+// used by one goroutine at a time.
 type Linker interface {
-	// Names reads from a datagram the names that its receiver and its sender
-	// have given their connection, each at most MaxName bytes and of any length
-	// from 0. They alias b. ok is false where it bears none. It is asked for the
-	// datagrams of openings and for those that may begin one, so it looks at a
-	// few bytes only.
+	// Names returns the names in a datagram by which its receiver and its sender
+	// identify their connection. Each has 0 to MaxName bytes and aliases b. ok is
+	// false if there are none. It is called for datagrams of openings and for
+	// those that may begin one, so it must examine few bytes only.
 	Names(b []byte) (to, from []byte, ok bool)
-	// Same reports whether b, which bears the client's name in c, and perhaps
-	// the server's, and was said in direction d by or to another address than
-	// c's client has, is more of c: no copy of what is there, and nothing of
-	// another client's.
+	// Same reports whether b continues c. b has the client's name in c, and
+	// perhaps the server's. It was sent in direction d, from or to an address
+	// that is not c's client's. Copies of what c has, and datagrams of other
+	// clients, do not continue c.
 	Same(c *Conversation, d Dir, b []byte) bool
 }
 
-// Totals is what is known of a connection when it has ended.
+// Totals describes a connection at its end.
 type Totals struct {
-	Bytes   [2]uint64 // payload bytes by Dir, retransmissions counted once, bytes the capture lost counted too
+	Bytes   [2]uint64 // payload bytes by Dir, with bytes that the capture lost and without retransmissions
 	Packets uint64
 	Last    int64 // time of the last packet, nanoseconds since 1970 UTC
 	End     End
 }
 
-// An End says how a connection left the tracker.
+// An End is the way in which a connection left the tracker.
 type End uint8
 
 // The ends of a connection.
 const (
 	EndInput  End = iota // the input ended first
-	EndFIN               // both sides closed
+	EndFIN               // both sides closed it
 	EndRST               // a side reset it
-	EndIdle              // nothing was seen for the idle time
+	EndIdle              // no packet for the idle time
 	EndReused            // a new connection began with the same endpoints
-	EndEvict             // its memory was needed
+	EndEvict             // dropped to limit memory
 )
