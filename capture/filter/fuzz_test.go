@@ -19,7 +19,7 @@ func FuzzCompile(f *testing.F) {
 		p, err := Compile(expr, links[int(which)%len(links)].typ)
 		if err != nil {
 			if err.Error() == "" {
-				t.Error("an error without words")
+				t.Error("empty error message")
 			}
 			return
 		}
@@ -45,7 +45,7 @@ func FuzzMatch(f *testing.F) {
 			return
 		}
 		if a, b := p.Match(packet, len(packet)), p.Match(packet, len(packet)); a != b {
-			t.Error("two runs, two answers")
+			t.Error("two runs returned different answers")
 		}
 	})
 }
@@ -57,7 +57,7 @@ func TestMatchAllocatesNothing(t *testing.T) {
 	}
 	b := samplePackets(1)[0]
 	if n := testing.AllocsPerRun(1000, func() { p.Match(b, len(b)) }); n != 0 {
-		t.Errorf("%v allocations a packet", n)
+		t.Errorf("got %v allocations per packet, want 0", n)
 	}
 }
 
@@ -73,17 +73,17 @@ func TestErrors(t *testing.T) {
 		strings.Repeat("not ", 500): "deep",
 	} {
 		if _, err := Compile(expr, 1); err == nil || !strings.Contains(err.Error(), word) {
-			t.Errorf("%.40q: %v, want %q in it", expr, err, word)
+			t.Errorf("%.40q: got error %v, want %q in it", expr, err, word)
 		}
 	}
 	for link, word := range map[uint32]string{195: "195", 65000: "65000", 1 << 20: "link type"} {
 		if _, err := Compile("tcp", link); err == nil || !strings.Contains(err.Error(), word) {
-			t.Errorf("link type %d, without filters: %v", link, err)
+			t.Errorf("link type %d: got error %v, want one that names it", link, err)
 		}
 	}
 	for _, expr := range []string{"vlan", "ether host 02:00:00:00:00:01", "broadcast"} {
 		if _, err := Compile(expr, 101); err == nil {
-			t.Errorf("%q of raw IP is compiled", expr)
+			t.Errorf("%q compiles for raw IP, want an error", expr)
 		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"pfsight/capture/packet"
 )
 
-var record = flag.Bool("record", false, "write testdata/tcpdump.txt anew from the tcpdump installed here")
+var record = flag.Bool("record", false, "update testdata/tcpdump.txt with the installed tcpdump")
 
 // golden holds the output of tcpdump -ddd for the expressions: a line with the
 // name of the link type and the expression, and then its bytecode or
@@ -371,7 +371,7 @@ func TestEqual(t *testing.T) {
 		compare(t, g.link, links[i].typ, g.expr, g.code, packets[links[i].typ])
 	}
 	if n < 500 {
-		t.Errorf("only %d lines in %s", n, golden)
+		t.Errorf("got %d lines in %s, want more", n, golden)
 	}
 }
 
@@ -401,13 +401,13 @@ func compare(t *testing.T, name string, link uint32, expr, code string, packets 
 	ours, err := Compile(expr, link)
 	if code == "refused" {
 		if err == nil {
-			t.Errorf("%s: %q: tcpdump refuses it", name, expr)
+			t.Errorf("%s: %q compiles, but tcpdump refuses it", name, expr)
 		}
 		return
 	}
 	if word, ok := beyond[expr]; ok {
 		if err == nil || !strings.Contains(err.Error(), word) {
-			t.Errorf("%s: %q: want an error with %q, not %v", name, expr, word, err)
+			t.Errorf("%s: %q: want an error with %q, got %v", name, expr, word, err)
 		}
 		return
 	}
@@ -417,12 +417,12 @@ func compare(t *testing.T, name string, link uint32, expr, code string, packets 
 	}
 	theirs, err := parseBytecode(code)
 	if err != nil {
-		t.Errorf("%s: %q: tcpdump's own: %v", name, expr, err)
+		t.Errorf("%s: %q: parsing tcpdump's program: %v", name, expr, err)
 		return
 	}
 	for _, p := range packets {
 		if a, b := ours.Match(p, len(p)), theirs.Match(p, len(p)); a != b {
-			t.Errorf("%s: %q: we say %v, tcpdump %v of %x", name, expr, a, b, p)
+			t.Errorf("%s: %q: got %v, tcpdump %v for %x", name, expr, a, b, p)
 			return
 		}
 	}

@@ -37,13 +37,13 @@ func TestLinkTypes(t *testing.T) {
 				for _, b := range frametest.Frames(link, sample.etherType, sample.data) {
 					n++
 					if got, want := p.Match(b, len(b)), raw[expr].Match(sample.data, len(sample.data)); got != want {
-						t.Fatalf("%s: %q: %v, want %v of % x", link.Numbered(), expr, got, want, b)
+						t.Fatalf("%s: %q: got %v, want %v for % x", link.Numbered(), expr, got, want, b)
 					}
 				}
 			}
 		}
 		if n == 0 {
-			t.Errorf("%s: nothing compared", link.Numbered())
+			t.Errorf("%s: no frame was compared", link.Numbered())
 		}
 	}
 }
@@ -66,7 +66,7 @@ func TestStations(t *testing.T) {
 				if err != nil {
 					t.Errorf("%s: %q: %v", link.Numbered(), expr, err)
 				} else if p.Match(b, len(b)) != want {
-					t.Errorf("%s: %q is %v of % x", link.Numbered(), expr, !want, b)
+					t.Errorf("%s: %q: got %v for % x", link.Numbered(), expr, !want, b)
 				}
 			}
 		}
@@ -83,10 +83,10 @@ func TestManagement(t *testing.T) {
 			t.Fatal(err)
 		}
 		if p.Match(beacon, len(beacon)) != want {
-			t.Errorf("%q is %v of a beacon", expr, !want)
+			t.Errorf("%q: got %v for a beacon", expr, !want)
 		}
 		if p.Match(beacon[:10], len(beacon)) {
-			t.Errorf("%q is true of a frame cut inside its header", expr)
+			t.Errorf("%q: got true for a frame cut inside its header, want false", expr)
 		}
 	}
 }

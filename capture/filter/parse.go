@@ -398,7 +398,7 @@ func (p *parser) id(q qualifiers) (node, error) {
 		}
 		lo, hi, ranged := strings.Cut(t.text, "-")
 		if ranged != (q.typ == "portrange") && q.typ == "port" {
-			return bad("for a range of ports say portrange")
+			return bad("use portrange for a range of ports")
 		}
 		if !ranged {
 			hi = lo
@@ -406,7 +406,7 @@ func (p *parser) id(q qualifiers) (node, error) {
 		from, ok1 := port(lo)
 		to, ok2 := port(hi)
 		if !ok1 || !ok2 {
-			return bad("%q is no port", t.text)
+			return bad("%q is not a port", t.text)
 		}
 		if from > to {
 			from, to = to, from
@@ -421,12 +421,12 @@ func (p *parser) id(q qualifiers) (node, error) {
 		}
 		a, err := net.ParseMAC(t.text)
 		if err != nil || len(a) != 6 || !p.link.macs {
-			return bad("%q is no Ethernet address here", t.text)
+			return bad("%q is not an Ethernet address", t.text)
 		}
 		return q.direction(mac(p.link.srcOff, a), mac(p.link.dstOff, a)), nil
 	}
 	if _, ok := etherTypes[q.proto]; q.proto != "" && !ok {
-		return bad("%q cannot stand before an address", q.proto)
+		return bad("%q is not supported before an address", q.proto)
 	}
 	return p.address(q, t)
 }

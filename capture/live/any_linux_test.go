@@ -52,7 +52,7 @@ func TestAny(t *testing.T) {
 	udp, raw := 0, 0
 	recs := l.end()
 	if st := l.src.Interfaces()[0]; int(st.Packets) != len(recs) {
-		t.Errorf("%d frames came, %d are counted", len(recs), st.Packets)
+		t.Errorf("captured %d frames, counted %d", len(recs), st.Packets)
 	}
 	for _, r := range recs {
 		if bytes.HasSuffix(r.Data, []byte("one")) && r.Data[23] == unix.IPPROTO_UDP {
@@ -63,7 +63,7 @@ func TestAny(t *testing.T) {
 		}
 	}
 	if udp != 1 || raw != 1 {
-		t.Errorf("the datagram came %d times, that of the tunnel %d times", udp, raw)
+		t.Errorf("captured the datagram %d times and the packet of the tunnel %d times, want once each", udp, raw)
 	}
 }
 
@@ -88,7 +88,7 @@ func TestStop(t *testing.T) {
 		l := listen(t, Options{Interfaces: names, Rings: 2})
 		l.wait(t, 1000)
 		if got, st := len(l.end()), l.src.Interfaces()[0]; got+int(st.Drops) != int(st.Packets) {
-			t.Errorf("%q: %d came, %d were dropped, %d are counted", names, got, st.Drops, st.Packets)
+			t.Errorf("%q: captured %d and dropped %d frames, counted %d", names, got, st.Drops, st.Packets)
 		}
 	}
 	stop.Store(true)
@@ -114,7 +114,7 @@ func TestLoopback(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		got, st := len(l.end()), l.src.Interfaces()[0]
 		if got != int(st.Packets) || got < n/2 || got > n {
-			t.Errorf("%d rings: %d sent, %d came, %d counted", rings, n, got, st.Packets)
+			t.Errorf("%d rings: sent %d frames, captured %d, counted %d", rings, n, got, st.Packets)
 		}
 	}
 }

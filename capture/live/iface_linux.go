@@ -11,15 +11,15 @@ import (
 
 // An iface is an interface and its rings.
 type iface struct {
-	name  string
-	input uint16
-	index int // 0 for Any
-	kind  linkKind
-	rings []*ring
-	dead  []*ring // rings of a removed interface with frames left to read
-	up    bool
-	whole bool // the kernel evaluates the filter completely
-	told  bool // the failure to open it was logged
+	name     string
+	input    uint16
+	index    int // 0 for Any
+	kind     linkKind
+	rings    []*ring
+	dead     []*ring // rings of a removed interface with frames left to read
+	up       bool
+	whole    bool // the kernel evaluates the filter completely
+	reported bool // the failure to open it was logged
 }
 
 // query sends an ioctl for an interface.
@@ -192,16 +192,16 @@ func (s *Source) check(f *iface) bool {
 		for _, r := range f.rings {
 			r.dead = true
 		}
-		f.dead, f.rings, f.up, f.told = append(f.dead, f.rings...), nil, false, false
+		f.dead, f.rings, f.up, f.reported = append(f.dead, f.rings...), nil, false, false
 		changed = true
 	}
 	if index == 0 {
 		return changed
 	}
 	if err := f.open(s); err != nil {
-		if !f.told {
+		if !f.reported {
 			s.opt.Log("%s: the interface is back, but %v", f.name, err)
-			f.told = true
+			f.reported = true
 		}
 		return changed
 	}

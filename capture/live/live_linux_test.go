@@ -103,7 +103,7 @@ func (l *listener) wait(t *testing.T, n int) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatalf("%d of %d frames came", len(l.recs), n)
+	t.Fatalf("captured %d frames, want %d", len(l.recs), n)
 }
 
 func (l *listener) said(t *testing.T, what string) {
@@ -119,7 +119,7 @@ func (l *listener) said(t *testing.T, what string) {
 		l.mu.Unlock()
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatalf("nobody said %q: %q", what, l.log)
+	t.Fatalf("no message with %q: %q", what, l.log)
 }
 
 func tagged(b []byte, tpid, tci uint16) []byte {
@@ -196,18 +196,18 @@ func TestFilter(t *testing.T) {
 				continue
 			}
 			if got[string(r.Data)]++; want[string(r.Data)] == 0 {
-				t.Errorf("%q: came, and not wanted: %x", expr, r.Data[:min(40, len(r.Data))])
+				t.Errorf("%q: the kernel passed %x, want it rejected", expr, r.Data[:min(40, len(r.Data))])
 			}
 			if r.WireLen != len(r.Data) || r.Link != packet.LinkEthernet || time.Since(time.Unix(0, r.Time)).Abs() > time.Minute {
-				t.Errorf("%q: %d of %d bytes, link %v, at %v", expr, len(r.Data), r.WireLen, r.Link, r.Time)
+				t.Errorf("%q: got %d of %d bytes, link type %v, time %v", expr, len(r.Data), r.WireLen, r.Link, r.Time)
 			}
 			m++
 		}
 		if m != n {
-			t.Errorf("%q: %d frames came, %d are wanted", expr, m, n)
+			t.Errorf("%q: captured %d frames, want %d", expr, m, n)
 		}
 		if !l.src.Judged() && strings.Contains(expr, "tcp port") {
-			t.Errorf("%q: the kernel is said not to judge it", expr)
+			t.Errorf("%q: Judged is false, want true", expr)
 		}
 	}
 }
@@ -238,7 +238,7 @@ func TestSnaplen(t *testing.T) {
 			want, wire = tagged(f, 0x8100, 3)[:104], wire+4
 		}
 		if !bytes.Equal(r.Data, want) || r.WireLen != wire {
-			t.Errorf("frame %d: %d of %d bytes, want %d of %d", i, len(r.Data), r.WireLen, len(want), wire)
+			t.Errorf("frame %d: got %d of %d bytes, want %d of %d", i, len(r.Data), r.WireLen, len(want), wire)
 		}
 	}
 }
@@ -265,11 +265,11 @@ func TestOrder(t *testing.T) {
 	recs := l.end()
 	for i, r := range recs {
 		if i > 0 && r.Time < recs[i-1].Time {
-			t.Fatalf("frame %d is %d ns older than the one before it", i, recs[i-1].Time-r.Time)
+			t.Fatalf("frame %d is %d ns older than the previous one", i, recs[i-1].Time-r.Time)
 		}
 		port := binary.BigEndian.Uint16(r.Data[34:])
 		if want := []string{"vb", "vd"}[port%2]; l.names[i] != want {
-			t.Fatalf("frame %d of %s is said to be of %s", i, want, l.names[i])
+			t.Fatalf("frame %d is of interface %s, got %s", i, want, l.names[i])
 		}
 	}
 	var seen uint64
@@ -280,7 +280,7 @@ func TestOrder(t *testing.T) {
 		}
 	}
 	if len(recs) != n || seen != n {
-		t.Errorf("%d frames, %d counted, %d sent", len(recs), seen, n)
+		t.Errorf("captured %d frames, counted %d, sent %d", len(recs), seen, n)
 	}
 }
 
@@ -315,7 +315,7 @@ func TestLoss(t *testing.T) {
 	st := src.Interfaces()[0]
 	src.Close()
 	if st.Drops == 0 || st.Freezes == 0 || src.Lost() != st.Drops || st.Packets != n || uint64(got)+st.Drops != n {
-		t.Errorf("%d sent, %d came, %+v, %d lost", n, got, st, src.Lost())
+		t.Errorf("sent %d frames, captured %d, statistics %+v, lost %d", n, got, st, src.Lost())
 	}
 }
 
@@ -332,7 +332,7 @@ func TestInterface(t *testing.T) {
 	livetest.IP(t, "link", "set", "vb", "down")
 	l.said(t, "vb: the interface is down")
 	if l.src.Interfaces()[0].Up {
-		t.Error("it is said to be up")
+		t.Error("the interface is up, want down")
 	}
 	livetest.IP(t, "link", "set", "vb", "up")
 	l.said(t, "vb: the interface is up again")
@@ -346,13 +346,13 @@ func TestInterface(t *testing.T) {
 	livetest.NewSender(t, "va").Send(f)
 	l.wait(t, 3)
 	if n := len(l.end()); n != 3 {
-		t.Errorf("%d frames of 3", n)
+		t.Errorf("captured %d frames, want 3", n)
 	}
 	if st := l.src.Interfaces()[0]; st.Packets != 3 || !st.Up {
 		t.Errorf("%+v", st)
 	}
 	if l.ticks == 0 {
-		t.Error("time was not told while nothing came")
+		t.Error("no empty Block with the time arrived")
 	}
 }
 
@@ -384,7 +384,7 @@ func TestBulk(t *testing.T) {
 			wire += 4
 		}
 		if len(recs[i].Data) != want || recs[i].WireLen != wire {
-			t.Errorf("frame %d: %d of %d bytes, want %d of %d", i, len(recs[i].Data), recs[i].WireLen, want, wire)
+			t.Errorf("frame %d: got %d of %d bytes, want %d of %d", i, len(recs[i].Data), recs[i].WireLen, want, wire)
 		}
 	}
 }
@@ -405,7 +405,7 @@ func TestClockStep(t *testing.T) {
 	var b packet.Block
 	src.Claim(&b)
 	if err := src.Walk(&b); err != nil || b.Step < 3599e9 || b.Step > 3601e9 || b.Now < time.Now().Add(-time.Minute).UnixNano() {
-		t.Errorf("%v: step %d, now %d", err, b.Step, b.Now)
+		t.Errorf("got error %v, step %d, now %d", err, b.Step, b.Now)
 	}
 	src.Release(&b)
 }
@@ -424,7 +424,7 @@ func TestOpen(t *testing.T) {
 		{Options{Interfaces: []string{"lo"}, Rings: 1000}, "rings"},
 	} {
 		if _, err := Open(c.opt); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%+v: %v, want %q", c.opt, err, c.want)
+			t.Errorf("%+v: got error %v, want %q", c.opt, err, c.want)
 		}
 	}
 	if os.Geteuid() != 0 {

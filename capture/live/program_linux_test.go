@@ -44,7 +44,7 @@ func vm(t *testing.T, code []filter.Instruction) func([]byte) int {
 	}
 	list, ok := bpf.Disassemble(raw)
 	if !ok {
-		t.Fatalf("not all of %d instructions are known", len(raw))
+		t.Fatalf("bpf.Disassemble does not know all of the %d instructions", len(raw))
 	}
 	m, err := bpf.NewVM(list)
 	if err != nil {
@@ -85,7 +85,7 @@ func TestThinner(t *testing.T) {
 		}
 		code := thinner(snaplen, list)
 		if len(code) > unix.BPF_MAXINSNS {
-			t.Fatalf("%d connections: %d instructions", n, len(code))
+			t.Fatalf("%d connections: the program has %d instructions", n, len(code))
 		}
 		run := vm(t, code)
 		cut := 0
@@ -103,11 +103,11 @@ func TestThinner(t *testing.T) {
 				cut++
 			}
 			if got := run(f); got != want {
-				t.Fatalf("%d connections: %v > %v flags %#x: %d bytes, want %d", n, p.a, p.b, flags, got, want)
+				t.Fatalf("%d connections: %v > %v flags %#x: got %d bytes, want %d", n, p.a, p.b, flags, got, want)
 			}
 		}
 		if cut == 0 {
-			t.Errorf("%d connections: none was met", n)
+			t.Errorf("%d connections: no packet was cut", n)
 		}
 	}
 	// Fragments, other transports and short frames pass whole.
@@ -115,12 +115,12 @@ func TestThinner(t *testing.T) {
 	run := vm(t, thinner(snaplen, []pair{{a, b}}))
 	f := frame(a, b, 0x10, 100)
 	if got := run(f); got != cutIPv4 {
-		t.Errorf("the connection itself: %d", got)
+		t.Errorf("the connection itself: passed %d bytes, want the headers", got)
 	}
 	for name, change := range map[string]func(){"fragment": func() { f[20] = 0x20 }, "later fragment": func() { f[20], f[21] = 0, 9 }, "udp": func() { f[21], f[23] = 0, 17 }} {
 		change()
 		if got := run(f); got != snaplen {
-			t.Errorf("%s: %d", name, got)
+			t.Errorf("%s: passed %d bytes, want all", name, got)
 		}
 		f = frame(a, b, 0x10, 100)
 	}

@@ -50,7 +50,7 @@ func FuzzBehindTag(f *testing.F) {
 		}
 		whole := tagged(b, tpid, tci)
 		if got, want := kernel.Match(b, len(b)), p.Match(whole, len(whole)); got != want {
-			t.Errorf("%q: %v, in a file %v: %x", expr, got, want, whole)
+			t.Errorf("%q: got %v, want %v as in a file: %x", expr, got, want, whole)
 		}
 	})
 }

@@ -65,7 +65,7 @@ func TestFollow(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n["2"] == 0 || n["3"] != n["2"] || n["4"] != n["2"] {
-		t.Errorf("packets of each file: %v", n)
+		t.Errorf("got packets of each file: %v", n)
 	}
 	if p := s.Problems(); len(p) != 1 || p[0].File != named || !errors.Is(p[0].Err, ErrNotCapture) {
 		t.Errorf("problems: %v", p)
@@ -117,7 +117,7 @@ func TestFollowLarge(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n != 12000 || blocks == 0 || len(s.Problems()) > 0 {
-		t.Errorf("%d packets in %d blocks, %v", n, blocks, s.Problems())
+		t.Errorf("got %d packets in %d blocks, problems %v", n, blocks, s.Problems())
 	}
 }
 
@@ -196,7 +196,7 @@ func TestFollowRewritten(t *testing.T) {
 				}
 			}
 			if n != c.want || (problems == 1) != c.problem {
-				t.Errorf("%d packets, want %d: %v", n, c.want, s.Problems())
+				t.Errorf("got %d packets, want %d; problems %v", n, c.want, s.Problems())
 			}
 		})
 	}

@@ -41,13 +41,13 @@ func TestShortFiles(t *testing.T) {
 					s.Close()
 				}
 				if err == nil && name == "nothing known" {
-					t.Errorf("%s: %d bytes are taken for a capture", name, n)
+					t.Errorf("%s: the first %d bytes open as a capture", name, n)
 				}
 			}
 		}
 	}
 	if detected == 0 {
-		t.Error("no file was offered as another kind of input")
+		t.Error("Other.Detect was never called")
 	}
 }
 
@@ -89,10 +89,10 @@ func TestLinkedFolders(t *testing.T) {
 		}
 		slices.Sort(names)
 		if !slices.Equal(names, c.names) || len(s.Problems()) > 0 {
-			t.Errorf("recursive %v: %v, %v; want %v", c.recursive, names, s.Problems(), c.names)
+			t.Errorf("recursive %v: got %v, problems %v; want %v", c.recursive, names, s.Problems(), c.names)
 		}
 		if got := folderNames(filepath.Join(root, "link"), c.recursive); len(got) != len(c.names) {
-			t.Errorf("recursive %v: followed are %v; want %v", c.recursive, got, c.names)
+			t.Errorf("recursive %v: follows %v; want %v", c.recursive, got, c.names)
 		}
 	}
 }

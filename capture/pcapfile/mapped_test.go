@@ -46,7 +46,7 @@ func blocksOf(t *testing.T, name string) (*Source, *packet.Block) {
 	s.Claim(b)
 	s.Load(b)
 	if err := s.Walk(b); err != nil || !b.Shared {
-		t.Fatalf("the beginning: %v", err)
+		t.Fatalf("walking the first block: got error %v, or a block that is not shared", err)
 	}
 	return s, b
 }
@@ -104,7 +104,7 @@ func cutFile(t *testing.T, what string, whole []byte, at int, stage string) {
 		}
 		for _, r := range b.Records {
 			if r.Time < 1000e9 {
-				t.Errorf("%s: a record of time %d, sum %d", what, r.Time, sum)
+				t.Errorf("%s: got a record of time %d, which is not in the file; sum %d", what, r.Time, sum)
 				break
 			}
 		}
@@ -121,13 +121,13 @@ func cutFile(t *testing.T, what string, whole []byte, at int, stage string) {
 		want = int(n) // the block was used before the cut
 	}
 	if int(n) != want {
-		t.Errorf("%s: %d records, want %d", what, n, want)
+		t.Errorf("%s: got %d records, want %d", what, n, want)
 	}
 	if lost != (stage == "walk") && at < 6<<20-1 { // the last byte belongs to a record that ends in the next block
-		t.Errorf("%s: lost is %v", what, lost)
+		t.Errorf("%s: Guard reported a loss: %v", what, lost)
 	}
 	if p := s.Problems(); len(p) != 1 || p[0].File != name || !errors.Is(p[0].Err, ErrTruncated) {
-		t.Errorf("%s: %v", what, p)
+		t.Errorf("%s: got problems %v, want one truncation", what, p)
 	}
 }
 
@@ -136,7 +136,7 @@ func TestOtherFaults(t *testing.T) {
 	m := &mapping{data: make([]byte, 100)}
 	defer func() {
 		if recover() == nil {
-			t.Error("a bug was hidden")
+			t.Error("a panic that is a bug was recovered")
 		}
 	}()
 	m.guarded(func() {
@@ -169,7 +169,7 @@ func TestWrittenAnew(t *testing.T) {
 	func() {
 		defer func() {
 			if recover() == nil {
-				t.Error("a bug was hidden")
+				t.Error("a panic that is a bug was recovered")
 			}
 		}()
 		s.Guard(b, fails)
@@ -178,10 +178,10 @@ func TestWrittenAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s.Guard(b, fails) || len(b.Records) > 0 || len(s.Problems()) != 1 {
-		t.Errorf("%d records are left, %v", len(b.Records), s.Problems())
+		t.Errorf("got %d records, problems %v; want no records and one problem", len(b.Records), s.Problems())
 	}
 	if !s.Guard(b, fails) {
-		t.Error("no end")
+		t.Error("Guard failed for a block without records")
 	}
 	s.Release(b)
 }

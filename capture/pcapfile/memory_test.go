@@ -141,13 +141,13 @@ func TestOpenMemory(t *testing.T) {
 				s.Close()
 				problems := s.Problems()
 				if packets != files*each || int64(taken) > memory+4<<20 {
-					t.Errorf("%d: %d packets, %d bytes taken: %v", memory, packets, taken, problems)
+					t.Errorf("memory %d: got %d packets with %d bytes taken, problems %v", memory, packets, taken, problems)
 				}
 				if (back > 0) != (len(problems) == 1 && strings.Contains(problems[0].Error(), "out of order")) || back > 0 && memory == 4<<30 {
-					t.Errorf("%d: time went back %d times, and %v", memory, back, problems)
+					t.Errorf("memory %d: time went back %d times, problems %v", memory, back, problems)
 				}
 				if s.opt.mem.used != 0 {
-					t.Errorf("%d: %d bytes are still taken", memory, s.opt.mem.used)
+					t.Errorf("memory %d: %d bytes are still taken at the end", memory, s.opt.mem.used)
 				}
 			}
 		})
@@ -217,7 +217,7 @@ func TestHostileWindows(t *testing.T) {
 				n, _, _ = all(t, s)
 				s.Close()
 				if p := s.Problems(); len(p) == 0 {
-					t.Errorf("%d packets, and no problem", n)
+					t.Errorf("got %d packets and no problem", n)
 				} else {
 					err = p[0]
 				}
@@ -225,7 +225,7 @@ func TestHostileWindows(t *testing.T) {
 			runtime.ReadMemStats(&after)
 			t.Logf("%d packets, %v; %d MiB, %v", n, err, (after.TotalAlloc-before.TotalAlloc)>>20, time.Since(began))
 			if d := time.Since(began); d > 10*time.Second {
-				t.Errorf("it took %v", d)
+				t.Errorf("reading took %v", d)
 			}
 			if got := after.HeapSys - before.HeapSys; got > 200<<20 && after.HeapSys > before.HeapSys {
 				t.Errorf("the heap grew by %d MiB", got>>20)
@@ -256,18 +256,18 @@ func TestXZ(t *testing.T) {
 		b := out.Bytes()
 		got, err := io.ReadAll(newXZ(bytes.NewReader(b), 8<<20))
 		if err != nil || !bytes.Equal(got, append(bytes.Clone(content), content...)) {
-			t.Fatalf("check %d: %d bytes, %v", check, len(got), err)
+			t.Fatalf("check %d: got %d bytes, error %v", check, len(got), err)
 		}
 		for n := 0; n < len(b)-4; n += 1 + n/7 { // every length would take too long
 			if got, err := io.ReadAll(newXZ(bytes.NewReader(b[:n]), 8<<20)); err == nil && n > 0 && len(got) != len(content) && len(got) != 2*len(content) {
-				t.Fatalf("check %d: cut at %d of %d it is %d bytes without an error", check, n, len(b), len(got))
+				t.Fatalf("check %d: cut at %d of %d: got %d bytes and no error", check, n, len(b), len(got))
 			}
 		}
 		for n := 12; n < len(b)/2; n += 1 + n/5 {
 			c := bytes.Clone(b)
 			c[n] ^= 0x10
 			if got, err := io.ReadAll(newXZ(bytes.NewReader(c), 8<<20)); err == nil && !bytes.Equal(got, append(bytes.Clone(content), content...)) {
-				t.Fatalf("check %d: a flipped bit at %d is missed", check, n)
+				t.Fatalf("check %d: a flipped bit at %d is not detected", check, n)
 			}
 		}
 	}

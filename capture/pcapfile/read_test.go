@@ -37,7 +37,7 @@ func forms(t testing.TB) map[string][]byte {
 		}
 	}
 	if len(out) < 12 {
-		t.Fatalf("only %d captures", len(out))
+		t.Fatalf("got %d captures, want more", len(out))
 	}
 	return out
 }
@@ -75,7 +75,7 @@ func TestCut(t *testing.T) {
 	for name, b := range forms(t) {
 		whole, _, err := readAll(bytes.NewReader(b))
 		if err != io.EOF || whole == 0 {
-			t.Fatalf("%s: %d records, %v", name, whole, err)
+			t.Fatalf("%s: got %d records, error %v", name, whole, err)
 		}
 		last := 0
 		for n := range len(b) {
@@ -84,14 +84,14 @@ func TestCut(t *testing.T) {
 			}
 			k, _, err := readAll(bytes.NewReader(b[:n]))
 			if k < last || k > whole {
-				t.Fatalf("%s cut at %d: %d records after %d", name, n, k, last)
+				t.Fatalf("%s cut at %d: got %d records, %d with one byte less", name, n, k, last)
 			}
 			last = k
 			if err == nil {
 				t.Fatalf("%s cut at %d: no error", name, n)
 			}
 			if err != io.EOF && k > 0 && !strings.HasPrefix(name, "packed-") && !strings.HasPrefix(err.Error(), fmt.Sprintf("packet %d, offset ", k+1)) {
-				t.Fatalf("%s cut at %d: after %d records the error is %q", name, n, k, err)
+				t.Fatalf("%s cut at %d: got %d records and error %q", name, n, k, err)
 			}
 		}
 	}
@@ -103,7 +103,7 @@ func TestOneByteReads(t *testing.T) {
 		n, size, err := readAll(bytes.NewReader(b))
 		n1, size1, err1 := readAll(oneByte{bytes.NewReader(b)})
 		if n != n1 || size != size1 || err != err1 {
-			t.Errorf("%s: %d %d %v, by bytes %d %d %v", name, n, size, err, n1, size1, err1)
+			t.Errorf("%s: got %d records, %d bytes, %v; byte by byte %d records, %d bytes, %v", name, n, size, err, n1, size1, err1)
 		}
 	}
 }
@@ -162,15 +162,15 @@ func TestLanes(t *testing.T) {
 		for range 3 {
 			got, problems := walk(t, paths, true)
 			if len(got) != len(want) {
-				t.Fatalf("%s: %d records, want %d", name, len(got), len(want))
+				t.Fatalf("%s: got %d records, want %d", name, len(got), len(want))
 			}
 			for i := range got {
 				if got[i] != want[i] {
-					t.Fatalf("%s: record %d is %v, want %v", name, i, got[i], want[i])
+					t.Fatalf("%s: record %d: got %v, want %v", name, i, got[i], want[i])
 				}
 			}
 			if fmt.Sprint(problems) != fmt.Sprint(wantProblems) {
-				t.Errorf("%s: %v, want %v", name, problems, wantProblems)
+				t.Errorf("%s: got problems %v, want %v", name, problems, wantProblems)
 			}
 		}
 	}
@@ -230,10 +230,10 @@ func walk(t *testing.T, paths []string, lanes bool) (out []seen, problems []Prob
 		s.Release(b)
 	}
 	if len(out) > 0 && shared == 0 {
-		t.Error("the beginning is always read in order")
+		t.Error("no block was shared, but the beginning is always read in order")
 	}
 	if mapped == 0 && canMap(t) {
-		t.Error("nothing was read where it is mapped")
+		t.Error("no block was mapped")
 	}
 	return out, s.Problems()
 }
@@ -308,17 +308,17 @@ func TestFolders(t *testing.T) {
 			names = append(names, filepath.Base(b.Name))
 		}
 		if got := strings.Join(names, " "); got != c.names || len(s.Problems()) > 0 {
-			t.Errorf("recursive %v: %s, %v; want %s", c.recursive, got, s.Problems(), c.names)
+			t.Errorf("recursive %v: got %s, problems %v; want %s", c.recursive, got, s.Problems(), c.names)
 		}
 	}
 	if _, err := Open([]string{sub + "x"}, Options{}); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a missing file: %v", err)
+		t.Errorf("missing file: got error %v", err)
 	}
 	if err := os.Remove(filepath.Join(sub, "c.pcap")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Open([]string{sub}, Options{}); err == nil || !strings.Contains(err.Error(), "no capture in this folder") {
-		t.Errorf("an empty folder: %v", err)
+		t.Errorf("empty folder: got error %v", err)
 	}
 }
 
@@ -336,10 +336,10 @@ func FuzzReader(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		n, size, err := readAll(bytes.NewReader(b))
 		if err == nil {
-			t.Error("reading ends with an error, if only io.EOF")
+			t.Error("got no error, want at least io.EOF")
 		}
 		if len(b) > 4 && bytes.HasPrefix(b, []byte{0xd4, 0xc3, 0xb2, 0xa1}) && size > len(b) {
-			t.Errorf("%d bytes in %d records from %d", size, n, len(b))
+			t.Errorf("got %d bytes in %d records from a capture of %d bytes", size, n, len(b))
 		}
 	})
 }

@@ -98,7 +98,7 @@ func TestNoTime(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := seconds(t, r.NextBatch); !slices.Equal(got, x.want) {
-			t.Errorf("%s: %v, want %v", x.name, got, x.want)
+			t.Errorf("%s: got times %v, want %v", x.name, got, x.want)
 		}
 	}
 }
@@ -128,7 +128,7 @@ func TestNoTimeFirst(t *testing.T) {
 	}
 	want := append(slices.Repeat([]int{1000}, n+1), 2000, 2000)
 	if !slices.Equal(times, want) {
-		t.Errorf("%d packets, %v to %v", len(times), times[0], times[len(times)-1])
+		t.Errorf("got %d packets with times %v to %v", len(times), times[0], times[len(times)-1])
 	}
 }
 
@@ -173,7 +173,7 @@ func TestForeign(t *testing.T) {
 					t.Errorf("%s: %v", name, err)
 				}
 			} else if !errors.Is(err, ErrForeign) || !bytes.Contains([]byte(err.Error()), []byte(x.word)) {
-				t.Errorf("%s: %v, want %q in it", name, err, x.word)
+				t.Errorf("%s: got error %v, want %q in it", name, err, x.word)
 			}
 		}
 	}
@@ -188,6 +188,6 @@ func TestForeign(t *testing.T) {
 	}
 	defer s.Close()
 	if n := len(s.Problems()); n != 6 {
-		t.Errorf("%d problems: %v", n, s.Problems())
+		t.Errorf("got %d problems, want 6: %v", n, s.Problems())
 	}
 }

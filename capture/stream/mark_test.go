@@ -21,12 +21,12 @@ func TestAnswers(t *testing.T) {
 		{"not known, the same time", Mark{Time: 30, Packet: 4}, 100, true},
 	} {
 		if got := c.m.Answers(hello, c.to); got != c.want {
-			t.Errorf("%s: %v", c.name, got)
+			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
 		}
 	}
 	wrapped := Mark{From: 0, To: 100, Seq: 50, Ack: 1}
 	if !(Mark{Seq: 9, Ack: 50}).Answers(wrapped, 100) || (Mark{Seq: 9, Ack: 0xfffffff0}).Answers(wrapped, 100) {
-		t.Error("where the sequence numbers wrap")
+		t.Error("wrong answer for sequence numbers that wrap")
 	}
 }
 
@@ -43,10 +43,10 @@ func TestHolds(t *testing.T) {
 			x.Gaps = nil
 		}
 		if got := x.Holds(Mark{Seq: 7, Ack: c.ack}); got != c.want {
-			t.Errorf("%d acknowledged, gap %v: %v", c.ack, c.gap, got)
+			t.Errorf("acknowledgment %d, gap %v: got %v", c.ack, c.gap, got)
 		}
 	}
 	if !h.Holds(Mark{}) || (&Half{}).Holds(Mark{Seq: 7, Ack: 1}) {
-		t.Error("where nothing is known, and where nothing is there")
+		t.Error("got false for a mark without numbers, or true for a half without marks")
 	}
 }
