@@ -26,7 +26,7 @@ func TestJoinedMarks(t *testing.T) {
 		for i := uint32(0); i < n; i += 3 {
 			for _, k := range order {
 				at := i + uint32(k)
-				mark(&h, &stream.Mark{From: at, To: at + 1, Seq: base + at + 1, Ack: ackOf(at), Packet: uint64(len(h.Marks)) + 1})
+				mark(&h, int(at), int(at)+1, &segment{packet: uint64(len(h.Marks)) + 1}, base+at+1, ackOf(at))
 			}
 			r.Shuffle(3, func(a, b int) { order[a], order[b] = order[b], order[a] })
 		}
