@@ -30,6 +30,7 @@ var gopacketFaults = map[string]string{
 	"IPv6 routing header":  "it reads type 0 of the header only",
 	"IEEE 802.11 checksum": "it takes the last 4 bytes of a frame for the check sequence, which captures seldom hold",
 	"short fragment":       "it refuses fragments of less than 8 bytes, though the last one may be shorter",
+	"TCP header cut":       "it has no layer of a header that the snaplen cut",
 	"PPPoE cut":            "it panics where the frame ends before the payload",
 	"PPPoE length 0":       "it believes the length; link-pppoe.pcap has frames of this kind",
 	"tunnel vxlan":         "it reads VXLAN on port 4789 only",
@@ -211,6 +212,10 @@ func (o *oracle) faultOf(got, want transport, ok, wantOK bool, all []gopacket.La
 	case *layers.PPPoE:
 		if last.Length == 0 {
 			return "PPPoE length 0"
+		}
+	case *layers.TCP:
+		if _, failed := all[len(all)-1].(*gopacket.DecodeFailure); failed && got.proto == protoTCP && got.payload == "" {
+			return "TCP header cut"
 		}
 	case *gopacket.Fragment:
 		if o.refused {
