@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"pfsight/capture/stream"
-	"pfsight/parse/latest"
+	"pfsight/parse/bounded"
 )
 
 // Limits of a Sessions.
@@ -24,8 +24,8 @@ const (
 // probe of a filter. A Sessions remembers the latest 16384 pairs, and of each
 // the last 8 connections. NewSessions makes one.
 type Sessions struct {
-	pairs  *latest.Map[uint64, *sharing] // by Datagram.Flow
-	shared [sharedBits / 64]uint64       // by the low bits of Datagram.Flow: the pair may have several connections
+	pairs  *bounded.Map[uint64, *sharing] // by Datagram.Flow
+	shared [sharedBits / 64]uint64        // by the low bits of Datagram.Flow: the pair may have several connections
 	last   uint32
 	seed   maphash.Seed
 }
@@ -56,12 +56,12 @@ const SessionsCost = maxEndpoints * (maxAttempts*72 + 128)
 // Within has s remember less, so that it takes no more than about so many
 // bytes. It is called before the first Split.
 func (s *Sessions) Within(memory int64) {
-	s.pairs = latest.NewMap[uint64, *sharing](latest.Share(maxEndpoints, memory, SessionsCost))
+	s.pairs = bounded.NewMap[uint64, *sharing](bounded.Fit(maxEndpoints, memory, SessionsCost))
 }
 
 // NewSessions returns a Sessions that has seen nothing.
 func NewSessions() *Sessions {
-	return &Sessions{pairs: latest.NewMap[uint64, *sharing](maxEndpoints), seed: maphash.MakeSeed()}
+	return &Sessions{pairs: bounded.NewMap[uint64, *sharing](maxEndpoints), seed: maphash.MakeSeed()}
 }
 
 // A look is what Split sees of a datagram.

@@ -5,7 +5,7 @@ import (
 	"hash/maphash"
 
 	"pfsight/capture/stream"
-	"pfsight/parse/latest"
+	"pfsight/parse/bounded"
 )
 
 // Limits of a Sessions.
@@ -42,7 +42,7 @@ type Sessions struct {
 	oldest int
 	most   int // of traces
 	last   uint32
-	over   *latest.Map[uint32, state] // of sessions of a LAN: each leaves a trace at least, so there are no more of them
+	over   *bounded.Map[uint32, state] // of sessions of a LAN: each leaves a trace at least, so there are no more of them
 }
 
 // A trace is what a packet shows of the session to which another belongs.
@@ -76,7 +76,7 @@ type value struct {
 
 // NewSessions returns a Sessions that has seen nothing.
 func NewSessions() *Sessions {
-	return &Sessions{seed: maphash.MakeSeed(), traces: map[trace]value{}, over: latest.NewMap[uint32, state](maxTraces), most: maxTraces}
+	return &Sessions{seed: maphash.MakeSeed(), traces: map[trace]value{}, over: bounded.NewMap[uint32, state](maxTraces), most: maxTraces}
 }
 
 // Cost is about what a Sessions takes when it is full, bytes.
@@ -85,8 +85,8 @@ const Cost = maxTraces * 176
 // Within has s remember less, so that it takes no more than about so many
 // bytes. It is called before the first Split.
 func (s *Sessions) Within(memory int64) {
-	s.most = latest.Share(maxTraces, memory, Cost)
-	s.over = latest.NewMap[uint32, state](s.most)
+	s.most = bounded.Fit(maxTraces, memory, Cost)
+	s.over = bounded.NewMap[uint32, state](s.most)
 }
 
 func (s *Sessions) begin() uint32 {

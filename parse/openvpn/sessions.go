@@ -2,7 +2,7 @@ package openvpn
 
 import (
 	"pfsight/capture/stream"
-	"pfsight/parse/latest"
+	"pfsight/parse/bounded"
 )
 
 // Limits of a Sessions.
@@ -21,7 +21,7 @@ const (
 // method Split is a stream.Splitter. It remembers at most 16384 tunnels.
 // NewSessions makes one.
 type Sessions struct {
-	tunnels *latest.Map[uint64, *tunnel] // by Datagram.Flow
+	tunnels *bounded.Map[uint64, *tunnel] // by Datagram.Flow
 	last    uint32
 }
 
@@ -33,7 +33,7 @@ type tunnel struct {
 }
 
 // NewSessions returns a Sessions that has seen nothing.
-func NewSessions() *Sessions { return &Sessions{tunnels: latest.NewMap[uint64, *tunnel](maxTunnels)} }
+func NewSessions() *Sessions { return &Sessions{tunnels: bounded.NewMap[uint64, *tunnel](maxTunnels)} }
 
 // Cost is about what a Sessions takes when it is full, bytes.
 const Cost = maxTunnels * 192
@@ -41,7 +41,7 @@ const Cost = maxTunnels * 192
 // Within has s remember less, so that it takes no more than about so many
 // bytes. It is called before the first Split.
 func (s *Sessions) Within(memory int64) {
-	s.tunnels = latest.NewMap[uint64, *tunnel](latest.Share(maxTunnels, memory, Cost))
+	s.tunnels = bounded.NewMap[uint64, *tunnel](bounded.Fit(maxTunnels, memory, Cost))
 }
 
 // Split is a stream.Splitter.

@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"pfsight/capture/stream"
-	"pfsight/parse/latest"
+	"pfsight/parse/bounded"
 )
 
 // Limits of a Sessions.
@@ -23,8 +23,8 @@ const (
 // Sessions remembers the latest 16384 pairs, and of each the last 8
 // connections. NewSessions makes one.
 type Sessions struct {
-	pairs  *latest.Map[uint64, *sharing] // by Datagram.Flow
-	shared [sharedBits / 64]uint64       // by the low bits of Datagram.Flow: the pair may have several connections
+	pairs  *bounded.Map[uint64, *sharing] // by Datagram.Flow
+	shared [sharedBits / 64]uint64        // by the low bits of Datagram.Flow: the pair may have several connections
 	last   uint32
 
 	opener opener
@@ -61,12 +61,12 @@ const SessionsCost = maxEndpoints * (maxAttempts*(128+2*maxNames*24) + 128)
 // Within has s remember less, so that it takes no more than about so many
 // bytes. It is called before the first Split.
 func (s *Sessions) Within(memory int64) {
-	s.pairs = latest.NewMap[uint64, *sharing](latest.Share(maxEndpoints, memory, SessionsCost))
+	s.pairs = bounded.NewMap[uint64, *sharing](bounded.Fit(maxEndpoints, memory, SessionsCost))
 }
 
 // NewSessions returns a Sessions that has seen nothing.
 func NewSessions() *Sessions {
-	return &Sessions{pairs: latest.NewMap[uint64, *sharing](maxEndpoints)}
+	return &Sessions{pairs: bounded.NewMap[uint64, *sharing](maxEndpoints)}
 }
 
 // Split is a stream.Splitter. A datagram with a long header belongs to the

@@ -6,7 +6,7 @@ import (
 	"net/netip"
 
 	"pfsight/capture/stream"
-	"pfsight/parse/latest"
+	"pfsight/parse/bounded"
 )
 
 // Limits of a Sessions.
@@ -21,7 +21,7 @@ const (
 // NewSessions makes one.
 type Sessions struct {
 	sign        stream.Signer
-	allocations *latest.Map[uint64, *allocation] // by Datagram.Flow
+	allocations *bounded.Map[uint64, *allocation] // by Datagram.Flow
 	last        uint32
 	seed        maphash.Seed
 }
@@ -43,7 +43,7 @@ type peer struct {
 // NewSessions returns a Sessions that has seen nothing. sign tells what begins
 // a session of what is relayed.
 func NewSessions(sign stream.Signer) *Sessions {
-	return &Sessions{sign: sign, allocations: latest.NewMap[uint64, *allocation](maxAllocations), seed: maphash.MakeSeed()}
+	return &Sessions{sign: sign, allocations: bounded.NewMap[uint64, *allocation](maxAllocations), seed: maphash.MakeSeed()}
 }
 
 // Cost is about what a Sessions takes when it is full, bytes.
@@ -52,7 +52,7 @@ const Cost = maxAllocations * (maxPeers*56 + 96)
 // Within has s remember less, so that it takes no more than about so many
 // bytes. It is called before the first Split.
 func (s *Sessions) Within(memory int64) {
-	s.allocations = latest.NewMap[uint64, *allocation](latest.Share(maxAllocations, memory, Cost))
+	s.allocations = bounded.NewMap[uint64, *allocation](bounded.Fit(maxAllocations, memory, Cost))
 }
 
 // Split is a stream.Splitter. What is sent to a peer in an indication belongs to
