@@ -74,7 +74,7 @@ func Sign(b []byte) stream.Sign {
 		return s
 	}
 	if b[0] < recCCS {
-		if s := openvpn.Sign(b); s != stream.NoSign {
+		if s := openvpn.Sniff(b); s != stream.NoSign {
 			return s
 		}
 	}

@@ -22,7 +22,7 @@ type carrier struct {
 var carriers = [...]carrier{
 	{dtls.Sign, with(dtls.Ask), (*Parser).overDTLS},
 	{quic.Sign, func(a *asker, c *stream.Conversation, d stream.Dir) stream.Verdict { return a.quic.Ask(c, d) }, (*Parser).overQUIC},
-	{openvpn.Sign, with(openvpn.Ask), (*Parser).overOpenVPN},
+	{openvpn.Sniff, with(openvpn.Ask), (*Parser).overOpenVPN},
 	{eap.Sign, with(eap.Ask), (*Parser).overEAP},
 	{rdpudp.Sign, with(rdpudp.Ask), (*Parser).overRDPUDP},
 }

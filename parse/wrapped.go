@@ -102,7 +102,7 @@ func (p *Parser) overOpenVPN(c *stream.Conversation) *Handshake {
 	if o == nil {
 		return nil
 	}
-	return p.wrapped(c, o.Protocol, &o.TLS, o.Swapped, o.DTLS)
+	return p.wrapped(c, "openvpn", &o.TLS, o.Swapped, false)
 }
 
 func (p *Parser) overEAP(c *stream.Conversation) *Handshake {

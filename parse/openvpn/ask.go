@@ -6,25 +6,21 @@ import (
 	"pfsight/capture/stream"
 )
 
-// Bits of stream.Note.State.
-const noteControl = 1 // a packet of the control channel was seen
+// noteControl is the bit of stream.Note.State that says that a packet of the
+// control channel was seen.
+const noteControl = 1
 
-// Ask is the stream.Asker of OpenVPN. A half is done when packets of the data
-// channel flow in it, which have keys only after the TLS handshake. The other
-// half may have been captured late, so its control channel is waited for.
+// Ask is the stream.Asker of OpenVPN. A half is done at its first packet of the
+// data channel, which has keys only after the TLS handshake. Ask then still
+// waits for the other half, which may arrive late.
 func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
-	if c.Transport == stream.TCP {
-		return askTCP(c, d)
-	}
 	h, other := &c.Half[d], &c.Half[d.Opposite()]
-	for int(h.Note.Aux) < len(h.Marks) {
-		m := h.Marks[h.Note.Aux]
-		h.Note.Aux++
-		h.Want = int(m.To) + 1
-		if m.From < m.To && look(h, other, h.Data[m.From]>>3) {
-			h.Done = true
-			break
+	if c.Transport == stream.TCP {
+		if !askTCP(h, other) {
+			return stream.Refuse
 		}
+	} else {
+		askUDP(h)
 	}
 	if h.Done && other.Done {
 		return stream.Enough
@@ -32,9 +28,22 @@ func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 	return stream.More
 }
 
-// askTCP walks the packets by their lengths, each once.
-func askTCP(c *stream.Conversation, d stream.Dir) stream.Verdict {
-	h, other := &c.Half[d], &c.Half[d.Opposite()]
+// askUDP looks at the datagrams that are new since the last call.
+func askUDP(h *stream.Half) {
+	for int(h.Note.Aux) < len(h.Marks) {
+		m := h.Marks[h.Note.Aux]
+		h.Note.Aux++
+		h.Want = int(m.To) + 1
+		if m.From < m.To && isData(h, h.Data[m.From]>>3) {
+			h.Done = true
+			break
+		}
+	}
+}
+
+// askTCP follows the packets by their lengths, from where the last call
+// stopped. It reports false if the half is not OpenVPN.
+func askTCP(h, other *stream.Half) bool {
 	b := h.Data[:h.Contiguous()]
 	for !h.Done {
 		if len(b) < h.Note.Offset+3 {
@@ -44,29 +53,27 @@ func askTCP(c *stream.Conversation, d stream.Dir) stream.Verdict {
 		n, op := int(binary.BigEndian.Uint16(b[h.Note.Offset:])), b[h.Note.Offset+2]>>3
 		if n == 0 || n > maxFrame || op < hardResetClientV1 || op > dataV2 {
 			if (h.Note.State|other.Note.State)&noteControl == 0 {
-				return stream.Refuse
+				return false
 			}
 			h.Done = true
 			break
 		}
-		if look(h, other, op) {
+		if isData(h, op) {
 			h.Done = true
 			break
 		}
 		h.Note.Offset += 2 + n
 	}
-	if h.Done && other.Done {
-		return stream.Enough
-	}
-	return stream.More
+	return true
 }
 
-// look takes the opcode of a packet and reports whether the handshake of its
-// half is over.
-func look(h, other *stream.Half, op uint8) bool {
+// isData reports whether a packet with opcode op is a data packet after control
+// packets. Data packets before them say nothing: the control channel may have
+// been captured late.
+func isData(h *stream.Half, op uint8) bool {
 	switch op {
 	case dataV1, dataV2:
-		return h.Note.State&noteControl != 0 // else its control channel may come late
+		return h.Note.State&noteControl != 0
 	case controlV1:
 		h.Note.State |= noteControl
 	}

@@ -11,16 +11,18 @@ import (
 	"pfsight/capture/stream"
 )
 
-// Session ids of the tables.
+// Session IDs in the tests.
 const (
 	clientID = 0x1111111122222222
 	serverID = 0x3333333344444444
 )
 
-// A maker makes packets of the control channel with an HMAC of this length.
-type maker struct{ digest int }
+// A builder builds packets of the control channel.
+type builder struct {
+	digest int // length of the HMAC; 0 for none
+}
 
-func (m maker) packet(op, key uint8, session uint64, remote uint64, acks []uint32, id int, payload string) []byte {
+func (m builder) packet(op, key uint8, session uint64, remote uint64, acks []uint32, id int, payload string) []byte {
 	b := binary.BigEndian.AppendUint64([]byte{op<<3 | key}, session)
 	if m.digest > 0 {
 		b = append(b, bytes.Repeat([]byte{0xd5}, m.digest)...)
@@ -39,7 +41,7 @@ func (m maker) packet(op, key uint8, session uint64, remote uint64, acks []uint3
 	return append(binary.BigEndian.AppendUint32(b, uint32(id)), payload...)
 }
 
-// Parts of what the two sides say.
+// The TLS bytes of the two sides, by packet.
 const (
 	hello   = "\x16\x03\x01\x00\x20\x01client hello"
 	flight1 = "\x16\x03\x03\x00\x40\x02server hello"
@@ -49,16 +51,16 @@ const (
 	answer2 = "key exchange"
 )
 
-// A said is one packet.
-type said struct {
+// A sent is one packet and its direction.
+type sent struct {
 	dir stream.Dir
 	b   []byte
 }
 
-// exchange is a whole exchange of keys, and data behind it.
-func (m maker) exchange() []said {
+// exchange returns a complete key exchange and two data packets after it.
+func (m builder) exchange() []sent {
 	c, s := stream.ToServer, stream.ToClient
-	return []said{
+	return []sent{
 		{c, m.packet(hardResetClientV2, 0, clientID, 0, nil, 0, "")},
 		{s, m.packet(hardResetServerV2, 0, serverID, clientID, []uint32{0}, 0, "")},
 		{c, m.packet(ackV1, 0, clientID, serverID, []uint32{0}, 0, "")},
@@ -75,8 +77,8 @@ func (m maker) exchange() []said {
 	}
 }
 
-// conversation puts packets together as capture does.
-func conversation(t stream.Transport, list []said) *stream.Conversation {
+// conversation returns the Conversation that package capture makes of list.
+func conversation(t stream.Transport, list []sent) *stream.Conversation {
 	c := &stream.Conversation{Transport: t}
 	for i, s := range list {
 		h := &c.Half[s.dir]
@@ -91,6 +93,7 @@ func conversation(t stream.Transport, list []said) *stream.Conversation {
 	return c
 }
 
+// shown returns the data of h with an underscore for each byte in a gap.
 func shown(h *stream.Half) string {
 	b := slices.Clone(h.Data)
 	for _, g := range h.Gaps {
@@ -101,8 +104,9 @@ func shown(h *stream.Half) string {
 	return string(b)
 }
 
-func without(list []said, at ...int) []said {
-	var out []said
+// without returns list without the packets at these indices.
+func without(list []sent, at ...int) []sent {
+	var out []sent
 	for i, p := range list {
 		if !slices.Contains(at, i) {
 			out = append(out, p)
@@ -112,17 +116,18 @@ func without(list []said, at ...int) []said {
 }
 
 func TestRead(t *testing.T) {
+	t.Parallel()
 	for _, n := range digests {
-		m := maker{int(n)}
+		m := builder{int(n)}
 		whole := m.exchange()
 		client, server := hello+answer1+answer2, flight1+flight2+flight3
-		swap := func(i, j int) []said {
+		swap := func(i, j int) []sent {
 			l := slices.Clone(whole)
 			l[i], l[j] = l[j], l[i]
 			return l
 		}
-		// A client that gave up and began again, with another session id.
-		other := []said{
+		// A client that gives up and starts again with another session ID.
+		other := []sent{
 			{stream.ToServer, m.packet(hardResetClientV2, 0, 99, 0, nil, 0, "")},
 			{stream.ToServer, m.packet(controlV1, 0, 99, 0, nil, 1, hello+"of before")},
 		}
@@ -131,86 +136,90 @@ func TestRead(t *testing.T) {
 		v1[1].b = m.packet(hardResetServerV1, 0, serverID, clientID, []uint32{0}, 0, "")
 		for _, c := range []struct {
 			name           string
-			list           []said
+			list           []sent
 			client, server string
 		}{
-			{"whole", whole, client, server},
+			{"complete", whole, client, server},
 			{"resets of version 1", v1, client, server},
 			{"without the resets", whole[3:], client, server},
 			{"out of order", swap(5, 6), client, server},
-			{"the first after the second", swap(4, 5), client, server},
-			{"the client out of order", swap(8, 9), client, server},
+			{"first after second", swap(4, 5), client, server},
+			{"client out of order", swap(8, 9), client, server},
 			{"everything twice", slices.Concat(whole, whole), client, server},
 			{"one lost", without(whole, 5), client, flight1 + "_"},
-			{"the first lost", without(whole, 4), client, "_"},
-			{"the client's lost", without(whole, 8), hello + "_", server},
-			{"the last lost", without(whole, 6), client, flight1 + flight2},
-			{"only the client", slices.DeleteFunc(slices.Clone(whole), func(s said) bool { return s.dir == stream.ToClient }), client, ""},
-			{"only the server", slices.DeleteFunc(slices.Clone(whole), func(s said) bool { return s.dir == stream.ToServer }), "", server},
-			{"a client that begins again", slices.Concat(other, whole), client, server},
-			{"a renewed key behind", slices.Concat(whole, []said{
+			{"first one lost", without(whole, 4), client, "_"},
+			{"client's lost", without(whole, 8), hello + "_", server},
+			{"last one lost", without(whole, 6), client, flight1 + flight2},
+			{"only the client", slices.DeleteFunc(slices.Clone(whole), func(s sent) bool { return s.dir == stream.ToClient }), client, ""},
+			{"only the server", slices.DeleteFunc(slices.Clone(whole), func(s sent) bool { return s.dir == stream.ToServer }), "", server},
+			{"client starts again", slices.Concat(other, whole), client, server},
+			{"renewed key", slices.Concat(whole, []sent{
 				{stream.ToServer, m.packet(softResetV1, 1, clientID, 0, nil, 0, "")}, {stream.ToServer, m.packet(controlV1, 1, clientID, 0, nil, 1, hello+"again")}}), client, server},
-			{"what is not of OpenVPN between", slices.Concat(whole[:5], []said{{stream.ToServer, []byte("\xf8\x01\x02")}}, whole[5:]), client, server},
+			{"foreign datagram in between", slices.Concat(whole[:5], []sent{{stream.ToServer, []byte("\xf8\x01\x02")}}, whole[5:]), client, server},
 		} {
 			for _, tr := range []stream.Transport{stream.UDP, stream.TCP} {
-				name := fmt.Sprintf("%d/%s/%s", n, c.name, tr)
-				conv := conversation(tr, c.list)
-				var r Reader
-				o := r.Read(conv)
-				if o == nil {
-					t.Errorf("%s: nothing", name)
-					continue
-				}
-				if o.Swapped || o.DTLS || o.Protocol != "openvpn" {
-					t.Errorf("%s: %+v", name, o)
-				}
-				for role, want := range []string{c.client, c.server} {
-					h := &o.TLS[role]
-					if got := shown(h); got != want {
-						t.Errorf("%s, %d: %q, want %q", name, role, got, want)
+				t.Run(fmt.Sprintf("digest %d/%s/%s", n, c.name, tr), func(t *testing.T) {
+					var r Reader
+					o := r.Read(conversation(tr, c.list))
+					if o == nil {
+						t.Fatal("Read = nil, want an Opening")
 					}
-					before := uint64(0)
-					for _, m := range h.Marks {
-						p := c.list[m.Packet-1].b
-						if m.Packet < before || m.Time != int64(m.Packet) || !bytes.HasSuffix(p, h.Data[m.From:m.To]) {
-							t.Errorf("%s: mark %v, of %q", name, m, p)
+					if o.Swapped {
+						t.Error("Swapped = true, want false")
+					}
+					for role, want := range []string{c.client, c.server} {
+						h := &o.TLS[role]
+						if got := shown(h); got != want {
+							t.Errorf("side %d: got %q, want %q", role, got, want)
 						}
-						before = m.Packet
+						last := uint64(0)
+						for _, m := range h.Marks {
+							p := c.list[m.Packet-1].b
+							if m.Packet < last || m.Time != int64(m.Packet) || !bytes.HasSuffix(p, h.Data[m.From:m.To]) {
+								t.Errorf("side %d: mark %v does not match its packet %q", role, m, p)
+							}
+							last = m.Packet
+						}
+						if h.Conflict {
+							t.Errorf("side %d: Conflict = true, want false", role)
+						}
 					}
-					if h.Conflict {
-						t.Errorf("%s: a conflict", name)
-					}
-				}
+				})
 			}
 		}
 	}
 }
 
-func TestSwapped(t *testing.T) {
-	c := conversation(stream.UDP, maker{20}.exchange())
+func TestReadSwapped(t *testing.T) {
+	t.Parallel()
+	c := conversation(stream.UDP, builder{20}.exchange())
 	c.Half[0], c.Half[1] = c.Half[1], c.Half[0]
 	var r Reader
 	o := r.Read(c)
 	if o == nil || !o.Swapped || shown(&o.TLS[0]) != hello+answer1+answer2 || shown(&o.TLS[1]) != flight1+flight2+flight3 {
-		t.Errorf("%+v", o)
+		t.Errorf("got %+v, want a swapped Opening with all TLS bytes", o)
 	}
 }
 
-func TestConflict(t *testing.T) {
-	m := maker{}
+// TestReadConflict sends one message twice with different bytes; the first ones
+// are kept.
+func TestReadConflict(t *testing.T) {
+	t.Parallel()
+	m := builder{}
 	l := m.exchange()
-	l = slices.Insert(l, 6, said{stream.ToClient, m.packet(controlV1, 0, serverID, 0, nil, 2, ", other bytes")})
+	l = slices.Insert(l, 6, sent{stream.ToClient, m.packet(controlV1, 0, serverID, 0, nil, 2, ", other bytes")})
 	var r Reader
 	o := r.Read(conversation(stream.UDP, l))
 	if o == nil || !o.TLS[1].Conflict || o.TLS[0].Conflict || shown(&o.TLS[1]) != flight1+flight2+flight3 {
-		t.Errorf("%+v", o)
+		t.Errorf("got %+v, want a conflict in the server's half and its first bytes", o)
 	}
 }
 
-// TestCut ends the longest datagrams where the capture's snaplen does: what is
-// behind the first of them has no place.
-func TestCut(t *testing.T) {
-	m := maker{32}
+// TestReadCut cuts the longest datagram, as a snaplen does: the bytes after its
+// end have no known place.
+func TestReadCut(t *testing.T) {
+	t.Parallel()
+	m := builder{32}
 	long := strings.Repeat("x", 400)
 	l := m.exchange()
 	l[5].b = m.packet(controlV1, 0, serverID, 0, nil, 2, long)[:300]
@@ -218,34 +227,44 @@ func TestCut(t *testing.T) {
 	c.Half[1].Cut = true
 	var r Reader
 	o := r.Read(c)
+	if o == nil {
+		t.Fatal("Read = nil, want an Opening")
+	}
 	want := flight1 + long[:300-len(m.packet(controlV1, 0, serverID, 0, nil, 2, ""))] + "_"
-	if o == nil || shown(&o.TLS[1]) != want || !o.TLS[1].Cut || o.TLS[0].Cut {
-		t.Errorf("%q, want %q", shown(&o.TLS[1]), want)
+	if got := shown(&o.TLS[1]); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if o.TLS[0].Cut || !o.TLS[1].Cut {
+		t.Errorf("Cut = %v and %v, want false and true", o.TLS[0].Cut, o.TLS[1].Cut)
 	}
 }
 
-func TestNothing(t *testing.T) {
-	m := maker{}
-	for name, l := range map[string][]said{
-		"nothing":       nil,
-		"resets":        m.exchange()[:3],
-		"other words":   {{stream.ToServer, []byte("GET / HTTP/1.1\r\nHost: example\r\n\r\n")}},
-		"--tls-crypt":   {{stream.ToServer, append([]byte{hardResetClientV2 << 3}, bytes.Repeat([]byte{0x5a}, 53)...)}},
-		"data":          m.exchange()[11:],
-		"control later": {{stream.ToServer, m.packet(controlV1, 0, clientID, 0, nil, 5, "\x17\x03\x03\x00\x05hello")}},
+func TestReadNothing(t *testing.T) {
+	t.Parallel()
+	m := builder{}
+	for name, l := range map[string][]sent{
+		"empty":                 nil,
+		"resets only":           m.exchange()[:3],
+		"HTTP":                  {{stream.ToServer, []byte("GET / HTTP/1.1\r\nHost: example\r\n\r\n")}},
+		"tls-crypt":             {{stream.ToServer, append([]byte{hardResetClientV2 << 3}, bytes.Repeat([]byte{0x5a}, 53)...)}},
+		"data packets only":     m.exchange()[11:],
+		"control without hello": {{stream.ToServer, m.packet(controlV1, 0, clientID, 0, nil, 5, "\x17\x03\x03\x00\x05hello")}},
 	} {
 		for _, tr := range []stream.Transport{stream.UDP, stream.TCP} {
-			var r Reader
-			if o := r.Read(conversation(tr, l)); o != nil {
-				t.Errorf("%s, %s: %q, %q", name, tr, o.TLS[0].Data, o.TLS[1].Data)
-			}
+			t.Run(name+"/"+tr.String(), func(t *testing.T) {
+				var r Reader
+				if o := r.Read(conversation(tr, l)); o != nil {
+					t.Errorf("got %q and %q, want nil", o.TLS[0].Data, o.TLS[1].Data)
+				}
+			})
 		}
 	}
 }
 
-func TestSign(t *testing.T) {
+func TestSniff(t *testing.T) {
+	t.Parallel()
 	for _, n := range digests {
-		m := maker{int(n)}
+		m := builder{int(n)}
 		for _, c := range []struct {
 			name string
 			b    []byte
@@ -258,47 +277,50 @@ func TestSign(t *testing.T) {
 			{"soft reset", m.packet(softResetV1, 3, clientID, 0, nil, 0, ""), stream.ClientSign},
 			{"client hello", m.packet(controlV1, 0, clientID, 0, nil, 1, hello), stream.ClientSign},
 			{"server hello", m.packet(controlV1, 0, serverID, clientID, []uint32{1, 2}, 1, flight1), stream.ServerSign},
-			{"a later packet", m.packet(controlV1, 0, serverID, 0, nil, 2, flight2), stream.NoSign},
-			{"an acknowledgment", m.packet(ackV1, 0, serverID, clientID, []uint32{2}, 0, ""), stream.NoSign},
-			{"reset of a key that is not the first", m.packet(hardResetClientV2, 1, clientID, 0, nil, 0, ""), stream.NoSign},
-			{"reset with a number", m.packet(hardResetClientV2, 0, clientID, 0, nil, 1, ""), stream.NoSign},
-			{"reset with something in it", m.packet(hardResetClientV2, 0, clientID, 0, nil, 0, "x"), stream.NoSign},
+			{"later packet", m.packet(controlV1, 0, serverID, 0, nil, 2, flight2), stream.NoSign},
+			{"acknowledgment", m.packet(ackV1, 0, serverID, clientID, []uint32{2}, 0, ""), stream.NoSign},
+			{"reset of key 1", m.packet(hardResetClientV2, 1, clientID, 0, nil, 0, ""), stream.NoSign},
+			{"reset with message ID 1", m.packet(hardResetClientV2, 0, clientID, 0, nil, 1, ""), stream.NoSign},
+			{"reset with payload", m.packet(hardResetClientV2, 0, clientID, 0, nil, 0, "x"), stream.NoSign},
 		} {
-			framed := append(binary.BigEndian.AppendUint16(nil, uint16(len(c.b))), c.b...)
-			for _, b := range [][]byte{c.b, framed} {
-				if got := Sign(b); got != c.want {
-					t.Errorf("%d/%s, %d bytes: %v, want %v", n, c.name, len(b), got, c.want)
+			t.Run(fmt.Sprintf("digest %d/%s", n, c.name), func(t *testing.T) {
+				framed := append(binary.BigEndian.AppendUint16(nil, uint16(len(c.b))), c.b...)
+				for _, b := range [][]byte{c.b, framed} {
+					if got := Sniff(b); got != c.want {
+						t.Errorf("%d bytes: got %v, want %v", len(b), got, c.want)
+					}
 				}
-			}
-			if c.want == stream.NoSign || strings.Contains(c.name, "hello") {
-				continue
-			}
-			for k := range c.b {
-				if got := Sign(c.b[:k]); got != stream.NoSign {
-					t.Errorf("%d/%s, the first %d bytes: %v", n, c.name, k, got)
+				if c.want == stream.NoSign || strings.Contains(c.name, "hello") {
+					return
 				}
-				want := stream.NoSign
-				if k >= 1 && (k < 3 || !strings.Contains(c.name, "soft")) {
-					want = stream.MaybeSign // over TCP more may come: its length says so
+				for k := range c.b {
+					if got := Sniff(c.b[:k]); got != stream.NoSign {
+						t.Errorf("first %d bytes: got %v, want %v", k, got, stream.NoSign)
+					}
+					want := stream.NoSign
+					if k >= 1 && (k < 3 || !strings.Contains(c.name, "soft")) {
+						want = stream.MaybeSign // over TCP the length shows that more follows
+					}
+					if got := Sniff(framed[:k]); got != want {
+						t.Errorf("first %d bytes over TCP: got %v, want %v", k, got, want)
+					}
 				}
-				if got := Sign(framed[:k]); got != want {
-					t.Errorf("%d/%s, the first %d bytes with its length: %v, want %v", n, c.name, k, got, want)
-				}
-			}
+			})
 		}
 	}
 	for _, b := range []string{"", "\x38", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "\x80\x60" + strings.Repeat("\x00", 80)} {
-		if got := Sign([]byte(b)); got != stream.NoSign {
-			t.Errorf("%q: %v", b, got)
+		if got := Sniff([]byte(b)); got != stream.NoSign {
+			t.Errorf("%q: got %v, want %v", b, got, stream.NoSign)
 		}
 	}
 }
 
-// TestAsk asks after each packet over UDP, and after each byte over TCP.
+// TestAsk calls Ask after each packet over UDP and after each byte over TCP.
 func TestAsk(t *testing.T) {
+	t.Parallel()
 	for _, n := range digests {
-		whole := maker{int(n)}.exchange()[:12]
-		last := whole[11] // data: they end the half that they flow in
+		whole := builder{int(n)}.exchange()[:12]
+		last := whole[11] // a data packet, which ends its half
 		last.dir = last.dir.Opposite()
 		whole = append(whole, last)
 		c := &stream.Conversation{Transport: stream.UDP}
@@ -308,18 +330,18 @@ func TestAsk(t *testing.T) {
 			h.Data = append(h.Data, s.b...)
 			h.Marks = append(h.Marks, stream.Mark{From: uint32(from), To: uint32(len(h.Data))})
 			if len(h.Data) < h.Want {
-				t.Fatalf("it does not want packet %d", i)
+				t.Fatalf("packet %d: got Want %d, want at most %d", i, h.Want, len(h.Data))
 			}
 			want := stream.More
 			if i == 12 {
-				want = stream.Enough // data flow in both directions
+				want = stream.Enough // data in both directions
 			}
 			if v := Ask(c, s.dir); v != want {
-				t.Errorf("%d: packet %d: %v", n, i, v)
+				t.Errorf("digest %d, packet %d: got %v, want %v", n, i, v, want)
 			}
 		}
 		c = &stream.Conversation{}
-		looked := 0
+		calls := 0
 		for i, s := range whole {
 			h := &c.Half[s.dir]
 			framed := append(binary.BigEndian.AppendUint16(nil, uint16(len(s.b))), s.b...)
@@ -328,46 +350,48 @@ func TestAsk(t *testing.T) {
 				if len(h.Data) < h.Want || h.Done {
 					continue
 				}
-				looked++
+				calls++
 				want := stream.More
 				if i == 12 && k >= 2 {
 					want = stream.Enough
 				}
 				if v := Ask(c, s.dir); v != want {
-					t.Errorf("%d: packet %d, byte %d: %v", n, i, k, v)
+					t.Errorf("digest %d, packet %d, byte %d: got %v, want %v", n, i, k, v, want)
 				}
 				if want == stream.Enough {
 					break
 				}
 			}
 		}
-		if looked > 4*len(whole) {
-			t.Errorf("asked %d times about %d packets", looked, len(whole))
+		if calls > 4*len(whole) {
+			t.Errorf("got %d calls for %d packets, want at most %d", calls, len(whole), 4*len(whole))
 		}
 	}
 	c := &stream.Conversation{}
 	c.Half[0].Data = []byte("GET / HTTP/1.1\r\n")
 	if v := Ask(c, 0); v != stream.Refuse {
-		t.Errorf("HTTP: %v", v)
+		t.Errorf("HTTP: got %v, want %v", v, stream.Refuse)
 	}
 }
 
 func TestReadAllocates(t *testing.T) {
 	for _, tr := range []stream.Transport{stream.UDP, stream.TCP} {
-		c := conversation(tr, maker{32}.exchange())
+		c := conversation(tr, builder{32}.exchange())
 		var r Reader
 		r.Read(c)
 		if n := testing.AllocsPerRun(100, func() { r.Read(c) }); n > 0 {
-			t.Errorf("%s: %v allocations", tr, n)
+			t.Errorf("%s: got %v allocations, want 0", tr, n)
 		}
 	}
 }
 
-func TestEveryPrefix(t *testing.T) {
+// TestReadPrefix reads every prefix of one half next to the whole other half.
+func TestReadPrefix(t *testing.T) {
+	t.Parallel()
 	var r Reader
 	for _, n := range []int{0, 20, 64} {
 		for _, tr := range []stream.Transport{stream.UDP, stream.TCP} {
-			full := conversation(tr, maker{n}.exchange())
+			full := conversation(tr, builder{n}.exchange())
 			for d := range full.Half {
 				h := full.Half[d]
 				for n := range h.Data {
@@ -380,7 +404,7 @@ func TestEveryPrefix(t *testing.T) {
 						}
 					}
 					if o := r.Read(&c); o != nil && (len(o.TLS[0].Data) > len(hello+answer1+answer2) || len(o.TLS[1].Data) > len(flight1+flight2+flight3)) {
-						t.Fatalf("longer than all that was said: %q %q", o.TLS[0].Data, o.TLS[1].Data)
+						t.Fatalf("got more bytes than were sent: %q %q", o.TLS[0].Data, o.TLS[1].Data)
 					}
 				}
 			}
@@ -391,7 +415,7 @@ func TestEveryPrefix(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	for _, n := range []int{0, 20, 32} {
 		for _, tr := range []stream.Transport{stream.UDP, stream.TCP} {
-			c := conversation(tr, maker{n}.exchange())
+			c := conversation(tr, builder{n}.exchange())
 			var cuts []byte
 			for _, m := range c.Half[0].Marks {
 				cuts = append(cuts, byte(m.To-m.From-1))
@@ -406,7 +430,7 @@ func FuzzRead(f *testing.F) {
 		}
 		split(&c.Half[0], a, cutsA)
 		split(&c.Half[1], b, cutsB)
-		Sign(a)
+		Sniff(a)
 		var r Reader
 		for d := stream.ToServer; d <= stream.ToClient; d++ {
 			Ask(c, d)
@@ -422,23 +446,23 @@ func FuzzRead(f *testing.F) {
 				total += len(h.Data) - len(h.Gaps)
 				for _, g := range h.Gaps {
 					if g.From+1 != g.To || g.To != len(h.Data) {
-						t.Fatalf("gaps %v of %d bytes", h.Gaps, len(h.Data))
+						t.Fatalf("invalid gaps %v in %d bytes", h.Gaps, len(h.Data))
 					}
 				}
 				for _, m := range h.Marks {
 					if m.From >= m.To || int(m.To) > len(h.Data) {
-						t.Fatalf("marks %v of %d bytes", h.Marks, len(h.Data))
+						t.Fatalf("invalid marks %v in %d bytes", h.Marks, len(h.Data))
 					}
 				}
 			}
 			if total > len(a)+len(b) {
-				t.Fatalf("%d bytes of %d", total, len(a)+len(b))
+				t.Fatalf("got %d bytes from %d", total, len(a)+len(b))
 			}
 		}
 	})
 }
 
-// split makes datagrams of these lengths.
+// split fills h with b in datagrams of these lengths, each plus 1.
 func split(h *stream.Half, b, cuts []byte) {
 	h.Data = b
 	for at := 0; at < len(b) && len(h.Marks) < stream.MaxMarks; {
@@ -454,25 +478,25 @@ func split(h *stream.Half, b, cuts []byte) {
 func BenchmarkRead(b *testing.B) {
 	for _, tr := range []stream.Transport{stream.UDP, stream.TCP} {
 		b.Run(tr.String(), func(b *testing.B) {
-			c := conversation(tr, maker{20}.exchange())
+			c := conversation(tr, builder{20}.exchange())
 			b.SetBytes(int64(len(c.Half[0].Data) + len(c.Half[1].Data)))
 			b.ReportAllocs()
 			var r Reader
 			for b.Loop() {
 				if r.Read(c) == nil {
-					b.Fatal("nothing")
+					b.Fatal("Read = nil")
 				}
 			}
 		})
 	}
 }
 
-func BenchmarkSign(b *testing.B) {
-	for name, p := range map[string][]byte{"reset": maker{20}.packet(hardResetClientV2, 0, clientID, 0, nil, 0, ""), "other": append([]byte{0x50}, make([]byte, 1200)...), "control": append([]byte{0x20}, bytes.Repeat([]byte{0x77}, 1200)...)} {
+func BenchmarkSniff(b *testing.B) {
+	for name, p := range map[string][]byte{"reset": builder{20}.packet(hardResetClientV2, 0, clientID, 0, nil, 0, ""), "other": append([]byte{0x50}, make([]byte, 1200)...), "control": append([]byte{0x20}, bytes.Repeat([]byte{0x77}, 1200)...)} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				Sign(p)
+				Sniff(p)
 			}
 		})
 	}

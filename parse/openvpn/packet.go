@@ -1,20 +1,9 @@
-// Package openvpn finds the TLS records in OpenVPN's control channel, over
-// UDP and TCP, with --tls-auth and without. It puts the packets of each
-// direction in order and says which brought the bytes; the records are for
-// others to read. With --tls-crypt the control channel is encrypted and shows
-// nothing; it is not taken for what it is not.
-//
-// The format is that of the OpenVPN wire protocol (draft-openvpn-wire-protocol)
-// and of OpenVPN's ssl_pkt.h.
 package openvpn
 
-import (
-	"encoding/binary"
+import "encoding/binary"
 
-	"pfsight/capture/stream"
-)
-
-// Opcodes, the high five bits of a packet; the low three are the key id.
+// Opcodes: the high five bits of a packet's first byte. The low three are the
+// key ID.
 const (
 	hardResetClientV1 = 1
 	hardResetServerV1 = 2
@@ -27,32 +16,36 @@ const (
 	dataV2            = 9
 )
 
-// maxAcks is how many packets one packet acknowledges at most.
-const maxAcks = 8
+const (
+	// maxAcks is the largest number of acknowledgments in one packet.
+	maxAcks = 8
+	// maxFrame is the longest packet accepted over TCP, bytes. OpenVPN's
+	// buffers are about the size of the tunnel's MTU.
+	maxFrame = 1 << 14
+)
 
-// digests are the lengths of the HMAC of --tls-auth, 0 for none: MD5, SHA-1
-// and RIPEMD-160, SHA-224, SHA-256, SHA-384, SHA-512. Behind it are a
-// packet id and a time, 4 bytes each.
+// digests lists the possible lengths of the HMAC of --tls-auth: none, MD5,
+// SHA-1 and RIPEMD-160, SHA-224, SHA-256, SHA-384, SHA-512. A packet ID and a
+// timestamp, 4 bytes each, follow an HMAC.
 var digests = [...]uint8{0, 16, 20, 28, 32, 48, 64}
 
-// A packet is one of the control channel:
+// A packet is a packet of the control channel:
 //
-//	opcode and key id(1) session id(8) [HMAC packet id(4) time(4)]
-//	number of acknowledgments(1) [acknowledged ids(4 each) remote session id(8)]
-//	[message packet id(4) payload]
+//	opcode and key ID (1)  session ID (8)  [HMAC  packet ID (4)  timestamp (4)]
+//	number of acknowledgments (1)  [acknowledged IDs (4 each)  remote session ID (8)]
+//	[message packet ID (4)  payload]
 //
-// where the last line is not of an ACK.
+// An ACK has no third line.
 type packet struct {
 	op, key uint8
 	session uint64
 	acks    int
-	remote  uint64 // session id of the other side; where acks > 0
-	id      uint32 // of the message; not of an ACK
+	remote  uint64 // session ID of the other side; set if acks > 0
+	id      uint32 // message packet ID; not set in an ACK
 	payload []byte
 }
 
-// readPacket reads a packet of the control channel with an HMAC of this
-// length.
+// readPacket reads a packet of the control channel whose HMAC has digest bytes.
 func readPacket(b []byte, digest uint8) (p packet, ok bool) {
 	if len(b) < 10 {
 		return p, false
@@ -93,8 +86,8 @@ func readPacket(b []byte, digest uint8) (p packet, ok bool) {
 	return p, true
 }
 
-// isReset reports whether p is one of the packets that begin an exchange:
-// number 0, and nothing in it. Those of a server acknowledge the client's.
+// isReset reports whether p is a reset, the packet that begins a key exchange:
+// message 0 without payload. A server's reset acknowledges the client's.
 func (p *packet) isReset() bool {
 	if p.id != 0 || len(p.payload) != 0 {
 		return false
@@ -110,17 +103,24 @@ func (p *packet) isReset() bool {
 	return false
 }
 
-// hello returns the type of the hello that the payload begins with: 1 of a
-// client, 2 of a server, 0 none.
+// Types of TLS handshake messages, RFC 8446 section 4.
+const (
+	clientHello = 1
+	serverHello = 2
+)
+
+// hello returns clientHello or serverHello if the payload begins with a TLS
+// record that begins with that message, else 0.
 func (p *packet) hello() uint8 {
 	b := p.payload
-	if p.op == controlV1 && len(b) >= 6 && b[0] == 22 && b[1] == 3 && b[2] <= 4 && (b[5] == 1 || b[5] == 2) {
+	if p.op == controlV1 && len(b) >= 6 && b[0] == 22 && b[1] == 3 && b[2] <= 4 && (b[5] == clientHello || b[5] == serverHello) {
 		return b[5]
 	}
 	return 0
 }
 
-// digestOf finds the length of the HMAC from a packet that leaves no doubt.
+// digestOf reads a packet whose HMAC length is not known. ok is true only for
+// a reset or a hello: other packets fit more than one length.
 func digestOf(b []byte) (digest uint8, p packet, ok bool) {
 	for _, n := range digests {
 		acks := 9
@@ -128,7 +128,7 @@ func digestOf(b []byte) (digest uint8, p packet, ok bool) {
 			acks += int(n) + 8
 		}
 		if acks >= len(b) || b[acks] > maxAcks {
-			continue // the cheap half of what follows
+			continue // readPacket would fail too, at a higher cost
 		}
 		p, ok = readPacket(b, n)
 		if ok && (p.isReset() || p.hello() != 0) {
@@ -137,79 +137,3 @@ func digestOf(b []byte) (digest uint8, p packet, ok bool) {
 	}
 	return 0, packet{}, false
 }
-
-// Sign is a stream.Signer of both UDP and TCP, where each packet has its
-// length before it in two bytes. It knows the resets by their exact length
-// and their zeros, and control packets that carry a hello. Of a short segment
-// it says what it may be.
-func Sign(b []byte) stream.Sign {
-	if len(b) > 0 && MayBegin(b) && (len(b) < 16 || len(b) < 2+int(b[1])) {
-		return stream.MaybeSign // the first segment may be short
-	}
-	if len(b) < 14 {
-		return stream.NoSign
-	}
-	if s := sign(b); s != stream.NoSign {
-		return s
-	}
-	if n := int(binary.BigEndian.Uint16(b)); n >= 14 && n <= maxFrame {
-		return sign(b[2:min(2+n, len(b))])
-	}
-	return stream.NoSign
-}
-
-// MayBegin reports whether b, of any length, may be a part of the first packet
-// of a side over TCP, from its beginning.
-func MayBegin(b []byte) bool {
-	switch {
-	case len(b) == 0:
-		return true
-	case b[0] != 0:
-		return false
-	case len(b) == 1:
-		return true
-	case len(b) == 2:
-		return firstOverTCP(b[1], hardResetClientV2<<3) || firstOverTCP(b[1], hardResetServerV2<<3)
-	}
-	return firstOverTCP(b[1], b[2])
-}
-
-// firstOverTCP reports whether the first packet of a side, the reset of a
-// client or of a server, may have this length and first byte.
-func firstOverTCP(length, first byte) bool {
-	n := int(length) - 14 // without acknowledgment
-	switch first {
-	case hardResetClientV1 << 3, hardResetClientV2 << 3:
-	case hardResetServerV1 << 3, hardResetServerV2 << 3:
-		n -= 4 + 8
-	default:
-		return false
-	}
-	for _, d := range digests {
-		if n == int(d) && d == 0 || n == int(d)+8 && d > 0 {
-			return true
-		}
-	}
-	return false
-}
-
-func sign(b []byte) stream.Sign {
-	switch b[0] >> 3 {
-	case hardResetClientV1, hardResetServerV1, hardResetClientV2, hardResetServerV2, softResetV1:
-	case controlV1:
-	default:
-		return stream.NoSign
-	}
-	_, p, ok := digestOf(b)
-	switch {
-	case !ok:
-		return stream.NoSign
-	case p.op == hardResetServerV1 || p.op == hardResetServerV2 || p.hello() == 2:
-		return stream.ServerSign
-	}
-	return stream.ClientSign // a soft reset too: both sides send it, and what is in TLS tells who is who
-}
-
-// maxFrame is the longest packet that is believed over TCP: OpenVPN's buffers
-// are of about the size of the tunnel's MTU.
-const maxFrame = 1 << 14

@@ -9,56 +9,49 @@ import (
 	"pfsight/capture/stream"
 )
 
-// An Opening is the TLS of one key of an OpenVPN tunnel. It aliases the
-// Reader's memory, but no bytes of the conversation.
+// An Opening is the TLS of one key exchange of an OpenVPN tunnel. It shares
+// memory with its Reader, not with the conversation.
 type Opening struct {
-	// Protocol is "openvpn".
-	Protocol string
-	// TLS are the streams of records. ToServer is what the TLS client said. A
-	// mark names the packet that brought the bytes. A gap of one byte at the
-	// end says that the rest was not seen and its length is not known.
+	// TLS holds the two streams of records; ToServer is that of the TLS client.
+	// A mark names the packet that carried the bytes. A gap of one byte at the
+	// end stands for a rest of unknown length that was not seen.
 	TLS [2]stream.Half
-	// DTLS says that the records are of DTLS: never in OpenVPN.
-	DTLS bool
-	// Swapped says that the TLS client is the server of the conversation.
+	// Swapped reports that the TLS client is the server of the conversation.
 	Swapped bool
-	// Result is how the outer protocol ended: OpenVPN says it inside of TLS,
-	// so it is always 0.
-	Result uint8
 }
 
-// A Reader puts the packets of OpenVPN's control channel in order. It keeps
-// its memory between calls. The zero value is ready; one goroutine uses it.
+// A Reader extracts the TLS streams from OpenVPN's control channel. The zero
+// value is ready to use. A Reader reuses its memory and is not safe for
+// concurrent use.
 type Reader struct {
-	open Opening
-	list [2][]piece       // by Dir of the conversation: the packets with a payload
-	seen [2]int           // the longest packet, where some were cut
-	half [2]stream.Half   // by who speaks in TLS
-	tls  [2]chosen        // by Dir of the conversation
-	mark [2][]arrivedMark // of half
+	open   Opening
+	pieces [2][]piece // by Dir of the conversation
+	tls    [2]choice  // the channel to read, by Dir of the conversation
+	half   [2]stream.Half
+	marks  []arrivedMark
 }
 
-// A piece is the payload of one packet.
+// A piece is the payload of one control packet.
 type piece struct {
 	channel channel
 	id      uint32
-	payload []byte // of the conversation
-	cut     bool   // its end may be missing
+	payload []byte // shares memory with the conversation
+	cut     bool   // the snaplen may have cut the end of the payload
 	hello   uint8
-	remote  uint64 // 0: not told
+	remote  uint64 // session ID of the other side; 0 if the packet has none
 	mark    stream.Mark
 	order   int // of arrival
 }
 
-// A channel is one key of one session, as one side names it.
+// A channel is the control channel of one key, as one side names it.
 type channel struct {
 	session uint64
 	key     uint8
 }
 
-type chosen struct {
+type choice struct {
 	channel channel
-	found   bool
+	ok      bool
 }
 
 type arrivedMark struct {
@@ -66,15 +59,15 @@ type arrivedMark struct {
 	order int
 }
 
-// Read returns the TLS of the first exchange of keys in c, nil where there is
-// none. The result is valid until the next call.
+// Read returns the TLS of the first key exchange in c, or nil if c has none. The
+// result is valid until the next call.
 func (r *Reader) Read(c *stream.Conversation) *Opening {
-	r.open = Opening{Protocol: "openvpn"}
+	r.open = Opening{}
 	digest, ok := r.digest(c)
 	if !ok {
 		return nil
 	}
-	for d := range r.list {
+	for d := range r.pieces {
 		r.collect(c, stream.Dir(d), digest)
 	}
 	client, ok := r.choose()
@@ -82,7 +75,7 @@ func (r *Reader) Read(c *stream.Conversation) *Opening {
 		return nil
 	}
 	r.open.Swapped = client == stream.ToClient
-	for d := range r.list {
+	for d := range r.pieces {
 		role := stream.Dir(d)
 		if r.open.Swapped {
 			role = role.Opposite()
@@ -91,20 +84,26 @@ func (r *Reader) Read(c *stream.Conversation) *Opening {
 		*h = stream.Half{Data: h.Data[:0], Gaps: h.Gaps[:0], Marks: h.Marks[:0]}
 		from := &c.Half[d]
 		h.Packets, h.Full, h.Conflict, h.FIN, h.RST = from.Packets, from.Full, from.Conflict, from.FIN, from.RST
-		if r.tls[d].found {
+		if r.tls[d].ok {
 			r.join(h, stream.Dir(d))
 		}
 		if c.Transport == stream.TCP && len(h.Gaps) == 0 && (len(from.Gaps) > 0 || from.Lost) {
-			// The packets behind a gap of the stream were not read.
-			n := len(h.Data)
-			h.Data, h.Gaps = append(h.Data, 0), append(h.Gaps, stream.Gap{From: n, To: n + 1})
+			addGap(h) // packets after a gap in the stream are not read
 		}
 		r.open.TLS[role] = *h
 	}
 	return &r.open
 }
 
-// packets calls f with each whole packet of a half until it returns false.
+// addGap ends the data of h with a gap of one byte.
+func addGap(h *stream.Half) {
+	n := len(h.Data)
+	h.Data = append(h.Data, 0)
+	h.Gaps = append(h.Gaps, stream.Gap{From: n, To: n + 1})
+}
+
+// packets calls f with each whole packet of a half, and with its range in the
+// half's data, until f returns false.
 func packets(c *stream.Conversation, d stream.Dir, f func(b []byte, from, to int) bool) {
 	h := &c.Half[d]
 	if c.Transport != stream.TCP {
@@ -125,7 +124,7 @@ func packets(c *stream.Conversation, d stream.Dir, f func(b []byte, from, to int
 	}
 }
 
-// digest finds the length of the HMAC. It is the same in both directions.
+// digest returns the length of the HMAC, which both directions share.
 func (r *Reader) digest(c *stream.Conversation) (digest uint8, ok bool) {
 	for d := stream.ToServer; d <= stream.ToClient && !ok; d++ {
 		packets(c, d, func(b []byte, _, _ int) bool {
@@ -136,17 +135,17 @@ func (r *Reader) digest(c *stream.Conversation) (digest uint8, ok bool) {
 	return digest, ok
 }
 
-// collect gathers the packets of a direction that carry something.
+// collect fills r.pieces[d] with the control packets that have a payload.
 func (r *Reader) collect(c *stream.Conversation, d stream.Dir, digest uint8) {
-	r.list[d], r.seen[d] = r.list[d][:0], 0
+	r.pieces[d] = r.pieces[d][:0]
 	h := &c.Half[d]
-	mark := 0
+	mark, longest := 0, 0
 	packets(c, d, func(b []byte, from, to int) bool {
 		p, ok := readPacket(b, digest)
 		if !ok || p.op != controlV1 || len(p.payload) == 0 {
 			return true
 		}
-		x := piece{channel: channel{p.session, p.key}, id: p.id, payload: p.payload, hello: p.hello(), order: len(r.list[d])}
+		x := piece{channel: channel{p.session, p.key}, id: p.id, payload: p.payload, hello: p.hello(), order: len(r.pieces[d])}
 		if p.acks > 0 {
 			x.remote = p.remote
 		}
@@ -159,102 +158,94 @@ func (r *Reader) collect(c *stream.Conversation, d stream.Dir, digest uint8) {
 			if mark < len(h.Marks) {
 				x.mark = h.Marks[mark]
 			}
-			// The datagrams that the snaplen cut are the longest ones.
-			if h.Cut {
-				r.seen[d] = max(r.seen[d], len(b))
-				x.cut = true
-			}
+			longest = max(longest, len(b))
 		}
-		r.list[d] = append(r.list[d], x)
+		r.pieces[d] = append(r.pieces[d], x)
 		return true
 	})
 	if h.Cut && c.Transport != stream.TCP {
-		for i := range r.list[d] {
-			x := &r.list[d][i]
-			x.cut = int(x.mark.To-x.mark.From) == r.seen[d]
+		// The snaplen cuts the longest datagrams.
+		for i := range r.pieces[d] {
+			x := &r.pieces[d][i]
+			x.cut = int(x.mark.To-x.mark.From) == longest
 		}
 	}
 }
 
-// choose decides which exchange is read, and returns who is the client of
-// TLS: the first one in which the server answers, else the first.
+// choose selects the key exchange to read and returns the direction of the TLS
+// client: the first exchange in which the server answers, else the first one.
 func (r *Reader) choose() (client stream.Dir, ok bool) {
-	r.tls = [2]chosen{}
-	told := false
-	for _, want := range []uint8{2, 1} {
-		for d := range r.list {
-			for i := range r.list[d] {
-				x := &r.list[d][i]
-				if x.hello != want || told && r.tls[d].found {
-					continue
-				}
-				dir := stream.Dir(d)
-				if want == 2 {
-					dir = dir.Opposite()
-				}
-				if told && dir != client {
-					continue
-				}
-				if want == 1 && told && !r.answered(client, x.channel) {
-					continue
-				}
-				told, client = true, dir
-				r.tls[d] = chosen{x.channel, true}
-				break
-			}
-			if told && want == 2 {
+	r.tls = [2]choice{}
+	for d := range r.pieces {
+		i := slices.IndexFunc(r.pieces[d], func(x piece) bool { return x.hello == serverHello })
+		if i >= 0 {
+			r.tls[d] = choice{r.pieces[d][i].channel, true}
+			client, ok = stream.Dir(d).Opposite(), true
+			break
+		}
+	}
+	for d := range r.pieces {
+		if ok && stream.Dir(d) != client {
+			continue
+		}
+		for i := range r.pieces[d] {
+			if x := &r.pieces[d][i]; x.hello == clientHello && (!ok || r.answered(client, x.channel)) {
+				r.tls[d] = choice{x.channel, true}
+				client, ok = stream.Dir(d), true
 				break
 			}
 		}
 	}
-	if !told {
+	if !ok {
 		return 0, false
 	}
-	for d := range r.tls { // a side whose hello was not seen
-		if !r.tls[d].found {
+	for d := range r.tls {
+		if !r.tls[d].ok {
 			r.adopt(stream.Dir(d))
 		}
 	}
 	return client, true
 }
 
-// answered reports whether the server's channel that was chosen may be that
-// of the client's channel ch.
+// answered reports whether the server's chosen channel may be the answer to the
+// client's channel ch.
 func (r *Reader) answered(client stream.Dir, ch channel) bool {
 	server := r.tls[client.Opposite()]
-	if !server.found {
+	if !server.ok {
 		return true
 	}
 	if server.channel.key != ch.key {
 		return false
 	}
-	for i := range r.list[client.Opposite()] {
-		if x := &r.list[client.Opposite()][i]; x.channel == server.channel && x.remote != 0 {
+	for i := range r.pieces[client.Opposite()] {
+		if x := &r.pieces[client.Opposite()][i]; x.channel == server.channel && x.remote != 0 {
 			return x.remote == ch.session
 		}
 	}
 	return true
 }
 
-// adopt chooses for a side the channel that speaks with the other's.
+// adopt selects the channel of a side whose hello was not seen: the one that
+// may belong to the chosen channel of the other side.
 func (r *Reader) adopt(d stream.Dir) {
 	other := r.tls[d.Opposite()]
-	for i := range r.list[d] {
-		x := &r.list[d][i]
+	for i := range r.pieces[d] {
+		x := &r.pieces[d][i]
 		if x.channel.key == other.channel.key && (x.remote == 0 || x.remote == other.channel.session) {
-			r.tls[d] = chosen{x.channel, true}
+			r.tls[d] = choice{x.channel, true}
 			return
 		}
 	}
 }
 
-// join puts the payloads of the chosen channel in the order of their ids.
+// join writes the payloads of the chosen channel to h in the order of their
+// message packet IDs, up to the first missing one.
 func (r *Reader) join(h *stream.Half, d stream.Dir) {
 	ch := r.tls[d].channel
-	list := slices.DeleteFunc(r.list[d], func(x piece) bool { return x.channel != ch })
-	r.list[d] = list
+	list := slices.DeleteFunc(r.pieces[d], func(x piece) bool { return x.channel != ch })
+	r.pieces[d] = list
 	slices.SortFunc(list, func(a, b piece) int { return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.order, b.order)) })
-	marks := r.mark[d][:0]
+	marks := r.marks[:0]
 	broken := false
 	for i := range list {
 		x := &list[i]
@@ -284,14 +275,12 @@ func (r *Reader) join(h *stream.Half, d stream.Dir) {
 		}
 	}
 	if broken {
-		n := len(h.Data)
-		h.Data = append(h.Data, 0)
-		h.Gaps = append(h.Gaps, stream.Gap{From: n, To: n + 1})
+		addGap(h)
 	}
-	// Marks are in the order of arrival.
+	// A Half keeps its marks in the order of arrival.
 	slices.SortFunc(marks, func(a, b arrivedMark) int { return cmp.Compare(a.order, b.order) })
 	for _, m := range marks {
 		h.Marks = append(h.Marks, m.mark)
 	}
-	r.mark[d] = marks
+	r.marks = marks
 }

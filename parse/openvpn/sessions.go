@@ -5,46 +5,48 @@ import (
 	"pfsight/parse/bounded"
 )
 
-// Limits of a Sessions.
 const (
-	// maxTunnels is how many tunnels are remembered.
+	// maxTunnels is the number of tunnels that a Sessions remembers.
 	maxTunnels = 1 << 14
-	// renewed is for how long packets that begin an exchange of keys are
-	// retransmissions of the first one, nanoseconds. OpenVPN gives an
-	// exchange up after 60 s (--hand-window), and renews keys each hour.
-	renewed = 60 * 1e9
+	// resetLifetime is the time in nanoseconds during which a repeated reset is
+	// a retransmission. OpenVPN gives a key exchange up after 60 s
+	// (--hand-window) and renews keys every hour.
+	resetLifetime = 60 * 1e9
 )
 
-// A Sessions tells apart the exchanges of keys that one tunnel over UDP
-// carries one after the other: renewed keys, and those of a client that begins
-// again from the same port. The data under a key belong to its exchange. Its
-// method Split is a stream.Splitter. It remembers at most 16384 tunnels.
-// NewSessions makes one.
+// A Sessions numbers the key exchanges of tunnels over UDP. One tunnel carries
+// several: its keys are renewed, and a client may start again from the same
+// port. The data encrypted with a key belongs to the key's exchange.
+//
+// A Sessions remembers up to 16384 tunnels. Its method Split is a
+// stream.Splitter. Use NewSessions to create one.
 type Sessions struct {
 	tunnels *bounded.Map[uint64, *tunnel] // by Datagram.Flow
 	last    uint32
 }
 
-// A tunnel is what is known of one pair of endpoints.
+// A tunnel is the state of one pair of endpoints.
 type tunnel struct {
-	client uint64    // session id of the client in its last hard reset, as far as it is known; 0 is not
-	keys   [8]uint32 // the session of each key id; 0 none
-	began  [8]int64
+	client uint64    // session ID of the client since its last hard reset; 0 if not known
+	keys   [8]uint32 // session number by key ID; 0 for none
+	began  [8]int64  // when, by key ID
 }
 
-// NewSessions returns a Sessions that has seen nothing.
-func NewSessions() *Sessions { return &Sessions{tunnels: bounded.NewMap[uint64, *tunnel](maxTunnels)} }
+// NewSessions returns an empty Sessions.
+func NewSessions() *Sessions {
+	return &Sessions{tunnels: bounded.NewMap[uint64, *tunnel](maxTunnels)}
+}
 
-// Cost is about what a Sessions takes when it is full, bytes.
+// Cost is the approximate size of a full Sessions, bytes.
 const Cost = maxTunnels * 192
 
-// Within has s remember less, so that it takes no more than about so many
-// bytes. It is called before the first Split.
+// Within limits s to about memory bytes. Call it before the first Split.
 func (s *Sessions) Within(memory int64) {
 	s.tunnels = bounded.NewMap[uint64, *tunnel](bounded.Fit(maxTunnels, memory, Cost))
 }
 
-// Split is a stream.Splitter.
+// Split is the stream.Splitter of OpenVPN. The direction that it returns is
+// always ToServer: the Reader finds out who the client is.
 func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lost bool) {
 	b := d.Data
 	if d.Transport != stream.UDP || len(b) < 10 {
@@ -63,17 +65,16 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 			_, lost = s.tunnels.Put(d.Flow, t)
 		}
 		if op != softResetV1 {
-			if t.keys[0] != 0 && (t.client == p.session || t.client == 0 && d.Time-t.began[0] < renewed) {
-				t.client = p.session
-				return t.keys[0], stream.ToServer, lost // a retransmission, or captured after the server's answer
+			if t.keys[0] != 0 && (t.client == p.session || t.client == 0 && d.Time-t.began[0] < resetLifetime) {
+				t.client = p.session // a retransmission, or captured after the server's answer
+				return t.keys[0], stream.ToServer, lost
 			}
 			*t = tunnel{client: p.session}
-		} else if t.keys[key] != 0 && d.Time-t.began[key] < renewed {
+		} else if t.keys[key] != 0 && d.Time-t.began[key] < resetLifetime {
 			return t.keys[key], stream.ToServer, lost
 		}
-		s.last = s.last%stream.MaxSession + 1
-		t.keys[key], t.began[key] = s.last, d.Time
-		return s.last, stream.ToServer, lost
+		s.begin(t, key, d.Time)
+		return t.keys[key], stream.ToServer, lost
 	case hardResetServerV1, hardResetServerV2, controlV1, ackV1, dataV1, dataV2:
 		t, _ := s.tunnels.Get(d.Flow)
 		if t == nil {
@@ -84,7 +85,7 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 			if !ok {
 				return 0, 0, false
 			}
-			// The capture began after the client's reset, or that comes late.
+			// The client's reset was not captured, or is captured later.
 			t = new(tunnel)
 			switch {
 			case p.hello() == 1:
@@ -93,10 +94,15 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 				t.client = p.remote
 			}
 			_, lost = s.tunnels.Put(d.Flow, t)
-			s.last = s.last%stream.MaxSession + 1
-			t.keys[key], t.began[key] = s.last, d.Time
+			s.begin(t, key, d.Time)
 		}
 		return t.keys[key], stream.ToServer, lost
 	}
 	return 0, 0, false
+}
+
+// begin gives the key exchange that begins in t a new number.
+func (s *Sessions) begin(t *tunnel, key uint8, now int64) {
+	s.last = s.last%stream.MaxSession + 1
+	t.keys[key], t.began[key] = s.last, now
 }

@@ -1,14 +1,16 @@
 package openvpn
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
 	"pfsight/capture/stream"
 )
 
-// play holds a Sessions against names: equal names, equal numbers; "" is none.
-func play(t *testing.T, list []said, names []string, times []int64) {
+// testSplit checks that packets with the same name get the same session number,
+// packets with different names different ones, and those named "" none.
+func testSplit(t *testing.T, list []sent, names []string, times []int64) {
 	t.Helper()
 	s := NewSessions()
 	byName := map[string]uint32{}
@@ -16,29 +18,30 @@ func play(t *testing.T, list []said, names []string, times []int64) {
 		d := stream.Datagram{Transport: stream.UDP, Flow: 7, Time: times[i], Data: x.b}
 		n, _, lost := s.Split(&d)
 		if lost {
-			t.Error("a tunnel was forgotten")
+			t.Errorf("packet %d: got lost, want no tunnel evicted", i)
 		}
 		if was, ok := byName[names[i]]; ok && was != n {
-			t.Errorf("packet %d: %d, but %s was %d", i, n, names[i], was)
+			t.Errorf("packet %d of %q: got session %d, want %d", i, names[i], n, was)
 		}
 		for name, was := range byName {
 			if name != names[i] && was == n {
-				t.Errorf("packet %d of %q: the session of %q", i, names[i], name)
+				t.Errorf("packet %d of %q: got session %d of %q, want another", i, names[i], n, name)
 			}
 		}
 		if (names[i] == "") != (n == 0) {
-			t.Errorf("packet %d of %q: %d", i, names[i], n)
+			t.Errorf("packet %d of %q: got session %d", i, names[i], n)
 		}
 		byName[names[i]] = n
 	}
 }
 
 func TestSplit(t *testing.T) {
+	t.Parallel()
 	for _, digest := range digests {
-		m := maker{int(digest)}
+		m := builder{int(digest)}
 		first := m.exchange()
-		renew := func(key uint8, client uint64) []said {
-			return []said{
+		renew := func(key uint8, client uint64) []sent {
+			return []sent{
 				{stream.ToClient, m.packet(softResetV1, key, serverID, 0, nil, 0, "")},
 				{stream.ToServer, m.packet(softResetV1, key, client, serverID, []uint32{0}, 0, "")},
 				{stream.ToServer, m.packet(controlV1, key, client, 0, nil, 1, hello)},
@@ -50,55 +53,56 @@ func TestSplit(t *testing.T) {
 		again[0].b = m.packet(hardResetClientV2, 0, 77, 0, nil, 0, "")
 		const hour = 3600 * 1e9
 		for name, c := range map[string][]struct {
-			list []said
-			of   string
-			at   int64
+			list []sent
+			name string
+			time int64
 		}{
-			"one":                         {{first, "a", 1}},
-			"retransmitted":               {{first[:1], "a", 1}, {first, "a", 2}, {first[:1], "a", 3}},
-			"renewed":                     {{first, "a", 1}, {renew(1, clientID), "b", hour}, {first[11:], "a", hour + 9}, {renew(2, clientID), "c", 2 * hour}},
-			"renewed, all keys used":      {{first, "a", 1}, {renew(1, clientID), "b", hour}, {renew(7, clientID), "c", 7 * hour}, {renew(1, clientID), "d", 8 * hour}},
-			"begun again":                 {{first, "a", 1}, {again, "b", 100e9}},
-			"begun before, then renewed":  {{first[11:], "", 1}, {renew(3, clientID), "a", hour}},
-			"begun between reset and TLS": {{first[3:], "a", 1}},
-			"nothing of it":               {{[]said{{0, []byte("\x40other words")}, {1, []byte("\x20")}}, "", 1}},
+			"one exchange":               {{first, "a", 1}},
+			"retransmitted":              {{first[:1], "a", 1}, {first, "a", 2}, {first[:1], "a", 3}},
+			"renewed":                    {{first, "a", 1}, {renew(1, clientID), "b", hour}, {first[11:], "a", hour + 9}, {renew(2, clientID), "c", 2 * hour}},
+			"renewed, key IDs wrap":      {{first, "a", 1}, {renew(1, clientID), "b", hour}, {renew(7, clientID), "c", 7 * hour}, {renew(1, clientID), "d", 8 * hour}},
+			"client restarts":            {{first, "a", 1}, {again, "b", 100e9}},
+			"capture starts after TLS":   {{first[11:], "", 1}, {renew(3, clientID), "a", hour}},
+			"capture starts after reset": {{first[3:], "a", 1}},
+			"not OpenVPN":                {{[]sent{{0, []byte("\x40other words")}, {1, []byte("\x20")}}, "", 1}},
 		} {
-			var list []said
+			var list []sent
 			var names []string
 			var times []int64
 			for _, part := range c {
 				list = append(list, part.list...)
 				for i := range part.list {
-					names, times = append(names, part.of), append(times, part.at+int64(i))
+					names, times = append(names, part.name), append(times, part.time+int64(i))
 				}
 			}
-			t.Run(name, func(t *testing.T) { play(t, list, names, times) })
+			t.Run(fmt.Sprintf("digest %d/%s", digest, name), func(t *testing.T) { testSplit(t, list, names, times) })
 		}
 	}
 }
 
-func TestSplitBounds(t *testing.T) {
+func TestSplitLimit(t *testing.T) {
+	t.Parallel()
 	s := NewSessions()
-	b := maker{}.packet(hardResetClientV2, 0, clientID, 0, nil, 0, "")
-	losses := 0
+	b := builder{}.packet(hardResetClientV2, 0, clientID, 0, nil, 0, "")
+	evicted := 0
 	for i := range maxTunnels + 100 {
 		if _, _, lost := s.Split(&stream.Datagram{Transport: stream.UDP, Flow: uint64(i), Data: slices.Clone(b)}); lost {
-			losses++
+			evicted++
 		}
 	}
-	if s.tunnels.Len() != maxTunnels || losses != 100 {
-		t.Errorf("%d tunnels, %d were said to be lost", s.tunnels.Len(), losses)
+	if s.tunnels.Len() != maxTunnels || evicted != 100 {
+		t.Errorf("got %d tunnels and %d evicted, want %d and 100", s.tunnels.Len(), evicted, maxTunnels)
 	}
 }
 
 func FuzzSplit(f *testing.F) {
-	l := maker{20}.exchange()
+	l := builder{20}.exchange()
 	f.Add(l[0].b, l[1].b, l[4].b)
 	f.Fuzz(func(t *testing.T, a, b, c []byte) {
 		s := NewSessions()
 		for i, data := range [][]byte{a, b, c, a, b} {
 			if n, dir, _ := s.Split(&stream.Datagram{Transport: stream.UDP, Time: int64(i), Data: data}); n > stream.MaxSession || dir > stream.ToClient {
-				t.Fatalf("session %d, direction %d", n, dir)
+				t.Fatalf("got session %d, direction %d", n, dir)
 			}
 		}
 	})
@@ -106,7 +110,7 @@ func FuzzSplit(f *testing.F) {
 
 func BenchmarkSplit(b *testing.B) {
 	s := NewSessions()
-	l := maker{20}.exchange()
+	l := builder{20}.exchange()
 	for i := range l {
 		s.Split(&stream.Datagram{Transport: stream.UDP, Flow: 7, Data: l[i].b})
 	}
