@@ -4,7 +4,7 @@ package iana
 // RFC 8447 section 7.
 type ExtensionType uint16
 
-// The extensions that are read.
+// The extensions that the parser reads.
 const (
 	ExtServerName           ExtensionType = 0      // RFC 6066 section 3
 	ExtSupportedGroups      ExtensionType = 10     // RFC 8422 section 5.1.1, RFC 7919

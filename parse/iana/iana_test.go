@@ -2,11 +2,14 @@ package iana
 
 import (
 	"encoding/csv"
+	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 )
 
+// rows returns the rows of a CSV file without its header.
 func rows(t *testing.T, file string) [][]string {
 	t.Helper()
 	f, err := os.Open(file)
@@ -22,10 +25,10 @@ func rows(t *testing.T, file string) [][]string {
 }
 
 func TestSuiteAttributes(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
-		id                   CipherSuite
-		name, kex, auth, enc string
-		mac                  string
+		id                        CipherSuite
+		name, kex, auth, enc, mac string
 	}{
 		{0xc02f, "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "ECDHE", "RSA", "AES_128_GCM", "SHA256"},
 		{0x009c, "TLS_RSA_WITH_AES_128_GCM_SHA256", "RSA", "RSA", "AES_128_GCM", "SHA256"},
@@ -37,72 +40,116 @@ func TestSuiteAttributes(t *testing.T) {
 		{0xe013, "ECC_SM4_CBC_SM3", "SM2", "SM2", "SM4_CBC", "SM3"},
 		{0xabcd, "0xabcd", "unknown", "", "", ""},
 	} {
-		i := c.id.Info()
-		if c.id.String() != c.name || i.KeyExchange.String() != c.kex || i.Authentication != c.auth || i.Encryption != c.enc || i.MAC != c.mac {
-			t.Errorf("%#04x: %s %+v", uint16(c.id), c.id, i)
-		}
-	}
-	if SSLv3Suite(0x1e).KeyExchange != KexFortezza || CipherSuite(0x1e).Info().KeyExchange != KexKRB5 {
-		t.Error("0x001e is FORTEZZA's in SSL 3.0 and Kerberos's later")
+		t.Run(c.name, func(t *testing.T) {
+			i := c.id.Info()
+			got := []string{c.id.String(), i.KeyExchange.String(), i.Authentication, i.Encryption, i.MAC}
+			if want := []string{c.name, c.kex, c.auth, c.enc, c.mac}; !slices.Equal(got, want) {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
 	}
 }
 
-func TestEverySuiteOfTheCSV(t *testing.T) {
+// TestSSLv3Suite looks up the one code point that TLS reassigned.
+func TestSSLv3Suite(t *testing.T) {
+	t.Parallel()
+	if got := SSLv3Suite(0x1e).KeyExchange; got != KexFortezza {
+		t.Errorf("0x001e in SSL 3.0: got %v, want %v", got, KexFortezza)
+	}
+	if got := CipherSuite(0x1e).Info().KeyExchange; got != KexKRB5 {
+		t.Errorf("0x001e in TLS: got %v, want %v", got, KexKRB5)
+	}
+}
+
+// TestSuitesMatchCSV checks that every suite in the CSV file is in the tables.
+func TestSuitesMatchCSV(t *testing.T) {
+	t.Parallel()
 	for _, r := range rows(t, "ciphersuites.csv") {
 		id, err := strconv.ParseUint(r[0], 0, 32)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var s Suite
-		switch {
-		case r[2] == "sslv2":
+		switch r[2] {
+		case "sslv2":
 			s, _ = SSLv2Kind(id).Info()
-		case r[2] == "historic":
+		case "historic":
 			s = *SSLv3Suite(CipherSuite(id))
 		default:
 			s = *CipherSuite(id).Info()
 		}
 		if s.Name != r[1] {
-			t.Errorf("%s: %q, want %q", r[0], s.Name, r[1])
+			t.Errorf("%s: got name %q, want %q", r[0], s.Name, r[1])
 		}
-		if r[2] == "iana" && (s.Encryption == "" || s.MAC == "" || s.KeyExchange == KexUnknown) {
-			t.Errorf("%s lacks an attribute: %+v", r[1], s)
+		if r[2] != "iana" {
+			continue
 		}
-		if got, ok := LookupSuite(r[1]); r[2] == "iana" && (!ok || got != CipherSuite(id)) {
-			t.Errorf("LookupSuite(%q) = %v, %v", r[1], got, ok)
+		if s.Encryption == "" || s.MAC == "" || s.KeyExchange == KexUnknown {
+			t.Errorf("%s: an attribute is missing: %+v", r[1], s)
+		}
+		if got, ok := LookupSuite(r[1]); !ok || got != CipherSuite(id) {
+			t.Errorf("LookupSuite(%q) = %v, %v; want %s, true", r[1], got, ok, r[0])
 		}
 	}
 }
 
-func TestGREASE(t *testing.T) {
+func TestIsGREASE(t *testing.T) {
+	t.Parallel()
 	n := 0
 	for v := range 1 << 16 {
 		if CipherSuite(v).IsGREASE() {
 			n++
 		}
 	}
-	if n != 16 || !Group(0x0a0a).IsGREASE() || Group(0x0a1a).IsGREASE() {
-		t.Errorf("%d GREASE values, want 16", n)
+	if n != 16 {
+		t.Errorf("got %d GREASE values, want 16", n)
+	}
+	if !Group(0x0a0a).IsGREASE() || Group(0x0a1a).IsGREASE() {
+		t.Error("want 0x0a0a to be GREASE and 0x0a1a not")
 	}
 }
 
-func TestNames(t *testing.T) {
-	for got, want := range map[string]string{
-		Group(29).String(): "x25519", Group(0x11ec).String(): "X25519MLKEM768", Group(0x7777).String(): "0x7777",
-		Version(0x0303).String(): "TLS 1.2", Version(0x7f17).String(): "TLS 1.3 (draft 23)", Version(0xfefd).String(): "DTLS 1.2",
-		Version(0x0002).String(): "SSLv2", Version(0x0909).String(): "0x0909", Version(0xfb1a).String(): "TLS 1.3 (Facebook draft 26)",
-		Alert(40).String(): "handshake_failure", Alert(200).String(): "0xc8", SignatureScheme(0x0804).String(): "rsa_pss_rsae_sha256",
-		SSLv2Kind(0x010080).String(): "SSL_CK_RC4_128_WITH_MD5", SSLv2Kind(1).String(): "0x000001",
+func TestString(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		code fmt.Stringer
+		want string
+	}{
+		{Group(29), "x25519"},
+		{Group(0x11ec), "X25519MLKEM768"},
+		{Group(0x7777), "0x7777"},
+		{Version(0x0303), "TLS 1.2"},
+		{Version(0x7f17), "TLS 1.3 (draft 23)"},
+		{Version(0xfefd), "DTLS 1.2"},
+		{Version(0x0002), "SSLv2"},
+		{Version(0x0909), "0x0909"},
+		{Version(0xfb1a), "TLS 1.3 (Facebook draft 26)"},
+		{Alert(40), "handshake_failure"},
+		{Alert(200), "0xc8"},
+		{SignatureScheme(0x0804), "rsa_pss_rsae_sha256"},
+		{SSLv2Kind(0x010080), "SSL_CK_RC4_128_WITH_MD5"},
+		{SSLv2Kind(1), "0x000001"},
 	} {
-		if got != want {
-			t.Errorf("%q, want %q", got, want)
+		t.Run(c.want, func(t *testing.T) {
+			if got := c.code.String(); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestGroup(t *testing.T) {
+	t.Parallel()
+	if g, ok := LookupGroup("P-256"); !ok || g != 23 {
+		t.Errorf("LookupGroup(P-256) = %v, %v; want 23, true", g, ok)
+	}
+	for g, want := range map[Group]bool{0x11ec: true, 29: false, 0x7777: false} {
+		if got := g.Info().PostQuantum; got != want {
+			t.Errorf("%v: got PostQuantum %v, want %v", g, got, want)
 		}
 	}
-	if g, ok := LookupGroup("P-256"); !ok || g != 23 {
-		t.Error("P-256")
-	}
-	if !Group(0x11ec).Info().PostQuantum || Group(29).Info().PostQuantum || Group(0x7777).Info().Kind != "" {
-		t.Error("post-quantum attribute")
+	if got := Group(0x7777).Info().Kind; got != "" {
+		t.Errorf("unknown group: got Kind %q, want none", got)
 	}
 }
 
@@ -111,18 +158,19 @@ func TestLookupsDoNotAllocate(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() {
 		sum += len(CipherSuite(0xc02f).Info().Name) + len(CipherSuite(0xc02f).String()) + len(Group(29).String())
 	}); n != 0 {
-		t.Errorf("%v allocations", n)
+		t.Errorf("got %v allocations, want 0", n)
 	}
 }
 
 func TestDHPrimes(t *testing.T) {
+	t.Parallel()
 	for _, r := range rows(t, "dhprimes.csv") {
 		if d := dhPrimes[r[4]]; d.Name == "" {
 			t.Errorf("%s is not in the table", r[1])
 		}
 	}
-	if _, ok := LookupDHPrime([]byte{0, 1, 2, 3}); ok {
-		t.Error("found a prime that is none")
+	if d, ok := LookupDHPrime([]byte{0, 1, 2, 3}); ok {
+		t.Errorf("LookupDHPrime(0x010203) = %+v, want none", d)
 	}
 }
 

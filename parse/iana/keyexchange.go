@@ -1,10 +1,10 @@
 package iana
 
-// A KeyExchange is a family of key exchanges: what a cipher suite's name says
-// before _WITH_, less the authentication.
+// A KeyExchange is a family of key exchanges: the part of a cipher suite's name
+// before _WITH_, without the authentication.
 type KeyExchange uint8
 
-// The families.
+// The key exchanges.
 const (
 	KexUnknown KeyExchange = iota
 	KexNULL
@@ -34,22 +34,22 @@ const (
 	KexECJPAKE
 	KexCECPQ1
 	KexFortezza
-	KexTLS13 // the suite does not say: the key_share and the pre_shared_key do
+	KexTLS13 // TLS 1.3 suites name none; the extensions key_share and pre_shared_key decide
 	numKex
 )
 
-var kexTexts = [numKex]string{"unknown", "NULL", "RSA", "RSA_EXPORT", "DH", "DHE", "DHE_EXPORT", "DH_anon", "DH_anon_EXPORT",
+var kexNames = [numKex]string{"unknown", "NULL", "RSA", "RSA_EXPORT", "DH", "DHE", "DHE_EXPORT", "DH_anon", "DH_anon_EXPORT",
 	"ECDH", "ECDHE", "ECDH_anon", "PSK", "RSA_PSK", "DHE_PSK", "ECDHE_PSK", "SRP", "KRB5", "KRB5_EXPORT", "GOST",
 	"SM2", "SM2DHE", "SM9", "SM9DHE", "ECCPWD", "ECJPAKE", "CECPQ1", "FORTEZZA_KEA", "TLS 1.3"}
 
 func (k KeyExchange) String() string {
 	if k < numKex {
-		return kexTexts[k]
+		return kexNames[k]
 	}
-	return kexTexts[KexUnknown]
+	return kexNames[KexUnknown]
 }
 
-// KeyExchanges returns every family.
+// KeyExchanges returns all key exchanges.
 func KeyExchanges() []KeyExchange {
 	out := make([]KeyExchange, numKex)
 	for i := range out {
@@ -58,13 +58,13 @@ func KeyExchanges() []KeyExchange {
 	return out
 }
 
-// UsesECParams reports whether the ServerKeyExchange holds ECDH parameters,
+// UsesECParams reports whether the ServerKeyExchange contains ECDH parameters,
 // RFC 8422 section 5.4.
 func (k KeyExchange) UsesECParams() bool {
 	return k == KexECDHE || k == KexECDHAnon || k == KexECDHEPSK
 }
 
-// UsesDHParams reports whether the ServerKeyExchange holds finite-field
+// UsesDHParams reports whether the ServerKeyExchange contains finite-field
 // parameters, RFC 5246 section 7.4.3.
 func (k KeyExchange) UsesDHParams() bool {
 	switch k {
@@ -74,8 +74,8 @@ func (k KeyExchange) UsesDHParams() bool {
 	return false
 }
 
-// UsesPSK reports whether the messages hold a PSK identity or its hint, RFC
-// 4279 section 2.
+// UsesPSK reports whether the key exchange messages contain a PSK identity and
+// its hint, RFC 4279 section 2.
 func (k KeyExchange) UsesPSK() bool {
 	return k == KexPSK || k == KexRSAPSK || k == KexDHEPSK || k == KexECDHEPSK
 }

@@ -2,10 +2,10 @@ package iana
 
 import "strconv"
 
-// A Version is a ProtocolVersion as on the wire.
+// A Version is a ProtocolVersion as sent on the wire.
 type Version uint16
 
-// The versions.
+// The versions of SSL, TLS, TLCP (GB/T 38636) and DTLS.
 const (
 	SSL20  Version = 0x0002
 	TLCP11 Version = 0x0101
@@ -19,8 +19,8 @@ const (
 	DTLS13 Version = 0xfefc
 )
 
-// String returns the name by which reports call v: "TLS 1.2", "SSLv3", "TLS
-// 1.3 (draft 23)"; a version without a name is its number.
+// String returns the name of v as used in reports, such as "TLS 1.2", "SSLv3" or
+// "TLS 1.3 (draft 23)". For a version without a name it returns the number.
 func (v Version) String() string {
 	switch v {
 	case SSL20:
@@ -37,7 +37,7 @@ func (v Version) String() string {
 		return "TLS 1.2"
 	case TLS13:
 		return "TLS 1.3"
-	case DTLS10, 0x0100: // 0x0100: OpenSSL before 0.9.8f
+	case DTLS10, 0x0100: // 0x0100 is sent by OpenSSL before 0.9.8f
 		return "DTLS 1.0"
 	case DTLS12:
 		return "DTLS 1.2"
@@ -58,8 +58,8 @@ func (v Version) String() string {
 // Known reports whether v has a name.
 func (v Version) Known() bool { s := v.String(); return s[0] != '0' }
 
-// IsTLS13 reports whether v is TLS 1.3, DTLS 1.3, a draft of it or a vendor's
-// experiment with one.
+// IsTLS13 reports whether v is TLS 1.3, DTLS 1.3, one of their drafts, or a
+// vendor's experimental version of a draft.
 func (v Version) IsTLS13() bool {
 	if v == TLS13 || v == DTLS13 {
 		return true

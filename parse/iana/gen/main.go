@@ -1,6 +1,5 @@
-// Command gen writes the tables of package iana from the CSV files beside it.
-// It reads nothing else and needs no network. Run it by `go generate` in
-// parse/iana.
+// Command gen generates the tables of package iana from the package's CSV files.
+// It needs no network. Run it with "go generate" in parse/iana.
 package main
 
 import (
@@ -16,7 +15,7 @@ import (
 )
 
 func main() {
-	files, err := Generate(".")
+	files, err := generate(".")
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -27,9 +26,9 @@ func main() {
 	}
 }
 
-// Generate makes the generated files of package iana from the CSV files in
-// dir, by name.
-func Generate(dir string) (map[string][]byte, error) {
+// generate returns the generated files of package iana by name, made from the
+// CSV files in dir.
+func generate(dir string) (map[string][]byte, error) {
 	out := map[string][]byte{}
 	for _, g := range []struct {
 		file, csv string
@@ -41,7 +40,7 @@ func Generate(dir string) (map[string][]byte, error) {
 		{"zalerts.go", "alerts.csv", alerts},
 		{"zdhprimes.go", "dhprimes.csv", primes},
 	} {
-		rows, err := read(filepath.Join(dir, g.csv))
+		rows, err := readCSV(filepath.Join(dir, g.csv))
 		if err != nil {
 			return nil, err
 		}
@@ -58,7 +57,8 @@ func Generate(dir string) (map[string][]byte, error) {
 	return out, nil
 }
 
-func read(file string) ([]map[string]string, error) {
+// readCSV returns the rows of a CSV file, each a map from column name to value.
+func readCSV(file string) ([]map[string]string, error) {
 	b, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func read(file string) ([]map[string]string, error) {
 	return out, nil
 }
 
-// kexNames maps the families of the CSV to the constants of the package.
+// kexNames maps the key exchanges in the CSV file to constants of the package.
 var kexNames = map[string]string{
 	"NULL": "KexNULL", "RSA": "KexRSA", "RSA_EXPORT": "KexRSAExport", "DH": "KexDH", "DHE": "KexDHE",
 	"DHE_EXPORT": "KexDHEExport", "DH_anon": "KexDHAnon", "DH_anon_EXPORT": "KexDHAnonExport", "ECDH": "KexECDH",
@@ -103,7 +103,7 @@ func suites(rows []map[string]string) (string, error) {
 		if auth == "-" {
 			auth = ""
 		}
-		enc, mac := split(r)
+		enc, mac := encryptionAndMAC(r)
 		text := fmt.Sprintf("Name: %q, Kind: %q, KeyExchange: %s, Authentication: %q, Encryption: %q, MAC: %q, Export: %t, NoEncryption: %t, Recommended: %q, RFC10015: %q, Reference: %q",
 			r["name"], r["kind"], kex, auth, enc, mac, r["export"] == "Y", r["no_encryption"] == "Y", r["recommended"], r["rfc10015"], r["reference"])
 		if r["kind"] == "sslv2" {
@@ -115,7 +115,7 @@ func suites(rows []map[string]string) (string, error) {
 			return "", err
 		}
 		line := fmt.Sprintf("{ID: 0x%04x, %s},\n", id, text)
-		if seen[r["value"]] { // 0x001e: KRB5 by IANA, FORTEZZA in SSL 3.0
+		if seen[r["value"]] { // 0x001e is KRB5 in the registry and FORTEZZA in SSL 3.0
 			fortezza = line
 			continue
 		}
@@ -127,9 +127,9 @@ func suites(rows []map[string]string) (string, error) {
 	return b.String(), nil
 }
 
-// split takes the encryption and the MAC (or, of an AEAD and in TLS 1.3, the
-// hash) from a suite's name.
-func split(r map[string]string) (enc, mac string) {
+// encryptionAndMAC returns the encryption and the MAC that a suite's name
+// contains. For AEAD suites and in TLS 1.3 the MAC is the hash of the PRF.
+func encryptionAndMAC(r map[string]string) (enc, mac string) {
 	name := r["name"]
 	switch r["kind"] {
 	case "grease", "scsv":
@@ -172,7 +172,7 @@ func groups(rows []map[string]string) (string, error) {
 			return "", err
 		}
 		if seen[r["value"]] {
-			continue // claimed twice; the first row of the CSV is meant
+			continue // a code point with two claimants: the first row wins
 		}
 		seen[r["value"]] = true
 		bits := r["security_bits"]
@@ -186,14 +186,15 @@ func groups(rows []map[string]string) (string, error) {
 }
 
 func schemes(rows []map[string]string) (string, error) {
-	return names("signatureSchemes", "SignatureScheme", rows)
+	return nameTable("signatureSchemes", "SignatureScheme", rows)
 }
 
 func alerts(rows []map[string]string) (string, error) {
-	return names("alerts", "Alert", rows)
+	return nameTable("alerts", "Alert", rows)
 }
 
-func names(table, typ string, rows []map[string]string) (string, error) {
+// nameTable returns a map literal from code points of this type to names.
+func nameTable(table, typ string, rows []map[string]string) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "var %s = map[%s]string{\n", table, typ)
 	for _, r := range rows {
@@ -211,7 +212,7 @@ func primes(rows []map[string]string) (string, error) {
 	b.WriteString("var dhPrimes = map[string]DHPrime{\n")
 	for _, r := range rows {
 		if len(r["sha256"]) != 64 {
-			return "", fmt.Errorf("%s: no SHA-256", r["name"])
+			return "", fmt.Errorf("%s: invalid SHA-256", r["name"])
 		}
 		bits, err := strconv.Atoi(r["bits"])
 		if err != nil {

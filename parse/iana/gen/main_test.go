@@ -7,9 +7,10 @@ import (
 	"testing"
 )
 
-// The committed tables are those of the committed CSV files.
-func TestGenerated(t *testing.T) {
-	files, err := Generate("..")
+// TestGenerate checks that the tables in the repository match the CSV files.
+func TestGenerate(t *testing.T) {
+	t.Parallel()
+	files, err := generate("..")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -19,7 +20,7 @@ func TestGenerated(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got, want) {
-			t.Errorf("%s is not what its CSV makes: run go generate in parse/iana", name)
+			t.Errorf("%s does not match its CSV file: run go generate in parse/iana", name)
 		}
 	}
 }
