@@ -1,5 +1,3 @@
-// Package fingerprint makes JA3, JA3S and JA4 of hellos: names under which
-// the same software is recognized.
 package fingerprint
 
 import (
@@ -10,41 +8,41 @@ import (
 	"strconv"
 )
 
-// A Client is what the fingerprints of a ClientHello are made of. GREASE
-// values (RFC 8701) may be in the lists; they are left out.
+// A Client holds the fields of a ClientHello that JA3 and JA4 use. The lists may
+// contain GREASE values (RFC 8701); the fingerprints ignore them.
 type Client struct {
 	Transport        byte   // 't' for TCP, 'q' for QUIC, 'd' for DTLS
-	LegacyVersion    uint16 // of the ClientHello itself
+	LegacyVersion    uint16 // the field legacy_version
 	Versions         []uint16
 	CipherSuites     []uint16
-	Extensions       []uint16 // in wire order
+	Extensions       []uint16 // in the order sent
 	Groups           []uint16
 	PointFormats     []byte
 	SignatureSchemes []uint16
 	HasServerName    bool
-	ALPN             []byte // the first protocol offered; nil for none
+	ALPN             []byte // the first protocol offered; nil if none
 }
 
-// A Server is what JA3S is made of.
+// A Server holds the fields of a ServerHello that JA3S uses.
 type Server struct {
 	LegacyVersion uint16
 	CipherSuite   uint16
-	Extensions    []uint16 // in wire order
+	Extensions    []uint16 // in the order sent
 }
 
-// A Hasher makes fingerprints. It keeps its memory between calls, and some of
-// what it made; one goroutine uses it.
+// A Hasher computes fingerprints. The zero value is ready to use. A Hasher
+// caches results, reuses its memory, and is not safe for concurrent use.
 type Hasher struct {
-	b    []byte
-	list []uint16
-	memo memo
+	b     []byte
+	list  []uint16
+	cache cache
 }
 
-// grease reports whether v is one of RFC 8701's reserved values.
-func grease(v uint16) bool { return v&0x0f0f == 0x0a0a && v>>8 == v&0xff }
+// isGREASE reports whether v is a reserved value of RFC 8701.
+func isGREASE(v uint16) bool { return v&0x0f0f == 0x0a0a && v>>8 == v&0xff }
 
-// ja3 returns the MD5 of version, cipher suites, extensions, groups and point
-// formats in decimal, in hex.
+// ja3 returns the MD5, in hex, of the version, cipher suites, extensions, groups
+// and point formats in decimal.
 func (h *Hasher) ja3(c *Client) string {
 	h.b = strconv.AppendUint(h.b[:0], uint64(c.LegacyVersion), 10)
 	for _, list := range [][]uint16{c.CipherSuites, c.Extensions, c.Groups} {
@@ -61,7 +59,8 @@ func (h *Hasher) ja3(c *Client) string {
 	return h.md5()
 }
 
-// ja3s returns the MD5 of version, cipher suite and extensions.
+// ja3s returns the MD5, in hex, of the version, cipher suite and extensions in
+// decimal.
 func (h *Hasher) ja3s(s *Server) string {
 	h.b = strconv.AppendUint(h.b[:0], uint64(s.LegacyVersion), 10)
 	h.b = append(h.b, ',')
@@ -76,10 +75,11 @@ func (h *Hasher) md5() string {
 	return hex.EncodeToString(sum[:])
 }
 
-func (h *Hasher) decimals(list []uint16, skipGrease bool) {
+// decimals appends list to h.b in decimal, separated by dashes.
+func (h *Hasher) decimals(list []uint16, skipGREASE bool) {
 	first := true
 	for _, v := range list {
-		if skipGrease && grease(v) {
+		if skipGREASE && isGREASE(v) {
 			continue
 		}
 		if !first {
@@ -90,13 +90,13 @@ func (h *Hasher) decimals(list []uint16, skipGrease bool) {
 	}
 }
 
-// Extensions that have a place of their own in JA4.
+// Extensions that JA4 represents in its first part and leaves out of its list.
 const (
 	extServerName = 0
 	extALPN       = 16
 )
 
-// ja4 returns the fingerprint of FoxIO's specification, 36 characters.
+// ja4 returns the JA4 fingerprint: three parts, 36 characters.
 func (h *Hasher) ja4(c *Client) string {
 	var out [36]byte
 	b := append(out[:0], c.Transport)
@@ -124,11 +124,12 @@ func (h *Hasher) ja4(c *Client) string {
 	return string(h.sha(b))
 }
 
-// sorted appends a list in order, without GREASE and some others.
-func (h *Hasher) sorted(list, without []uint16) {
+// sorted appends the sorted values of list to h.b in hex, without GREASE values
+// and without those in exclude.
+func (h *Hasher) sorted(list, exclude []uint16) {
 	h.list = h.list[:0]
 	for _, v := range list {
-		if !grease(v) && !slices.Contains(without, v) {
+		if !isGREASE(v) && !slices.Contains(exclude, v) {
 			h.list = append(h.list, v)
 		}
 	}
@@ -136,11 +137,12 @@ func (h *Hasher) sorted(list, without []uint16) {
 	h.hexes()
 }
 
+// hexes appends h.list to h.b in hex, separated by commas, without GREASE values.
 func (h *Hasher) hexes() {
 	const digits = "0123456789abcdef"
 	first := true
 	for _, v := range h.list {
-		if grease(v) {
+		if isGREASE(v) {
 			continue
 		}
 		if !first {
@@ -151,8 +153,8 @@ func (h *Hasher) hexes() {
 	}
 }
 
-// sha appends the first 12 hex digits of the SHA-256 of h.b; of nothing they
-// are zeros.
+// sha appends the first 12 hex digits of the SHA-256 of h.b to b, or zeros if h.b
+// is empty.
 func (h *Hasher) sha(b []byte) []byte {
 	if len(h.b) == 0 {
 		return append(b, "000000000000"...)
@@ -161,10 +163,11 @@ func (h *Hasher) sha(b []byte) []byte {
 	return hex.AppendEncode(b, sum[:6])
 }
 
+// count returns the number of values in list without GREASE, at most 99.
 func count(list []uint16) int {
 	n := 0
 	for _, v := range list {
-		if !grease(v) {
+		if !isGREASE(v) {
 			n++
 		}
 	}
@@ -173,13 +176,13 @@ func count(list []uint16) int {
 
 func twoDigits(b []byte, n int) []byte { return append(b, '0'+byte(n/10), '0'+byte(n%10)) }
 
-// version names the highest version offered.
+// version returns JA4's name of the highest version offered.
 func version(c *Client) string {
 	v := uint16(0)
 	for _, x := range c.Versions {
 		switch {
-		case grease(x):
-		case c.Transport == 'd' && x>>8 == 0xfe: // DTLS counts down
+		case isGREASE(x):
+		case c.Transport == 'd' && x>>8 == 0xfe: // newer versions of DTLS have lower numbers
 			if v == 0 || x < v {
 				v = x
 			}
@@ -213,8 +216,8 @@ func version(c *Client) string {
 	return "00"
 }
 
-// alpn returns the first and the last character of a protocol name; of one
-// that begins or ends with another byte than a letter or digit, of its hex.
+// alpn returns the first and the last character of a protocol name. If one of
+// them is not a letter or digit, it returns those of the name in hex.
 func alpn(p []byte) string {
 	if len(p) == 0 {
 		return "00"

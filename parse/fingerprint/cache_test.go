@@ -5,9 +5,10 @@ import (
 	"testing"
 )
 
-// TestMemo makes hellos of few values, so that many are alike in all but one
-// thing, and holds what is kept against what is made anew.
-func TestMemo(t *testing.T) {
+// TestCache compares cached fingerprints with computed ones. The hellos have few
+// different values, so many of them differ in one field only.
+func TestCache(t *testing.T) {
+	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 2))
 	list := func(most int) []uint16 {
 		out := make([]uint16, r.IntN(most))
@@ -16,7 +17,7 @@ func TestMemo(t *testing.T) {
 		}
 		return out
 	}
-	var kept Hasher
+	var cached Hasher
 	clients, servers := map[string]bool{}, map[string]bool{}
 	for i := range 60000 {
 		c := &Client{
@@ -25,23 +26,23 @@ func TestMemo(t *testing.T) {
 			PointFormats: []byte{0, 1}[:r.IntN(3)], ALPN: [][]byte{nil, []byte("h2"), []byte("h3"), {0}}[r.IntN(4)],
 		}
 		if i%100 == 0 {
-			c.CipherSuites = make([]uint16, 200+r.IntN(200)) // too long to be kept, some of them
+			c.CipherSuites = make([]uint16, 200+r.IntN(200)) // some of them too long to cache
 		}
 		var fresh Hasher
-		ja3, ja4 := kept.Client(c)
+		ja3, ja4 := cached.Client(c)
 		if ja3 != fresh.ja3(c) || ja4 != fresh.ja4(c) {
-			t.Fatalf("%+v: %s %s, made anew %s %s", c, ja3, ja4, fresh.ja3(c), fresh.ja4(c))
+			t.Fatalf("%+v: got %s %s, want %s %s", c, ja3, ja4, fresh.ja3(c), fresh.ja4(c))
 		}
 		clients[ja3+ja4] = true
 		s := &Server{LegacyVersion: 0x0303, CipherSuite: uint16(r.IntN(3)), Extensions: list(4)}
-		ja3s := kept.Server(s)
+		ja3s := cached.Server(s)
 		if ja3s != fresh.ja3s(s) {
-			t.Fatalf("%+v: %s, made anew %s", s, ja3s, fresh.ja3s(s))
+			t.Fatalf("%+v: got %s, want %s", s, ja3s, fresh.ja3s(s))
 		}
 		servers[ja3s] = true
 	}
-	if len(clients) < 2*memoSize || len(servers) < 100 {
-		t.Errorf("only %d clients and %d servers", len(clients), len(servers))
+	if len(clients) < 2*cacheSlots || len(servers) < 100 {
+		t.Errorf("got %d different clients and %d servers, want at least %d and 100", len(clients), len(servers), 2*cacheSlots)
 	}
 }
 
@@ -55,19 +56,18 @@ func hello() *Client {
 	return c
 }
 
-// TestMemoAllocates nothing for a kind that it has.
-func TestMemoAllocates(t *testing.T) {
+func TestCacheDoesNotAllocate(t *testing.T) {
 	var h Hasher
 	c := hello()
 	h.Client(c)
 	if n := testing.AllocsPerRun(100, func() { h.Client(c) }); n != 0 {
-		t.Errorf("%v allocations", n)
+		t.Errorf("got %v allocations, want 0", n)
 	}
 }
 
 func BenchmarkClient(b *testing.B) {
 	c := hello()
-	b.Run("kept", func(b *testing.B) {
+	b.Run("cached", func(b *testing.B) {
 		var h Hasher
 		b.ReportAllocs()
 		for b.Loop() {
