@@ -12,9 +12,9 @@ import (
 	"strings"
 )
 
-// spoken plays a client and a server of crypto/tls that first say, in turn,
-// the words of a dialog: the client begins. It is for protocols of which no
-// server that switches to TLS is at hand.
+// spoken runs a client and a server of crypto/tls that exchange the messages in
+// turns before TLS; the client sends the first. It is for protocols without an
+// available server that can switch to TLS.
 func spoken(upgrade string, port int, turns ...string) func(*stage) []truth {
 	return func(st *stage) []truth {
 		cert, err := tls.LoadX509KeyPair(filepath.Join(st.dir, "rsa.crt"), filepath.Join(st.dir, "rsa.key"))
@@ -47,34 +47,34 @@ func spoken(upgrade string, port int, turns ...string) func(*stage) []truth {
 	}
 }
 
-// goEcho is a server of crypto/tls that takes one connection, tells its
-// handshake and echoes.
+// goEcho starts an echo server of crypto/tls for one connection. The channel
+// returns the server's view of the handshake.
 func goEcho(st *stage, addr string) <-chan truth {
 	cert, err := tls.LoadX509KeyPair(filepath.Join(st.dir, "rsa.crt"), filepath.Join(st.dir, "rsa.key"))
 	check(err)
 	l, err := net.Listen("tcp", addr)
 	check(err)
 	st.stop = append(st.stop, func() { l.Close() })
-	said := make(chan truth, 1)
+	truths := make(chan truth, 1)
 	go func() {
 		c, err := l.Accept()
 		check(err)
 		s := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{cert}})
 		check(s.Handshake())
-		t := goSaid(s.ConnectionState())
+		t := goTruth(s.ConnectionState())
 		t.ClientPort = c.RemoteAddr().(*net.TCPAddr).Port
-		said <- t
+		truths <- t
 		_, _ = io.Copy(s, s)
 		s.Close()
 	}()
-	return said
+	return truths
 }
 
-// goUpgraded shakes hands and echoes on a connection that came to TLS.
+// goUpgraded performs a handshake and an echo on c after upgrade was negotiated.
 func goUpgraded(c net.Conn, upgrade string) truth {
 	s := tls.Client(c, &tls.Config{InsecureSkipVerify: true, ServerName: "rsa.example"})
 	check(s.Handshake())
-	t := goSaid(s.ConnectionState())
+	t := goTruth(s.ConnectionState())
 	t.Upgrade, t.ClientPort = upgrade, c.LocalAddr().(*net.TCPAddr).Port
 	_, err := io.WriteString(s, "hello")
 	check(err)
@@ -111,12 +111,12 @@ pasv_max_port=50000
 xferlog_enable=NO
 `)
 	st.daemon([]int{21}, "vsftpd", conf)
-	// The second connection of TLS is that of the data: nothing comes before it.
-	said := st.curl("ftp", "--ssl-reqd", "--tls-max", "1.2", "--disable-epsv", "ftp://127.0.0.1/hello.txt")
-	for i := range said[1:] {
-		said[i+1].Upgrade = ""
+	// The second TLS connection carries the data. Nothing precedes TLS in it.
+	truths := st.curl("ftp", "--ssl-reqd", "--tls-max", "1.2", "--disable-epsv", "ftp://127.0.0.1/hello.txt")
+	for i := range truths[1:] {
+		truths[i+1].Upgrade = ""
 	}
-	return append(said, st.startTLS("ftp", "-starttls ftp -connect 127.0.0.1:21 -msg"))
+	return append(truths, st.startTLS("ftp", "-starttls ftp -connect 127.0.0.1:21 -msg"))
 }
 
 func xmpp(st *stage) []truth {
@@ -160,17 +160,16 @@ func irc(st *stage) []truth {
 <options defaultbind="ipv4">
 `)
 	st.daemon([]int{6667}, "inspircd", "--config="+conf, "--nofork", "--runasroot")
-	// It asks for a certificate and sends no ticket: the client has to say
-	// something for an answer.
+	// The server sends no ticket after the handshake, so the client has to send
+	// something to get a response.
 	t := readSClient(st.client("NICK joe\nQUIT\n", "openssl", "s_client", "-crlf", "-ign_eof", "-msg", "-starttls", "irc", "-connect", "127.0.0.1:6667"))
 	t.Upgrade = "irc"
 	return []truth{t}
 }
 
-// cups plays its server, which is asked for TLS as RFC 2817 section 3.2 says:
-// by a client that is crypto/tls, and by ipptool, of which only the server says
-// that it is encrypted. Apache, where it still could do this, cannot since
-// 2.4.64.
+// cups runs cupsd, which two clients ask for TLS as in RFC 2817 section 3.2:
+// crypto/tls, and ipptool, for which only the server's log confirms the
+// encryption. Apache dropped this upgrade in 2.4.64.
 func cups(st *stage) []truth {
 	st.folder("cups", "")
 	for _, d := range []string{"requests", "cache", "state", "ssl", "root", "temp"} {
@@ -220,22 +219,22 @@ Allow all
 	}
 	s := tls.Client(c, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12})
 	check(s.Handshake())
-	t := goSaid(s.ConnectionState())
+	t := goTruth(s.ConnectionState())
 	t.Upgrade, t.ClientPort = "http", c.LocalAddr().(*net.TCPAddr).Port
-	_, _ = s.Read(make([]byte, 4096)) // the answer to OPTIONS
+	_, _ = s.Read(make([]byte, 4096)) // the response to OPTIONS
 	s.Close()
-	before := len(w.said())
+	before := len(w.output())
 	out := st.client("", "ipptool", "-E", "-t", "-T", "5", "-V", "1.1", "ipp://127.0.0.1:631/", "get-printers.test")
-	if !strings.Contains(w.said()[before:], "encrypted") {
-		log.Fatalf("cups: %s\n%s", out, w.said())
+	if !strings.Contains(w.output()[before:], "encrypted") {
+		log.Fatalf("cups: %s\n%s", out, w.output())
 	}
 	return []truth{t, {Stack: "cups", Client: "ipptool", Outcome: "established", Upgrade: "http"}}
 }
 
-var xrdpSaid = regexp.MustCompile(`(TLSv\S+) with cipher (\S+)|version (TLSv\S+) with cipher (\S+)`)
+var xrdpLog = regexp.MustCompile(`(TLSv\S+) with cipher (\S+)|version (TLSv\S+) with cipher (\S+)`)
 
-// rdp plays xrdp with a client that is crypto/tls behind an X.224 connection
-// request, and with FreeRDP.
+// rdp runs xrdp with two clients: crypto/tls after an X.224 connection request,
+// and FreeRDP.
 func rdp(st *stage) []truth {
 	st.folder("xrdp", "")
 	conf := st.file("xrdp/xrdp.ini", `
@@ -271,21 +270,21 @@ port=1
 	check(err)
 	s := tls.Client(c, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12})
 	check(s.Handshake())
-	t := goSaid(s.ConnectionState())
+	t := goTruth(s.ConnectionState())
 	t.Upgrade, t.ClientPort = "rdp", c.LocalAddr().(*net.TCPAddr).Port
 	s.Close()
-	said := []truth{t}
+	truths := []truth{t}
 	after()
-	before := len(w.said())
+	before := len(w.output())
 	out := st.client("", "xvfb-run", "-a", "xfreerdp", "/v:127.0.0.1", "/u:joe", "/p:secret", "/sec:tls", "/cert:ignore", "/timeout:2000", "+auth-only")
-	m := xrdpSaid.FindStringSubmatch(w.said()[before:])
+	m := xrdpLog.FindStringSubmatch(w.output()[before:])
 	if m == nil {
-		log.Fatalf("xfreerdp: %s\n%s", out, w.said())
+		log.Fatalf("xfreerdp: %s\n%s", out, w.output())
 	}
-	return append(said, truth{Stack: "xrdp", Client: "freerdp", Outcome: "established", Version: versions[m[1]+m[3]], Suite: ianaNames[m[2]+m[4]], Upgrade: "rdp"})
+	return append(truths, truth{Stack: "xrdp", Client: "freerdp", Outcome: "established", Version: versions[m[1]+m[3]], Suite: ianaNames[m[2]+m[4]], Upgrade: "rdp"})
 }
 
-// never are the same dialogs without TLS: nothing of them is a record.
+// never runs the same protocols without TLS. They yield no records.
 func never(st *stage) []truth {
 	st.postfix("")
 	st.dovecot()

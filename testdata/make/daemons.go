@@ -14,16 +14,15 @@ import (
 	"time"
 )
 
-// daemon starts a server that stays in the foreground and waits until it
-// listens on these ports. Nothing connects to them for that: it would be in
-// the capture.
+// daemon starts a server in the foreground and waits until it listens on these
+// ports. It does not connect to them, because that would be captured.
 func (st *stage) daemon(ports []int, args ...string) *watched {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir = st.dir
 	group(cmd)
 	w := &watched{}
 	cmd.Stdout, cmd.Stderr = w, w
-	cmd.WaitDelay = time.Second // its children may keep the pipe
+	cmd.WaitDelay = time.Second // its children may keep the pipe open
 	check(cmd.Start())
 	st.stop = append(st.stop, func() {
 		endGroup(cmd, false)
@@ -36,16 +35,17 @@ func (st *stage) daemon(ports []int, args ...string) *watched {
 		endGroup(cmd, true)
 		<-stopped
 		for _, p := range ports {
-			until(fmt.Sprintf("%s leaves %d", args[0], p), func() bool { return !listens(p) }, w.said)
+			until(fmt.Sprintf("%s leaves %d", args[0], p), func() bool { return !listens(p) }, w.output)
 		}
 	})
 	for _, p := range ports {
-		until(fmt.Sprintf("%s listens on %d", args[0], p), func() bool { return listens(p) }, w.said)
+		until(fmt.Sprintf("%s listens on %d", args[0], p), func() bool { return listens(p) }, w.output)
 	}
 	return w
 }
 
-// until waits for a condition; more is what to show if it never holds.
+// until waits for a condition. If it never holds, until prints the result of
+// more and exits.
 func until(what string, holds func() bool, more func() string) {
 	for range 1000 {
 		if holds() {
@@ -56,7 +56,7 @@ func until(what string, holds func() bool, more func() string) {
 	log.Fatalf("never: %s\n%s", what, more())
 }
 
-// listens reports whether a socket of this namespace listens on the port.
+// listens reports whether a socket in this namespace listens on the port.
 func listens(port int) bool {
 	for _, name := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		b, err := os.ReadFile(name)
@@ -72,8 +72,8 @@ func listens(port int) bool {
 	return false
 }
 
-// file writes a file of the stage, in which DIR stands for the stage's folder,
-// and returns its path. Servers that leave the rights of root can read it.
+// file writes a file and returns its path. It replaces DIR in text with the
+// stage's directory. Servers that drop root privileges can read the file.
 func (st *stage) file(name, text string) string {
 	path := filepath.Join(st.dir, name)
 	check(os.MkdirAll(filepath.Dir(path), 0o755))
@@ -81,8 +81,7 @@ func (st *stage) file(name, text string) string {
 	return path
 }
 
-// folder makes a folder of the stage and returns its path. With a user it
-// belongs to that.
+// folder creates a directory, owned by user if not empty, and returns its path.
 func (st *stage) folder(name, user string) string {
 	path := filepath.Join(st.dir, name)
 	check(os.RemoveAll(path))
@@ -93,8 +92,8 @@ func (st *stage) folder(name, user string) string {
 	return path
 }
 
-// startTLS plays s_client against a server that is up and says how it came to
-// TLS.
+// startTLS runs s_client against a running server. upgrade names the protocol
+// before TLS.
 func (st *stage) startTLS(upgrade, args string) truth {
 	t := readSClient(st.client("Q\n", append([]string{"openssl", "s_client"}, strings.Fields(args)...)...))
 	t.Upgrade = upgrade
@@ -106,25 +105,25 @@ var (
 	curlLocal = regexp.MustCompile(`(?m)^local (\d+)`)
 )
 
-// curl plays it and returns what it says of each of its connections with TLS.
-// Only with a single one its port is known.
+// curl runs curl and returns the truths of its TLS connections. The client port
+// is known only if there is one connection.
 func (st *stage) curl(upgrade string, args ...string) []truth {
 	s := st.client("", append([]string{"curl", "-v", "-s", "-k", "--noproxy", "", "-o", "/dev/null", "-w", "local %{local_port}\n"}, args...)...)
-	var said []truth
+	var truths []truth
 	for _, m := range curlSaid.FindAllStringSubmatch(s, -1) {
-		said = append(said, truth{Stack: "curl", Outcome: "established", Version: versions[m[1]], Suite: ianaNames[m[2]], Upgrade: upgrade})
+		truths = append(truths, truth{Stack: "curl", Outcome: "established", Version: versions[m[1]], Suite: ianaNames[m[2]], Upgrade: upgrade})
 	}
-	if m := curlLocal.FindAllStringSubmatch(s, -1); len(said) == 1 && len(m) == 1 {
-		said[0].ClientPort, _ = strconv.Atoi(m[0][1])
+	if m := curlLocal.FindAllStringSubmatch(s, -1); len(truths) == 1 && len(m) == 1 {
+		truths[0].ClientPort, _ = strconv.Atoi(m[0][1])
 	}
-	if len(said) == 0 {
+	if len(truths) == 0 {
 		log.Fatalf("curl %q had no TLS:\n%s", args, s)
 	}
-	return said
+	return truths
 }
 
-// nginx starts a web server with TLS on 443, and, where given, with other
-// server blocks. It writes what readNginx reads.
+// nginx starts a web server with TLS on port 443 and with the given server
+// blocks. It writes the logs that readNginx reads.
 func (st *stage) nginx(ports []int, tls, servers string) {
 	if !strings.Contains(tls, "ssl_protocols") {
 		tls += "ssl_protocols TLSv1.2 TLSv1.3;"
@@ -158,11 +157,12 @@ http {
 	st.daemon(append(ports, 443), "nginx", "-p", st.dir, "-c", conf, "-e", st.dir+"/nginx/error.log")
 }
 
-// nginxSaid is what nginx says of each handshake when it is built to debug, as
-// Debian's is: a browser may open connections that it asks nothing on.
-var nginxSaid = regexp.MustCompile(`\*(\d+) (?:accept: 127\.0\.0\.1:(\d+) |SSL: (\S+), cipher: "(\S+) |(SSL reused session))`)
+// nginxLog matches the debug log, which has every handshake. The access log lacks
+// connections without a request, which browsers make. Debian's nginx is built
+// with debugging.
+var nginxLog = regexp.MustCompile(`\*(\d+) (?:accept: 127\.0\.0\.1:(\d+) |SSL: (\S+), cipher: "(\S+) |(SSL reused session))`)
 
-// readNginx returns what nginx logged of each connection, in order.
+// readNginx returns the truths of all connections, in order, from nginx's logs.
 func (st *stage) readNginx() []truth {
 	group := map[string]string{}
 	for _, f := range st.logged("nginx/access.log", 7) {
@@ -170,34 +170,34 @@ func (st *stage) readNginx() []truth {
 	}
 	b, err := os.ReadFile(filepath.Join(st.dir, "nginx/error.log"))
 	check(err)
-	var said []truth
+	var truths []truth
 	place := map[string]int{}
-	for _, m := range nginxSaid.FindAllStringSubmatch(string(b), -1) {
+	for _, m := range nginxLog.FindAllStringSubmatch(string(b), -1) {
 		i, ok := place[m[1]]
 		switch {
 		case m[2] != "":
-			place[m[1]] = len(said)
+			place[m[1]] = len(truths)
 			t := truth{Stack: "nginx", Outcome: "rejected", Group: group[m[1]]}
 			t.ClientPort, _ = strconv.Atoi(m[2])
-			said = append(said, t)
+			truths = append(truths, t)
 		case !ok:
 		case m[5] != "":
-			said[i].Resumed = ptr(true)
+			truths[i].Resumed = ptr(true)
 		default:
-			said[i].Outcome, said[i].Version, said[i].Suite = "established", versions[m[3]], ianaNames[m[4]]
-			said[i].Resumed = ptr(false)
+			truths[i].Outcome, truths[i].Version, truths[i].Suite = "established", versions[m[3]], ianaNames[m[4]]
+			truths[i].Resumed = ptr(false)
 		}
 	}
-	for i := range said {
-		if said[i].Version != "TLS 1.3" && said[i].Resumed != nil && *said[i].Resumed {
-			said[i].Group = "" // it is the first session's
+	for i := range truths {
+		if truths[i].Version != "TLS 1.3" && truths[i].Resumed != nil && *truths[i].Resumed {
+			truths[i].Group = "" // nginx reports the group of the original session
 		}
 	}
-	return said
+	return truths
 }
 
-// logged reads lines of n words. Of those with the same first word, the number
-// of a connection, it takes the first.
+// logged returns the lines of a log, split into n words. The first word is the
+// number of a connection; only the first line of each connection is returned.
 func (st *stage) logged(name string, n int) [][]string {
 	time.Sleep(100 * time.Millisecond)
 	f, err := os.Open(filepath.Join(st.dir, name))

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// postgresBin finds a program of PostgreSQL's server, which Debian has not in
-// the PATH.
+// postgresBin returns the path of a PostgreSQL server program. Debian does not
+// install these in the PATH.
 func postgresBin(name string) string {
 	if found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + name); len(found) > 0 {
 		return found[len(found)-1]
@@ -17,7 +17,7 @@ func postgresBin(name string) string {
 	return name
 }
 
-// as runs a command as another user.
+// as returns a command line that runs args as another user.
 func as(user string, args ...string) []string {
 	return append([]string{"setpriv", "--reuid", user, "--regid", user, "--clear-groups"}, args...)
 }
@@ -31,7 +31,7 @@ func (st *stage) postgres() {
 		"-c", "ssl=on", "-c", "ssl_key_file="+key, "-c", "ssl_cert_file="+filepath.Join(st.dir, "rsa.crt"), "-c", "autovacuum=off")...)
 }
 
-// psql connects and asks the server what it knows of this connection.
+// psql connects and queries the server for the TLS parameters of the connection.
 func psql(st *stage, params string) truth {
 	s := st.client("", "psql", "-X", "-At", "-F", " ", "-c", "select inet_client_port(), version, cipher from pg_stat_ssl where pid = pg_backend_pid()",
 		"host=127.0.0.1 user=postgres dbname=postgres sslmode=require "+params)
@@ -54,7 +54,8 @@ func (st *stage) mariadb() {
 
 var mariadbSaid = regexp.MustCompile(`(?m)^Ssl_(cipher|version)\s+(\S+)`)
 
-// mariadbClient connects and asks the server what it knows of this connection.
+// mariadbClient connects and queries the server for the TLS parameters of the
+// connection.
 func mariadbClient(st *stage) truth {
 	s := st.client("", "mariadb", "--no-defaults", "-h", "127.0.0.1", "-P", "3306", "--ssl", "--skip-ssl-verify-server-cert", "-N", "-e", "show status where variable_name in ('Ssl_cipher', 'Ssl_version')")
 	t := truth{Stack: "mariadb", Outcome: "established", Upgrade: "mysql"}
@@ -87,30 +88,30 @@ TLSCertificateKeyFile DIR/rsa.key
 
 func ldap(st *stage) []truth {
 	w := st.ldap()
-	said := []truth{st.startTLS("ldap", "-starttls ldap -connect 127.0.0.1:389")}
+	truths := []truth{st.startTLS("ldap", "-starttls ldap -connect 127.0.0.1:389")}
 	for _, args := range []string{"-ZZ", "-Z"} {
 		st.client("", "env", "LDAPTLS_REQCERT=never", "ldapsearch", args, "-x", "-H", "ldap://127.0.0.1:389", "-s", "base", "-b", "", "1.1")
 	}
 	ports := map[string]int{}
-	for _, m := range slapdPort.FindAllStringSubmatch(w.said(), -1) {
+	for _, m := range slapdPort.FindAllStringSubmatch(w.output(), -1) {
 		ports[m[1]], _ = strconv.Atoi(m[2])
 	}
-	for i, m := range slapdSaid.FindAllStringSubmatch(w.said(), -1) {
+	for i, m := range slapdSaid.FindAllStringSubmatch(w.output(), -1) {
 		if i == 0 {
-			said[0].ClientPort = ports[m[1]]
+			truths[0].ClientPort = ports[m[1]]
 			continue
 		}
-		said = append(said, truth{Stack: "openldap", Outcome: "established", Version: gnutlsVersion[m[2]], Upgrade: "ldap", ClientPort: ports[m[1]]})
+		truths = append(truths, truth{Stack: "openldap", Outcome: "established", Version: gnutlsVersion[m[2]], Upgrade: "ldap", ClientPort: ports[m[1]]})
 	}
-	return said
+	return truths
 }
 
 func databaseScenes() []scene {
 	return []scene{
 		{"upgrade-postgresql", postgresBin("postgres") + " psql setpriv", func(st *stage) []truth {
 			st.postgres()
-			// With gssencmode=prefer a client that has a Kerberos ticket asks for
-			// GSSAPI encryption first.
+			// With gssencmode=prefer, a client with a Kerberos ticket requests GSSAPI
+			// encryption first.
 			return []truth{psql(st, ""), psql(st, "ssl_max_protocol_version=TLSv1.2"), st.startTLS("postgresql", "-starttls postgres -connect 127.0.0.1:5432 -groups P-256")}
 		}},
 		{"upgrade-mysql", "mariadbd mariadb", func(st *stage) []truth {

@@ -14,20 +14,19 @@ import (
 	"github.com/ulikunitz/xz"
 )
 
-// A variant is a capture made of another one by carrying the same bytes in
-// another way.
+// A variant is a capture that carries the bytes of another capture in a
+// different way.
 type variant struct {
 	Files []string `json:"files"` // read together, in this order
 	Of    string   `json:"of"`
-	// Differs names the fields of the record that need not be those of the
-	// original.
+	// Differs names the fields of the record that may differ from the original's.
 	Differs []string `json:"differs,omitempty"`
-	// Expect is what some of these fields are instead; null for absent, a
-	// list for any of these.
+	// Expect holds the values of some of these fields: null for an absent field,
+	// a list for one of several values.
 	Expect map[string]any `json:"expect,omitempty"`
 }
 
-// What cannot be known of a connection without one of its hellos.
+// The fields that need the ServerHello and those that need the ClientHello.
 var (
 	fromServer = []string{"version", "version_id", "cipher_suite", "cipher_suite_id", "key_exchange", "authentication", "group", "group_id", "resumed",
 		"hello_retry_request", "extended_master_secret", "encrypt_then_mac", "secure_renegotiation", "forward_secrecy", "reasons", "post_quantum", "certificate", "ephemeral_key_id", "alpn",
@@ -35,7 +34,7 @@ var (
 	fromClient = []string{"server_name", "ech", "offered", "outcome", "ja3", "ja4"}
 )
 
-// derive writes the variants and the list of them.
+// derive writes the variants and variants.json.
 func derive(dir string) {
 	const base = "ecdhe-p256"
 	p := readPcap(filepath.Join(dir, base+".pcap"))
@@ -44,7 +43,7 @@ func derive(dir string) {
 		check(os.WriteFile(filepath.Join(dir, name), b, 0o644))
 		list = append(list, variant{Files: []string{name}, Of: base, Differs: differs})
 	}
-	ethernet := func(s []seg) []byte { return pcap(le, micro, 1, frames(s, ipv4, ether(0x0800))) }
+	ethernet := func(s []seg) []byte { return pcap(1, frames(s, ipv4, ether(0x0800))) }
 	segs := p.segs()
 	expect := func(m map[string]any) { list[len(list)-1].Expect = m }
 	add("one-byte-segments.pcap", ethernet(recut(segs, 1)))
@@ -62,14 +61,14 @@ func derive(dir string) {
 	add("server-only.pcap", ethernet(serverSide), append(fromClient, "one_direction")...)
 	expect(map[string]any{"one_direction": "server", "offered": nil})
 	add("server-hello-lost.pcap", ethernet(loseFirst(recut(segs, 60))), fromServer...)
-	// The certificate and the rest of the server's flight are there: it did answer.
+	// The rest of the server's flight shows that the server did answer.
 	expect(map[string]any{"forward_secrecy": "unknown", "cipher_suite": nil, "one_direction": nil, "outcome": []string{"established", "incomplete"}})
 	add("snaplen-90.pcap", snap(frames(segs, ipv4, ether(0x0800)), 90), append(fromServer, fromClient...)...)
 	expect(map[string]any{"forward_secrecy": "unknown", "cipher_suite": nil, "outcome": "incomplete", "alert": nil})
 	afterHello := []string{"group", "group_id", "certificate", "ephemeral_key_id", "ticket_key_id", "ticket_lifetime", "reasons", "post_quantum", "extended_master_secret", "encrypt_then_mac", "secure_renegotiation", "ja3s"}
-	add("snaplen-100.pcap", snap(frames(segs, ipv4, ether(0x0800)), 100), append(fromClient, afterHello...)...) // up to the suite
+	add("snaplen-100.pcap", snap(frames(segs, ipv4, ether(0x0800)), 100), append(fromClient, afterHello...)...) // ends after the cipher suite
 	expect(map[string]any{"group": nil, "certificate": nil, "outcome": "incomplete", "alert": nil})
-	add("snaplen-160.pcap", snap(frames(segs, ipv4, ether(0x0800)), 160), append(fromClient, afterHello...)...) // the whole ServerHello
+	add("snaplen-160.pcap", snap(frames(segs, ipv4, ether(0x0800)), 160), append(fromClient, afterHello...)...) // ends after the ServerHello
 	expect(map[string]any{"group": nil, "certificate": nil, "outcome": []string{"established", "incomplete"}, "alert": nil})
 
 	for _, l := range []struct {
@@ -85,33 +84,33 @@ func derive(dir string) {
 		{"ppp", 9, head(0xff, 3, 0, 0x21), nil}, {"pppoe", 1, ether(0x8864, 0x11, 0, 0, 1, 0, 0, 0, 0x21), []string{"pppoe"}},
 	} {
 		if l.layers == nil {
-			add("link-"+l.name+".pcap", pcap(le, micro, l.link, frames(segs, ipv4, l.wrap)))
+			add("link-"+l.name+".pcap", pcap(l.link, frames(segs, ipv4, l.wrap)))
 			continue
 		}
-		add("link-"+l.name+".pcap", pcap(le, micro, l.link, frames(segs, ipv4, l.wrap)), "encapsulation")
+		add("link-"+l.name+".pcap", pcap(l.link, frames(segs, ipv4, l.wrap)), "encapsulation")
 		expect(map[string]any{"encapsulation": [][]string{l.layers}})
 	}
-	add("link-ipv6.pcap", pcap(le, micro, 229, frames(segs, ipv6(), head())), "client_ip", "server_ip")
-	add("ipv6-extension-headers.pcap", pcap(le, micro, 1, frames(segs, ipv6(0, 60, 43), ether(0x86dd))), "client_ip", "server_ip")
-	add("fragments.pcap", pcap(le, micro, 1, fragmented(segs, 256)))
+	add("link-ipv6.pcap", pcap(229, frames(segs, ipv6(), head())), "client_ip", "server_ip")
+	add("ipv6-extension-headers.pcap", pcap(1, frames(segs, ipv6(0, 60, 43), ether(0x86dd))), "client_ip", "server_ip")
+	add("fragments.pcap", pcap(1, fragmented(segs, 256)))
 
 	f := frames(segs, ipv4, ether(0x0800))
-	add("form-big-endian.pcap", pcap(be, micro, 1, f))
-	add("form-nanoseconds.pcap", pcap(le, nano, 1, f))
-	add("form-nanoseconds-big-endian.pcap", pcap(be, nano, 1, f))
-	add("form-modified.pcap", pcap(le, modified, 1, f))
+	add("form-big-endian.pcap", rawPcap(be, micro, 1, f))
+	add("form-nanoseconds.pcap", nanoPcap(f))
+	add("form-nanoseconds-big-endian.pcap", rawPcap(be, nano, 1, f))
+	add("form-modified.pcap", rawPcap(le, modified, 1, f))
 	add("form-pcapng.pcap", pcapng(le, 6, f))
 	add("form-pcapng-big-endian-nanoseconds.pcap", pcapng(be, 9, f))
 	add("form-pcapng-binary-time.pcap", pcapng(le, 0x80|30, f))
 	add("form-pcapng-sections.pcap", append(pcapng(le, 6, f[:len(f)/2]), pcapng(be, 9, f[len(f)/2:])...))
 	add("form-pcapng-old-blocks.pcap", pcapngBlocks(f))
-	plain := pcap(le, micro, 1, f)
+	plain := pcap(1, f)
 	add("packed-gzip.pcap", pack(plain, func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriter(w), nil }))
 	add("packed-zstd.pcap", pack(plain, func(w io.Writer) (io.WriteCloser, error) { return zstd.NewWriter(w) }))
 	add("packed-xz.pcap", pack(plain, func(w io.Writer) (io.WriteCloser, error) { return xz.NewWriter(w) }))
 	add("packed-lz4.pcap", pack(plain, func(w io.Writer) (io.WriteCloser, error) { return lz4.NewWriter(w), nil }))
 
-	// The parts of one connection, to be read together.
+	// Captures that hold parts of one connection and are read together.
 	parts := func(of, name string, segs []seg) {
 		half := func(n string, s []seg) string {
 			check(os.WriteFile(filepath.Join(dir, n+".pcap"), ethernet(s), 0o644))
@@ -126,7 +125,7 @@ func derive(dir string) {
 	}
 	parts(base, "", segs)
 
-	// The same with TLS 1.3, in two round trips.
+	// The same variants of a TLS 1.3 handshake with two round trips.
 	const retry = "tls13-hrr"
 	hrr := readPcap(filepath.Join(dir, retry+".pcap")).segs()
 	for _, v := range []struct {
@@ -149,8 +148,8 @@ func derive(dir string) {
 		"header-only.pcap":      plain[:24],
 		"cut-in-header.pcap":    plain[:11],
 		"cut-in-packet.pcap":    plain[:len(plain)-31],
-		"lying-length.pcap":     lie(plain, len(f)-3),
-		"lying-headers.pcap":    pcap(le, micro, 1, liars(segs)),
+		"lying-length.pcap":     corruptLength(plain, len(f)-3),
+		"lying-headers.pcap":    pcap(1, invalid(segs)),
 		"gzip-cut.pcap":         pack(plain, func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriter(w), nil })[:1200],
 		"pcapng-bad-block.pcap": append(pcapng(le, 6, f), 6, 0, 0, 0, 7, 0, 0, 0, 1, 2, 3, 4),
 	} {
@@ -171,8 +170,8 @@ func pack(b []byte, f func(io.Writer) (io.WriteCloser, error)) []byte {
 	return out.Bytes()
 }
 
-// lie makes the record with this index claim a gigabyte.
-func lie(b []byte, index int) []byte {
+// corruptLength sets the length of the packet with this index to 1 GiB.
+func corruptLength(b []byte, index int) []byte {
 	b = bytes.Clone(b)
 	at := 24
 	for range index {

@@ -12,13 +12,13 @@ import (
 	"time"
 )
 
-// Names of the two ends of the cable of scenes of IEEE 802.1X.
+// The two ends of the virtual cable for IEEE 802.1X.
 const (
 	switchEnd  = "switch0"
 	stationEnd = "station0"
 )
 
-// cable lays a cable, if there is none yet.
+// cable creates the virtual cable if it does not exist.
 func (st *stage) cable() {
 	if exec.Command("ip", "link", "show", switchEnd).Run() == nil {
 		return
@@ -28,7 +28,7 @@ func (st *stage) cable() {
 	run("ip", "link", "set", stationEnd, "up")
 }
 
-// in writes a file of the scene.
+// in writes a file to the stage's directory.
 func (st *stage) in(name, text string) {
 	check(os.WriteFile(filepath.Join(st.dir, name), []byte(text), 0o600))
 }
@@ -47,7 +47,7 @@ const eapUsers = `"tls" TLS
 "fast-user" MSCHAPV2 "secret" [2]
 `
 
-// eapServer is what hostapd needs to be the server of EAP.
+// eapServer is the configuration of hostapd's EAP server.
 const eapServer = `eap_server=1
 eap_user_file=users.txt
 ca_cert=client.crt
@@ -69,10 +69,10 @@ func (st *stage) radiusServer(more string) *watched {
 	return st.server("AP-ENABLED", "hostapd", "-dd", "radius.conf")
 }
 
-// A peer is the configuration of one that is to be authenticated.
+// A peer configures an EAP peer.
 type peer struct{ method, more string }
 
-// network writes it for wpa_supplicant and eapol_test.
+// network returns p as a configuration for wpa_supplicant and eapol_test.
 func (p peer) network(keys string) string {
 	s := "network={\n key_mgmt=" + keys + "\n eapol_flags=0\n eap=" + p.method + "\n ca_cert=\"rsa.crt\"\n"
 	switch p.method {
@@ -85,19 +85,19 @@ func (p peer) network(keys string) string {
 	return s + p.more + "}\n"
 }
 
-// radius plays a NAS, once for each peer.
+// radius runs eapol_test, which acts as a NAS, once for each peer.
 func radius(server string, args string, peers ...peer) func(*stage) []truth {
 	return func(st *stage) []truth {
 		w := st.radiusServer(server)
-		var said []truth
+		var truths []truth
 		for _, p := range peers {
 			st.in("peer.conf", p.network("WPA-EAP"))
-			before := len(w.said())
+			before := len(w.output())
 			out := st.client("", append([]string{"eapol_test", "-c", "peer.conf", "-a", "127.0.0.1", "-p", strconv.Itoa(st.port), "-s", "secret", "-t", "10"}, strings.Fields(args)...)...)
 			time.Sleep(100 * time.Millisecond)
-			said = append(said, readSupplicant("hostapd", out, w.said()[before:])...)
+			truths = append(truths, readSupplicant("hostapd", out, w.output()[before:])...)
 		}
-		return said
+		return truths
 	}
 }
 
@@ -106,20 +106,20 @@ var (
 	eapSuite   = regexp.MustCompile(`OpenSSL: Server selected cipher suite (0x[0-9a-f]+)`)
 	eapResumed = regexp.MustCompile(`OpenSSL: Handshake finished - resumed=([01])`)
 	eapMethod  = regexp.MustCompile(`EAP vendor 0 method \d+ \((\w+)\) selected`)
-	// An alert is told by who got it.
+	// The receiver of an alert logs it.
 	eapAlert = regexp.MustCompile(`SSL: SSL3 alert: read \(remote end reported an error\):fatal:(.+)`)
 )
 
-// eapAlerts are OpenSSL's words for alerts.
+// eapAlerts maps OpenSSL's names of alerts to numbers.
 var eapAlerts = map[string]string{"unknown CA": "48", "handshake failure": "40", "protocol version": "70", "bad certificate": "42"}
 
-// eapMethods are the names of the methods in a record.
+// eapMethods maps the names of EAP methods to those in pfsight's records.
 var eapMethods = map[string]string{"TLS": "eap-tls", "PEAP": "peap", "TTLS": "eap-ttls", "FAST": "eap-fast"}
 
-// readSupplicant reads what wpa_supplicant's code says of its handshakes;
-// server is what the other side said meanwhile.
+// readSupplicant reads the handshakes from the log s of wpa_supplicant or
+// eapol_test, and alerts also from the server's log of the same time.
 func readSupplicant(stack, s, server string) []truth {
-	var said []truth
+	var truths []truth
 	for _, part := range strings.Split(s, "EAP authentication started")[1:] {
 		t := truth{Stack: stack, Outcome: "rejected"}
 		if m := eapMethod.FindStringSubmatch(part); m != nil {
@@ -131,9 +131,9 @@ func readSupplicant(stack, s, server string) []truth {
 		} else if a := eapAlert.FindStringSubmatch(part + server); a != nil {
 			t.Alert = eapAlerts[strings.TrimSpace(a[1])]
 		}
-		said = append(said, t)
+		truths = append(truths, t)
 	}
-	return said
+	return truths
 }
 
 func (t *truth) read(s string) {
@@ -149,8 +149,8 @@ func (t *truth) read(s string) {
 	}
 }
 
-// wired plays IEEE 802.1X on the cable: hostapd is the authenticator and the
-// server, wpa_supplicant the station.
+// wired runs IEEE 802.1X over the cable: hostapd is the authenticator and the
+// EAP server, wpa_supplicant the station.
 func wired(authenticator string, p peer) func(*stage) []truth {
 	return func(st *stage) []truth {
 		st.in("users.txt", eapUsers)
@@ -160,14 +160,14 @@ func wired(authenticator string, p peer) func(*stage) []truth {
 	}
 }
 
-// station runs wpa_supplicant until it is through, and returns what it said.
+// station runs wpa_supplicant for 3 s and returns its output.
 func (st *stage) station(iface, conf string, p peer) string {
 	st.in(conf, "ap_scan=0\n"+p.network("IEEE8021X"))
 	return st.client("", "timeout", "3", "wpa_supplicant", "-dd", "-D", "wired", "-i", iface, "-c", conf)
 }
 
-// several plays a NAS that carries the sessions of several stations at once
-// to a RADIUS server, from one port.
+// several runs a NAS that forwards the sessions of n stations at once to a RADIUS
+// server, from one port.
 func several(n int, p peer) func(*stage) []truth {
 	return func(st *stage) []truth {
 		st.cable()
@@ -184,11 +184,11 @@ func several(n int, p peer) func(*stage) []truth {
 			wg.Go(func() { out[i] = st.station(name, name+".conf", p) })
 		}
 		wg.Wait()
-		var said []truth
+		var truths []truth
 		for _, s := range out {
-			said = append(said, readSupplicant("hostapd", s, "")...)
+			truths = append(truths, readSupplicant("hostapd", s, "")...)
 		}
-		return said
+		return truths
 	}
 }
 

@@ -7,16 +7,16 @@ import (
 	"slices"
 )
 
-// A framed scene is one whose TLS travels inside of another protocol.
+// A framed is a scene whose TLS is carried inside another protocol.
 type framed struct {
 	name   string
 	needs  []string // programs
 	iface  string   // "" for lo
 	filter string   // of tcpdump
-	play   func(*stage) []truth
+	run    func(*stage) []truth
 }
 
-// framed plays the framed scenes; with names these alone.
+// framed runs the framed scenes, or only those in names.
 func (st *stage) framed(out string, names []string) {
 	for i, s := range slices.Concat(eapScenes(), openvpnScenes()) {
 		if len(names) > 0 && !slices.Contains(names, s.name) {
@@ -31,7 +31,7 @@ func (st *stage) framed(out string, names []string) {
 		if s.iface != "" {
 			st.cable()
 		}
-		st.record(filepath.Join(out, s.name), s.play)
+		st.record(filepath.Join(out, s.name), s.run)
 		st.iface, st.filter = "", ""
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 )
 
-// A frame is a packet as a capture holds it.
+// A frame is a captured packet.
 type frame struct {
 	time int64
 	data []byte
@@ -47,7 +47,7 @@ func ipv4Header(s seg, n, id, frag int) []byte {
 
 func ipv4(s seg, t []byte) []byte { return append(ipv4Header(s, len(t), 0, 0x4000), t...) }
 
-// ipv6 puts extension headers of these kinds before the segment.
+// ipv6 returns a function that adds an IPv6 header and these extension headers.
 func ipv6(ext ...byte) func(seg, []byte) []byte {
 	return func(s seg, t []byte) []byte {
 		client := append([]byte{0x20, 1, 0xd, 0xb8}, make([]byte, 12)...)
@@ -71,20 +71,20 @@ func head(b ...byte) func([]byte) []byte {
 	return func(p []byte) []byte { return append(bytes.Clone(b), p...) }
 }
 
-// ether makes an Ethernet II header; what follows the EtherType comes before
-// the packet.
+// ether returns a function that adds an Ethernet II header with EtherType t,
+// followed by the bytes in more.
 func ether(t uint16, more ...byte) func([]byte) []byte {
 	b := append([]byte{2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1}, byte(t>>8), byte(t))
 	return head(append(b, more...)...)
 }
 
-// snapLLC makes an IEEE 802.3 frame with LLC and SNAP.
+// snapLLC adds an IEEE 802.3 header with LLC and SNAP.
 func snapLLC(p []byte) []byte {
 	n := len(p) + 8
 	return head(2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, byte(n>>8), byte(n), 0xaa, 0xaa, 3, 0, 0, 0, 8, 0)(p)
 }
 
-// fragmented sends each segment as IPv4 fragments of n bytes, the last first.
+// fragmented returns the segments as IPv4 fragments of n bytes, the last one first.
 func fragmented(in []seg, n int) []frame {
 	var out []frame
 	for i, s := range in {
@@ -104,8 +104,8 @@ func fragmented(in []seg, n int) []frame {
 	return out
 }
 
-// liars are packets whose headers claim what is not so.
-func liars(in []seg) []frame {
+// invalid returns frames whose headers contain wrong lengths.
+func invalid(in []seg) []frame {
 	var out []frame
 	for i, f := range frames(in, ipv4, ether(0x0800)) {
 		b := bytes.Clone(f.data)

@@ -10,7 +10,7 @@ import (
 	"sync"
 )
 
-// gnutls plays gnutls-serv with gnutls-cli.
+// gnutls runs gnutls-serv, and gnutls-cli once for each list of client arguments.
 func gnutls(priority, server string, clients ...string) func(*stage) []truth {
 	return func(st *stage) []truth {
 		port := strconv.Itoa(st.port)
@@ -20,12 +20,12 @@ func gnutls(priority, server string, clients ...string) func(*stage) []truth {
 			args = append(args, "--x509certfile", "rsa.crt", "--x509keyfile", "rsa.key")
 		}
 		st.server("listening on IPv4", append(args, strings.Fields(server)...)...)
-		var said []truth
+		var truths []truth
 		for _, c := range clients {
 			args := append([]string{"gnutls-cli", "--insecure", "--port", port, "--priority", priority, "localhost"}, strings.Fields(c)...)
-			said = append(said, readGnuTLS(st.client("", args...))...)
+			truths = append(truths, readGnuTLS(st.client("", args...))...)
 		}
-		return said
+		return truths
 	}
 }
 
@@ -38,8 +38,8 @@ var (
 	}
 )
 
-// gnutlsSuite finds in the list of GnuTLS the suite with this key exchange,
-// cipher and MAC, and returns its number; "" if they do not tell it.
+// gnutlsSuite returns the number of the suite with this key exchange, cipher and
+// MAC from GnuTLS's list, or "" if they do not determine it.
 func gnutlsSuite(version, words string) string {
 	parts := strings.Split(strings.Trim(words, "()"), ")-(")
 	prefix := "TLS_"
@@ -50,7 +50,7 @@ func gnutlsSuite(version, words string) string {
 		case family == "ECDHE" && len(parts) > 2 && strings.HasPrefix(parts[1], "RSA"), family == "DHE" && len(parts) > 2 && strings.HasPrefix(parts[1], "RSA"):
 			kx, cipher = family+"-RSA", 2
 		case strings.Contains(kx, "SECP") || strings.Contains(kx, "X25519") || strings.Contains(kx, "FFDHE"):
-			return "" // the authentication is not told
+			return "" // the authentication is not known
 		}
 		kx = strings.NewReplacer("ANON-DH", "DH-ANON", "SRP", "SRP-SHA").Replace(kx)
 		prefix += kx + "_" + strings.Join(parts[cipher:], "_")
@@ -79,9 +79,9 @@ var (
 	})
 )
 
-// readGnuTLS reads what gnutls-cli says; with --resume it says it twice.
+// readGnuTLS reads the output of gnutls-cli. With --resume it has two handshakes.
 func readGnuTLS(s string) []truth {
-	var said []truth
+	var truths []truth
 	parts := strings.Split(s, "Handshake was completed")
 	for _, part := range parts[:len(parts)-1] {
 		t := truth{Stack: "gnutls", Outcome: "established", Resumed: ptr(strings.HasSuffix(part, "- Resume "))}
@@ -90,7 +90,7 @@ func readGnuTLS(s string) []truth {
 			continue
 		}
 		t.Version = gnutlsVersion[strings.SplitN(m[1], "-", 2)[0]]
-		// Of a resumed session of TLS 1.2 it names the group of the first one.
+		// For a resumed TLS 1.2 session it prints the group of the original one.
 		if !*t.Resumed || t.Version == "TLS 1.3" {
 			for _, word := range strings.FieldsFunc(m[2], func(r rune) bool { return strings.ContainsRune("()-", r) }) {
 				if g := gnutlsGroups[word]; g != "" {
@@ -99,9 +99,9 @@ func readGnuTLS(s string) []truth {
 			}
 		}
 		t.SuiteID = gnutlsSuite(m[1], m[2])
-		said = append(said, t)
+		truths = append(truths, t)
 	}
-	return said
+	return truths
 }
 
 func gnutlsScenes() []scene {

@@ -21,7 +21,7 @@ var goGroups = map[tls.CurveID]string{
 	tls.SecP256r1MLKEM768: "SecP256r1MLKEM768", tls.SecP384r1MLKEM1024: "SecP384r1MLKEM1024",
 }
 
-// golang plays a server and a client of crypto/tls, times connections.
+// golang runs a server and a client of crypto/tls for this number of connections.
 func golang(times int, set func(server, client *tls.Config)) func(*stage) []truth {
 	return func(st *stage) []truth {
 		cert, err := tls.LoadX509KeyPair(filepath.Join(st.dir, "rsa.crt"), filepath.Join(st.dir, "rsa.key"))
@@ -31,7 +31,7 @@ func golang(times int, set func(server, client *tls.Config)) func(*stage) []trut
 		set(server, client)
 		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(st.port))
 		check(err)
-		told := make(chan error, times) // what the server says of each handshake
+		results := make(chan error, times) // of the server
 		go func() {
 			for {
 				c, err := l.Accept()
@@ -40,22 +40,22 @@ func golang(times int, set func(server, client *tls.Config)) func(*stage) []trut
 				}
 				go func() {
 					s := tls.Server(c, server)
-					told <- s.Handshake()
+					results <- s.Handshake()
 					_, _ = io.Copy(s, s)
 					s.Close()
 				}()
 			}
 		}()
 		st.stop = append(st.stop, func() { l.Close() })
-		var said []truth
+		var truths []truth
 		for range times {
 			t := goClient(l.Addr().String(), client)
-			if err := <-told; err != nil && t.Alert == "" {
+			if err := <-results; err != nil && t.Alert == "" {
 				t.Alert = goAlert(err)
 			}
-			said = append(said, t)
+			truths = append(truths, t)
 		}
-		return said
+		return truths
 	}
 }
 
@@ -69,13 +69,13 @@ func goClient(addr string, config *tls.Config) truth {
 	defer c.Close()
 	_, _ = c.Write([]byte("hello"))
 	_, _ = io.ReadFull(c, make([]byte, 5))
-	t = goSaid(c.ConnectionState())
+	t = goTruth(c.ConnectionState())
 	t.ClientPort = c.LocalAddr().(*net.TCPAddr).Port
 	return t
 }
 
-// goSaid is what crypto/tls tells of a connection.
-func goSaid(s tls.ConnectionState) truth {
+// goTruth returns the truth of a connection of crypto/tls.
+func goTruth(s tls.ConnectionState) truth {
 	t := truth{Stack: "go", Outcome: "established"}
 	t.Version, t.Suite, t.Group = goVersions[s.Version], tls.CipherSuiteName(s.CipherSuite), goGroups[s.CurveID]
 	t.Resumed = ptr(s.DidResume)
@@ -84,12 +84,12 @@ func goSaid(s tls.ConnectionState) truth {
 		t.ECH = ptr(true)
 	}
 	if s.DidResume && s.Version < tls.VersionTLS13 {
-		t.Group = "" // it is the first session's
+		t.Group = "" // crypto/tls reports the group of the original session
 	}
 	return t
 }
 
-// goAlert is the number of the alert that this end got, "" if it got none.
+// goAlert returns the number of the alert that this end received, or "".
 func goAlert(err error) string {
 	var alert tls.AlertError
 	var op *net.OpError
@@ -102,8 +102,8 @@ func goAlert(err error) string {
 	return ""
 }
 
-// echKeys makes a key of Encrypted Client Hello (RFC 9849 section 4) and the
-// list of configurations that names it.
+// echKeys returns a key for Encrypted Client Hello and an ECHConfigList with it,
+// RFC 9849 section 4.
 func echKeys(publicName string) (tls.EncryptedClientHelloKey, []byte) {
 	key, err := ecdh.X25519().GenerateKey(rand.Reader)
 	check(err)
@@ -116,7 +116,7 @@ func echKeys(publicName string) (tls.EncryptedClientHelloKey, []byte) {
 	return tls.EncryptedClientHelloKey{Config: config, PrivateKey: key.Bytes()}, append([]byte{0, byte(len(config))}, config...)
 }
 
-// closer is a server that takes a ClientHello and closes without a word.
+// closer runs a server that reads a ClientHello and closes the connection.
 func closer(st *stage) []truth {
 	l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(st.port))
 	check(err)

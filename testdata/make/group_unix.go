@@ -7,11 +7,10 @@ import (
 	"syscall"
 )
 
-// group makes a program that is started the first of a process group, which
-// its children are in too.
+// group starts cmd in a new process group, which its children share.
 func group(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
-// endGroup asks a group to end, or makes it.
+// endGroup terminates or kills the process group of cmd.
 func endGroup(cmd *exec.Cmd, kill bool) {
 	sig := syscall.SIGTERM
 	if kill {

@@ -12,8 +12,8 @@ import (
 //go:embed Handshake.java
 var handshakeJava []byte
 
-// jsse plays a server and a client of the Java platform, times connections.
-// store names the server's key; it is "-" for none.
+// jsse runs a server and a client of the Java platform for this number of
+// connections. store names the server's key, "-" for none.
 func jsse(times int, store, protocols, suite string) func(*stage) []truth {
 	return func(st *stage) []truth {
 		check(os.WriteFile(filepath.Join(st.dir, "Handshake.java"), handshakeJava, 0o644))
@@ -30,15 +30,15 @@ func jsse(times int, store, protocols, suite string) func(*stage) []truth {
 var jsseSaid = regexp.MustCompile(`(?m)^session (\S+) (\S+) (\d+) (true|false)$`)
 
 func readJSSE(s string) []truth {
-	var said []truth
+	var truths []truth
 	for _, m := range jsseSaid.FindAllStringSubmatch(s, -1) {
 		t := truth{Stack: "jsse", Version: versions[m[1]], Resumed: ptr(m[4] == "true"), Outcome: "established"}
-		// JSSE calls the suites that it knows from SSL 3.0 by that name.
+		// JSSE names the suites that SSL 3.0 defined with the prefix SSL_.
 		t.Suite = "TLS_" + strings.TrimPrefix(strings.TrimPrefix(m[2], "SSL_"), "TLS_")
 		t.ClientPort, _ = strconv.Atoi(m[3])
-		said = append(said, t)
+		truths = append(truths, t)
 	}
-	return said
+	return truths
 }
 
 func jsseScenes() []scene {

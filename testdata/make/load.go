@@ -6,12 +6,17 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
+
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
+	"github.com/google/gopacket/pcapgo"
 )
 
-// window is how many connections of a large capture are open at once.
+// window is the number of connections of a large capture open at the same time.
 const window = 500
 
-// A player gives the frames of one connection, one after the other.
+// A player returns the frames of one connection one by one.
 type player struct {
 	frames [][]byte
 	at     int
@@ -20,9 +25,9 @@ type player struct {
 	seq    uint32
 }
 
-// load writes a capture of at least size bytes: the handshakes of the
-// captures in dir again and again, each from another client, interleaved, with
-// bulk full packets of application data behind each.
+// load writes a capture of at least size bytes. It repeats the handshakes of the
+// captures in dir, interleaved, each from a different client and followed by
+// bulk full-sized packets of application data.
 func load(path, dir string, size int64, bulk int) {
 	var scripts [][][]byte
 	files, err := filepath.Glob(filepath.Join(dir, "*.truth.json"))
@@ -30,23 +35,19 @@ func load(path, dir string, size int64, bulk int) {
 	slices.Sort(files)
 	for _, f := range files {
 		c := readPcap(f[:len(f)-len(".truth.json")] + ".pcap")
-		if len(c.frames) > 0 && len(c.frames) < 40 && c.frames[0][14]>>4 == 4 { // its addresses are written over
+		if len(c.frames) > 0 && len(c.frames) < 40 && c.frames[0][14]>>4 == 4 { // only the addresses of IPv4 are replaced
 			scripts = append(scripts, c.frames)
 		}
 	}
 	out, err := os.Create(path)
 	check(err)
-	w := bufio.NewWriterSize(out, 1<<20)
-	_, err = w.Write(pcap(le, micro, 1, nil))
-	check(err)
+	buf := bufio.NewWriterSize(out, 1<<20)
+	w := pcapgo.NewWriter(buf)
+	check(w.WriteFileHeader(0, layers.LinkTypeEthernet))
 	var written int64
 	now := int64(1_700_000_000_000_000) // microseconds
 	emit := func(b []byte) {
-		h := le.AppendUint32(make([]byte, 0, 16), uint32(now/1e6))
-		h = le.AppendUint32(h, uint32(now%1e6))
-		h = le.AppendUint32(le.AppendUint32(h, uint32(len(b))), uint32(len(b)))
-		_, err := w.Write(append(h, b...))
-		check(err)
+		check(w.WritePacket(gopacket.CaptureInfo{Timestamp: time.UnixMicro(now), CaptureLength: len(b), Length: len(b)}, b))
 		written += int64(16 + len(b))
 		now += 3
 	}
@@ -90,6 +91,6 @@ func load(path, dir string, size int64, bulk int) {
 		binary.BigEndian.PutUint32(b[14+16:], 10<<24|p.client&0xffffff)
 		emit(b)
 	}
-	check(w.Flush())
+	check(buf.Flush())
 	check(out.Close())
 }

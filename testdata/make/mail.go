@@ -6,9 +6,8 @@ import (
 	"strings"
 )
 
-// postfix starts a mail server on 25, on 587 and, for what it relays to
-// itself, on 2525, where mail is thrown away. Mail to lmtp.example goes to
-// port 24.
+// postfix starts a mail server on ports 25 and 587. It relays mail to itself on
+// port 2525, where it discards it. Mail for lmtp.example goes to port 24.
 func (st *stage) postfix(more string) *watched {
 	st.folder("spool", "")
 	st.folder("data", "postfix")
@@ -61,31 +60,31 @@ postlog unix-dgram n - n - 1 postlogd
 	}
 	st.file("postfix/master.cf", services)
 	w := st.daemon([]int{25, 26, 587, 2525}, "postfix", "-c", st.dir+"/postfix", "start-fg")
-	st.stop = append(st.stop, func() { run("postfix", "-c", st.dir+"/postfix", "abort") }) // it is in a process group of its own
+	st.stop = append(st.stop, func() { run("postfix", "-c", st.dir+"/postfix", "abort") }) // Postfix has its own process group
 	return w
 }
 
-// postfixSaid is what its clients say: the protocol, the peer, version and
-// suite, and of TLS 1.3 the group.
-var postfixSaid = regexp.MustCompile(`postfix/([sl]mtp)\[\d+\]: \S+ TLS connection established to .*:(\d+): (\S+) with cipher (\S+) \(\S+ bits\)(?: key-exchange (\S+))?`)
+// postfixLog matches the log of Postfix's clients: protocol, server port,
+// version, suite and, in TLS 1.3, group.
+var postfixLog = regexp.MustCompile(`postfix/([sl]mtp)\[\d+\]: \S+ TLS connection established to .*:(\d+): (\S+) with cipher (\S+) \(\S+ bits\)(?: key-exchange (\S+))?`)
 
-// relayed waits for the word of Postfix that it spoke to the port with TLS.
+// relayed waits until Postfix logs a TLS connection to the port.
 func relayed(w *watched, port string) truth {
 	var m []string
 	until("Postfix speaks to port "+port, func() bool {
-		for _, x := range postfixSaid.FindAllStringSubmatch(w.said(), -1) {
+		for _, x := range postfixLog.FindAllStringSubmatch(w.output(), -1) {
 			if x[2] == port {
 				m = x
 			}
 		}
-		return m != nil && strings.Contains(w.said(), "removed")
-	}, w.said)
+		return m != nil && strings.Contains(w.output(), "removed")
+	}, w.output)
 	return truth{Stack: "postfix", Outcome: "established", Version: versions[m[3]], Suite: ianaNames[m[4]], Group: opensslGroups[m[5]], Upgrade: m[1]}
 }
 
 const letter = "From: <a@mail.example>\nSubject: hello\n\nhello\n"
 
-// dovecot starts the server of IMAP, POP3, LMTP and ManageSieve.
+// dovecot starts a server for IMAP, POP3, LMTP and ManageSieve.
 func (st *stage) dovecot() {
 	st.folder("run", "")
 	st.folder("mail", "")
@@ -136,27 +135,27 @@ func mailScenes() []scene {
 		{"upgrade-smtp", "postfix curl", func(st *stage) []truth {
 			w := st.postfix("")
 			mail := st.file("letter.txt", letter)
-			said := []truth{st.startTLS("smtp", "-starttls smtp -connect 127.0.0.1:25 -name client.example")}
-			said = append(said, st.curl("smtp", "--ssl-reqd", "--tls-max", "1.2", "--mail-from", "a@mail.example", "--mail-rcpt", "b@other.example", "-T", mail, "smtp://127.0.0.1:587/client.example")...)
-			return append(said, relayed(w, "2525"))
+			truths := []truth{st.startTLS("smtp", "-starttls smtp -connect 127.0.0.1:25 -name client.example")}
+			truths = append(truths, st.curl("smtp", "--ssl-reqd", "--tls-max", "1.2", "--mail-from", "a@mail.example", "--mail-rcpt", "b@other.example", "-T", mail, "smtp://127.0.0.1:587/client.example")...)
+			return append(truths, relayed(w, "2525"))
 		}},
 		{"upgrade-lmtp", "postfix dovecot curl", func(st *stage) []truth {
 			st.dovecot()
 			w := st.postfix("")
-			said := []truth{st.startTLS("lmtp", "-starttls lmtp -connect 127.0.0.1:24 -tls1_2 -groups P-256 -name client.example")}
+			truths := []truth{st.startTLS("lmtp", "-starttls lmtp -connect 127.0.0.1:24 -tls1_2 -groups P-256 -name client.example")}
 			mail := st.file("letter.txt", letter)
 			st.client("", "curl", "-s", "--mail-from", "a@mail.example", "--mail-rcpt", "b@lmtp.example", "-T", mail, "smtp://127.0.0.1:25/client.example")
-			return append(said, relayed(w, "24"))
+			return append(truths, relayed(w, "24"))
 		}},
 		{"upgrade-imap", "dovecot curl", func(st *stage) []truth {
 			st.dovecot()
-			said := []truth{st.startTLS("imap", "-starttls imap -connect 127.0.0.1:143")}
-			return append(said, st.curl("imap", "--ssl-reqd", "--tls-max", "1.2", "-u", "joe:secret", "-X", "NOOP", "imap://127.0.0.1/")...)
+			truths := []truth{st.startTLS("imap", "-starttls imap -connect 127.0.0.1:143")}
+			return append(truths, st.curl("imap", "--ssl-reqd", "--tls-max", "1.2", "-u", "joe:secret", "-X", "NOOP", "imap://127.0.0.1/")...)
 		}},
 		{"upgrade-pop3", "dovecot curl", func(st *stage) []truth {
 			st.dovecot()
-			said := []truth{st.startTLS("pop3", "-starttls pop3 -connect 127.0.0.1:110")}
-			return append(said, st.curl("pop3", "--ssl-reqd", "--tls-max", "1.2", "-u", "joe:secret", "pop3://127.0.0.1/")...)
+			truths := []truth{st.startTLS("pop3", "-starttls pop3 -connect 127.0.0.1:110")}
+			return append(truths, st.curl("pop3", "--ssl-reqd", "--tls-max", "1.2", "-u", "joe:secret", "pop3://127.0.0.1/")...)
 		}},
 		{"upgrade-sieve", "dovecot", func(st *stage) []truth {
 			st.dovecot()

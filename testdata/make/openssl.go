@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// keys makes the keys, certificates and parameters that the scenes use.
+// keys creates the keys, certificates and parameters that the scenes use.
 func (st *stage) keys() {
 	in := func(name string) string { return filepath.Join(st.dir, name) }
 	run("openssl", "dsaparam", "-out", in("dsa.pem"), "2048")
@@ -42,11 +42,11 @@ func (st *stage) keys() {
 	}
 }
 
-// ianaNames are the IANA names of suites by OpenSSL's, as OpenSSL tells them.
+// ianaNames maps OpenSSL's names of suites to IANA's, as listed by OpenSSL.
 var ianaNames = map[string]string{}
 
-// openssl plays s_server with s_client, once for each list of client
-// arguments, and reads what s_client says.
+// openssl runs s_server, and s_client once for each list of client arguments. The
+// truths are from the output of s_client.
 func openssl(server string, clients ...string) func(*stage) []truth {
 	return func(st *stage) []truth {
 		port, host := strconv.Itoa(st.port), "127.0.0.1"
@@ -59,22 +59,22 @@ func openssl(server string, clients ...string) func(*stage) []truth {
 		}
 		args := append([]string{"openssl", "s_server", "-accept", port}, cert...)
 		w := st.server("ACCEPT", append(args, strings.Fields(server)...)...)
-		var said []truth
+		var truths []truth
 		for _, c := range clients {
-			before := len(w.said())
+			before := len(w.output())
 			args := append([]string{"openssl", "s_client", "-connect", host + ":" + port}, strings.Fields(c)...)
 			t := readSClient(st.client("Q\n", args...))
 			if strings.Contains(c, "-psk ") {
-				t.Resumed = nil // it calls an external PSK a reused session
+				t.Resumed = nil // s_client reports an external PSK as a reused session
 			}
 			time.Sleep(50 * time.Millisecond)
-			// An alert is told by who got it.
-			if a := sclientAlert.FindStringSubmatch(w.said()[before:]); a != nil && t.Alert == "" {
+			// The receiver of an alert prints it.
+			if a := sclientAlert.FindStringSubmatch(w.output()[before:]); a != nil && t.Alert == "" {
 				t.Outcome, t.Alert = "rejected", a[2]
 			}
-			said = append(said, t)
+			truths = append(truths, t)
 		}
-		return said
+		return truths
 	}
 }
 
@@ -98,7 +98,7 @@ var versions = map[string]string{
 func readSClient(s string) truth {
 	t := truth{Stack: "openssl", Outcome: "established"}
 	if strings.Contains(s, "certificate verify failed") {
-		t.Outcome = "rejected" // by the client itself
+		t.Outcome = "rejected" // by the client
 	}
 	if a := sclientAlert.FindStringSubmatch(s); a != nil {
 		t.Outcome, t.Alert = "rejected", a[2]
@@ -112,7 +112,7 @@ func readSClient(s string) truth {
 	t.Suite = ianaNames[m[3]]
 	t.Version = versions[m[2]]
 	if p := sclientProto.FindStringSubmatch(s); p != nil {
-		t.Version = versions[p[1]] // the line above tells the suite's version
+		t.Version = versions[p[1]] // the line above has the version that introduced the suite
 	}
 	key := sclientTemp.FindStringSubmatch(s)
 	if key != nil {
@@ -136,7 +136,7 @@ func readSClient(s string) truth {
 	case strings.Contains(s, "Early data was not sent"):
 		t.EarlyData = "none"
 	}
-	// With -msg it shows each message; a HelloRetryRequest is a ServerHello.
+	// -msg prints each message. A HelloRetryRequest is a second ServerHello.
 	if n := len(sclientHello.FindAllString(s, -1)); n > 0 && t.Version == "TLS 1.3" {
 		t.HelloRetry = ptr(n == 2)
 	}

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// openvpn plays two ends of a tunnel that goes nowhere (--dev null), once for
-// each list of client arguments. The option --tls-auth stands for a key and its
-// direction.
+// openvpn runs both ends of a tunnel without a network device (--dev null), once
+// for each list of client arguments. It adds the key and its direction to
+// --tls-auth.
 //
-// Renewed keys are not played: since version 2.6 both ends encrypt that
-// exchange (dynamic tls-crypt), whatever the first one was.
+// There is no scene with renewed keys: since version 2.6 both ends encrypt
+// that exchange (dynamic tls-crypt).
 func openvpn(proto string, both, server string, clients ...string) func(*stage) []truth {
 	return func(st *stage) []truth {
 		run("openvpn", "--genkey", "secret", st.dir+"/ta.key")
@@ -38,14 +38,14 @@ func openvpn(proto string, both, server string, clients ...string) func(*stage) 
 		w := st.server(ready, append(args, strings.Fields(server)...)...)
 		args = append([]string{"timeout", "4", "openvpn", "--proto", connect, "--remote", "127.0.0.1", port,
 			"--ca", "rsa.crt", "--cert", "client.crt", "--key", "client.key"}, common("tls-client")...)
-		var said []truth
+		var truths []truth
 		for _, c := range clients {
-			before := len(w.said())
+			before := len(w.output())
 			out := st.client("", append(slices.Clone(args), strings.Fields(c)...)...)
 			time.Sleep(200 * time.Millisecond)
-			said = append(said, readOpenVPN(out, w.said()[before:])...)
+			truths = append(truths, readOpenVPN(out, w.output()[before:])...)
 		}
-		return said
+		return truths
 	}
 }
 
@@ -54,26 +54,26 @@ var (
 	openvpnAlert   = regexp.MustCompile(`alert ([a-z ]+):.*SSL alert number (\d+)`)
 )
 
-// readOpenVPN reads what a client says of each of its keys.
+// readOpenVPN reads the key exchanges from a client's log s.
 func readOpenVPN(s, server string) []truth {
-	var said []truth
+	var truths []truth
 	for _, m := range openvpnChannel.FindAllStringSubmatch(s, -1) {
 		t := truth{Stack: "openvpn", Upgrade: "openvpn", Outcome: "established", Version: versions[m[1]], Suite: ianaNames[m[2]], Group: opensslGroups[m[3]]}
 		if t.Group == "" && m[3] == "ECprime256v1" {
 			t.Group = "secp256r1"
 		}
-		said = append(said, t)
+		truths = append(truths, t)
 	}
-	if len(said) == 0 {
+	if len(truths) == 0 {
 		t := truth{Stack: "openvpn", Upgrade: "openvpn", Outcome: "rejected"}
 		for _, side := range []string{s, server} {
 			if a := openvpnAlert.FindStringSubmatch(side); a != nil {
 				t.Alert = a[2]
 			}
 		}
-		said = append(said, t)
+		truths = append(truths, t)
 	}
-	return said
+	return truths
 }
 
 func openvpnScenes() []framed {

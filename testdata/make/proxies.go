@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// squid starts a proxy of HTTP on 3128.
+// squid starts an HTTP proxy on port 3128.
 func (st *stage) squid(more string) {
 	dir := st.folder("squid", "proxy")
 	st.file("squid/access.log", "")
@@ -33,7 +33,7 @@ via off
 	st.daemon([]int{3128}, "squid", "-N", "-n", "pfsight"+strconv.Itoa(st.port), "-f", conf)
 }
 
-// dante starts a SOCKS server, versions 4 and 5, on 1080.
+// dante starts a SOCKS 4 and 5 server on port 1080.
 func (st *stage) dante() {
 	st.folder("dante", "")
 	conf := st.file("dante/danted.conf", `
@@ -52,12 +52,12 @@ socks pass { from: 0/0 to: 0/0  }
 	st.daemon([]int{1080}, "danted", "-f", conf, "-p", st.dir+"/dante/pid", "-N", "1")
 }
 
-// ssh starts a server and a client of SSH with SOCKS, 4a too, on 1080.
+// ssh starts an SSH server and a client that serves SOCKS 4, 4a and 5 on port 1080.
 func (st *stage) ssh() {
 	dir := st.folder("ssh", "")
 	run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", dir+"/key")
 	run("cp", dir+"/key.pub", dir+"/keys")
-	check(os.MkdirAll("/run/sshd", 0o755)) // it insists
+	check(os.MkdirAll("/run/sshd", 0o755)) // sshd requires it
 	conf := st.file("ssh/sshd_config", `
 ListenAddress 127.0.0.1:22
 HostKey DIR/ssh/key
@@ -67,31 +67,32 @@ StrictModes no
 UsePAM no
 PidFile none
 `)
-	sshd, err := exec.LookPath("sshd") // it wants to be called by its whole path
+	sshd, err := exec.LookPath("sshd") // sshd requires an absolute path
 	check(err)
 	st.daemon([]int{22}, sshd, "-D", "-e", "-f", conf)
 	st.daemon([]int{1080}, "ssh", "-F", "none", "-N", "-D", "127.0.0.1:1080", "-i", dir+"/key", "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no",
 		"-o", "UserKnownHostsFile=/dev/null", "root@127.0.0.1")
 }
 
-// legs are the truths of the connections that one handshake goes through:
-// that of the client, which says what it spoke before TLS, and that of the
-// proxy, of which the server tells the port.
+// legs returns the truths of both connections that each handshake passes: from
+// the client to the proxy, after the protocols in chain, and from the proxy to
+// the server, whose log has the port.
 func legs(clients []truth, servers []truth, target string, chain ...string) []truth {
-	var said []truth
+	var truths []truth
 	for i, c := range clients {
 		s := servers[i]
 		c.Upgrade, c.Target, c.Group, c.Resumed = chain[len(chain)-1], target, s.Group, s.Resumed
 		if len(chain) > 1 {
 			c.Chain = chain
 		}
-		said = append(said, c, s)
+		truths = append(truths, c, s)
 	}
-	return said
+	return truths
 }
 
-// haproxy starts a load balancer that tells the server whom it serves: on 8001
-// in text, on 8002 in binary, to port 8443, and on 8025 to a mail server.
+// haproxy starts a load balancer that sends the PROXY protocol: as text from port
+// 8001 and as binary from 8002, both to port 8443, and from 8025 to a mail
+// server.
 func (st *stage) haproxy() *watched {
 	conf := st.file("haproxy.cfg", `
 global
@@ -116,16 +117,16 @@ listen mail
 	return st.daemon([]int{8001, 8002, 8025}, "haproxy", "-db", "-f", conf)
 }
 
-// haproxyPorts are those from which its client and itself connected.
+// haproxyPorts matches the source ports of the client and of haproxy in its log.
 var haproxyPorts = regexp.MustCompile(`ports (\d+) (\d+)`)
 
-// balanced is a server of nginx that takes the PROXY protocol only.
+// balanced is an nginx server that accepts the PROXY protocol only.
 const balanced = `server {
 	listen 127.0.0.1:8443 ssl proxy_protocol;
 	location / { return 200 "hello\n"; }
 }`
 
-// after waits between two connections, so that their order is known.
+// after waits between two connections, so that their order is certain.
 func after() { time.Sleep(50 * time.Millisecond) }
 
 func proxyScenes() []scene {
@@ -134,16 +135,16 @@ func proxyScenes() []scene {
 		{"proxy-connect", "squid nginx curl", func(st *stage) []truth {
 			st.nginx(nil, "", "")
 			st.squid("")
-			said := st.curl("", "-x", "http://127.0.0.1:3128", site)
+			truths := st.curl("", "-x", "http://127.0.0.1:3128", site)
 			after()
-			said = append(said, st.curl("", "-x", "http://127.0.0.1:3128", "--tls-max", "1.2", site)...)
-			return legs(said, st.readNginx(), "www.example:443", "connect")
+			truths = append(truths, st.curl("", "-x", "http://127.0.0.1:3128", "--tls-max", "1.2", site)...)
+			return legs(truths, st.readNginx(), "www.example:443", "connect")
 		}},
 		{"proxy-connect-password", "squid nginx curl /usr/lib/squid/basic_fake_auth", func(st *stage) []truth {
 			st.nginx(nil, "", "")
 			st.squid("auth_param basic program /usr/lib/squid/basic_fake_auth\nacl known proxy_auth REQUIRED\nhttp_access deny !known")
-			said := st.curl("", "-x", "http://127.0.0.1:3128", "--proxy-anyauth", "-U", "joe:secret", site)
-			return legs(said, st.readNginx(), "www.example:443", "connect")
+			truths := st.curl("", "-x", "http://127.0.0.1:3128", "--proxy-anyauth", "-U", "joe:secret", site)
+			return legs(truths, st.readNginx(), "www.example:443", "connect")
 		}},
 		{"proxy-socks", "danted nginx curl", func(st *stage) []truth {
 			st.nginx(nil, "", "")
@@ -153,43 +154,43 @@ func proxyScenes() []scene {
 				clients = append(clients, st.curl("", append([]string{"-x"}, strings.Fields(args)...)...)...)
 				after()
 			}
-			said := legs(clients, st.readNginx(), "127.0.0.1:443", "socks")
-			said[4].Target = "www.example:443"
-			return said
+			truths := legs(clients, st.readNginx(), "127.0.0.1:443", "socks")
+			truths[4].Target = "www.example:443"
+			return truths
 		}},
 		{"proxy-socks4a", "sshd ssh ssh-keygen nginx curl", func(st *stage) []truth {
 			st.nginx(nil, "", "")
 			st.ssh()
-			said := st.curl("", "-x", "socks4a://127.0.0.1:1080", site)
-			return legs(said, st.readNginx(), "www.example:443", "socks")
+			truths := st.curl("", "-x", "socks4a://127.0.0.1:1080", site)
+			return legs(truths, st.readNginx(), "www.example:443", "socks")
 		}},
 		{"proxy-socks-password", "microsocks nginx curl", func(st *stage) []truth {
 			st.nginx(nil, "", "")
 			st.daemon([]int{1080}, "microsocks", "-i", "127.0.0.1", "-p", "1080", "-u", "joe", "-P", "secret")
-			said := st.curl("", "-x", "socks5h://joe:secret@127.0.0.1:1080", "https://www.example/")
-			return legs(said, st.readNginx(), "www.example:443", "socks")
+			truths := st.curl("", "-x", "socks5h://joe:secret@127.0.0.1:1080", "https://www.example/")
+			return legs(truths, st.readNginx(), "www.example:443", "socks")
 		}},
 		{"proxy-protocol", "haproxy nginx curl", func(st *stage) []truth {
 			st.nginx([]int{8443}, "", balanced)
 			st.haproxy()
-			var said []truth
+			var truths []truth
 			for _, port := range []string{"8001", "8002"} {
-				said = append(said, st.curl("", "https://127.0.0.1:"+port+"/")...)
+				truths = append(truths, st.curl("", "https://127.0.0.1:"+port+"/")...)
 				after()
 			}
 			servers := st.readNginx()
 			for i := range servers {
 				servers[i].Upgrade, servers[i].Target = "proxy", "127.0.0.1:800"+strconv.Itoa(i+1)
 			}
-			said[0].Group, said[1].Group = servers[0].Group, servers[1].Group
-			return []truth{said[0], servers[0], said[1], servers[1]}
+			truths[0].Group, truths[1].Group = servers[0].Group, servers[1].Group
+			return []truth{truths[0], servers[0], truths[1], servers[1]}
 		}},
 		{"proxy-protocol-smtp", "haproxy postfix", func(st *stage) []truth {
 			st.postfix("")
 			w := st.haproxy()
 			t := st.startTLS("smtp", "-starttls smtp -connect 127.0.0.1:8025 -name client.example")
 			after()
-			m := haproxyPorts.FindStringSubmatch(w.said())
+			m := haproxyPorts.FindStringSubmatch(w.output())
 			t.ClientPort, _ = strconv.Atoi(m[1])
 			u := t
 			u.ClientPort, _ = strconv.Atoi(m[2])
@@ -200,24 +201,24 @@ func proxyScenes() []scene {
 			st.nginx(nil, "", "")
 			st.squid("")
 			st.dante()
-			said := st.curl("", "--preproxy", "socks5://127.0.0.1:1080", "-x", "http://127.0.0.1:3128", site)
-			said = legs(said, st.readNginx(), "www.example:443", "socks", "connect")
-			middle := said[0]
+			truths := st.curl("", "--preproxy", "socks5://127.0.0.1:1080", "-x", "http://127.0.0.1:3128", site)
+			truths = legs(truths, st.readNginx(), "www.example:443", "socks", "connect")
+			middle := truths[0]
 			middle.Stack, middle.Chain = "squid", nil
 			middle.ClientPort, _ = strconv.Atoi(st.logged("squid/access.log", 3)[0][1])
-			return []truth{said[0], middle, said[1]}
+			return []truth{truths[0], middle, truths[1]}
 		}},
 		{"proxy-websocket", "websockify", tunnel},
 		{"proxy-connect-smtp", "squid postfix curl", func(st *stage) []truth {
 			w := st.postfix("")
 			st.squid("")
 			mail := st.file("letter.txt", letter)
-			said := st.curl("smtp", "-x", "http://127.0.0.1:3128", "-p", "--ssl-reqd", "--mail-from", "a@mail.example", "--mail-rcpt", "b@other.example", "-T", mail, "smtp://mail.example:25/client.example")
-			server := said[0]
-			said[0].Chain, said[0].Target = []string{"connect", "smtp"}, "mail.example:25"
+			truths := st.curl("smtp", "-x", "http://127.0.0.1:3128", "-p", "--ssl-reqd", "--mail-from", "a@mail.example", "--mail-rcpt", "b@other.example", "-T", mail, "smtp://mail.example:25/client.example")
+			server := truths[0]
+			truths[0].Chain, truths[0].Target = []string{"connect", "smtp"}, "mail.example:25"
 			server.Stack = "squid"
 			server.ClientPort, _ = strconv.Atoi(st.logged("squid/access.log", 3)[0][0])
-			return []truth{said[0], server, relayed(w, "2525")} // which relays to itself
+			return []truth{truths[0], server, relayed(w, "2525")} // Postfix relays to itself
 		}},
 	}
 }

@@ -2,8 +2,11 @@ package main
 
 import (
 	"encoding/binary"
+	"io"
 	"os"
 	"slices"
+
+	"github.com/google/gopacket/pcapgo"
 )
 
 // A seg is a TCP segment of one connection.
@@ -22,19 +25,23 @@ type capture struct {
 	frames [][]byte
 }
 
-// readPcap reads what tcpdump wrote on lo: Ethernet, microseconds, this
-// machine's byte order.
+// readPcap reads a capture of Ethernet frames.
 func readPcap(path string) capture {
-	b, err := os.ReadFile(path)
+	f, err := os.Open(path)
+	check(err)
+	defer f.Close()
+	r, err := pcapgo.NewReader(f)
 	check(err)
 	var c capture
-	for b = b[24:]; len(b) > 0; {
-		n := binary.LittleEndian.Uint32(b[8:])
-		c.times = append(c.times, int64(binary.LittleEndian.Uint32(b))*1e9+int64(binary.LittleEndian.Uint32(b[4:]))*1e3)
-		c.frames = append(c.frames, b[16:16+n])
-		b = b[16+n:]
+	for {
+		b, info, err := r.ReadPacketData()
+		if err == io.EOF {
+			return c
+		}
+		check(err)
+		c.times = append(c.times, info.Timestamp.UnixNano())
+		c.frames = append(c.frames, b)
 	}
-	return c
 }
 
 // segs returns the segments of the capture's first connection.
@@ -55,7 +62,7 @@ func (c capture) segs() []seg {
 	return out
 }
 
-// recut gives each segment at most n bytes.
+// recut splits the segments into segments of at most n bytes.
 func recut(in []seg, n int) []seg {
 	var out []seg
 	for _, s := range in {
@@ -64,7 +71,7 @@ func recut(in []seg, n int) []seg {
 			k := min(n, len(s.data))
 			x.data = s.data[:k]
 			if k < len(s.data) {
-				x.flags &^= 1 // FIN comes with the last
+				x.flags &^= 1 // only the last one has the FIN
 			}
 			out = append(out, x)
 			s.data = s.data[k:]
@@ -75,8 +82,7 @@ func recut(in []seg, n int) []seg {
 	return out
 }
 
-// reverseFlights turns the order of segments with data around, as long as one
-// side speaks.
+// reverseFlights reverses the order of consecutive data segments of one side.
 func reverseFlights(in []seg) []seg {
 	out := slices.Clone(in)
 	for i := 0; i < len(out); {
@@ -86,7 +92,7 @@ func reverseFlights(in []seg) []seg {
 		}
 		if j-i > 1 {
 			slices.Reverse(out[i:j])
-			for k := i; k < j; k++ { // time goes on
+			for k := i; k < j; k++ { // times stay in order
 				out[k].time = in[k].time
 			}
 		}
@@ -95,7 +101,8 @@ func reverseFlights(in []seg) []seg {
 	return out
 }
 
-// overlap sends every byte twice, in segments of n bytes that overlap by half.
+// overlap splits the segments into segments of n bytes that overlap by half, so
+// that every byte is sent twice.
 func overlap(in []seg, n int) []seg {
 	var out []seg
 	for _, s := range in {
@@ -124,8 +131,8 @@ func duplicate(in []seg) []seg {
 	return out
 }
 
-// shift moves the sequence numbers so that both directions wrap inside the
-// handshake.
+// shift changes the sequence numbers so that those of both directions wrap around
+// within the handshake.
 func shift(in []seg) []seg {
 	out := slices.Clone(in)
 	var base [2]uint32
@@ -155,7 +162,7 @@ func without(in []seg, drop func(seg) bool) []seg {
 	return slices.DeleteFunc(slices.Clone(in), drop)
 }
 
-// delay shows the server's direction two seconds late, behind the client's.
+// delay moves the server's segments by two seconds, after the client's.
 func delay(in []seg) []seg {
 	out := slices.Clone(in)
 	for i := range out {
@@ -167,7 +174,7 @@ func delay(in []seg) []seg {
 	return out
 }
 
-// hole leaves out a segment of the server's certificate.
+// hole removes a segment of the server's certificate.
 func hole(in []seg) []seg {
 	n := 0
 	return without(in, func(s seg) bool {
@@ -178,7 +185,7 @@ func hole(in []seg) []seg {
 	})
 }
 
-// loseFirst leaves out the first segment of the server's data.
+// loseFirst removes the first segment with data of the server.
 func loseFirst(in []seg) []seg {
 	n := 0
 	return without(in, func(s seg) bool {

@@ -11,8 +11,8 @@ import (
 	"sync"
 )
 
-// A tdsConn carries TLS in packets of TDS, MS-TDS section 3.2.5.2, until it
-// is told not to.
+// A tdsConn carries TLS in TDS packets, MS-TDS section 3.2.5.2, until its field
+// plain is set.
 type tdsConn struct {
 	net.Conn
 	mu    sync.Mutex
@@ -20,7 +20,7 @@ type tdsConn struct {
 	rest  bytes.Buffer
 }
 
-// tdsPacket reads a message of one packet.
+// tdsPacket reads a message that consists of one packet.
 func tdsPacket(r io.Reader) (kind byte, data []byte, err error) {
 	var h [8]byte
 	if _, err := io.ReadFull(r, h[:]); err != nil {
@@ -31,7 +31,8 @@ func tdsPacket(r io.Reader) (kind byte, data []byte, err error) {
 	return h[0], data, err
 }
 
-// tdsMessage makes one: type, status "end of message", length, channel, number.
+// tdsMessage returns a message of one packet: type, status "end of message",
+// length, channel, number.
 func tdsMessage(kind byte, data []byte) []byte {
 	return append(append(binary.BigEndian.AppendUint16([]byte{kind, 1}, uint16(8+len(data))), 0, 0, 1, 0), data...)
 }
@@ -65,13 +66,13 @@ func (c *tdsConn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// PRELOGIN of a server, MS-TDS section 2.2.6.5: the version, and whether all
-// is encrypted (1) or the login alone (0).
+// tdsPrelogin returns a server's PRELOGIN message, MS-TDS section 2.2.6.5: the
+// version, and whether the login (0) or everything (1) is encrypted.
 func tdsPrelogin(encrypt byte) []byte {
 	return []byte{0, 0, 11, 0, 6, 1, 0, 17, 0, 1, 0xff, 15, 0, 0x10, 0x50, 0, 0, encrypt}
 }
 
-// tdsRefusal is an ERROR token, that the login failed, and a DONE token.
+// tdsRefusal returns a failed login: an ERROR token and a DONE token.
 func tdsRefusal() []byte {
 	text := func(s string) []byte {
 		var b []byte
@@ -90,9 +91,9 @@ func tdsRefusal() []byte {
 	return append(b, 0xfd, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 }
 
-// tdsScene plays tsql of FreeTDS with a server that is crypto/tls in packets
-// of TDS and refuses every login. With loginOnly TLS ends after that. It is TLS
-// 1.2: of 1.3 FreeTDS 1.3 never sends its Finished.
+// tdsScene runs FreeTDS's tsql with a server that uses crypto/tls inside TDS
+// packets and refuses every login. With loginOnly, TLS ends after the login. The
+// version is TLS 1.2, because FreeTDS 1.3 never sends its TLS 1.3 Finished.
 func tdsScene(st *stage, loginOnly bool) []truth {
 	cert, err := tls.LoadX509KeyPair(filepath.Join(st.dir, "rsa.crt"), filepath.Join(st.dir, "rsa.key"))
 	check(err)
@@ -121,7 +122,7 @@ func tdsScene(st *stage, loginOnly bool) []truth {
 		w.mu.Lock()
 		w.plain = true
 		w.mu.Unlock()
-		t := goSaid(s.ConnectionState())
+		t := goTruth(s.ConnectionState())
 		t.Upgrade, t.ClientPort = "tds", c.RemoteAddr().(*net.TCPAddr).Port
 		if _, _, err := tdsPacket(s); err != nil { // LOGIN7
 			log.Fatalf("tsql: %v", err)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A watched collects what a program says, and knows when it said something.
+// A watched collects the output of a program. Its method wait waits for want.
 type watched struct {
 	mu   sync.Mutex
 	buf  bytes.Buffer
@@ -30,11 +30,11 @@ func (w *watched) wait(who string) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	log.Fatalf("%s: never said %q but %q", who, w.want, w.buf.String())
+	log.Fatalf("%s: %q did not appear in the output:\n%s", who, w.want, w.buf.String())
 }
 
-// said returns all that was said so far.
-func (w *watched) said() string {
+// output returns the output so far.
+func (w *watched) output() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.buf.String()

@@ -14,10 +14,10 @@ import (
 	"time"
 )
 
-// hello is a page that makes a browser ask for nothing else.
+// hello is a page for which a browser makes no further requests.
 const hello = `<!doctype html><title>hello</title><link rel="icon" href="data:,"><p>hello`
 
-// chromium loads pages, one after the other, with a profile of its own.
+// chromium loads pages one after another, with a new profile.
 func chromium(st *stage, urls ...string) {
 	profile := st.folder("chromium", "")
 	for _, u := range urls {
@@ -28,8 +28,8 @@ func chromium(st *stage, urls ...string) {
 	}
 }
 
-// firefox loads a page. It trusts the certificate of localhost, for there is no
-// option to trust all.
+// firefox loads a page, after adding the certificate of localhost to a profile.
+// Firefox has no option to accept all certificates.
 func firefox(st *stage, url string) {
 	profile := st.folder("firefox", "")
 	run("certutil", "-N", "-d", "sql:"+profile, "--empty-password")
@@ -44,8 +44,8 @@ func firefox(st *stage, url string) {
 	st.client("", "env", "HOME="+st.dir, "firefox-esr", "--headless", "--no-remote", "--profile", profile, "--screenshot", st.dir+"/shot.png", url)
 }
 
-// goWeb is a web server of crypto/tls on 443, which tells the handshake of
-// each connection.
+// goWeb starts a web server of crypto/tls on port 443. The returned function
+// returns the truths of the connections so far.
 func goWeb(st *stage, set func(*tls.Config)) func() []truth {
 	cert, err := tls.LoadX509KeyPair(filepath.Join(st.dir, "rsa.crt"), filepath.Join(st.dir, "rsa.key"))
 	check(err)
@@ -55,7 +55,7 @@ func goWeb(st *stage, set func(*tls.Config)) func() []truth {
 	check(err)
 	st.stop = append(st.stop, func() { l.Close() })
 	var mu sync.Mutex
-	var said []truth
+	var truths []truth
 	go func() {
 		for {
 			c, err := l.Accept()
@@ -68,13 +68,13 @@ func goWeb(st *stage, set func(*tls.Config)) func() []truth {
 				t := truth{Stack: "go", Outcome: "rejected"}
 				err := s.Handshake()
 				if err == nil {
-					t = goSaid(s.ConnectionState())
+					t = goTruth(s.ConnectionState())
 				} else {
 					t.Alert = goAlert(err)
 				}
 				t.ClientPort = c.RemoteAddr().(*net.TCPAddr).Port
 				mu.Lock()
-				said = append(said, t)
+				truths = append(truths, t)
 				mu.Unlock()
 				if r, err := http.ReadRequest(bufio.NewReader(s)); err == nil {
 					r.Body.Close()
@@ -88,25 +88,25 @@ func goWeb(st *stage, set func(*tls.Config)) func() []truth {
 		time.Sleep(100 * time.Millisecond)
 		mu.Lock()
 		defer mu.Unlock()
-		return said
+		return truths
 	}
 }
 
-// with takes what a server said of its connections and names the client.
-func with(client string, said []truth) []truth {
-	for i := range said {
-		said[i].Client = client
+// with sets the name of the client in truths.
+func with(client string, truths []truth) []truth {
+	for i := range truths {
+		truths[i].Client = client
 	}
-	if len(said) == 0 {
+	if len(truths) == 0 {
 		log.Fatalf("%s never connected", client)
 	}
-	return said
+	return truths
 }
 
-// old lets nginx speak what OpenSSL calls insecure.
+// old enables everything in nginx that OpenSSL considers insecure.
 const old = "ssl_protocols TLSv1 TLSv1.1 TLSv1.2 TLSv1.3; ssl_ciphers ALL:@SECLEVEL=0; ssl_dhparam DIR/dh2048.pem; ssl_session_tickets off;"
 
-var stunnelSaid = regexp.MustCompile(`(?m)LOG\d\[(\d+)\]: (TLSv\S+) ciphersuite: (\S+)`)
+var stunnelLog = regexp.MustCompile(`(?m)LOG\d\[(\d+)\]: (TLSv\S+) ciphersuite: (\S+)`)
 
 func webScenes() []scene {
 	const site = "https://www.example/"
@@ -123,14 +123,14 @@ func webScenes() []scene {
 			curl(st, "--tlsv1.3", "--curves", "P-521:X25519")
 			return with("curl", st.readNginx())
 		}},
-		{"web-resume-ticket", "nginx", func(st *stage) []truth { // curl asks for no ticket of TLS 1.2
+		{"web-resume-ticket", "nginx", func(st *stage) []truth { // curl does not request TLS 1.2 tickets
 			st.nginx(nil, "", "")
-			var said []truth
+			var truths []truth
 			for _, session := range []string{"-sess_out s", "-sess_in s"} {
-				said = append(said, st.startTLS("", "-connect 127.0.0.1:443 -tls1_2 -servername www.example "+session))
+				truths = append(truths, st.startTLS("", "-connect 127.0.0.1:443 -tls1_2 -servername www.example "+session))
 				after()
 			}
-			return said
+			return truths
 		}},
 		{"web-resume-session-id", "nginx curl", func(st *stage) []truth {
 			st.nginx(nil, "keepalive_timeout 0; ssl_session_tickets off; ssl_session_cache shared:tls:1m;", "")
@@ -161,9 +161,9 @@ func webScenes() []scene {
 			return with("chromium", st.readNginx())
 		}},
 		{"web-chromium-mlkem", "chromium", func(st *stage) []truth {
-			said := goWeb(st, func(*tls.Config) {})
+			truths := goWeb(st, func(*tls.Config) {})
 			chromium(st, site)
-			return with("chromium", said())
+			return with("chromium", truths())
 		}},
 		{"web-firefox", "nginx firefox-esr certutil", func(st *stage) []truth {
 			st.nginx(nil, "default_type text/html; keepalive_timeout 0;", "")
@@ -171,9 +171,9 @@ func webScenes() []scene {
 			return with("firefox", st.readNginx())
 		}},
 		{"web-firefox-mlkem", "firefox-esr certutil", func(st *stage) []truth {
-			said := goWeb(st, func(*tls.Config) {})
+			truths := goWeb(st, func(*tls.Config) {})
 			firefox(st, "https://localhost/")
-			return with("firefox", said())
+			return with("firefox", truths())
 		}},
 		{"web-stunnel", "stunnel nginx curl", func(st *stage) []truth {
 			// curl -> stunnel -> TLS -> stunnel -> nginx without TLS
@@ -198,16 +198,16 @@ connect = 127.0.0.1:8443
 				st.client("", "curl", "-s", "-o", "/dev/null", "http://127.0.0.1:8081/")
 				after()
 			}
-			var said []truth
-			for i, m := range stunnelSaid.FindAllStringSubmatch(w.said(), -1) {
-				if i%2 == 0 { // both ends say it
-					said = append(said, truth{Stack: "stunnel", Outcome: "established", Version: versions[m[2]], Suite: ianaNames[m[3]]})
+			var truths []truth
+			for i, m := range stunnelLog.FindAllStringSubmatch(w.output(), -1) {
+				if i%2 == 0 { // both ends log each connection
+					truths = append(truths, truth{Stack: "stunnel", Outcome: "established", Version: versions[m[2]], Suite: ianaNames[m[3]]})
 				}
 			}
-			if len(said) == 0 {
-				log.Fatal(w.said())
+			if len(truths) == 0 {
+				log.Fatal(w.output())
 			}
-			return said
+			return truths
 		}},
 	}
 }

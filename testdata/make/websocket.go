@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// A webSocket carries bytes in binary messages, RFC 6455 section 5, as a client
-// does: each with a mask.
+// A webSocket is a client that carries bytes in masked binary messages, RFC 6455
+// section 5.
 type webSocket struct {
 	net.Conn
 	r    *bufio.Reader
-	left int // of the message that is being read
+	left int // bytes of the current message not yet read
 }
 
-// dialWebSocket asks a server for a tunnel.
+// dialWebSocket connects to a WebSocket server.
 func dialWebSocket(addr string) *webSocket {
 	c, err := net.Dial("tcp", addr)
 	check(err)
@@ -76,13 +76,13 @@ func (w *webSocket) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// tunnel plays a client of crypto/tls whose stream websockify takes out of a
-// WebSocket and hands to an echoing server: one handshake, masked on the
-// client's leg and bare on that of websockify.
+// tunnel runs a crypto/tls client over a WebSocket. websockify forwards the stream
+// to an echo server, so the capture has the same handshake twice: masked from
+// the client, and plain from websockify.
 func tunnel(st *stage) []truth {
-	said := goEcho(st, "127.0.0.1:8443")
+	echoed := goEcho(st, "127.0.0.1:8443")
 	st.daemon([]int{8080}, "websockify", "127.0.0.1:8080", "127.0.0.1:8443")
 	t := goUpgraded(dialWebSocket("127.0.0.1:8080"), "websocket")
 	time.Sleep(100 * time.Millisecond)
-	return []truth{t, <-said}
+	return []truth{t, <-echoed}
 }

@@ -47,7 +47,7 @@ type truth struct {
 type scene struct {
 	name  string
 	needs string // a program
-	play  func(*stage) []truth
+	run   func(*stage) []truth
 }
 
 // A stage is where scenes are played.
@@ -90,19 +90,19 @@ func main() {
 			continue
 		}
 		st.port = firstPort + i // the same in every run
-		st.record(filepath.Join(*out, s.name), s.play)
+		st.record(filepath.Join(*out, s.name), s.run)
 	}
 	derive(*out)
 }
 
 // record plays a scene while tcpdump listens.
-func (st *stage) record(path string, play func(*stage) []truth) {
+func (st *stage) record(path string, run func(*stage) []truth) {
 	tcpdump := exec.Command("tcpdump", "-i", "lo", "-U", "--immediate-mode", "-B", "8192", "-s", "0", "-w", path+".pcap", "udp")
 	errs := &watched{want: "listening on"}
 	tcpdump.Stderr = errs
 	check(tcpdump.Start())
 	errs.wait(path)
-	said := play(st)
+	said := run(st)
 	for i := len(st.stop) - 1; i >= 0; i-- {
 		st.stop[i]()
 	}
@@ -175,7 +175,7 @@ func (w *watched) Write(p []byte) (int, error) {
 	return w.buf.Write(p)
 }
 
-func (w *watched) said() string {
+func (w *watched) output() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.buf.String()
@@ -183,12 +183,12 @@ func (w *watched) said() string {
 
 func (w *watched) wait(who string) {
 	for range 500 {
-		if strings.Contains(w.said(), w.want) {
+		if strings.Contains(w.output(), w.want) {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	log.Fatalf("%s: never said %q but %q", who, w.want, w.said())
+	log.Fatalf("%s: never said %q but %q", who, w.want, w.output())
 }
 
 func run(args ...string) {

@@ -45,7 +45,7 @@ func openssl(server string, clients ...string) func(*stage) []truth {
 		w := st.server("ACCEPT", append(args, strings.Fields(server)...)...)
 		var said []truth
 		for _, c := range clients {
-			before := len(w.said())
+			before := len(w.output())
 			args := append([]string{"openssl", "s_client", "-connect", "127.0.0.1:" + port}, strings.Fields(c)...)
 			t := readSClient(st.client("Q\n", args...))
 			if strings.Contains(c, "-psk ") {
@@ -53,7 +53,7 @@ func openssl(server string, clients ...string) func(*stage) []truth {
 			}
 			time.Sleep(100 * time.Millisecond)
 			// An alert is told by who got it.
-			if a := sclientAlert.FindStringSubmatch(w.said()[before:]); a != nil && t.Alert == "" {
+			if a := sclientAlert.FindStringSubmatch(w.output()[before:]); a != nil && t.Alert == "" {
 				t.Outcome, t.Alert = "rejected", a[1]
 			}
 			said = append(said, t)
