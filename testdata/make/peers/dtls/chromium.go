@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// page lets two peers speak to each other as WebRTC does: STUN, DTLS, SRTP and
-// data on one port. It posts what the browser says of their transport.
+// page connects two WebRTC peers: STUN, DTLS, SRTP and data on one port. It posts
+// the browser's statistics of their transport.
 const page = `<!doctype html><script>
 (async () => {
-  const media = await navigator.mediaDevices.getUserMedia({audio: true}); // with it comes the right to all addresses
+  const media = await navigator.mediaDevices.getUserMedia({audio: true}); // grants access to all local addresses
   const a = new RTCPeerConnection(), b = new RTCPeerConnection();
   a.onicecandidate = e => e.candidate && b.addIceCandidate(e.candidate);
   b.onicecandidate = e => e.candidate && a.addIceCandidate(e.candidate);
@@ -29,11 +29,11 @@ const page = `<!doctype html><script>
   channel.send("hello");
   await new Promise(done => setTimeout(done, 300));
   for (const s of (await a.getStats()).values())
-    if (s.type == "transport") await fetch("/said", {method: "POST", body: JSON.stringify(s)});
-})().catch(e => fetch("/said", {method: "POST", body: JSON.stringify({error: "" + e})}));
+    if (s.type == "transport") await fetch("/stats", {method: "POST", body: JSON.stringify(s)});
+})().catch(e => fetch("/stats", {method: "POST", body: JSON.stringify({error: "" + e})}));
 </script>`
 
-// chromium plays the page.
+// chromium runs the page.
 func chromium(st *stage) []truth {
 	answer := make(chan map[string]any, 1)
 	mux := http.NewServeMux()
@@ -41,7 +41,7 @@ func chromium(st *stage) []truth {
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = w.Write([]byte(page))
 	})
-	mux.HandleFunc("POST /said", func(_ http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST /stats", func(_ http.ResponseWriter, r *http.Request) {
 		var s map[string]any
 		check(json.NewDecoder(r.Body).Decode(&s))
 		select {
@@ -58,7 +58,7 @@ func chromium(st *stage) []truth {
 	cmd := exec.Command("chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--user-data-dir="+profile,
 		"--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--disable-features=WebRtcHideLocalIpsWithMdns",
 		"--disable-background-networking", "--allow-loopback-in-peer-connection", "http://"+l.Addr().String()+"/")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // it has children
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // includes its children
 	check(cmd.Start())
 	t := truth{Stack: "chromium", Outcome: "rejected"}
 	select {

@@ -9,8 +9,8 @@ import (
 	"slices"
 )
 
-// derive writes captures that carry the datagrams of others in another way,
-// each with the truth of the original.
+// derive writes captures that carry the datagrams of other captures in a different
+// way, each with the truth of the original.
 func derive(dir string) {
 	for _, v := range []struct {
 		name, of string
@@ -36,10 +36,10 @@ func derive(dir string) {
 		if err != nil {
 			continue
 		}
-		said, err := os.ReadFile(filepath.Join(dir, v.of+".truth.json"))
+		truth, err := os.ReadFile(filepath.Join(dir, v.of+".truth.json"))
 		check(err)
 		var list []truth
-		check(json.Unmarshal(said, &list))
+		check(json.Unmarshal(truth, &list))
 		head := b[:24]
 		var packets [][]byte
 		for b = b[24:]; len(b) >= 16; {
@@ -47,7 +47,7 @@ func derive(dir string) {
 			packets = append(packets, b[:n])
 			b = b[n:]
 		}
-		var times [][]byte // stay in order
+		var times [][]byte // remain in order
 		for _, p := range packets {
 			times = append(times, bytes.Clone(p[:8]))
 		}
@@ -62,7 +62,7 @@ func derive(dir string) {
 	}
 }
 
-// Where things lie in a record of a capture of the loopback: its header, an
+// Offsets in a pcap record of the loopback interface: the record header, an
 // Ethernet header, an IPv4 header without options, a UDP header.
 const (
 	atIP      = 16 + 14
@@ -70,7 +70,7 @@ const (
 	atPayload = atUDP + 8
 )
 
-// reverseFlights sends the datagrams of each flight the last first.
+// reverseFlights reverses the order of the datagrams within each flight.
 func reverseFlights(p [][]byte) [][]byte {
 	out := slices.Clone(p)
 	for i := 0; i < len(out); {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// gnutls plays gnutls-serv with gnutls-cli. The server asks for a cookie.
+// gnutls runs gnutls-serv and gnutls-cli. The server requires a cookie.
 func gnutls(priority, suite string) func(*stage) []truth {
 	return func(st *stage) []truth {
 		port := strconv.Itoa(st.port)
@@ -21,7 +21,7 @@ func gnutls(priority, suite string) func(*stage) []truth {
 					t.Group = group
 				}
 			}
-			// Its words do not name a suite, but it was given no other choice.
+			// The output lacks the suite, but the priority allows only one.
 			t.SuiteID = suite
 		}
 		return []truth{t}

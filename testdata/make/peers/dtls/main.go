@@ -1,14 +1,14 @@
-// Command dtls writes the captures of DTLS that the tests read: real
-// handshakes between real stacks, captured by tcpdump in a network namespace
-// of its own, each beside what the stack itself said.
+// Command dtls writes the DTLS captures that the tests read: real handshakes
+// between real stacks, captured by tcpdump in a separate network namespace, and
+// what the stacks reported about them.
 //
 //	cd testdata/make/peers/dtls && go run . [-out DIR] [NAME ...]
 //
-// It is a module of its own so that the project does not depend on the stacks
-// in it. It needs Linux, the right to make a network namespace, and the
-// programs openssl, tcpdump, ip and unshare; the scenes of a stack that is
-// not here (gnutls-serv and gnutls-cli, chromium) are skipped. With names it
-// plays these scenes alone.
+// It is a separate module, so that the project does not depend on these stacks.
+// It needs Linux, the right to create a network namespace, and the programs
+// openssl, tcpdump, ip and unshare. It skips scenes whose programs (gnutls-serv
+// and gnutls-cli, chromium) are not installed. With names it runs only these
+// scenes.
 package main
 
 import (
@@ -26,33 +26,33 @@ import (
 	"time"
 )
 
-// A truth is what a stack said of one connection, in the form of the other
-// captures. What it did not say is left out.
+// A truth is what a stack reported about one connection, in the format of
+// testdata/make. Fields that it did not report are empty.
 type truth struct {
 	Stack      string `json:"stack"`
 	Version    string `json:"version,omitempty"`
 	Suite      string `json:"cipher_suite,omitempty"`
-	SuiteID    string `json:"cipher_suite_id,omitempty"` // of a stack with names of its own
+	SuiteID    string `json:"cipher_suite_id,omitempty"` // for stacks that do not use IANA names
 	Group      string `json:"group,omitempty"`
 	DHBits     int    `json:"dh_bits,omitempty"`
 	Resumed    *bool  `json:"resumed,omitempty"`
 	Outcome    string `json:"outcome,omitempty"`
-	Alert      string `json:"alert,omitempty"` // its number
+	Alert      string `json:"alert,omitempty"` // number of the alert
 	ClientPort int    `json:"client_port,omitempty"`
 
 	Encapsulation []string `json:"encapsulation,omitempty"`
 }
 
-// A scene is one capture.
+// A scene produces one capture.
 type scene struct {
 	name  string
 	needs string // a program
 	run   func(*stage) []truth
 }
 
-// A stage is where scenes are played.
+// A stage is the environment of the running scene.
 type stage struct {
-	dir  string // keys and other files that are not kept
+	dir  string // temporary directory for keys
 	port int
 	stop []func()
 }
@@ -89,20 +89,20 @@ func main() {
 			fmt.Printf("%-28s skipped: %v\n", s.name, err)
 			continue
 		}
-		st.port = firstPort + i // the same in every run
+		st.port = firstPort + i // the same in every run of the program
 		st.record(filepath.Join(*out, s.name), s.run)
 	}
 	derive(*out)
 }
 
-// record plays a scene while tcpdump listens.
+// record runs a scene while tcpdump captures.
 func (st *stage) record(path string, run func(*stage) []truth) {
 	tcpdump := exec.Command("tcpdump", "-i", "lo", "-U", "--immediate-mode", "-B", "8192", "-s", "0", "-w", path+".pcap", "udp")
 	errs := &watched{want: "listening on"}
 	tcpdump.Stderr = errs
 	check(tcpdump.Start())
 	errs.wait(path)
-	said := run(st)
+	truths := run(st)
 	for i := len(st.stop) - 1; i >= 0; i-- {
 		st.stop[i]()
 	}
@@ -110,19 +110,18 @@ func (st *stage) record(path string, run func(*stage) []truth) {
 	time.Sleep(150 * time.Millisecond)
 	check(tcpdump.Process.Signal(os.Interrupt))
 	_ = tcpdump.Wait()
-	writeTruth(path, said)
-	b, _ := json.Marshal(said)
+	writeTruth(path, truths)
+	b, _ := json.Marshal(truths)
 	fmt.Printf("%-28s %s\n", filepath.Base(path), b)
 }
 
-func writeTruth(path string, said []truth) {
-	b, err := json.MarshalIndent(said, "", "  ")
+func writeTruth(path string, truths []truth) {
+	b, err := json.MarshalIndent(truths, "", "  ")
 	check(err)
 	check(os.WriteFile(path+".truth.json", append(b, '\n'), 0o644))
 }
 
-// server starts a program, waits until it has said ready, and returns what it
-// says.
+// server starts a program and waits until its output contains ready.
 func (st *stage) server(ready string, args ...string) *watched {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir = st.dir
@@ -141,8 +140,7 @@ func (st *stage) server(ready string, args ...string) *watched {
 	return w
 }
 
-// client runs a program that ends when its input does, and returns all that
-// it said.
+// client runs a program that exits at the end of its input, and returns its output.
 func (st *stage) client(stdin string, args ...string) string {
 	cmd := exec.Command("timeout", append([]string{"20"}, args...)...)
 	cmd.Dir = st.dir
@@ -156,13 +154,13 @@ func (st *stage) client(stdin string, args ...string) string {
 		w.Close()
 		close(done)
 	}()
-	b, _ := cmd.CombinedOutput() // a failed handshake is an error of theirs, and a scene
+	b, _ := cmd.CombinedOutput() // some scenes fail on purpose
 	<-done
 	r.Close()
 	return string(b)
 }
 
-// A watched collects what a program says, and knows when it said something.
+// A watched collects the output of a program. Its method wait waits for want.
 type watched struct {
 	mu   sync.Mutex
 	buf  bytes.Buffer
@@ -188,7 +186,7 @@ func (w *watched) wait(who string) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	log.Fatalf("%s: never said %q but %q", who, w.want, w.output())
+	log.Fatalf("%s: %q did not appear in the output:\n%s", who, w.want, w.output())
 }
 
 func run(args ...string) {

@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// ianaNames are the IANA names of suites by OpenSSL's, as OpenSSL tells them.
+// ianaNames maps OpenSSL's names of suites to IANA's, as listed by OpenSSL.
 var ianaNames = map[string]string{}
 
-// keys makes the keys and certificates that the scenes use.
+// keys creates the keys and certificates that the scenes use.
 func (st *stage) keys() {
 	in := func(name string) string { return filepath.Join(st.dir, name) }
 	for _, k := range [][]string{
@@ -33,8 +33,8 @@ func (st *stage) keys() {
 	}
 }
 
-// openssl plays s_server with s_client, once for each list of client
-// arguments, and reads what s_client says.
+// openssl runs s_server, and s_client once for each list of client arguments. The
+// truths are from the output of s_client.
 func openssl(server string, clients ...string) func(*stage) []truth {
 	return func(st *stage) []truth {
 		port := strconv.Itoa(st.port)
@@ -43,22 +43,22 @@ func openssl(server string, clients ...string) func(*stage) []truth {
 			args = append(args, "-cert", "rsa.crt", "-key", "rsa.key")
 		}
 		w := st.server("ACCEPT", append(args, strings.Fields(server)...)...)
-		var said []truth
+		var truths []truth
 		for _, c := range clients {
 			before := len(w.output())
 			args := append([]string{"openssl", "s_client", "-connect", "127.0.0.1:" + port}, strings.Fields(c)...)
 			t := readSClient(st.client("Q\n", args...))
 			if strings.Contains(c, "-psk ") {
-				t.Resumed = nil // it calls an external PSK a reused session
+				t.Resumed = nil // s_client reports an external PSK as a reused session
 			}
 			time.Sleep(100 * time.Millisecond)
-			// An alert is told by who got it.
+			// The receiver of an alert prints it.
 			if a := sclientAlert.FindStringSubmatch(w.output()[before:]); a != nil && t.Alert == "" {
 				t.Outcome, t.Alert = "rejected", a[1]
 			}
-			said = append(said, t)
+			truths = append(truths, t)
 		}
-		return said
+		return truths
 	}
 }
 
@@ -72,7 +72,7 @@ var (
 func readSClient(s string) truth {
 	t := truth{Stack: "openssl", Outcome: "established"}
 	if strings.Contains(s, "certificate verify failed") {
-		t.Outcome = "rejected" // by the client itself
+		t.Outcome = "rejected" // by the client
 	}
 	if a := sclientAlert.FindStringSubmatch(s); a != nil {
 		t.Outcome, t.Alert = "rejected", a[1]
@@ -97,7 +97,7 @@ func readSClient(s string) truth {
 	return t
 }
 
-// silence is a server that never answers.
+// silence runs a client with a server that never answers.
 func silence(st *stage) []truth {
 	l, err := net.ListenPacket("udp", "127.0.0.1:"+strconv.Itoa(st.port))
 	check(err)

@@ -12,17 +12,17 @@ import (
 	"github.com/pion/dtls/v3"
 )
 
-// A peers is how Pion's server and client are set up.
+// A peers configures Pion's server and client.
 type peers struct {
 	suites             []dtls.CipherSuiteID
 	psk                bool
-	serverID, clientID func() []byte // connection IDs they ask for
-	connections        int           // the later ones resume the first
+	serverID, clientID func() []byte // connection IDs that they request
+	connections        int           // all after the first resume its session
 	mtu                int
 }
 
-// play lets them speak.
-func (p peers) play(st *stage) []truth {
+// run connects the client to the server.
+func (p peers) run(st *stage) []truth {
 	cert, err := tls.LoadX509KeyPair(filepath.Join(st.dir, "ecdsa.crt"), filepath.Join(st.dir, "ecdsa.key"))
 	check(err)
 	var both []dtls.Option
@@ -56,8 +56,8 @@ func (p peers) play(st *stage) []truth {
 	check(err)
 	defer l.Close()
 	go serve(l)
-	var said []truth
-	var first []byte // the session's ID
+	var truths []truth
+	var first []byte // session ID of the first connection
 	for i := range max(1, p.connections) {
 		c, err := dtls.DialWithOptions("udp", addr, client...)
 		check(err)
@@ -76,12 +76,12 @@ func (p peers) play(st *stage) []truth {
 		cancel()
 		c.Close()
 		time.Sleep(50 * time.Millisecond)
-		said = append(said, t)
+		truths = append(truths, t)
 	}
-	return said
+	return truths
 }
 
-// serve answers what was said.
+// serve echoes the first message of each connection.
 func serve(l net.Listener) {
 	for {
 		c, err := l.Accept()
@@ -91,7 +91,7 @@ func serve(l net.Listener) {
 		go func() {
 			defer c.Close()
 			b := make([]byte, 100)
-			if n, err := c.Read(b); err == nil { // the handshake comes with it
+			if n, err := c.Read(b); err == nil { // Read performs the handshake
 				_, _ = c.Write(b[:n])
 			}
 			_, _ = c.Read(b)
@@ -99,7 +99,7 @@ func serve(l net.Listener) {
 	}
 }
 
-// sessions is a dtls.SessionStore.
+// sessions implements dtls.SessionStore.
 type sessions struct {
 	mu sync.Mutex
 	m  map[string]dtls.Session
@@ -130,12 +130,12 @@ func (s *sessions) Del(key []byte) error {
 
 func pionScenes() []scene {
 	return []scene{
-		{"dtls12-pion-ecdhe", "", peers{mtu: 400}.play},
-		{"dtls12-pion-psk", "", peers{psk: true, suites: []dtls.CipherSuiteID{dtls.TLS_PSK_WITH_AES_128_CCM_8}}.play},
-		{"dtls12-pion-cid", "", peers{serverID: dtls.RandomCIDGenerator(8), clientID: dtls.RandomCIDGenerator(3)}.play},
-		{"dtls12-pion-cid-server", "", peers{serverID: dtls.RandomCIDGenerator(4), clientID: dtls.OnlySendCIDGenerator()}.play},
+		{"dtls12-pion-ecdhe", "", peers{mtu: 400}.run},
+		{"dtls12-pion-psk", "", peers{psk: true, suites: []dtls.CipherSuiteID{dtls.TLS_PSK_WITH_AES_128_CCM_8}}.run},
+		{"dtls12-pion-cid", "", peers{serverID: dtls.RandomCIDGenerator(8), clientID: dtls.RandomCIDGenerator(3)}.run},
+		{"dtls12-pion-cid-server", "", peers{serverID: dtls.RandomCIDGenerator(4), clientID: dtls.OnlySendCIDGenerator()}.run},
 		{"dtls12-pion-srtp", "", dtlsSRTP},
-		{"dtls12-pion-session-id", "", peers{connections: 2}.play},
+		{"dtls12-pion-session-id", "", peers{connections: 2}.run},
 		{"dtls12-pion-turn", "", turnRelay},
 	}
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/pion/stun/v3"
 )
 
-// A port is a UDP socket that STUN, DTLS and RTP share, RFC 7983. DTLS reads
-// its own datagrams; STUN requests are answered, the rest is dropped. In the
-// middle of the handshake it asks and sends too.
+// A port is a UDP socket that STUN, DTLS and SRTP share, RFC 7983. Its ReadFrom
+// returns DTLS datagrams, answers STUN requests and drops the rest. During the
+// handshake the port also sends STUN requests and media.
 type port struct {
 	*net.UDPConn
 	middle sync.Once
@@ -52,7 +52,7 @@ func (p *port) ask(to net.Addr) {
 	check(err)
 }
 
-// media sends what SRTP looks like: an RTP header and bytes that tell nothing.
+// media sends a datagram that looks like SRTP: an RTP header and fixed bytes.
 func (p *port) media(to net.Addr, seq uint16) {
 	b := []byte{0x80, 111, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4}
 	binary.BigEndian.PutUint16(b[2:], seq)
@@ -64,9 +64,9 @@ func (p *port) media(to net.Addr, seq uint16) {
 	check(err)
 }
 
-// dtlsSRTP plays a handshake with use_srtp between two peers that ask each
-// other by STUN before and after it and send media beside it. The side that
-// spoke first is the server of DTLS.
+// dtlsSRTP runs a handshake with use_srtp between two peers. They exchange STUN
+// messages before and after the handshake, and media during it. The side that
+// sends the first packet is the DTLS server.
 func dtlsSRTP(st *stage) []truth {
 	cert, err := tls.LoadX509KeyPair(filepath.Join(st.dir, "ecdsa.crt"), filepath.Join(st.dir, "ecdsa.key"))
 	check(err)

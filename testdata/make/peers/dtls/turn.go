@@ -12,18 +12,18 @@ import (
 	"github.com/pion/turn/v4"
 )
 
-// A relayedTo is the relay's address, as one peer is spoken to from there.
+// A relayedTo is the connection from the relay's address to one peer.
 type relayedTo struct {
 	net.PacketConn
-	heard chan []byte
-	peer  net.Addr
-	done  chan struct{}
-	once  sync.Once
+	received chan []byte
+	peer     net.Addr
+	done     chan struct{}
+	once     sync.Once
 }
 
 func (r *relayedTo) ReadFrom(b []byte) (int, net.Addr, error) {
 	select {
-	case h := <-r.heard:
+	case h := <-r.received:
 		return copy(b, h), r.peer, nil
 	case <-r.done:
 		return 0, nil, net.ErrClosed
@@ -42,7 +42,7 @@ func (r *relayedTo) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
-// toPeers gives what c hears to the peers that said it.
+// toPeers passes the datagrams that c receives to the relayedTo of their sender.
 func toPeers(c net.PacketConn, peers map[string]*relayedTo) {
 	b := make([]byte, 2048)
 	for {
@@ -51,17 +51,16 @@ func toPeers(c net.PacketConn, peers map[string]*relayedTo) {
 			return
 		}
 		if r := peers[from.String()]; r != nil {
-			r.heard <- append([]byte(nil), b[:n]...)
+			r.received <- append([]byte(nil), b[:n]...)
 		}
 	}
 }
 
-// turnRelay plays DTLS through a TURN relay: one client asks it for one
-// address, and speaks from there to two peers that are servers of DTLS, at the same
-// time. Both sides of the relay are captured, so each connection is there
-// twice: between the client and the relay in messages of TURN, of which the first
-// few are indications and the others go through a channel, and as it is
-// between the relay and the peer.
+// turnRelay runs DTLS through a TURN relay. A client allocates one address at the
+// relay and uses it to connect to two DTLS servers at the same time. The capture
+// has both sides of the relay, so each connection appears twice: in TURN
+// messages between client and relay, first in indications and then in a
+// channel, and unwrapped between relay and server.
 func turnRelay(st *stage) []truth {
 	cert, err := tls.LoadX509KeyPair(filepath.Join(st.dir, "ecdsa.crt"), filepath.Join(st.dir, "ecdsa.key"))
 	check(err)
@@ -96,10 +95,10 @@ func turnRelay(st *stage) []truth {
 	peers := map[string]*relayedTo{}
 	for i := range 2 {
 		addr := &net.UDPAddr{IP: local, Port: st.port + i*1000}
-		peers[addr.String()] = &relayedTo{PacketConn: relayed, peer: addr, heard: make(chan []byte, 100), done: make(chan struct{})}
+		peers[addr.String()] = &relayedTo{PacketConn: relayed, peer: addr, received: make(chan []byte, 100), done: make(chan struct{})}
 	}
 	go toPeers(relayed, peers)
-	var said []truth
+	var truths []truth
 	for i := range 2 {
 		addr := &net.UDPAddr{IP: local, Port: st.port + i*1000}
 		suite := []dtls.CipherSuiteID{dtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, dtls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384}[i]
@@ -116,12 +115,12 @@ func turnRelay(st *stage) []truth {
 		t := truth{Stack: "pion", Outcome: "established", Version: "DTLS 1.2", Suite: s.CipherSuiteID.String(), ClientPort: own.LocalAddr().(*net.UDPAddr).Port}
 		outside := t
 		t.Encapsulation, outside.ClientPort = []string{"turn"}, relayed.LocalAddr().(*net.UDPAddr).Port
-		said = append(said, t, outside)
+		truths = append(truths, t, outside)
 		_, err = c.Write([]byte("hello"))
 		check(err)
 		_, err = c.Read(make([]byte, 100))
 		check(err)
 		time.Sleep(50 * time.Millisecond)
 	}
-	return said
+	return truths
 }

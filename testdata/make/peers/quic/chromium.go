@@ -14,9 +14,9 @@ import (
 	"github.com/quic-go/quic-go/http3"
 )
 
-// chromium asks a server of quic-go for a page, and what it is told is what
-// that server says. Chromium cuts its ClientHello into many CRYPTO frames,
-// in no order, with PING and PADDING between them.
+// chromium loads a page from a quic-go server, which reports the truth. Chromium
+// splits its ClientHello into many CRYPTO frames in random order, with PING and
+// PADDING frames between them.
 func chromium(set func(*tls.Config, *quic.Transport)) func() []truth {
 	return func() []truth {
 		cert, spki := certificate()
@@ -63,13 +63,13 @@ func chromium(set func(*tls.Config, *quic.Transport)) func() []truth {
 		server.Close()
 		tr.Close()
 		udp.Close()
-		var said []truth
+		var truths []truth
 		for {
 			select {
 			case t := <-states:
-				said = append(said, t)
+				truths = append(truths, t)
 			default:
-				return said
+				return truths
 			}
 		}
 	}

@@ -1,15 +1,14 @@
-// Command quic writes captures of real QUIC handshakes: clients and servers of
-// quic-go, golang.org/x/net/quic and ngtcp2, and Chromium as a client, spoke to each
-// other in a network namespace of their own while tcpdump listened. Beside
-// each is what the stack itself said that it had negotiated, in the form of
-// the other captures.
+// Command quic writes the QUIC captures that the tests read: real handshakes of
+// quic-go, golang.org/x/net/quic, ngtcp2 and Chromium (client only), captured by
+// tcpdump in a separate network namespace, and what the stacks reported about
+// them.
 //
 //	go -C testdata/make/peers/quic run . [-out DIR] [NAME ...]
 //
-// It is a module of its own, so the program needs none of these stacks. It
-// needs Linux, the right to make a network namespace, tcpdump, ip and unshare;
-// scenes of a program that is not here are skipped. With names it plays these
-// scenes alone.
+// It is a separate module, so that the project does not depend on these stacks.
+// It needs Linux, the right to create a network namespace, tcpdump, ip and
+// unshare. It skips scenes whose programs are not installed. With names it runs
+// only these scenes.
 package main
 
 import (
@@ -26,8 +25,9 @@ import (
 	"time"
 )
 
-// A truth is what a stack said of one connection. What it did not say is left
-// out. The fields up to client_port are those of all captures.
+// A truth is what a stack reported about one connection, in the format of
+// testdata/make. Fields that it did not report are empty.
+// The fields after client_port occur only for QUIC.
 type truth struct {
 	Stack      string `json:"stack"`
 	Version    string `json:"version,omitempty"`
@@ -37,21 +37,21 @@ type truth struct {
 	EarlyData  string `json:"early_data,omitempty"` // "accepted", "rejected", "none"
 	HelloRetry *bool  `json:"hello_retry_request,omitempty"`
 	Outcome    string `json:"outcome,omitempty"`
-	Alert      string `json:"alert,omitempty"` // its number
+	Alert      string `json:"alert,omitempty"` // number of the alert
 	ClientPort int    `json:"client_port,omitempty"`
 
 	QUIC      string `json:"quic_version,omitempty"`
-	FirstQUIC string `json:"quic_first_version,omitempty"` // where a Version Negotiation followed
-	Retry     bool   `json:"quic_retry,omitempty"`         // the server was told to send one
+	FirstQUIC string `json:"quic_first_version,omitempty"` // the first version, if Version Negotiation followed
+	Retry     bool   `json:"quic_retry,omitempty"`         // the server was configured to send one
 	AlertFrom string `json:"alert_from,omitempty"`         // "client" or "server"
-	MovedTo   int    `json:"moved_to_port,omitempty"`      // where the NAT gave the client another port in the handshake
+	MovedTo   int    `json:"moved_to_port,omitempty"`      // the port that the NAT gave the client during the handshake
 }
 
-// A scene is one capture.
+// A scene produces one capture.
 type scene struct {
 	name  string
 	needs string // a program
-	play  func() []truth
+	run   func() []truth
 }
 
 const inside = "PFSIGHT_MAKE_INSIDE"
@@ -81,52 +81,52 @@ func main() {
 			fmt.Printf("%-32s skipped: %v\n", s.name, err)
 			continue
 		}
-		record(filepath.Join(*out, s.name), s.play)
+		record(filepath.Join(*out, s.name), s.run)
 	}
 }
 
-// A listening is what tcpdump says, until it says that it listens.
+// A listening collects the output of tcpdump until it is ready.
 type listening struct {
-	mu   sync.Mutex
-	said string
+	mu     sync.Mutex
+	truths string
 }
 
 func (l *listening) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.said += string(p)
+	l.truths += string(p)
 	return len(p), nil
 }
 
 func (l *listening) ready() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return strings.Contains(l.said, "listening on")
+	return strings.Contains(l.truths, "listening on")
 }
 
-// record plays a scene while tcpdump listens.
-func record(path string, play func() []truth) {
+// record runs a scene while tcpdump captures.
+func record(path string, run func() []truth) {
 	tcpdump := exec.Command("tcpdump", "-i", "lo", "-U", "--immediate-mode", "-s", "0", "-w", path+".pcap", "udp")
 	var errs listening
 	tcpdump.Stderr = &errs
 	check(tcpdump.Start())
 	for n := 0; !errs.ready(); n++ {
 		if n == 500 {
-			log.Fatalf("tcpdump: %s", errs.said)
+			log.Fatalf("tcpdump: %s", errs.truths)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	said := play()
+	truths := run()
 	time.Sleep(150 * time.Millisecond)
 	check(tcpdump.Process.Signal(os.Interrupt))
 	_ = tcpdump.Wait()
-	b, err := json.MarshalIndent(said, "", "  ")
+	b, err := json.MarshalIndent(truths, "", "  ")
 	check(err)
 	check(os.WriteFile(path+".truth.json", append(b, '\n'), 0o644))
 	st, err := os.Stat(path + ".pcap")
 	check(err)
 	fmt.Printf("%-32s %6d bytes", filepath.Base(path), st.Size())
-	for _, t := range said {
+	for _, t := range truths {
 		fmt.Printf("  %s %s %s %s %s", t.QUIC, t.Suite, t.Group, t.Outcome, t.Alert)
 	}
 	fmt.Println()

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/net/quic"
 )
 
-// netScenes are played by golang.org/x/net/quic, which pads and coalesces in
-// its own way.
+// netScenes returns the scenes of golang.org/x/net/quic. It pads and coalesces
+// packets differently from quic-go.
 func netScenes() []scene {
 	return []scene{{"quic-net", "", func() []truth {
 		cert, _ := certificate()
@@ -46,7 +46,7 @@ func netScenes() []scene {
 		s.CloseWrite()
 		_, err = io.ReadAll(s)
 		check(err)
-		said := truth{
+		result := truth{
 			Stack: "x/net/quic", Version: "TLS 1.3", Suite: tls.CipherSuiteName(state.CipherSuite), Group: groups[state.CurveID],
 			Resumed: ptr(state.DidResume), HelloRetry: ptr(state.HelloRetryRequest), Outcome: "established",
 			ClientPort: int(client.LocalAddr().Port()), QUIC: "v1",
@@ -54,6 +54,6 @@ func netScenes() []scene {
 		_ = c.Close()
 		_ = client.Close(ctx)
 		_ = server.Close(ctx)
-		return []truth{said}
+		return []truth{result}
 	}}}
 }

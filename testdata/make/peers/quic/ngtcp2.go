@@ -12,13 +12,13 @@ import (
 	"time"
 )
 
-// Suites by the names of GnuTLS.
+// gnutlsSuites maps GnuTLS's names of suites to IANA's.
 var gnutlsSuites = map[string]string{
 	"AES-128-GCM": "TLS_AES_128_GCM_SHA256", "AES-256-GCM": "TLS_AES_256_GCM_SHA384", "CHACHA20-POLY1305": "TLS_CHACHA20_POLY1305_SHA256",
 	"AES-128-CCM": "TLS_AES_128_CCM_SHA256",
 }
 
-// What gtlsclient says.
+// Patterns in the output of gtlsclient.
 var (
 	saidVersion = regexp.MustCompile(`the negotiated version is (0x[0-9a-f]{8})`)
 	saidSuite   = regexp.MustCompile(`Negotiated cipher suite is (\S+)`)
@@ -28,8 +28,8 @@ var (
 
 var quicVersions = map[string]string{"0x00000001": "v1", "0xff00001d": "draft-29", "0x709a50c4": "v2 (draft)"}
 
-// ngtcp2 plays gtlsserver and gtlsclient, the examples of ngtcp2 with GnuTLS,
-// which speak drafts and negotiate compatible versions, RFC 9368.
+// ngtcp2 runs gtlsserver and gtlsclient, the examples of ngtcp2 with GnuTLS. They
+// support drafts and compatible version negotiation, RFC 9368.
 func ngtcp2(server, client []string, set func(*truth)) func() []truth {
 	return func() []truth {
 		dir, err := os.MkdirTemp("", "ngtcp2")
@@ -53,7 +53,7 @@ func ngtcp2(server, client []string, set func(*truth)) func() []truth {
 		defer stop()
 		c := exec.CommandContext(ctx, "gtlsclient", append(client, "--no-pmtud", "--exit-on-all-streams-close", "127.0.0.1", "4433", "https://quic.example/index.html")...)
 		c.Dir = dir
-		out, _ := c.CombinedOutput() // a failed handshake is an error of theirs, and a scene
+		out, _ := c.CombinedOutput() // some scenes fail on purpose
 		time.Sleep(100 * time.Millisecond)
 		_ = s.Process.Kill()
 		_ = s.Wait()
@@ -65,7 +65,7 @@ func ngtcp2(server, client []string, set func(*truth)) func() []truth {
 			t.QUIC = quicVersions[string(m[1])]
 		}
 		if m := saidPort.FindAllSubmatch(out, -1); m != nil {
-			t.ClientPort, _ = strconv.Atoi(string(m[len(m)-1][1])) // the last: after a Version Negotiation it takes another
+			t.ClientPort, _ = strconv.Atoi(string(m[len(m)-1][1])) // the last one: Version Negotiation changes the port
 		}
 		if set != nil {
 			set(&t)

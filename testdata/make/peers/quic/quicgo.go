@@ -27,8 +27,8 @@ var groups = map[tls.CurveID]string{
 	tls.SecP256r1MLKEM768: "SecP256r1MLKEM768", tls.SecP384r1MLKEM1024: "SecP384r1MLKEM1024",
 }
 
-// certificate makes a certificate for quic.example, and the hash of its key
-// that Chromium takes as a reason to trust it.
+// certificate returns a certificate for quic.example and the hash of its key, which
+// makes Chromium trust it.
 func certificate() (cert tls.Certificate, spki string) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	check(err)
@@ -44,31 +44,31 @@ func certificate() (cert tls.Certificate, spki string) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, base64.StdEncoding.EncodeToString(h[:])
 }
 
-// A play is a server and a client of quic-go, and how they are set up. Zero
-// is a plain handshake.
-type play struct {
-	times        int // connections, 1 if not given
+// A pair configures a server and a client of quic-go. The zero value is a plain
+// handshake.
+type pair struct {
+	times        int // connections; 0 means 1
 	addr         string
 	server       func(*tls.Config, *quic.Config)
 	client       func(*tls.Config, *quic.Config)
 	retry        bool
-	early        bool          // the client sends early data where it can
-	second       func(*play)   // changes what is there for the second connection
-	first        string        // the version that the server turns down
-	from         string        // the side that sends the alert
-	idle         time.Duration // of the handshake
-	allowEarly   bool          // of the server
-	silentServer bool          // that never answers
+	early        bool          // the client sends early data if it can
+	second       func(*pair)   // changes the configuration for the second connection
+	first        string        // the version that the server rejects
+	from         string        // the side that sends the alert, client or server
+	idle         time.Duration // idle timeout of the handshake
+	allowEarly   bool          // the server accepts early data
+	silentServer bool          // the server never answers
 }
 
-func (p play) run() []truth {
+func (p pair) run() []truth {
 	if p.addr == "" {
 		p.addr = "127.0.0.1"
 	}
 	cert, _ := certificate()
 	serverTLS := &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{protocol}}
 	clientTLS := &tls.Config{InsecureSkipVerify: true, ServerName: "quic.example", NextProtos: []string{protocol}, ClientSessionCache: tls.NewLRUClientSessionCache(8)}
-	serverTLS.SetSessionTicketKeys([][32]byte{{1, 2, 3}}) // outlive the first server
+	serverTLS.SetSessionTicketKeys([][32]byte{{1, 2, 3}}) // shared by all servers
 	serverQUIC := &quic.Config{DisablePathMTUDiscovery: true, MaxIdleTimeout: 5 * time.Second}
 	clientQUIC := &quic.Config{DisablePathMTUDiscovery: true, MaxIdleTimeout: 5 * time.Second, HandshakeIdleTimeout: p.idle}
 	if p.server != nil {
@@ -77,7 +77,7 @@ func (p play) run() []truth {
 	if p.client != nil {
 		p.client(clientTLS, clientQUIC)
 	}
-	var said []truth
+	var truths []truth
 	for i := range max(p.times, 1) {
 		if i == 1 && p.second != nil {
 			p.second(&p)
@@ -96,16 +96,16 @@ func (p play) run() []truth {
 		}
 		clientConn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(p.addr)})
 		check(err)
-		said = append(said, p.dial(clientConn, udp.LocalAddr(), clientTLS, clientQUIC))
+		truths = append(truths, p.dial(clientConn, udp.LocalAddr(), clientTLS, clientQUIC))
 		time.Sleep(100 * time.Millisecond)
 		tr.Close()
 		udp.Close()
 		clientConn.Close()
 	}
-	return said
+	return truths
 }
 
-// serve echoes what each stream says.
+// serve echoes the data of each stream.
 func serve(l *quic.EarlyListener) {
 	for {
 		c, err := l.Accept(context.Background())
@@ -125,8 +125,8 @@ func serve(l *quic.EarlyListener) {
 	}
 }
 
-func (p play) dial(udp *net.UDPConn, to net.Addr, t *tls.Config, q *quic.Config) truth {
-	said := truth{Stack: "quic-go", FirstQUIC: p.first, Retry: p.retry, ClientPort: udp.LocalAddr().(*net.UDPAddr).Port}
+func (p pair) dial(udp *net.UDPConn, to net.Addr, t *tls.Config, q *quic.Config) truth {
+	result := truth{Stack: "quic-go", FirstQUIC: p.first, Retry: p.retry, ClientPort: udp.LocalAddr().(*net.UDPAddr).Port}
 	ctx, stop := context.WithTimeout(context.Background(), 5*time.Second)
 	defer stop()
 	tr := &quic.Transport{Conn: udp}
@@ -148,29 +148,29 @@ func (p play) dial(udp *net.UDPConn, to net.Addr, t *tls.Config, q *quic.Config)
 		}
 	}
 	if err != nil {
-		said.Outcome, said.Alert = "rejected", alert(err)
+		result.Outcome, result.Alert = "rejected", alert(err)
 		if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
-			said.Outcome = "incomplete"
+			result.Outcome = "incomplete"
 		}
-		said.AlertFrom = p.from
-		return said
+		result.AlertFrom = p.from
+		return result
 	}
 	check(echo(ctx, c))
 	s := c.ConnectionState()
-	said.Outcome, said.Version, said.Suite, said.Group = "established", "TLS 1.3", tls.CipherSuiteName(s.TLS.CipherSuite), groups[s.TLS.CurveID]
-	said.Resumed, said.HelloRetry, said.QUIC = ptr(s.TLS.DidResume), ptr(s.TLS.HelloRetryRequest), s.Version.String()
+	result.Outcome, result.Version, result.Suite, result.Group = "established", "TLS 1.3", tls.CipherSuiteName(s.TLS.CipherSuite), groups[s.TLS.CurveID]
+	result.Resumed, result.HelloRetry, result.QUIC = ptr(s.TLS.DidResume), ptr(s.TLS.HelloRetryRequest), s.Version.String()
 	if p.early {
-		said.EarlyData = "none"
+		result.EarlyData = "none"
 		switch {
 		case s.Used0RTT:
-			said.EarlyData = "accepted"
+			result.EarlyData = "accepted"
 		case s.TLS.DidResume:
-			said.EarlyData = "rejected"
+			result.EarlyData = "rejected"
 		}
 	}
-	time.Sleep(50 * time.Millisecond) // for the session ticket
+	time.Sleep(50 * time.Millisecond) // wait for the session ticket
 	check(c.CloseWithError(0, ""))
-	return said
+	return result
 }
 
 func echo(ctx context.Context, c *quic.Conn) error {
@@ -186,7 +186,7 @@ func echo(ctx context.Context, c *quic.Conn) error {
 	return err
 }
 
-// alert is the number of the TLS alert of an error, "" if it has none.
+// alert returns the number of the TLS alert in err, or "".
 func alert(err error) string {
 	var e *quic.TransportError
 	if errors.As(err, &e) && e.ErrorCode.IsCryptoError() {
@@ -206,31 +206,31 @@ func curves(c ...tls.CurveID) func(*tls.Config, *quic.Config) {
 func quicGoScenes() []scene {
 	x25519 := curves(tls.X25519)
 	return []scene{
-		{"quic-v1", "", play{client: x25519}.run},
-		{"quic-v2", "", play{client: func(t *tls.Config, q *quic.Config) {
+		{"quic-v1", "", pair{client: x25519}.run},
+		{"quic-v2", "", pair{client: func(t *tls.Config, q *quic.Config) {
 			x25519(t, q)
 			q.Versions = []quic.Version{quic.Version2}
 		}}.run},
-		{"quic-retry", "", play{client: x25519, retry: true}.run},
-		{"quic-retry-v2", "", play{client: versions(quic.Version2), retry: true}.run},
-		{"quic-version-negotiation", "", play{
+		{"quic-retry", "", pair{client: x25519, retry: true}.run},
+		{"quic-retry-v2", "", pair{client: versions(quic.Version2), retry: true}.run},
+		{"quic-version-negotiation", "", pair{
 			client: versions(quic.Version2, quic.Version1), server: versions(quic.Version1), first: "v2",
 		}.run},
-		{"quic-hrr", "", play{client: curves(tls.X25519, tls.CurveP384), server: curves(tls.CurveP384)}.run},
-		{"quic-resumption", "", play{times: 2, client: x25519}.run},
-		{"quic-early-data", "", play{times: 2, client: x25519, early: true, allowEarly: true}.run},
-		{"quic-early-data-mlkem-retry", "", play{times: 2, early: true, allowEarly: true, second: func(p *play) { p.retry = true }}.run},
-		{"quic-early-data-rejected", "", play{times: 2, client: x25519, early: true, allowEarly: true, second: func(p *play) { p.allowEarly = false }}.run},
-		{"quic-mlkem", "", play{}.run},
-		{"quic-mlkem-hrr", "", play{
+		{"quic-hrr", "", pair{client: curves(tls.X25519, tls.CurveP384), server: curves(tls.CurveP384)}.run},
+		{"quic-resumption", "", pair{times: 2, client: x25519}.run},
+		{"quic-early-data", "", pair{times: 2, client: x25519, early: true, allowEarly: true}.run},
+		{"quic-early-data-mlkem-retry", "", pair{times: 2, early: true, allowEarly: true, second: func(p *pair) { p.retry = true }}.run},
+		{"quic-early-data-rejected", "", pair{times: 2, client: x25519, early: true, allowEarly: true, second: func(p *pair) { p.allowEarly = false }}.run},
+		{"quic-mlkem", "", pair{}.run},
+		{"quic-mlkem-hrr", "", pair{
 			client: curves(tls.X25519MLKEM768, tls.SecP384r1MLKEM1024), server: curves(tls.SecP384r1MLKEM1024),
 		}.run},
-		{"quic-no-protocol", "", play{from: "server", client: func(t *tls.Config, _ *quic.Config) { t.NextProtos = []string{"other"} }}.run},
-		{"quic-no-group", "", play{from: "server", client: curves(tls.X25519), server: curves(tls.CurveP521)}.run},
-		{"quic-bad-certificate", "", play{from: "client", client: func(t *tls.Config, _ *quic.Config) {
+		{"quic-no-protocol", "", pair{from: "server", client: func(t *tls.Config, _ *quic.Config) { t.NextProtos = []string{"other"} }}.run},
+		{"quic-no-group", "", pair{from: "server", client: curves(tls.X25519), server: curves(tls.CurveP521)}.run},
+		{"quic-bad-certificate", "", pair{from: "client", client: func(t *tls.Config, _ *quic.Config) {
 			t.InsecureSkipVerify, t.RootCAs = false, x509.NewCertPool()
 		}}.run},
-		{"quic-no-answer", "", play{silentServer: true, idle: 400 * time.Millisecond}.run},
-		{"quic-ipv6", "", play{addr: "::1", client: x25519}.run},
+		{"quic-no-answer", "", pair{silentServer: true, idle: 400 * time.Millisecond}.run},
+		{"quic-ipv6", "", pair{addr: "::1", client: x25519}.run},
 	}
 }

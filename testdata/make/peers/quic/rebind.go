@@ -11,10 +11,9 @@ import (
 	"github.com/quic-go/quic-go"
 )
 
-// A nat is one between a client and the server, which forgets the client once and
-// gives it another port. The client has an address that is not captured: its
-// datagrams are handed over within the program, so the capture shows only the
-// side of the server, as it does at a server.
+// A nat is a NAT between a client and the server that gives the client a new port
+// during the handshake. The client passes its datagrams to the nat within this
+// program, so they are captured only between nat and server.
 type nat struct {
 	server  *net.UDPAddr
 	local   string
@@ -25,8 +24,8 @@ type nat struct {
 	out     *net.UDPConn
 	ports   []int
 	sent    int
-	rebinds []bool // before the client's datagrams, by their number
-	lose    bool   // the first datagram of the server
+	rebinds []bool // whether to change the port before the client's n-th datagram
+	lose    bool   // drop the first datagram of the server
 	stopped bool
 }
 
@@ -57,7 +56,7 @@ func (n *nat) bind() {
 	}()
 }
 
-// WriteTo sends what the client says.
+// WriteTo sends a datagram of the client to the server.
 func (n *nat) WriteTo(b []byte, _ net.Addr) (int, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -71,7 +70,7 @@ func (n *nat) WriteTo(b []byte, _ net.Addr) (int, error) {
 	return n.out.WriteToUDP(b, n.server)
 }
 
-// ReadFrom is what the client hears.
+// ReadFrom returns the next datagram of the server.
 func (n *nat) ReadFrom(b []byte) (int, net.Addr, error) {
 	select {
 	case d := <-n.to:
@@ -94,7 +93,7 @@ func (n *nat) Close() error {
 	return nil
 }
 
-// SetReadDeadline serves quic-go to end a ReadFrom.
+// SetReadDeadline implements net.PacketConn. quic-go calls it to interrupt ReadFrom.
 func (n *nat) SetReadDeadline(t time.Time) error {
 	if !t.IsZero() {
 		select {
@@ -111,14 +110,14 @@ func (n *nat) LocalAddr() net.Addr {
 func (n *nat) SetDeadline(time.Time) error      { return nil }
 func (n *nat) SetWriteDeadline(time.Time) error { return nil }
 
-// A rebinding is a connection whose client gets another port within its handshake.
+// A rebinding is a scene in which the client's port changes.
 type rebinding struct {
-	play
+	pair
 	rebinds []bool
 	lose    bool
-	noID    bool // the client has no connection ID
-	longID  bool // the server's are of 20 bytes, else of 4
-	after   bool // the handshake was over by then
+	noID    bool // the client uses no connection ID
+	longID  bool // the server's connection IDs have 20 bytes instead of 4
+	after   bool // the port changes after the handshake
 }
 
 func (r rebinding) run() []truth {
@@ -147,7 +146,7 @@ func (r rebinding) run() []truth {
 	n := &nat{server: udp.LocalAddr().(*net.UDPAddr), local: "127.0.0.1", rebinds: r.rebinds, lose: r.lose,
 		to: make(chan []byte, 1024), wake: make(chan struct{}, 1), closed: make(chan struct{})}
 	defer n.Close()
-	said := truth{Stack: "quic-go", Retry: r.retry}
+	result := truth{Stack: "quic-go", Retry: r.retry}
 	ctx, stop := context.WithTimeout(context.Background(), 5*time.Second)
 	defer stop()
 	client := &quic.Transport{Conn: n}
@@ -165,34 +164,34 @@ func (r rebinding) run() []truth {
 	check(err)
 	check(echo(ctx, c))
 	s := c.ConnectionState()
-	said.Outcome, said.Version, said.Suite, said.Group = "established", "TLS 1.3", tls.CipherSuiteName(s.TLS.CipherSuite), groups[s.TLS.CurveID]
-	said.Resumed, said.HelloRetry, said.QUIC = ptr(s.TLS.DidResume), ptr(s.TLS.HelloRetryRequest), s.Version.String()
+	result.Outcome, result.Version, result.Suite, result.Group = "established", "TLS 1.3", tls.CipherSuiteName(s.TLS.CipherSuite), groups[s.TLS.CurveID]
+	result.Resumed, result.HelloRetry, result.QUIC = ptr(s.TLS.DidResume), ptr(s.TLS.HelloRetryRequest), s.Version.String()
 	time.Sleep(50 * time.Millisecond)
 	check(c.CloseWithError(0, ""))
 	time.Sleep(50 * time.Millisecond)
 	n.mu.Lock()
-	said.ClientPort = n.ports[0]
+	result.ClientPort = n.ports[0]
 	if !r.after {
-		said.MovedTo = n.ports[len(n.ports)-1]
+		result.MovedTo = n.ports[len(n.ports)-1]
 	}
 	n.mu.Unlock()
-	return []truth{said}
+	return []truth{result}
 }
 
 func rebindScenes() []scene {
-	x25519 := play{client: curves(tls.X25519)}
+	x25519 := pair{client: curves(tls.X25519)}
 	retry := x25519
 	retry.retry = true
 	second := []bool{1: true}
-	split := play{} // the key share of ML-KEM makes two datagrams of the ClientHello
+	split := pair{} // the ML-KEM key share splits the ClientHello into two datagrams
 	return []scene{
 		// What the server answers to the first port is lost; the client says its ClientHello again.
-		{"quic-rebind-lost", "", rebinding{play: x25519, rebinds: second, lose: true}.run},
-		{"quic-rebind-answered", "", rebinding{play: x25519, rebinds: second}.run},
-		{"quic-rebind-after", "", rebinding{play: x25519, rebinds: []bool{2: true}, longID: true, after: true}.run},
-		{"quic-rebind-retry", "", rebinding{play: retry, rebinds: second}.run},
-		{"quic-rebind-no-id", "", rebinding{play: split, rebinds: second, noID: true}.run},
-		{"quic-rebind-mlkem", "", rebinding{play: split, rebinds: second}.run},
-		{"quic-rebind-twice", "", rebinding{play: split, rebinds: []bool{1: true, 2: true}, longID: true}.run},
+		{"quic-rebind-lost", "", rebinding{pair: x25519, rebinds: second, lose: true}.run},
+		{"quic-rebind-answered", "", rebinding{pair: x25519, rebinds: second}.run},
+		{"quic-rebind-after", "", rebinding{pair: x25519, rebinds: []bool{2: true}, longID: true, after: true}.run},
+		{"quic-rebind-retry", "", rebinding{pair: retry, rebinds: second}.run},
+		{"quic-rebind-no-id", "", rebinding{pair: split, rebinds: second, noID: true}.run},
+		{"quic-rebind-mlkem", "", rebinding{pair: split, rebinds: second}.run},
+		{"quic-rebind-twice", "", rebinding{pair: split, rebinds: []bool{1: true, 2: true}, longID: true}.run},
 	}
 }
