@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Measures pfsight beside other tools on captures made of those in
+# Measures pfsight and other tools on large captures composed of those in
 # testdata/captures. Prints CPU seconds (user + system), wall seconds and peak
-# memory, the median of five, and the ratio of CPU to tcpdump's. Run it from
-# the repository: testdata/bench.sh [FOLDER FOR THE CAPTURES]
+# memory, each the median of five runs, and the ratio to tcpdump's CPU seconds.
+# The captures are written to DIR, a temporary directory by default.
+# Usage: testdata/bench.sh [DIR]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 dir=${1:-$(mktemp -d)}

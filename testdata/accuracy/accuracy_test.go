@@ -19,7 +19,16 @@ func scenes(t *testing.T) []*scene {
 	return s
 }
 
-// TestLabels holds some labels against what the stacks are known to have said.
+func makeCorpus(t *testing.T, k *kind, scenes []*scene) *corpus {
+	t.Helper()
+	c, err := k.corpus(scenes, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TestLabels compares some labels with what the stacks are known to report.
 func TestLabels(t *testing.T) {
 	labels := map[string]label{}
 	for _, s := range scenes(t) {
@@ -28,14 +37,14 @@ func TestLabels(t *testing.T) {
 		}
 	}
 	if len(labels) < 290 {
-		t.Fatalf("%d labels", len(labels))
+		t.Fatalf("got %d labels, want at least 290", len(labels))
 	}
 	for name, want := range map[string]label{
 		"ecdhe-p256/1":              {family: "tls", want: answer{"yes", "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", "secp256r1", "TLS 1.2", "rsa.example", "false"}},
 		"ticket-ecdhe/2":            {family: "tls", want: answer{"conditional", "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", "", "TLS 1.2", "", "true"}},
 		"gnutls-rsa/1":              {family: "tls", want: answer{"no", "TLS_RSA_WITH_AES_256_GCM_SHA384", "", "TLS 1.2", "localhost", "false"}},
 		"tls13-psk-ke/2":            {family: "tls", want: answer{"no", "TLS_AES_256_GCM_SHA384", "", "TLS 1.3", "", "true"}},
-		"gnutls-tls13-psk-ke/1":     {family: "tls", want: answer{"", "TLS_CHACHA20_POLY1305_SHA256", "", "TLS 1.3", "localhost", "false"}}, // the stack does not tell the mode
+		"gnutls-tls13-psk-ke/1":     {family: "tls", want: answer{"", "TLS_CHACHA20_POLY1305_SHA256", "", "TLS 1.3", "localhost", "false"}}, // the stack does not report the PSK mode
 		"ecdhe-null/1":              {family: "tls", want: answer{"no", "TLS_ECDHE_RSA_WITH_NULL_SHA", "x25519", "TLS 1.2", "", "false"}},
 		"quic-v1/1":                 {family: "quic", want: answer{"yes", "TLS_AES_128_GCM_SHA256", "x25519", "TLS 1.3", "quic.example", "false"}},
 		"eap-peap/1":                {family: "eap", want: answer{"yes", "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", "", "TLS 1.2", "", "false"}},
@@ -49,7 +58,7 @@ func TestLabels(t *testing.T) {
 	} {
 		got := labels[name]
 		if got.family != want.family || got.want != want.want {
-			t.Errorf("%s is %s %q, want %s %q", name, got.family, got.want, want.family, want.want)
+			t.Errorf("%s: got %s %q, want %s %q", name, got.family, got.want, want.family, want.want)
 		}
 	}
 }
@@ -86,7 +95,7 @@ func TestJudge(t *testing.T) {
 	} {
 		a := answer{suite: c.suite, group: c.group, version: c.version, resumption: c.resumed}
 		if got := a.judge(c.groups); got != c.want {
-			t.Errorf("%+v: %q", c, got)
+			t.Errorf("%+v: got %q, want %q", c, got, c.want)
 		}
 	}
 }
@@ -97,15 +106,15 @@ func TestNames(t *testing.T) {
 		"DTLSv1.0": "DTLS 1.0", "DTLSv12": "DTLS 1.2", "0xfefd": "DTLS 1.2", "SSLv3": "SSLv3", "SSLv30": "SSLv3", "": "", "UNDETERMINED": "", "unknown-64282": "",
 	} {
 		if got := versionName(in); got != want {
-			t.Errorf("version %q is %q, want %q", in, got, want)
+			t.Errorf("version %q: got %q, want %q", in, got, want)
 		}
 	}
 	if suiteName("0xc02f") != "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256" || suiteName("SSL_RSA_WITH_RC4_128_SHA") != "TLS_RSA_WITH_RC4_128_SHA" || groupName("29") != "x25519" {
-		t.Error("a name is not the registry's")
+		t.Error("got a name that differs from the registry's")
 	}
 }
 
-// TestDecode reads a packet back from what network makes of it.
+// TestDecode decodes encoded packets.
 func TestDecode(t *testing.T) {
 	for _, s := range scenes(t) {
 		ps, _ := s.place(300, false, 7)
@@ -117,28 +126,28 @@ func TestDecode(t *testing.T) {
 			}
 			got.at, got.conv, got.fromServer = p.at, p.conv, p.fromServer
 			if got.src != p.src || got.sport != p.sport || got.dport != p.dport || got.seq != p.seq || got.ack != p.ack || got.flags != p.flags || !bytes.Equal(got.data, p.data) || !bytes.Equal(got.options, p.options) {
-				t.Fatalf("%s: packet %d is not read back", s.name, i+1)
+				t.Fatalf("%s: packet %d: the decoded packet differs", s.name, i+1)
 			}
 			if p.eapol() {
 				continue
 			}
 			if b := p.network(); p.src.Is4() && checksum(0, b[:20]) != 0 {
-				t.Fatalf("%s: packet %d: IP checksum", s.name, i+1)
+				t.Fatalf("%s: packet %d: wrong IP checksum", s.name, i+1)
 			}
 			if b := p.transport(); transportChecksum(p.src, p.dst, p.proto, b) != 0 {
-				t.Fatalf("%s: packet %d: checksum", s.name, i+1)
+				t.Fatalf("%s: packet %d: wrong transport checksum", s.name, i+1)
 			}
 		}
 	}
 	for _, b := range [][]byte{nil, make([]byte, 14), append(make([]byte, 12), 8, 0, 0x45, 0, 0, 200), append(make([]byte, 12), 0x86, 0xdd)} {
 		if _, err := decode(b); err == nil {
-			t.Errorf("a frame of %d bytes is read", len(b))
+			t.Errorf("frame of %d bytes: got no error", len(b))
 		}
 	}
 }
 
-// TestKinds makes the corpus: the same seed makes the same bytes, no
-// connection changes its label, and TCP kinds that lose nothing carry every byte.
+// TestKinds makes all corpora. The same seed yields the same bytes, and the labels
+// are distinguishable.
 func TestKinds(t *testing.T) {
 	all := scenes(t)
 	names := map[string]bool{}
@@ -146,16 +155,16 @@ func TestKinds(t *testing.T) {
 	for i := range kinds {
 		k := &kinds[i]
 		if names[k.name] {
-			t.Errorf("two kinds are %s", k.name)
+			t.Errorf("two kinds have the name %s", k.name)
 		}
 		names[k.name] = true
-		c := k.corpus(all, 1)
+		c := makeCorpus(t, k, all)
 		total += len(c.labels)
 		if len(c.labels) < 100 {
-			t.Errorf("%s: %d connections", k.name, len(c.labels))
+			t.Errorf("%s: got %d connections, want at least 100", k.name, len(c.labels))
 		}
-		if (k.name == "random segments" || k.name == "reordered" || k.name == "loss of 5 %") && !bytes.Equal(c.capture, k.corpus(all, 1).capture) {
-			t.Errorf("%s: the same seed makes other bytes", k.name)
+		if (k.name == "random segments" || k.name == "reordered" || k.name == "loss of 5 %") && !bytes.Equal(c.capture, makeCorpus(t, k, all).capture) {
+			t.Errorf("%s: the same seed yields different bytes", k.name)
 		}
 		keys := map[string]int{}
 		for _, l := range c.labels {
@@ -163,16 +172,16 @@ func TestKinds(t *testing.T) {
 		}
 		for key, n := range keys {
 			if n > 3 {
-				t.Errorf("%s: %d connections of %s", k.name, n, key)
+				t.Errorf("%s: got %d connections between %s, want at most 3", k.name, n, key)
 			}
 		}
 	}
 	if total < 10000 {
-		t.Errorf("%d connections", total)
+		t.Errorf("got %d connections, want at least 10000", total)
 	}
 }
 
-// TestChangesLoseNothing puts TCP streams together behind each change.
+// TestChangesLoseNothing reassembles the TCP streams after each lossless change.
 func TestChangesLoseNothing(t *testing.T) {
 	for _, s := range scenes(t) {
 		if !hasTCP(s) {
@@ -182,13 +191,13 @@ func TestChangesLoseNothing(t *testing.T) {
 		want := streamsOf(in)
 		for i := range kinds {
 			k := &kinds[i]
-			if k.may != "" || k.change == nil || k.name == "sequence wrap" {
+			if k.mayLack != "" || k.change == nil || k.name == "sequence wrap" {
 				continue
 			}
 			out := k.change(random(), recut(in, func(*packet, int) int { return segmentSize }))
 			for key, b := range streamsOf(out) {
 				if !bytes.Equal(b, want[key]) {
-					t.Errorf("%s, %s: a stream of %d bytes became one of %d", s.name, k.name, len(want[key]), len(b))
+					t.Errorf("%s, %s: got a different stream of %d bytes, want %d", s.name, k.name, len(b), len(want[key]))
 				}
 			}
 		}
@@ -197,24 +206,24 @@ func TestChangesLoseNothing(t *testing.T) {
 
 func TestMatch(t *testing.T) {
 	labels := []label{{key: "a", at: 100e9}, {key: "a", at: 10e9}, {key: "b", at: 5e9}, {key: "mac"}}
-	got, extra := match(labels, []found{
-		{keys: []string{"a"}, at: 99e9, says: answer{"late"}},
-		{keys: []string{"group", "mac"}, says: answer{"eapol"}},
-		{keys: []string{"nobody"}},
+	got, extra := match(labels, []entry{
+		{keys: []string{"a"}, at: 99e9, answer: answer{"late"}},
+		{keys: []string{"group", "mac"}, answer: answer{"eapol"}},
+		{keys: []string{"other"}},
 		{keys: nil},
 	})
-	if got[0] == nil || got[0].says[0] != "late" || got[1] != nil || got[2] != nil || got[3] == nil || extra != 2 {
-		t.Errorf("%v, %d extra", got, extra)
+	if got[0] == nil || got[0].answer[0] != "late" || got[1] != nil || got[2] != nil || got[3] == nil || extra != 2 {
+		t.Errorf("got %v and %d extra", got, extra)
 	}
-	// As many as there are labels: in order of time, however far off.
-	got, extra = match(labels[:2], []found{{keys: []string{"a"}, at: 200e9, says: answer{"second"}}, {keys: []string{"a"}, at: 150e9, says: answer{"first"}}})
-	if got[0].says[0] != "second" || got[1].says[0] != "first" || extra != 0 {
-		t.Errorf("%v, %d extra", got, extra)
+	// As many entries as labels are matched in order, regardless of the distance.
+	got, extra = match(labels[:2], []entry{{keys: []string{"a"}, at: 200e9, answer: answer{"second"}}, {keys: []string{"a"}, at: 150e9, answer: answer{"first"}}})
+	if got[0].answer[0] != "second" || got[1].answer[0] != "first" || extra != 0 {
+		t.Errorf("got %v and %d extra", got, extra)
 	}
-	// One too many.
-	got, extra = match(labels[2:3], []found{{keys: []string{"b"}, at: 50e9}, {keys: []string{"b"}, at: 5e9, says: answer{"near"}}})
-	if got[0].says[0] != "near" || extra != 1 {
-		t.Errorf("%v, %d extra", got, extra)
+	// With more entries than labels, the closest one wins.
+	got, extra = match(labels[2:3], []entry{{keys: []string{"b"}, at: 50e9}, {keys: []string{"b"}, at: 5e9, answer: answer{"near"}}})
+	if got[0].answer[0] != "near" || extra != 1 {
+		t.Errorf("got %v and %d extra", got, extra)
 	}
 }
 
@@ -224,25 +233,25 @@ func TestScore(t *testing.T) {
 		{key: "b", want: answer{"no", "S", "", "", "", ""}},
 		{key: "c", want: answer{"yes", "", "", "", "", ""}},
 	}}
-	r := score(c, []found{{keys: []string{"a"}, says: answer{"yes", "", "X25519", "TLS 1.2", "", ""}}, {keys: []string{"b"}, says: answer{"yes", "S", "", "", "", ""}}})
+	r := score(c, []entry{{keys: []string{"a"}, answer: answer{"yes", "", "X25519", "TLS 1.2", "", ""}}, {keys: []string{"b"}, answer: answer{"yes", "S", "", "", "", ""}}})
 	if v := r.fields[verdict]; v != (tally{right: 1, missed: 1, wrong: 1}) {
-		t.Errorf("verdict: %v", v)
+		t.Errorf("verdict: got %v", v)
 	}
 	if v := r.fields[suite]; v != (tally{unscored: 1, right: 1, undetermined: 1}) {
-		t.Errorf("suite: %v", v)
+		t.Errorf("suite: got %v", v)
 	}
 	if v := r.fields[group]; v != (tally{unscored: 2, right: 1}) {
-		t.Errorf("group: %v", v)
+		t.Errorf("group: got %v", v)
 	}
 	if r.found[right] != 2 || r.found[missed] != 1 {
-		t.Errorf("connections: %v", r.found)
+		t.Errorf("connections: got %v", r.found)
 	}
 }
 
-// TestAccuracy runs pfsight over the plain corpus. It is right there.
+// TestAccuracy runs pfsight on three corpora. Without loss it is always right.
 func TestAccuracy(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it builds pfsight")
+		t.Skip("builds pfsight")
 	}
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip(err)
@@ -256,7 +265,7 @@ func TestAccuracy(t *testing.T) {
 	r := &report{tools: []*tool{&ours}, scenes: all}
 	for _, name := range []string{"plain", "port reuse", "snaplen 160"} {
 		k := &kinds[slices.IndexFunc(kinds, func(k kind) bool { return k.name == name })]
-		c := k.corpus(all, 1)
+		c := makeCorpus(t, k, all)
 		path := t.TempDir() + "/c.pcap"
 		if err := writeFile(path, c.capture); err != nil {
 			t.Fatal(err)
@@ -267,11 +276,11 @@ func TestAccuracy(t *testing.T) {
 		}
 		res := score(c, found)
 		for f, n := range res.fields {
-			if n[wrong] != 0 || k.may == "" && (n[undetermined] != 0 || n[missed] != 0) {
+			if n[wrong] != 0 || k.mayLack == "" && (n[undetermined] != 0 || n[missed] != 0) {
 				t.Errorf("%s: %s: %d right, %d undetermined, %d missed, %d wrong", name, fieldNames[f], n[right], n[undetermined], n[missed], n[wrong])
 			}
 		}
-		if k.may == "" && res.extra != 0 {
+		if k.mayLack == "" && res.extra != 0 {
 			t.Errorf("%s: %d connections that do not exist", name, res.extra)
 		}
 		r.corpora, r.results = append(r.corpora, c), append(r.results, []*result{res})
@@ -290,12 +299,12 @@ func TestAccuracy(t *testing.T) {
 func TestKey(t *testing.T) {
 	a, b := netip.MustParseAddrPort("10.0.0.1:1000"), netip.MustParseAddrPort("10.0.0.2:443")
 	if tupleKey(a, b) != tupleKey(b, a) || tupleKey(a, b) != endpoints("10.0.0.2", 443, "10.0.0.1", 1000)[0] {
-		t.Error("a key depends on the direction")
+		t.Error("keys of the two directions differ")
 	}
 	if endpoints("", 0, "10.0.0.1", 1) != nil {
-		t.Error("no address has a key")
+		t.Error("empty address: got a key")
 	}
 	if seconds("1795541670.800641000") != 1795541670800641000 || seconds("1795541670.5") != 1795541670500000000 || seconds("7") != 7e9 || seconds("x") != 0 {
-		t.Error("seconds")
+		t.Error("seconds returned a wrong time")
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// told returns what a reader finds, without the verdict.
-func told(t *testing.T, list []found, err error) []found {
+// noError fails the test if err is not nil.
+func noError(t *testing.T, list []entry, err error) []entry {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -15,14 +15,14 @@ func told(t *testing.T, list []found, err error) []found {
 	return list
 }
 
-func same(t *testing.T, got, want []found) {
+func checkEqual(t *testing.T, got, want []entry) {
 	t.Helper()
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 }
 
-// The samples have the form that the tools' manuals give.
+// The samples follow the formats in the tools' manuals.
 
 func TestZeek(t *testing.T) {
 	const log = `#separator \x09
@@ -39,7 +39,7 @@ func TestZeek(t *testing.T) {
 #close	2026-11-28-00-00-01
 `
 	list, err := readZeek(strings.NewReader(log), false)
-	same(t, told(t, list, err), []found{
+	checkEqual(t, noError(t, list, err), []entry{
 		{endpoints("192.168.4.49", 56718, "13.32.202.10", 443), 1598377391921726000, answer{"", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "secp256r1", "TLS 1.2", "www.taosecurity.com", "false"}},
 		{endpoints("2001:db8::1", 56719, "2001:db8::2", 443), 1598377392500000000, answer{"", "TLS_AES_128_GCM_SHA256", "x25519", "TLS 1.3", "", "true"}},
 		{endpoints("192.168.4.49", 56720, "13.32.202.10", 443), 1598377393500000000, answer{sni: "a.example"}},
@@ -47,7 +47,7 @@ func TestZeek(t *testing.T) {
 	const quic = "#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tversion\tclient_initial_dcid\tserver_scid\tserver_name\tclient_protocol\thistory\n" +
 		"1692198386.837988\tCA482y1XJVd3d0RYI7\t82.239.54.117\t53727\t110.213.53.115\t443\t1\t95412c47018cdfe8\td5412c47018cdfe8\tapi.cirrus-ci.com\th3\tISisH\n"
 	list, err = readZeek(strings.NewReader(quic), true)
-	same(t, told(t, list, err), []found{{endpoints("82.239.54.117", 53727, "110.213.53.115", 443), 1692198386837988000, answer{sni: "api.cirrus-ci.com"}}})
+	checkEqual(t, noError(t, list, err), []entry{{endpoints("82.239.54.117", 53727, "110.213.53.115", 443), 1692198386837988000, answer{sni: "api.cirrus-ci.com"}}})
 }
 
 func TestSuricata(t *testing.T) {
@@ -58,13 +58,13 @@ func TestSuricata(t *testing.T) {
 {"timestamp":"2026-11-24T17:34:30.100000+0000","event_type":"quic","src_ip":"2001:db8::2","src_port":443,"dest_ip":"2001:db8::1","dest_port":50002,"quic":{"version":"1","ja3s":{"hash":"d"}}}
 `
 	list, err := readSuricata(strings.NewReader(eve))
-	same(t, told(t, list, err), []found{
+	checkEqual(t, noError(t, list, err), []entry{
 		{endpoints("192.0.2.1", 50000, "192.0.2.2", 443), 1795541668753483000, answer{"", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "", "TLS 1.2", "a.example", "false"}},
 		{endpoints("192.0.2.1", 50001, "192.0.2.2", 443), 1795541669000000000, answer{version: "TLS 1.0", resumption: "true"}},
 		{endpoints("2001:db8::1", 50002, "2001:db8::2", 443), 1795541670000000000, answer{version: "TLS 1.3", sni: "q.example"}},
 	})
 	if _, err := readSuricata(strings.NewReader("{\n")); err == nil || !strings.Contains(err.Error(), "line 1") {
-		t.Errorf("half a line: %v", err)
+		t.Errorf("half a line: got error %v, want one with its line", err)
 	}
 }
 
@@ -79,9 +79,9 @@ func TestMercury(t *testing.T) {
 `
 	list, err := readMercury(strings.NewReader(out))
 	for i := range list {
-		list[i].at = list[i].at / 1e9 * 1e9 // a float holds no more
+		list[i].at = list[i].at / 1e9 * 1e9 // the float in the sample is less precise
 	}
-	same(t, told(t, list, err), []found{
+	checkEqual(t, noError(t, list, err), []entry{
 		{endpoints("192.0.2.1", 50000, "192.0.2.2", 443), 1795541668e9, answer{"", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "", "TLS 1.2", "a.example", ""}},
 		{endpoints("192.0.2.1", 50000, "192.0.2.2", 443), 1795541700e9, answer{suite: "TLS_AES_128_GCM_SHA256", version: "TLS 1.3"}},
 		{endpoints("192.0.2.1", 50001, "192.0.2.2", 443), 1795541701e9, answer{version: "TLS 1.3", sni: "q.example"}},
@@ -96,7 +96,7 @@ func TestNDPI(t *testing.T) {
 		"\t3\tTCP 192.0.2.1:59784 <-> 192.0.2.2:2525 [proto: 3/SMTP][ClearText][Hostname/SNI: mail.example]\n" +
 		"\t4\tUDP 192.0.2.1:1 <-> 192.0.2.2:2 [proto: 30/DTLS][Encrypted][DTLSv1.0][Cipher: TLS_RSA_WITH_AES_128_CBC_SHA]\n"
 	list, err := readNDPI(strings.NewReader(out))
-	same(t, told(t, list, err), []found{
+	checkEqual(t, noError(t, list, err), []entry{
 		{endpoints("192.0.2.1", 33776, "192.0.2.2", 4437), 0, answer{"", "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", "", "TLS 1.2", "rsa.example", ""}},
 		{endpoints("2001:db8::1", 60250, "2001:db8::2", 443), 0, answer{}},
 		{endpoints("192.0.2.1", 1, "192.0.2.2", 2), 0, answer{suite: "TLS_RSA_WITH_AES_128_CBC_SHA", version: "DTLS 1.0"}},
@@ -151,7 +151,7 @@ New TCP connection #5: 192.0.2.1(5) <-> 192.0.2.2(443)
           pre_shared_key
 `
 	list, err := readSSLDump(strings.NewReader(out))
-	same(t, told(t, list, err), []found{
+	checkEqual(t, noError(t, list, err), []entry{
 		{endpoints("192.0.2.1", 59474, "192.0.2.2", 4462), 1795541688576200000, answer{"", "TLS_RSA_WITH_AES_128_CBC_SHA256", "", "TLS 1.2", "rsa.example", "false"}},
 		{endpoints("2001:db8::1", 59484, "2001:db8::2", 4462), 1795541688932700000, answer{"", "TLS_RSA_WITH_RC4_128_SHA", "", "SSLv3", "", "true"}},
 		{endpoints("192.0.2.1", 3, "192.0.2.2", 443), 1795541689000000000, answer{"", "TLS_AES_128_GCM_SHA256", "", "TLS 1.3", "", ""}},
@@ -186,24 +186,24 @@ func TestTshark(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		in   string
-		want []found
+		want []entry
 	}{
-		{"full", packets(client("01", "", "a.example"), server("07", "")), []found{{key, 1795541668e9, full}}},
-		{"session ID", packets(client("01", "07", "a.example"), server("07", "")), []found{{key, 1795541668e9, resumed}}},
-		{"note", packets(client("01", "", "a.example"), server("", ""), [2]string{"server", `{"tls.record":{"_ws.expert":{"tls.resumed":""}}}`}), []found{{key, 1795541668e9, resumed}}},
-		{"two connections", packets(client("01", "", "a.example"), server("", ""), client("02", "", "a.example"), server("", "")), []found{{key, 1795541668e9, full}, {key, 1795541668e9 + 2, full}}},
-		{"no answer", packets(client("01", "", "a.example")), []found{{key, 1795541668e9, answer{sni: "a.example"}}}},
-		{"server first", packets(server("07", ""), client("01", "", "a.example")), []found{{key, 1795541668e9, full}}},
+		{"full", packets(client("01", "", "a.example"), server("07", "")), []entry{{key, 1795541668e9, full}}},
+		{"session ID", packets(client("01", "07", "a.example"), server("07", "")), []entry{{key, 1795541668e9, resumed}}},
+		{"note", packets(client("01", "", "a.example"), server("", ""), [2]string{"server", `{"tls.record":{"_ws.expert":{"tls.resumed":""}}}`}), []entry{{key, 1795541668e9, resumed}}},
+		{"two connections", packets(client("01", "", "a.example"), server("", ""), client("02", "", "a.example"), server("", "")), []entry{{key, 1795541668e9, full}, {key, 1795541668e9 + 2, full}}},
+		{"no answer", packets(client("01", "", "a.example")), []entry{{key, 1795541668e9, answer{sni: "a.example"}}}},
+		{"server first", packets(server("07", ""), client("01", "", "a.example")), []entry{{key, 1795541668e9, full}}},
 		{"TLS 1.3, HelloRetryRequest, PSK", packets(client("01", "07", "a.example"),
 			[2]string{"server", `{"tls.handshake":{"tls.handshake.type":"2","tls.handshake.random":"` + helloRetry + `"}}`}, client("01", "07", "a.example"),
 			server("07", `,"x":{"tls.handshake.extension.type":"43","tls.handshake.extensions.supported_version":"0x0304"},"y":{"tls.handshake.extension.type":"41"}`)),
-			[]found{{key, 1795541668e9, answer{"", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "x25519", "TLS 1.3", "a.example", "true"}}}},
+			[]entry{{key, 1795541668e9, answer{"", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "x25519", "TLS 1.3", "a.example", "true"}}}},
 		{"nothing", "", nil},
 		{"no packets", "[]", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			list, err := readTshark(strings.NewReader(c.in))
-			same(t, told(t, list, err), c.want)
+			checkEqual(t, noError(t, list, err), c.want)
 		})
 	}
 }

@@ -5,11 +5,11 @@ import (
 	"net/netip"
 )
 
-// A carrier puts a packet into a frame. It returns nil for a packet that it
-// cannot carry: an EAPOL frame exists on Ethernet only.
+// A carrier returns a packet as a frame, or nil if it cannot carry the packet:
+// EAPOL requires Ethernet.
 type carrier func(p *packet) []byte
 
-// Ends of the tunnels.
+// Endpoints of the tunnels.
 var (
 	tunnelA = netip.AddrFrom4([4]byte{198, 51, 100, 1})
 	tunnelB = netip.AddrFrom4([4]byte{198, 51, 100, 2})
@@ -19,7 +19,7 @@ func be16(v uint16) []byte { return binary.BigEndian.AppendUint16(nil, v) }
 
 func ethernet(p *packet) []byte { return tagged(p) }
 
-// tagged makes an Ethernet frame with what is put before the EtherType.
+// tagged returns an Ethernet frame with tags before the EtherType.
 func tagged(p *packet, tags ...byte) []byte {
 	b := append([]byte(nil), p.mac[:]...)
 	b = append(append(b, tags...), be16(p.etherType())...)
@@ -36,7 +36,7 @@ func vlanOneDirection(p *packet) []byte {
 	return vlan(p)
 }
 
-// shim makes an Ethernet frame of an IP packet behind another header.
+// shim returns a carrier that puts another header between Ethernet and IP.
 func shim(etherType uint16, head func(ip []byte, p *packet) []byte) carrier {
 	return func(p *packet) []byte {
 		if p.eapol() {
@@ -110,8 +110,8 @@ func gtpu(p *packet) []byte {
 	return udpTunnel(p, 2152, append(append([]byte{0x30, 0xff, byte(len(ip) >> 8), byte(len(ip))}, 0, 0, 0, 9), ip...))
 }
 
-// erspan makes ERSPAN of type II: GRE with a sequence number, a header of 8
-// bytes, the frame.
+// erspan returns ERSPAN type II: GRE with a sequence number, a header of 8 bytes,
+// the frame.
 func erspan(p *packet) []byte {
 	head := []byte{0x10, 0, 0x88, 0xbe, 0, 0, 0, 1, 0x10, 5, 0, 1, 0, 0, 0, 0}
 	return tunnel(p, 47, append(head, ethernet(p)...))
@@ -124,7 +124,7 @@ func rawIP(p *packet) []byte {
 	return p.network()
 }
 
-// cooked makes a frame of LINKTYPE_LINUX_SLL2.
+// cooked returns a frame of LINKTYPE_LINUX_SLL2.
 func cooked(p *packet) []byte {
 	if p.eapol() {
 		return nil
@@ -134,8 +134,8 @@ func cooked(p *packet) []byte {
 	return append(append(b, 0, 0), p.network()...)
 }
 
-// fragments makes IPv4 fragments of at most 256 bytes, the last first. IPv6
-// and small packets stay whole.
+// fragments returns IPv4 fragments of at most 256 bytes, the last one first. IPv6
+// and small packets are not fragmented.
 func fragments(p *packet, id uint16) [][]byte {
 	const size = 256
 	if p.etherType() != etherIPv4 {

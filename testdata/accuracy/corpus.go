@@ -12,8 +12,7 @@ import (
 	"time"
 )
 
-// A scene is a capture of testdata/captures with what its stacks said of the
-// connections in it.
+// A scene is a capture of testdata/captures with the truths of its connections.
 type scene struct {
 	name    string
 	packets []packet
@@ -22,26 +21,26 @@ type scene struct {
 	v6      bool
 }
 
-// A conversation is a 5-tuple of a scene, or all EAPOL frames of one.
+// A conversation is a 5-tuple in a scene, or all EAPOL frames of a scene.
 type conversation struct {
 	proto          byte
 	client, server uint16 // ports
 }
 
-// A label is the truth of one connection.
+// A label holds the true values of one connection.
 type label struct {
 	scene  string
-	number int    // in its scene, from 1
+	number int    // of the connection in its scene, from 1
 	family string // how TLS is carried: tls, starttls, proxy, dtls, quic, eap, openvpn
 	conv   int
 	mac    [6]byte // of the client, in an EAPOL scene
-	at     int64   // when the connection begins
+	at     int64   // start of the connection
 	key    string  // the endpoints; set when the scene is placed
-	want   answer  // "" where the stack did not say
+	want   answer  // "" where the stack did not report the value
 }
 
-// said is a connection in NAME.truth.json; see testdata/make.
-type said struct {
+// A truth is a connection in NAME.truth.json; see testdata/make.
+type truth struct {
 	Version string `json:"version"`
 	Suite   string `json:"cipher_suite"`
 	SuiteID string `json:"cipher_suite_id"`
@@ -52,10 +51,10 @@ type said struct {
 	Client  int    `json:"client_port"`
 }
 
-// A place is where a connection is in its capture: the fields of
-// NAME.json that say which packets the truth is about. No other field of
-// pfsight's record is read here.
-type place struct {
+// A location identifies a connection in its capture. It consists of the fields of
+// NAME.json that tell which packets a truth belongs to; no other fields of
+// pfsight's records are used.
+type location struct {
 	Time       time.Time `json:"time"`
 	ClientPort uint16    `json:"client_port"`
 	ServerPort uint16    `json:"server_port"`
@@ -65,8 +64,7 @@ type place struct {
 	Upgrade    string    `json:"upgrade"`
 }
 
-// readScenes reads every capture in dir that has a truth, in the order of
-// their names.
+// readScenes reads every capture in dir that has a NAME.truth.json, sorted by name.
 func readScenes(dir string) ([]*scene, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.truth.json"))
 	if err != nil {
@@ -95,9 +93,9 @@ func readScene(base string) (*scene, error) {
 	if s.packets, err = readPcap(raw); err != nil {
 		return nil, err
 	}
-	var truth []said
-	var places []place
-	for path, to := range map[string]any{base + ".truth.json": &truth, base + ".json": &places} {
+	var truths []truth
+	var places []location
+	for path, to := range map[string]any{base + ".truth.json": &truths, base + ".json": &places} {
 		b, err := os.ReadFile(path)
 		if err != nil {
 			return nil, err
@@ -106,15 +104,15 @@ func readScene(base string) (*scene, error) {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 	}
-	if len(truth) != len(places) {
-		return nil, fmt.Errorf("%d connections in the truth, %d in the records", len(truth), len(places))
+	if len(truths) != len(places) {
+		return nil, fmt.Errorf("%d connections in the truth file, %d in the records", len(truths), len(places))
 	}
-	slices.SortStableFunc(places, func(a, b place) int { return a.Time.Compare(b.Time) })
-	if !slices.ContainsFunc(truth, func(t said) bool { return t.Client == 0 }) {
-		slices.SortStableFunc(truth, func(a, b said) int { return a.Client - b.Client })
-		slices.SortStableFunc(places, func(a, b place) int { return int(a.ClientPort) - int(b.ClientPort) })
+	slices.SortStableFunc(places, func(a, b location) int { return a.Time.Compare(b.Time) })
+	if !slices.ContainsFunc(truths, func(t truth) bool { return t.Client == 0 }) {
+		slices.SortStableFunc(truths, func(a, b truth) int { return a.Client - b.Client })
+		slices.SortStableFunc(places, func(a, b location) int { return int(a.ClientPort) - int(b.ClientPort) })
 	}
-	s.converse(places)
+	s.findConversations(places)
 	if err := s.standardPorts(places); err != nil {
 		return nil, err
 	}
@@ -135,11 +133,11 @@ func readScene(base string) (*scene, error) {
 		if l.conv < 0 {
 			return nil, fmt.Errorf("no conversation from port %d to %d", p.ClientPort, p.ServerPort)
 		}
-		l.want = want(truth[i], len(truth) == 1, strings.Contains(s.name, "psk"))
+		l.want = want(truths[i], len(truths) == 1, strings.Contains(s.name, "psk"))
 		l.want[sni] = names[l.conv]
 		if n, ok := givenNames[s.name]; ok {
 			l.want[sni] = n
-		} else if p.Protocol == "quic" && !strings.Contains(truth[i].Stack, "ngtcp2") {
+		} else if p.Protocol == "quic" && !strings.Contains(truths[i].Stack, "ngtcp2") {
 			l.want[sni] = "quic.example"
 		}
 		s.labels = append(s.labels, l)
@@ -147,12 +145,12 @@ func readScene(base string) (*scene, error) {
 	return s, nil
 }
 
-// givenNames are the names that the clients of some DTLS scenes were told to
-// send. Those of the QUIC scenes were all told to send quic.example, but for
-// ngtcp2's, which make a name of their own.
+// givenNames holds the server names that the clients of some DTLS scenes were
+// configured to send. The clients of the QUIC scenes send quic.example, except
+// ngtcp2's.
 var givenNames = map[string]string{"dtls12-ecdhe": "rsa.example", "dtls12-pion-session-id": "ecdsa.example"}
 
-func family(p place) string {
+func family(p location) string {
 	switch u := p.Upgrade; {
 	case strings.HasPrefix(u, "eap") || u == "peap":
 		return "eap"
@@ -166,9 +164,9 @@ func family(p place) string {
 	return p.Protocol
 }
 
-// want makes a label of what a stack said. alone says that the scene has no
-// other connection, psk that it is one of external PSKs.
-func want(t said, alone, psk bool) answer {
+// want returns the values of a label from the truth of a stack. alone reports
+// that the scene has no other connection, psk that it uses external PSKs.
+func want(t truth, alone, psk bool) answer {
 	a := answer{version: t.Version, suite: t.Suite, group: t.Group}
 	if t.SuiteID != "" {
 		a[suite] = suiteName(t.SuiteID)
@@ -176,8 +174,8 @@ func want(t said, alone, psk bool) answer {
 	if t.Resumed != nil {
 		a[resumption] = fmt.Sprint(*t.Resumed)
 	}
-	// What the verdict needs and the scene tells: the only connection of two
-	// new programs resumes nothing; a psk_mode is of TLS 1.3.
+	// The scene implies some values that the verdict needs. The only connection
+	// of two new processes is no resumption. A psk_mode implies TLS 1.3.
 	b := a
 	switch {
 	case t.PSKMode == "psk_ke":
@@ -189,16 +187,17 @@ func want(t said, alone, psk bool) answer {
 		b[resumption] = "false"
 	}
 	a[verdict] = b.judge(false)
-	unsaid := b[resumption] == "" || psk && b[group] == "" && tls13Suite(strings.TrimPrefix(a[suite], "TLS_"))
-	if unsaid && a[verdict] == "yes" {
+	unknown := b[resumption] == "" || psk && b[group] == "" && tls13Suite(strings.TrimPrefix(a[suite], "TLS_"))
+	if unknown && a[verdict] == "yes" {
 		a[verdict] = "" // it may have been a resumption, or a PSK without a key share
 	}
 	return a
 }
 
-// converse finds the conversations and which end of each is the server: the
-// one whose port is a server's in places, else the one that did not begin.
-func (s *scene) converse(places []place) {
+// findConversations sets s.convs and the direction of each packet. The server of
+// a conversation is the endpoint whose port is a server port in places, else the
+// one that did not send the first packet.
+func (s *scene) findConversations(places []location) {
 	serves := map[uint16]bool{}
 	for _, p := range places {
 		serves[p.ServerPort] = true
@@ -206,7 +205,7 @@ func (s *scene) converse(places []place) {
 	index := map[conversation]int{}
 	for i := range s.packets {
 		p := &s.packets[i]
-		if p.eapol() { // a request, a success and a failure are the server's: RFC 3748 section 4
+		if p.eapol() { // RFC 3748 section 4: servers send all packets but responses
 			p.fromServer = len(p.data) > 4 && p.data[1] == 0 && p.data[4] != 2
 			if len(s.convs) == 0 {
 				s.convs = append(s.convs, conversation{})
@@ -234,12 +233,12 @@ func (s *scene) converse(places []place) {
 	}
 }
 
-// standard returns the port at which the server of a connection is found in
-// the field. The stacks of testdata/make listen elsewhere, and tools that
-// choose a parser by port would not find them.
-func (s *scene) standard(p place) uint16 {
+// standard returns the standard server port of a connection's protocol. The
+// servers of testdata/make use other ports, where tools that select a parser by
+// port would miss them.
+func (s *scene) standard(p location) uint16 {
 	if strings.Contains(s.name, "turn") {
-		return p.ServerPort // two of its servers would become one
+		return p.ServerPort // two servers would get the same port
 	}
 	switch u := p.Upgrade; {
 	case p.Transport == "eapol":
@@ -262,7 +261,7 @@ func (s *scene) standard(p place) uint16 {
 	return p.ServerPort
 }
 
-func (s *scene) standardPorts(places []place) error {
+func (s *scene) standardPorts(places []location) error {
 	to := map[uint16]uint16{}
 	for _, p := range places {
 		if _, ok := to[p.ServerPort]; !ok {
@@ -275,22 +274,22 @@ func (s *scene) standardPorts(places []place) error {
 			s.convs[i].server = n
 		}
 		if seen[s.convs[i]] {
-			return fmt.Errorf("two conversations become one: %v", s.convs[i])
+			return fmt.Errorf("two conversations have the same ports: %v", s.convs[i])
 		}
 		seen[s.convs[i]] = true
 	}
 	return nil
 }
 
-// Scenes of a corpus begin this far apart, so that connections of several are
-// open at once.
+// Scenes of a corpus begin at intervals of spacing, so that connections of
+// several scenes overlap.
 const (
 	spacing = 250 * time.Millisecond
 	begin   = 1795824000 * int64(time.Second) // 2026-11-28T00:00:00Z
 )
 
-// place gives the scene addresses of its own, its n-th in the corpus, and
-// moves it in time. shift is added to the ports of servers.
+// place returns the packets and labels of the scene as the n-th of the corpus,
+// with unique addresses and shifted times. It adds shift to the server ports.
 func (s *scene) place(n int, v6 bool, shift uint16) ([]packet, []label) {
 	client, server := address(n, 1, v6 || s.v6), address(n, 2, v6 || s.v6)
 	move := begin + int64(n)*int64(spacing) - s.packets[0].at
@@ -326,7 +325,7 @@ func (s *scene) place(n int, v6 bool, shift uint16) ([]packet, []label) {
 }
 
 func address(n int, host byte, v6 bool) netip.Addr {
-	if v6 { // without zeros: ndpiReader prints "::" for each
+	if v6 { // no group is zero, because ndpiReader prints each zero group as "::"
 		a := [16]byte{0x20, 1, 0xd, 0xb8, 0, 1, 0, 0, 0, 1, 0, 1, 0, 1, 0, host}
 		binary.BigEndian.PutUint16(a[6:], uint16(n+1))
 		return netip.AddrFrom16(a)
@@ -334,14 +333,14 @@ func address(n int, host byte, v6 bool) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, byte(n >> 8), byte(n), host})
 }
 
-// ownMAC puts the number of the scene into an address that is no group's.
+// ownMAC puts the number of the scene into an address that is not a group address.
 func ownMAC(mac []byte, n int) {
 	if mac[0]&1 == 0 {
 		mac[0], mac[1], mac[2], mac[3] = 2, 0xca, byte(n>>8), byte(n)
 	}
 }
 
-// tupleKey names the two endpoints of a connection in any order.
+// tupleKey returns a key for two endpoints, the same for both orders.
 func tupleKey(a, b netip.AddrPort) string {
 	if a.Compare(b) > 0 {
 		a, b = b, a

@@ -12,13 +12,13 @@ import (
 
 var helloRecord = regexp.MustCompile(`(?s)\x16\x03[\x00-\x04]..\x01\x00`)
 
-// serverNames reads the server names that the TCP clients of the scene sent,
-// by conversation, with crypto/tls: a parser that pfsight does not use. What is
-// before the ClientHello, as in SMTP, is skipped.
+// serverNames returns the server names that the TCP clients of the scene sent, by
+// conversation. It skips what precedes the ClientHello, as in SMTP. The parser
+// is crypto/tls, which is independent of pfsight.
 func (s *scene) serverNames() map[int]string {
 	streams := map[int][]byte{}
 	next := map[int]uint32{}
-	for i := range s.packets { // the loopback delivers in order
+	for i := range s.packets { // captures of the loopback interface are in order
 		p := &s.packets[i]
 		if !p.tcp() || p.fromServer || len(p.data) == 0 || next[p.conv] != 0 && p.seq != next[p.conv] {
 			continue
@@ -35,8 +35,7 @@ func (s *scene) serverNames() map[int]string {
 	return names
 }
 
-// helloName returns the server name in the ClientHello that b begins with, ""
-// if there is none.
+// helloName returns the server name in the ClientHello at the start of b, or "".
 func helloName(b []byte) string {
 	var name string
 	stop := errors.New("read")
@@ -49,7 +48,7 @@ func helloName(b []byte) string {
 	return name
 }
 
-// A reader is a connection that only gives what is in it.
+// A reader is a connection that can only be read from.
 type reader struct {
 	io.Reader
 	net.Conn

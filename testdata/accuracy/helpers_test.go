@@ -16,8 +16,8 @@ type half struct {
 	fromServer bool
 }
 
-// streamsOf puts the TCP streams of a scene together by sequence number. Those
-// of the captures here have no gaps and do not wrap.
+// streamsOf returns the TCP streams of a scene, assembled by sequence number. The
+// captures have no gaps, and the numbers do not wrap around.
 func streamsOf(in []packet) map[half][]byte {
 	segments := map[half][]packet{}
 	for _, p := range in {

@@ -7,77 +7,77 @@ import (
 	"slices"
 )
 
-// A kind is a way to carry the connections of every scene.
+// A kind is one way to transform or encapsulate the scenes.
 type kind struct {
-	name string
-	says string // one line for the list of kinds
-	// may says what a capture of this kind may not hold; "" for a kind that
-	// loses nothing. A field may be undetermined then, and never wrong.
-	may string
+	name  string
+	about string // description for the list of kinds
+	// mayLack describes what a capture of this kind may lack, "" for nothing.
+	// Such a field may be undetermined, but must not be wrong.
+	mayLack string
 
-	change  func(r *rand.Rand, in []packet) []packet
-	carry   carrier // ethernet where nil
-	pieces  bool    // IPv4 fragments
-	link    uint32  // Ethernet where 0
-	snaplen int     // none where 0
-	pcapng  bool
-	v6      bool
-	shift   uint16 // of the servers' ports
-	as      bool   // as the stacks sent it: not cut into segments of 1,400 bytes
-	applies func(s *scene) bool
-	earlier func(r *rand.Rand, in []packet) []packet // a connection before, on the same 5-tuple
+	change   func(r *rand.Rand, in []packet) []packet
+	carry    carrier // nil: ethernet
+	pieces   bool    // as IPv4 fragments
+	link     uint32  // 0: Ethernet
+	snaplen  int     // 0: none
+	pcapng   bool
+	v6       bool
+	shift    uint16 // added to server ports
+	original bool   // keep the segments of the loopback interface, which may exceed segmentSize
+	applies  func(s *scene) bool
+	earlier  func(r *rand.Rand, in []packet) []packet // makes an earlier connection on the same 5-tuple
 }
 
 var kinds = []kind{
-	{name: "plain", says: "as the stacks sent it, servers at their standard ports", as: true},
-	{name: "other ports", says: "servers at the standard port plus 20000", shift: otherPorts},
-	{name: "segments of one byte", says: "the first 1,500 bytes of each direction one by one", change: oneByte, applies: hasTCP},
-	{name: "random segments", says: "of 1 to 60 bytes", change: randomSegments, applies: hasTCP},
-	{name: "coalesced", says: "segments of one direction joined up to 60,000 bytes, as GRO does", change: coalesce, applies: hasTCP},
-	{name: "reordered", says: "the packets of each flight in random order, TCP in segments of 200 bytes", change: reorder},
-	{name: "server late", says: "the server's packets 2 s late", change: late(true)},
-	{name: "client late", says: "the client's packets 2 s late", change: late(false)},
-	{name: "duplicated", says: "each packet twice", change: duplicate},
-	{name: "overlapping", says: "TCP segments of 150 bytes that overlap by half", change: overlap, applies: hasTCP},
-	{name: "sequence wrap", says: "TCP sequence numbers that pass 2^32 in the handshake", change: wrap, applies: hasTCP},
-	{name: "no SYN", says: "without the packets that have a SYN", change: without(func(p *packet) bool { return p.tcp() && p.flags&flagSYN != 0 }), applies: hasTCP},
-	{name: "IPv6", says: "over IPv6", v6: true, applies: notEAPOL},
-	{name: "IP fragments", says: "IPv4 fragments of 256 bytes, the last first", pieces: true, applies: isIPv4},
-	{name: "VLAN", says: "an 802.1Q tag", carry: vlan},
-	{name: "VLAN one direction", says: "an 802.1Q tag on the client's packets only", carry: vlanOneDirection},
-	{name: "QinQ", says: "an 802.1ad and an 802.1Q tag", carry: qinq},
-	{name: "MPLS", says: "one label", carry: mpls},
-	{name: "PPPoE", says: "session packets", carry: pppoe},
-	{name: "GRE", says: "IP in GRE", carry: gre},
-	{name: "IP in IP", says: "protocols 4 and 41", carry: ipInIP},
-	{name: "VXLAN", says: "port 4789", carry: vxlan},
-	{name: "Geneve", says: "port 6081", carry: geneve},
-	{name: "GTP-U", says: "port 2152", carry: gtpu},
-	{name: "ERSPAN", says: "type II", carry: erspan},
-	{name: "raw IP", says: "link type 101", carry: rawIP, link: 101},
-	{name: "Linux cooked", says: "link type 276 (SLL2)", carry: cooked, link: 276},
-	{name: "pcapng", says: "with nanoseconds", pcapng: true},
-	{name: "port reuse", says: "30 s after another connection on the same 5-tuple", applies: reusable, earlier: func(_ *rand.Rand, in []packet) []packet { return in }},
-	{name: "port reuse without an end", says: "the same, the earlier TCP connection without FIN or RST", applies: both(reusable, hasTCP),
+	{name: "plain", about: "as the stacks sent it, servers at their standard ports", original: true},
+	{name: "other ports", about: "servers at the standard port plus 20000", shift: otherPorts},
+	{name: "segments of one byte", about: "the first 1,500 bytes of each direction one by one", change: oneByte, applies: hasTCP},
+	{name: "random segments", about: "of 1 to 60 bytes", change: randomSegments, applies: hasTCP},
+	{name: "coalesced", about: "segments of one direction joined up to 60,000 bytes, as GRO does", change: coalesce, applies: hasTCP},
+	{name: "reordered", about: "the packets of each flight in random order, TCP in segments of 200 bytes", change: reorder},
+	{name: "server late", about: "the server's packets 2 s late", change: late(true)},
+	{name: "client late", about: "the client's packets 2 s late", change: late(false)},
+	{name: "duplicated", about: "each packet twice", change: duplicate},
+	{name: "overlapping", about: "TCP segments of 150 bytes that overlap by half", change: overlap, applies: hasTCP},
+	{name: "sequence wrap", about: "TCP sequence numbers that pass 2^32 in the handshake", change: wrap, applies: hasTCP},
+	{name: "no SYN", about: "without the packets that have a SYN", change: without(func(p *packet) bool { return p.tcp() && p.flags&flagSYN != 0 }), applies: hasTCP},
+	{name: "IPv6", about: "over IPv6", v6: true, applies: notEAPOL},
+	{name: "IP fragments", about: "IPv4 fragments of 256 bytes, the last first", pieces: true, applies: isIPv4},
+	{name: "VLAN", about: "an 802.1Q tag", carry: vlan},
+	{name: "VLAN one direction", about: "an 802.1Q tag on the client's packets only", carry: vlanOneDirection},
+	{name: "QinQ", about: "an 802.1ad and an 802.1Q tag", carry: qinq},
+	{name: "MPLS", about: "one label", carry: mpls},
+	{name: "PPPoE", about: "session packets", carry: pppoe},
+	{name: "GRE", about: "IP in GRE", carry: gre},
+	{name: "IP in IP", about: "protocols 4 and 41", carry: ipInIP},
+	{name: "VXLAN", about: "port 4789", carry: vxlan},
+	{name: "Geneve", about: "port 6081", carry: geneve},
+	{name: "GTP-U", about: "port 2152", carry: gtpu},
+	{name: "ERSPAN", about: "type II", carry: erspan},
+	{name: "raw IP", about: "link type 101", carry: rawIP, link: 101},
+	{name: "Linux cooked", about: "link type 276 (SLL2)", carry: cooked, link: 276},
+	{name: "pcapng", about: "with nanoseconds", pcapng: true},
+	{name: "port reuse", about: "30 s after another connection on the same 5-tuple", applies: reusable, earlier: func(_ *rand.Rand, in []packet) []packet { return in }},
+	{name: "port reuse without an end", about: "the same, the earlier TCP connection without FIN or RST", applies: both(reusable, hasTCP),
 		earlier: without(func(p *packet) bool { return p.flags&(flagFIN|flagRST) != 0 })},
 
-	{name: "client's side", says: "the client's packets only", may: "all but the server name",
+	{name: "client's side", about: "the client's packets only", mayLack: "all but the server name",
 		change: without(func(p *packet) bool { return p.fromServer })},
-	{name: "server's side", says: "the server's packets only", may: "the server name and what needs the ClientHello",
+	{name: "server's side", about: "the server's packets only", mayLack: "the server name and what needs the ClientHello",
 		change: without(func(p *packet) bool { return !p.fromServer })},
-	{name: "snaplen 96", says: "packets cut to 96 bytes", may: "all", snaplen: 96},
-	{name: "snaplen 160", says: "packets cut to 160 bytes", may: "all", snaplen: 160},
-	{name: "snaplen 256", says: "packets cut to 256 bytes", may: "all", snaplen: 256},
-	{name: "loss of 5 %", says: "of the packets, at random", may: "all", change: lose},
-	{name: "server's first lost", says: "the server's first packet with data missing", may: "all", change: loseFirst},
-	{name: "cut", says: "each scene ends after half its packets", may: "all", change: func(_ *rand.Rand, in []packet) []packet { return in[:(len(in)+1)/2] }},
-	{name: "filtered", says: "the TCP packets that begin with a handshake record, as a capture filter leaves them", may: "all", applies: hasTCP,
+	{name: "snaplen 96", about: "packets cut to 96 bytes", mayLack: "all", snaplen: 96},
+	{name: "snaplen 160", about: "packets cut to 160 bytes", mayLack: "all", snaplen: 160},
+	{name: "snaplen 256", about: "packets cut to 256 bytes", mayLack: "all", snaplen: 256},
+	{name: "loss of 5 %", about: "of the packets, at random", mayLack: "all", change: lose},
+	{name: "server's first lost", about: "the server's first packet with data missing", mayLack: "all", change: loseFirst},
+	{name: "cut", about: "each scene ends after half its packets", mayLack: "all", change: func(_ *rand.Rand, in []packet) []packet { return in[:(len(in)+1)/2] }},
+	{name: "filtered", about: "the TCP packets that begin with a handshake record, as a capture filter leaves them", mayLack: "all", applies: hasTCP,
 		change: without(func(p *packet) bool { return !p.tcp() || len(p.data) == 0 || p.data[0] != 22 })},
 }
 
 const otherPorts = 20000
 
-// segmentSize is that of TCP segments on an Ethernet.
+// segmentSize is the size of TCP segments that fit into an Ethernet frame.
 const segmentSize = 1400
 
 func hasTCP(s *scene) bool {
@@ -91,15 +91,16 @@ func both(a, b func(*scene) bool) func(*scene) bool {
 	return func(s *scene) bool { return a(s) && b(s) }
 }
 
-// first names the scene whose connection is the earlier one of a port reuse,
-// by family. A STARTTLS port is not reused: its server never speaks TLS first.
+// first names the scene with the earlier connection of a port reuse, by family.
+// STARTTLS ports are not reused: a server does not use TLS from the start on one
+// connection and STARTTLS on the next.
 var first = map[string]string{"tls": "rsa", "dtls": "dtls12-rsa", "quic": "quic-v1"}
 
 func reusable(s *scene) bool {
 	return len(s.labels) == 1 && len(s.convs) == 1 && first[s.labels[0].family] != "" && first[s.labels[0].family] != s.name
 }
 
-// A corpus is the capture of a kind with its labels.
+// A corpus is a capture of one kind with its labels.
 type corpus struct {
 	kind    *kind
 	capture []byte
@@ -107,8 +108,8 @@ type corpus struct {
 	labels  []label
 }
 
-// corpus makes the capture of a kind. The same seed makes the same bytes.
-func (k *kind) corpus(scenes []*scene, seed uint64) *corpus {
+// corpus returns the corpus of a kind. The same seed yields the same bytes.
+func (k *kind) corpus(scenes []*scene, seed uint64) (*corpus, error) {
 	h := fnv.New64a()
 	h.Write([]byte(k.name))
 	r := rand.New(rand.NewPCG(seed, h.Sum64()))
@@ -126,7 +127,7 @@ func (k *kind) corpus(scenes []*scene, seed uint64) *corpus {
 		if ps[0].eapol() && carry(&ps[0]) == nil {
 			continue
 		}
-		if !k.as {
+		if !k.original {
 			ps = recut(ps, func(*packet, int) int { return segmentSize })
 		}
 		if k.change != nil {
@@ -150,18 +151,18 @@ func (k *kind) corpus(scenes []*scene, seed uint64) *corpus {
 		c.labels = append(c.labels, labels...)
 	}
 	slices.SortStableFunc(frames, func(a, b frame) int { return cmp.Compare(a.at, b.at) })
-	link := cmp.Or(k.link, 1)
 	c.packets = len(frames)
+	var err error
 	if k.pcapng {
-		c.capture = writePcapng(uint16(link), frames)
+		c.capture, err = writePcapng(frames)
 	} else {
-		c.capture = writePcap(link, cmp.Or(k.snaplen, 262144), frames)
+		c.capture, err = writePcap(cmp.Or(k.link, 1), cmp.Or(k.snaplen, 262144), frames)
 	}
-	return c
+	return c, err
 }
 
-// reuse puts another connection 30 s before that of a scene, on the same
-// 5-tuple. TCP options go, so that no timestamp goes back.
+// reuse adds another connection on the same 5-tuple 30 s before that of a scene.
+// It removes TCP options, because timestamps would decrease.
 func (k *kind) reuse(scenes []*scene, n int, ps []packet, labels []label) ([]packet, []label) {
 	const gap = 30e9
 	i := slices.IndexFunc(scenes, func(s *scene) bool { return s.name == first[labels[0].family] })
@@ -187,8 +188,8 @@ func (k *kind) reuse(scenes []*scene, n int, ps []packet, labels []label) ([]pac
 	return append(old, ps...), append(oldLabels, labels...)
 }
 
-// recut cuts TCP segments; size says how many bytes the next may have, of the
-// packet and from this offset in it on.
+// recut splits TCP segments. size returns the size of the next segment, given the
+// packet and the offset of the segment in its data.
 func recut(in []packet, size func(p *packet, at int) int) []packet {
 	var out []packet
 	for i := range in {
@@ -202,7 +203,7 @@ func recut(in []packet, size func(p *packet, at int) int) []packet {
 			n := min(size(&p, at), len(p.data)-at)
 			x.data = p.data[at : at+n]
 			x.seq += uint32(at)
-			x.at += int64(at) // a nanosecond a byte keeps the order
+			x.at += int64(at) // keeps the order
 			at += n
 			if at < len(p.data) {
 				x.flags &^= flagFIN
@@ -232,8 +233,8 @@ func randomSegments(r *rand.Rand, in []packet) []packet {
 	return recut(in, func(*packet, int) int { return 1 + r.IntN(60) })
 }
 
-// coalesce joins a segment with the one before it of the same direction, if
-// the other side sent no data in between.
+// coalesce joins consecutive segments of one direction if the other side sent no
+// data in between.
 func coalesce(_ *rand.Rand, in []packet) []packet {
 	var out []packet
 	last := map[int]int{} // conversation -> index in out of its last segment with data
@@ -255,7 +256,7 @@ func coalesce(_ *rand.Rand, in []packet) []packet {
 	return out
 }
 
-// reorder shuffles the packets with data of each flight. Times stay in order.
+// reorder shuffles the data packets of each flight. Times stay in order.
 func reorder(r *rand.Rand, in []packet) []packet {
 	out := recut(in, func(*packet, int) int { return 200 })
 	moves := func(p *packet) bool { return len(p.data) > 0 && !p.eapol() && p.flags&(flagSYN|flagFIN|flagRST) == 0 }
@@ -279,7 +280,7 @@ func reorder(r *rand.Rand, in []packet) []packet {
 	return out
 }
 
-// late moves the packets of one direction, in time and so in the capture.
+// late delays the packets of one direction.
 func late(server bool) func(*rand.Rand, []packet) []packet {
 	return func(_ *rand.Rand, in []packet) []packet {
 		out := clone(in)
@@ -322,8 +323,8 @@ func overlap(_ *rand.Rand, in []packet) []packet {
 	return out
 }
 
-// wrap moves the sequence numbers of each TCP conversation so that both
-// directions pass 2^32 about 128 bytes after the SYN.
+// wrap changes the sequence numbers of each TCP conversation so that those of both
+// directions wrap around 128 bytes after the SYN.
 func wrap(_ *rand.Rand, in []packet) []packet {
 	type half struct {
 		conv       int
@@ -350,7 +351,7 @@ func lose(r *rand.Rand, in []packet) []packet {
 	return slices.DeleteFunc(clone(in), func(packet) bool { return r.IntN(20) == 0 })
 }
 
-// loseFirst leaves out the first packet with data of each server.
+// loseFirst removes the first data packet of each server.
 func loseFirst(_ *rand.Rand, in []packet) []packet {
 	done := map[int]bool{}
 	return slices.DeleteFunc(clone(in), func(p packet) bool {

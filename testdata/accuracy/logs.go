@@ -15,17 +15,17 @@ import (
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
-// zeek writes ssl.log, and quic.log for what it cannot read the TLS of.
+// zeek writes ssl.log, and quic.log for QUIC without readable TLS.
 var zeek = tool{
 	name: "Zeek", program: "zeek", version: []string{"--version"},
-	tells: [numFields]bool{true, true, true, true, true, true}, groups: true,
-	note: "ssl.log of the scripts that it loads by default, without checksums (-C); quic.log for QUIC connections that are not in it",
+	reports: [numFields]bool{true, true, true, true, true, true}, reportsGroups: true,
+	note: "ssl.log of the default scripts, without checksums (-C); quic.log for QUIC connections that ssl.log lacks",
 	args: func(capture, _ string, _ *kind) []string { return []string{"-C", "-r", capture} },
-	read: func(stdout io.Reader, dir string) ([]found, error) {
+	read: func(stdout io.Reader, dir string) ([]entry, error) {
 		if _, err := io.Copy(io.Discard, stdout); err != nil {
 			return nil, err
 		}
-		var list []found
+		var list []entry
 		for _, name := range []string{"ssl.log", "quic.log"} {
 			f, err := os.Open(filepath.Join(dir, name))
 			if errors.Is(err, os.ErrNotExist) {
@@ -40,7 +40,7 @@ var zeek = tool{
 				return nil, err
 			}
 			for _, r := range rows {
-				if name == "ssl.log" || !slices.ContainsFunc(list, func(x found) bool { return slices.Equal(x.keys, r.keys) }) {
+				if name == "ssl.log" || !slices.ContainsFunc(list, func(x entry) bool { return slices.Equal(x.keys, r.keys) }) {
 					list = append(list, r)
 				}
 			}
@@ -49,10 +49,10 @@ var zeek = tool{
 	},
 }
 
-// readZeek reads a log of tab-separated values. In quic.log the version is
-// QUIC's.
-func readZeek(r io.Reader, quic bool) ([]found, error) {
-	var list []found
+// readZeek reads a log of tab-separated values. The version in quic.log is that of
+// QUIC and not used.
+func readZeek(r io.Reader, quic bool) ([]entry, error) {
+	var list []entry
 	var names []string
 	s := bufio.NewScanner(r)
 	s.Buffer(nil, 16<<20)
@@ -72,13 +72,13 @@ func readZeek(r io.Reader, quic bool) ([]found, error) {
 		}
 		sport, _ := strconv.ParseUint(row["id.orig_p"], 10, 16)
 		dport, _ := strconv.ParseUint(row["id.resp_p"], 10, 16)
-		f := found{keys: endpoints(row["id.orig_h"], uint16(sport), row["id.resp_h"], uint16(dport)), at: seconds(row["ts"])}
-		f.says[sni] = row["server_name"]
+		f := entry{keys: endpoints(row["id.orig_h"], uint16(sport), row["id.resp_h"], uint16(dport)), at: seconds(row["ts"])}
+		f.answer[sni] = row["server_name"]
 		if !quic {
-			f.says[version], f.says[suite], f.says[group] = versionName(row["version"]), suiteName(row["cipher"]), row["curve"]
-			// resumed is F until it is known to be T: without a suite nothing was seen.
-			if f.says[suite] != "" {
-				f.says[resumption] = map[string]string{"T": "true", "F": "false"}[row["resumed"]]
+			f.answer[version], f.answer[suite], f.answer[group] = versionName(row["version"]), suiteName(row["cipher"]), row["curve"]
+			// resumed is F by default, so it means nothing without a suite.
+			if f.answer[suite] != "" {
+				f.answer[resumption] = map[string]string{"T": "true", "F": "false"}[row["resumed"]]
 			}
 		}
 		list = append(list, f)
@@ -89,9 +89,9 @@ func readZeek(r io.Reader, quic bool) ([]found, error) {
 // suricata writes eve.json.
 var suricata = tool{
 	name: "Suricata", program: "suricata", version: []string{"-V"},
-	tells: [numFields]bool{true, true, false, true, true, true},
+	reports: [numFields]bool{true, true, false, true, true, true},
 	note: "tls and quic events of its default configuration with JA3 on, without checksums (-k none) and rules; the suite is that of ja3s.string. " +
-		"It prints session_resumed when it is so, and nothing otherwise",
+		"It prints session_resumed only if true",
 	args: func(capture, dir string, _ *kind) []string {
 		return []string{"-r", capture, "-l", dir, "-k", "none", "-S", "/dev/null", "--set", "app-layer.protocols.tls.ja3-fingerprints=yes"}
 	},
@@ -118,24 +118,23 @@ type eve struct {
 	} `json:"quic"`
 }
 
-// readSuricata reads eve.json. A QUIC connection has an event for each of its
-// hellos.
-func readSuricata(r io.Reader) ([]found, error) {
-	var list []found
+// readSuricata reads eve.json. A QUIC connection has one event for each hello.
+func readSuricata(r io.Reader) ([]entry, error) {
+	var list []entry
 	quic := map[string]int{}
 	err := eachJSON(r, func(e *eve) error {
 		if e.Type != "tls" && e.Type != "quic" {
 			return nil
 		}
-		f := found{keys: endpoints(e.SrcIP, e.SrcPort, e.DstIP, e.DstPort)}
+		f := entry{keys: endpoints(e.SrcIP, e.SrcPort, e.DstIP, e.DstPort)}
 		if t, err := time.Parse("2006-01-02T15:04:05.999999-0700", e.Timestamp); err == nil {
 			f.at = t.UnixNano()
 		}
 		if e.Type == "quic" {
-			f.says[sni], f.says[version] = e.QUIC.SNI, "TLS 1.3" // RFC 9001: no QUIC has another
+			f.answer[sni], f.answer[version] = e.QUIC.SNI, "TLS 1.3" // RFC 9001: QUIC requires TLS 1.3
 			if len(f.keys) == 1 {
 				if i, ok := quic[f.keys[0]]; ok {
-					list[i].says[sni] = max(list[i].says[sni], f.says[sni])
+					list[i].answer[sni] = max(list[i].answer[sni], f.answer[sni])
 					return nil
 				}
 				quic[f.keys[0]] = len(list)
@@ -143,12 +142,12 @@ func readSuricata(r io.Reader) ([]found, error) {
 			list = append(list, f)
 			return nil
 		}
-		f.says[version], f.says[sni] = versionName(e.TLS.Version), e.TLS.SNI
+		f.answer[version], f.answer[sni] = versionName(e.TLS.Version), e.TLS.SNI
 		if p := strings.Split(e.TLS.JA3S.Text, ","); len(p) == 3 {
-			f.says[suite] = suiteName(p[1])
+			f.answer[suite] = suiteName(p[1])
 		}
-		if f.says[version] != "" {
-			f.says[resumption] = strconv.FormatBool(e.TLS.Resumed)
+		if f.answer[version] != "" {
+			f.answer[resumption] = strconv.FormatBool(e.TLS.Resumed)
 		}
 		list = append(list, f)
 		return nil
@@ -156,11 +155,11 @@ func readSuricata(r io.Reader) ([]found, error) {
 	return list, err
 }
 
-// mercury writes a line for each hello.
+// mercury writes one line for each hello.
 var mercury = tool{
 	name: "mercury", program: "mercury", version: []string{"--version"},
-	tells: [numFields]bool{true, true, false, true, true, false},
-	note:  "with --metadata; its lines are put together by 5-tuple. It prints the ServerHello's own version field: TLS 1.3 is told by the suite",
+	reports: [numFields]bool{true, true, false, true, true, false},
+	note:    "with --metadata; lines are joined by 5-tuple. It prints the legacy version of the ServerHello; TLS 1.3 is derived from the suite",
 	args: func(capture, _ string, _ *kind) []string {
 		return []string{"-r", capture, "-f", "out.json", "--metadata"}
 	},
@@ -190,15 +189,15 @@ type hellos struct {
 	Server *mercuryHello `json:"server"`
 }
 
-// anyJSON is an object whose fields do not matter.
+// anyJSON is an object with ignored fields.
 type anyJSON struct{}
 
-func readMercury(r io.Reader) ([]found, error) {
+func readMercury(r io.Reader) ([]entry, error) {
 	type open struct {
 		i      int
 		random string
 	}
-	var list []found
+	var list []entry
 	last := map[string]open{}
 	err := eachJSON(r, func(l *mercuryLine) error {
 		h := l.TLS
@@ -211,23 +210,23 @@ func readMercury(r io.Reader) ([]found, error) {
 		}
 		o, known := last[keys[0]]
 		if c := h.Client; c != nil && known && o.random != "" && c.Random != o.random {
-			known = false // another ClientHello: another connection
+			known = false // a different ClientHello begins a new connection
 		}
 		if !known {
 			o = open{i: len(list)}
-			list = append(list, found{keys: keys, at: int64(l.Start*1e6) * 1e3})
+			list = append(list, entry{keys: keys, at: int64(l.Start*1e6) * 1e3})
 		}
-		says := &list[o.i].says
+		a := &list[o.i].answer
 		if c := h.Client; c != nil {
-			o.random, says[sni] = c.Random, c.Name
+			o.random, a[sni] = c.Random, c.Name
 		}
 		if l.QUIC != nil {
-			says[version] = "TLS 1.3" // RFC 9001: no QUIC has another
+			a[version] = "TLS 1.3" // RFC 9001: QUIC requires TLS 1.3
 		}
 		if s := h.Server; s != nil && s.Suite != "" {
-			says[suite], says[version] = suiteName("0x"+s.Suite), versionName("0x"+s.Version)
-			if tls13Suite(strings.TrimPrefix(says[suite], "TLS_")) {
-				says[version] = "TLS 1.3"
+			a[suite], a[version] = suiteName("0x"+s.Suite), versionName("0x"+s.Version)
+			if tls13Suite(strings.TrimPrefix(a[suite], "TLS_")) {
+				a[version] = "TLS 1.3"
 			}
 		}
 		last[keys[0]] = o

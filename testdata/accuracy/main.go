@@ -1,23 +1,32 @@
-// Command accuracy holds pfsight, and the other tools that are installed,
-// against what TLS stacks said of their own connections, and prints how often
-// each was right.
+// Command accuracy compares pfsight, and other tools if they are installed, with
+// what TLS stacks reported about their own connections. It prints how often each
+// tool is right.
 //
 //	go run ./testdata/accuracy
 //	go run ./testdata/accuracy -update
 //
-// The second writes testdata/accuracy-DATE.txt and the table of the README.
+// The second command writes testdata/accuracy-DATE.txt and the table in README.md.
 //
-// The corpus is made in memory of the captures in testdata/captures that have a
-// truth (NAME.truth.json): all connections of all of them, in each kind of
-// carriage of kinds.go, one capture a kind. It depends on those files, the
-// kinds and -seed alone. A connection keeps the label of its origin: what the
-// stack said. A field that a lossy kind takes away may be undetermined, and
-// never wrong.
+// The input is every capture in testdata/captures with a NAME.truth.json. From
+// these it builds one corpus for each kind in kinds.go: a capture with all
+// connections, transformed or encapsulated in one way. The corpora depend only on
+// the input, the kinds and -seed. Each connection keeps its label, the values
+// that the stack reported. In a kind that loses packets or bytes, a value may be
+// undetermined but must not be wrong.
 //
-// tshark, Zeek, Suricata, mercury, nDPI's ndpiReader and ssldump are run where
-// they are in PATH. None of them gives a verdict on forward secrecy: theirs is
-// derived from their version, suite, group and resumption by the rule in
-// rule.go, which makes the labels as well.
+// tshark, Zeek, Suricata, mercury, nDPI's ndpiReader and ssldump are run if they
+// are in PATH. They do not report forward secrecy. Their verdicts are derived
+// from their version, suite, group and resumption by the rule in rule.go, which
+// also makes the labels.
+//
+// The files:
+//
+//	corpus.go, packet.go, hello.go  scenes, labels, packets
+//	kinds.go, carriers.go           kinds: transformations and encapsulations
+//	tool.go                         running a tool; pfsight
+//	tshark.go, logs.go, text.go     readers of the other tools' output
+//	rule.go, score.go               verdicts, matching, counting
+//	report.go, update.go            the report, the table in README.md
 package main
 
 import (
@@ -31,13 +40,13 @@ import (
 )
 
 func main() {
-	dir := flag.String("captures", "testdata/captures", "`DIR` of the captures and what the stacks said")
-	binary := flag.String("pfsight", "", "`FILE` of the program; without it, it is built")
-	seed := flag.Uint64("seed", 1, "of the random kinds")
-	keep := flag.String("keep", "", "write the captures to `DIR` and keep them")
-	only := flag.String("kinds", "", "kinds to make, separated by commas; all without it")
-	alone := flag.Bool("alone", false, "run no tool but pfsight")
-	update := flag.Bool("update", false, "write testdata/accuracy-DATE.txt and the table of README.md, in the current folder, instead of printing")
+	dir := flag.String("captures", "testdata/captures", "`DIR` with captures and truth files")
+	binary := flag.String("pfsight", "", "pfsight `BINARY`; built if empty")
+	seed := flag.Uint64("seed", 1, "seed of the random kinds")
+	keep := flag.String("keep", "", "write the corpora to `DIR` and keep them")
+	only := flag.String("kinds", "", "`KINDS` to run, separated by commas; all if empty")
+	alone := flag.Bool("alone", false, "run only pfsight")
+	update := flag.Bool("update", false, "write testdata/accuracy-DATE.txt and the table in README.md of the current directory instead of printing")
 	flag.Parse()
 	r, err := accuracy(*dir, *binary, *seed, *keep, *only, *alone)
 	switch {
@@ -83,7 +92,10 @@ func accuracy(dir, binary string, seed uint64, keep, only string, alone bool) (*
 	}
 	r := &report{tools: tools, seed: seed, scenes: scenes}
 	for _, k := range chosen {
-		c := k.corpus(scenes, seed)
+		c, err := k.corpus(scenes, seed)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", k.name, err)
+		}
 		path := filepath.Join(work, strings.NewReplacer(" ", "-", "%", "", ",", "", "'", "").Replace(k.name)+".pcap")
 		if err := os.WriteFile(path, c.capture, 0o644); err != nil {
 			return nil, err
@@ -111,7 +123,7 @@ func accuracy(dir, binary string, seed uint64, keep, only string, alone bool) (*
 	return r, nil
 }
 
-// program returns the absolute path of pfsight, building it if there is none.
+// program returns the absolute path of pfsight. It builds pfsight if binary is "".
 func program(binary, work string) (string, error) {
 	if binary != "" {
 		return filepath.Abs(binary)

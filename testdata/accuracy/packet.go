@@ -4,7 +4,13 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"net/netip"
+	"time"
+
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
+	"github.com/google/gopacket/pcapgo"
 )
 
 // IP protocol numbers and EtherTypes.
@@ -25,55 +31,59 @@ const (
 	flagACK = 16
 )
 
-// A packet is a TCP segment, a UDP datagram or an EAPOL frame of a scene.
+// A packet is a TCP segment, a UDP datagram or an EAPOL frame in a scene.
 type packet struct {
 	at         int64 // nanoseconds
 	mac        [12]byte
 	conv       int  // index of the conversation in its scene
-	fromServer bool // within the conversation
+	fromServer bool // direction within the conversation
 
-	src, dst     netip.Addr // not valid in an EAPOL frame
+	src, dst     netip.Addr // invalid in an EAPOL frame
 	proto        byte
 	sport, dport uint16
 	seq, ack     uint32
 	flags        byte
 	options      []byte
-	data         []byte // of an EAPOL frame, what follows the EtherType
+	data         []byte // payload; in an EAPOL frame, what follows the EtherType
 }
 
 func (p *packet) eapol() bool { return !p.src.IsValid() }
 func (p *packet) tcp() bool   { return !p.eapol() && p.proto == protoTCP }
 
-// end returns the sequence number behind the segment's data.
+// end returns the sequence number after the segment's data.
 func (p *packet) end() uint32 { return p.seq + uint32(len(p.data)) }
 
-// readPcap reads a capture as testdata/make writes them: a little-endian pcap of
-// Ethernet frames with microseconds, which holds whole packets.
+// readPcap reads a pcap file of complete Ethernet frames.
 func readPcap(b []byte) ([]packet, error) {
-	if len(b) < 24 || binary.LittleEndian.Uint32(b) != 0xa1b2c3d4 || binary.LittleEndian.Uint32(b[20:]) != 1 {
-		return nil, fmt.Errorf("not a little-endian pcap of Ethernet frames with microseconds")
+	r, err := pcapgo.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return nil, err
+	}
+	if l := r.LinkType(); l != layers.LinkTypeEthernet {
+		return nil, fmt.Errorf("link type %v, want Ethernet", l)
 	}
 	var out []packet
-	for b = b[24:]; len(b) > 0; {
-		if len(b) < 16 || uint64(len(b)-16) < uint64(binary.LittleEndian.Uint32(b[8:])) {
-			return nil, fmt.Errorf("packet %d is cut", len(out)+1)
+	for {
+		data, info, err := r.ReadPacketData()
+		if err == io.EOF {
+			return out, nil
 		}
-		n := 16 + int(binary.LittleEndian.Uint32(b[8:]))
-		p, err := decode(b[16:n])
+		var p packet
+		if err == nil {
+			p, err = decode(data)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("packet %d: %w", len(out)+1, err)
 		}
-		p.at = int64(binary.LittleEndian.Uint32(b))*1e9 + int64(binary.LittleEndian.Uint32(b[4:]))*1e3
+		p.at = info.Timestamp.UnixNano()
 		out = append(out, p)
-		b = b[n:]
 	}
-	return out, nil
 }
 
 // decode reads an Ethernet frame.
 func decode(b []byte) (packet, error) {
 	var p packet
-	bad := fmt.Errorf("a frame of %d bytes that is no whole TCP, UDP or EAPOL packet", len(b))
+	bad := fmt.Errorf("frame of %d bytes is not a complete TCP, UDP or EAPOL packet", len(b))
 	if len(b) < 14 {
 		return p, bad
 	}
@@ -124,7 +134,7 @@ func (p *packet) etherType() uint16 {
 	return etherIPv6
 }
 
-// network returns the packet from its IP header on, or the EAPOL frame.
+// network returns the packet from its IP header on, or the EAPOL PDU.
 func (p *packet) network() []byte {
 	if p.eapol() {
 		return p.data
@@ -153,7 +163,7 @@ func udpDatagram(src, dst netip.Addr, sport, dport uint16, data []byte) []byte {
 	b = append(append(b, 0, 0), data...)
 	sum := transportChecksum(src, dst, protoUDP, b)
 	if sum == 0 {
-		sum = 0xffff // RFC 768: zero means that there is none
+		sum = 0xffff // RFC 768: zero means no checksum
 	}
 	binary.BigEndian.PutUint16(b[6:], sum)
 	return b
@@ -178,14 +188,15 @@ func ipv4Header(src, dst netip.Addr, proto byte, n int, id, fragment uint16) []b
 	return b
 }
 
-// transportChecksum is that of RFC 9293 section 3.1 and RFC 8200 section 8.1.
+// transportChecksum returns the checksum of a segment or datagram with its
+// pseudo-header, RFC 9293 section 3.1, RFC 8200 section 8.1.
 func transportChecksum(src, dst netip.Addr, proto byte, b []byte) uint16 {
 	pseudo := append(src.AsSlice(), dst.AsSlice()...)
 	pseudo = append(pseudo, 0, proto, byte(len(b)>>8), byte(len(b)))
 	return checksum(^checksum(0, pseudo), b)
 }
 
-// checksum is that of RFC 1071, begun with the sum of what came before.
+// checksum returns the Internet checksum of b, RFC 1071, added to an earlier sum.
 func checksum(sum uint16, b []byte) uint16 {
 	s := uint32(sum)
 	for ; len(b) > 1; b = b[2:] {
@@ -200,61 +211,48 @@ func checksum(sum uint16, b []byte) uint16 {
 	return ^uint16(s)
 }
 
-// clone returns a copy that shares no memory but data and options, which
-// nothing writes to.
+// clone returns a copy of in. The copies share data and options, which are never
+// modified.
 func clone(in []packet) []packet { return append([]packet(nil), in...) }
 
-// A frame is a packet as a capture file holds it.
+// A frame is a packet in a capture file.
 type frame struct {
 	at   int64
 	data []byte
-	wire int // its length before a snaplen cut it
+	wire int // its length on the wire
 }
 
-// writePcap returns a pcap with microseconds.
-func writePcap(link uint32, snaplen int, in []frame) []byte {
+// writePcap returns a pcap file with microseconds.
+func writePcap(link uint32, snaplen int, in []frame) ([]byte, error) {
 	var b bytes.Buffer
-	var h [24]byte
-	binary.LittleEndian.PutUint32(h[0:], 0xa1b2c3d4)
-	binary.LittleEndian.PutUint16(h[4:], 2)
-	binary.LittleEndian.PutUint16(h[6:], 4)
-	binary.LittleEndian.PutUint32(h[16:], uint32(snaplen))
-	binary.LittleEndian.PutUint32(h[20:], link)
-	b.Write(h[:])
+	w := pcapgo.NewWriter(&b)
+	if err := w.WriteFileHeader(uint32(snaplen), 0); err != nil {
+		return nil, err
+	}
+	binary.LittleEndian.PutUint32(b.Bytes()[20:], link) // gopacket's LinkType has only 8 bits
 	for _, f := range in {
 		data := f.data[:min(len(f.data), snaplen)]
-		binary.LittleEndian.PutUint32(h[0:], uint32(f.at/1e9))
-		binary.LittleEndian.PutUint32(h[4:], uint32(f.at%1e9/1e3))
-		binary.LittleEndian.PutUint32(h[8:], uint32(len(data)))
-		binary.LittleEndian.PutUint32(h[12:], uint32(f.wire))
-		b.Write(h[:16])
-		b.Write(data)
+		if err := w.WritePacket(gopacket.CaptureInfo{Timestamp: time.Unix(0, f.at), CaptureLength: len(data), Length: f.wire}, data); err != nil {
+			return nil, err
+		}
 	}
-	return b.Bytes()
+	return b.Bytes(), nil
 }
 
-// writePcapng returns a pcapng of one section and one interface, with
-// nanoseconds.
-func writePcapng(link uint16, in []frame) []byte {
-	le := binary.LittleEndian
-	block := func(b []byte, kind uint32, body []byte) []byte {
-		for len(body)%4 != 0 {
-			body = append(body, 0)
-		}
-		n := uint32(12 + len(body))
-		b = le.AppendUint32(le.AppendUint32(b, kind), n)
-		return le.AppendUint32(append(b, body...), n)
+// writePcapng returns a pcapng file of Ethernet frames with nanoseconds.
+func writePcapng(in []frame) ([]byte, error) {
+	var b bytes.Buffer
+	w, err := pcapgo.NewNgWriter(&b, layers.LinkTypeEthernet)
+	if err != nil {
+		return nil, err
 	}
-	h := le.AppendUint16(le.AppendUint16(le.AppendUint32(nil, 0x1a2b3c4d), 1), 0)
-	b := block(nil, 0x0a0d0d0a, le.AppendUint64(h, ^uint64(0)))
-	i := le.AppendUint32(le.AppendUint16(le.AppendUint16(nil, link), 0), 0)
-	i = append(le.AppendUint16(le.AppendUint16(i, 9), 1), 9, 0, 0, 0) // if_tsresol
-	b = block(b, 1, append(i, 0, 0, 0, 0))
 	for _, f := range in {
-		p := le.AppendUint32(nil, 0)
-		p = le.AppendUint32(le.AppendUint32(p, uint32(uint64(f.at)>>32)), uint32(f.at))
-		p = le.AppendUint32(le.AppendUint32(p, uint32(len(f.data))), uint32(f.wire))
-		b = block(b, 6, append(p, f.data...))
+		if err := w.WritePacket(gopacket.CaptureInfo{Timestamp: time.Unix(0, f.at), CaptureLength: len(f.data), Length: f.wire}, f.data); err != nil {
+			return nil, err
+		}
 	}
-	return b
+	if err := w.Flush(); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// TestReadme holds the table of the README against the last dated run.
+// TestReadme compares the table in README.md with the last dated run.
 func TestReadme(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
@@ -16,11 +16,11 @@ func TestReadme(t *testing.T) {
 	}
 	parts := strings.Split(string(readme), "<!-- accuracy -->\n")
 	if len(parts) != 3 {
-		t.Fatalf("the README has %d marks of the table", len(parts)-1)
+		t.Fatalf("got %d accuracy marks in README.md, want 2", len(parts)-1)
 	}
 	runs, err := filepath.Glob("../accuracy-*.txt")
 	if err != nil || len(runs) == 0 {
-		t.Fatalf("no dated run: %v", err)
+		t.Fatalf("no accuracy-DATE.txt: %v", err)
 	}
 	last := runs[len(runs)-1]
 	run, err := os.ReadFile(last)
@@ -28,11 +28,11 @@ func TestReadme(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !strings.Contains(string(run), parts[1]) {
-		t.Errorf("the table of the README is not that of %s", last)
+		t.Errorf("the table in README.md differs from that in %s", last)
 	}
 	date := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(last), "accuracy-"), ".txt")
 	if !strings.HasPrefix(string(run), date) || !strings.Contains(parts[0], "On "+date) {
-		t.Errorf("%s, its first line and the README have other dates", last)
+		t.Errorf("the dates in the name of %s, its first line and README.md differ", last)
 	}
 }
 
@@ -65,6 +65,6 @@ func TestUpdate(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := r.update(root); err == nil {
-		t.Error("a README without a table is accepted")
+		t.Error("README.md without a table: got no error")
 	}
 }

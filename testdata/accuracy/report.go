@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// A report holds the results by kind and tool.
+// A report holds the results of all kinds and tools.
 type report struct {
 	tools   []*tool
 	seed    uint64
 	scenes  []*scene
 	corpora []*corpus
-	results [][]*result // of a corpus, in the order of tools
+	results [][]*result // by corpus and tool
 }
 
 func (r *report) print(out io.Writer) error {
@@ -46,51 +46,51 @@ func (r *report) head(w io.Writer) {
 	}
 	fmt.Fprintf(w, "%d connections (%d of %d captures, in %d kinds), %d packets\n\n", connections, origins, len(r.scenes), len(r.corpora), packets)
 	for _, t := range r.tools {
-		fmt.Fprintf(w, "%-9s %s\n", t.name, t.says())
+		fmt.Fprintf(w, "%-9s %s\n", t.name, t.versionLine())
 		if t.note != "" {
 			fill(w, "          ", strings.Fields(t.note))
 		}
 	}
 	for _, t := range peers {
 		if !slices.Contains(r.tools, t) {
-			fmt.Fprintf(w, "%-9s is not installed here\n", t.name)
+			fmt.Fprintf(w, "%-9s is not installed\n", t.name)
 		}
 	}
 	fmt.Fprint(w, `
-A label is what the TLS stack said of the connection. What it did not say is not counted. A server name is counted
-where the client sent one, read from the original capture by crypto/tls or known from the client's arguments.
-  right         as the label says
-  undetermined  the tool lists the connection and does not say
+A label holds the values that the TLS stack reported. Values that it did not report are not counted. A server name is
+counted if the client sent one: crypto/tls read it from the original capture, or it is in the client's arguments.
+  right         equal to the label
+  undetermined  the tool lists the connection without this value
   missed        the tool does not list the connection
-  wrong         not as the label says
+  wrong         different from the label
   extra         connections that the tool lists and that do not exist
-The verdict of the other tools is derived from their version, suite, group and resumption by the rule that makes the
-labels (testdata/accuracy/rule.go); a tool that does not tell of resumption is read as if it told of none.
-A dash is what a tool has no field for. Servers listen at the standard port of what they speak, but in "other ports".
+The verdicts of the other tools are derived from their version, suite, group and resumption by the rule that makes the
+labels (testdata/accuracy/rule.go). If a tool does not report resumption, the rule assumes none. A dash means that the
+tool has no such field. Servers use the standard port of their protocol, except in "other ports".
 
 Kinds
 `)
 	for _, c := range r.corpora {
-		fmt.Fprintf(w, "  %-26s %s", c.kind.name, c.kind.says)
-		if c.kind.may != "" {
-			fmt.Fprintf(w, "; may be undetermined: %s", c.kind.may)
+		fmt.Fprintf(w, "  %-26s %s", c.kind.name, c.kind.about)
+		if c.kind.mayLack != "" {
+			fmt.Fprintf(w, "; may be undetermined: %s", c.kind.mayLack)
 		}
 		fmt.Fprintln(w)
 	}
 }
 
-// A total holds the outcomes of one tool over several kinds.
+// A total holds the outcomes of one tool in several kinds.
 type total struct {
 	fields [numFields]tally
 	found  tally
 	extra  int
 }
 
-// totals adds the results of some kinds, by tool.
-func (r *report) totals(of func(*corpus) bool) []total {
+// totals returns the sums over the corpora for which include is true, by tool.
+func (r *report) totals(include func(*corpus) bool) []total {
 	sums := make([]total, len(r.tools))
 	for i, c := range r.corpora {
-		if !of(c) {
+		if !include(c) {
 			continue
 		}
 		for t, res := range r.results[i] {
@@ -104,10 +104,10 @@ func (r *report) totals(of func(*corpus) bool) []total {
 	return sums
 }
 
-func lossless(c *corpus) bool { return c.kind.may == "" }
-func lossy(c *corpus) bool    { return c.kind.may != "" }
+func lossless(c *corpus) bool { return c.kind.mayLack == "" }
+func lossy(c *corpus) bool    { return c.kind.mayLack != "" }
 
-// table prints the short table of the README.
+// table prints the table in README.md.
 func (r *report) table(w io.Writer) {
 	plain, lost := r.totals(lossless), r.totals(lossy)
 	row := func(name string, cell func(t int) string) {
@@ -123,7 +123,7 @@ func (r *report) table(w io.Writer) {
 	row("nothing lost: connections found", func(t int) string { return percent(plain[t].found[right], plain[t].found.of()) })
 	for f, name := range fieldNames {
 		row("nothing lost: "+name+" right", func(t int) string {
-			if !r.tools[t].tells[f] {
+			if !r.tools[t].reports[f] {
 				return "-"
 			}
 			return percent(plain[t].fields[f][right], plain[t].fields[f].of())
@@ -142,18 +142,18 @@ func (r *report) table(w io.Writer) {
 	})
 }
 
-// summary prints the outcomes of each field and tool over some kinds.
-func (r *report) summary(w io.Writer, title string, of func(*corpus) bool) {
-	if !slices.ContainsFunc(r.corpora, of) {
+// summary prints the outcomes of each field and tool over some corpora.
+func (r *report) summary(w io.Writer, title string, include func(*corpus) bool) {
+	if !slices.ContainsFunc(r.corpora, include) {
 		return
 	}
-	sums := r.totals(of)
+	sums := r.totals(include)
 	fmt.Fprintf(w, "\n%s\n  %-10s %-10s %7s %7s %7s  %12s %7s %7s %7s\n", title, "tool", "field", "of", "right", "", "undetermined", "missed", "wrong", "extra")
 	for t, tool := range r.tools {
 		n := sums[t].found
 		fmt.Fprintf(w, "  %-10s %-10s %7d %7d %7s  %12s %7d %7s %7d\n", tool.name, "connection", n.of(), n[right], percent(n[right], n.of()), "", n[missed], "", sums[t].extra)
 		for f, n := range sums[t].fields {
-			if !tool.tells[f] {
+			if !tool.reports[f] {
 				fmt.Fprintf(w, "  %-10s %-10s %7d %7s\n", "", fieldNames[f], n.of(), "-")
 				continue
 			}
@@ -162,7 +162,7 @@ func (r *report) summary(w io.Writer, title string, of func(*corpus) bool) {
 	}
 }
 
-// percent is rounded down, so that 100 % is all.
+// percent rounds down, so that only all is 100 %.
 func percent(n, of int) string {
 	if of == 0 {
 		return ""
@@ -172,12 +172,12 @@ func percent(n, of int) string {
 
 var verdicts = []string{"yes", "no", "conditional"}
 
-// matrices prints, for each tool, which verdict it gave for which label.
-func (r *report) matrices(w io.Writer, title string, of func(*corpus) bool) {
+// matrices prints how often each tool gave which verdict, by the label's verdict.
+func (r *report) matrices(w io.Writer, title string, include func(*corpus) bool) {
 	counts := make([]map[[2]string]int, len(r.tools))
 	total := 0
 	for i, c := range r.corpora {
-		if !of(c) {
+		if !include(c) {
 			continue
 		}
 		for t, res := range r.results[i] {
@@ -185,14 +185,14 @@ func (r *report) matrices(w io.Writer, title string, of func(*corpus) bool) {
 				counts[t] = map[[2]string]int{}
 			}
 			for l, label := range c.labels {
-				said := "missed"
+				got := "missed"
 				if g := res.got[l]; g != nil {
-					if said = g.says[verdict]; said == "" {
-						said = "undetermined"
+					if got = g.answer[verdict]; got == "" {
+						got = "undetermined"
 					}
 				}
 				if label.want[verdict] != "" {
-					counts[t][[2]string{label.want[verdict], said}]++
+					counts[t][[2]string{label.want[verdict], got}]++
 					total++
 				}
 			}
@@ -220,7 +220,7 @@ func (r *report) matrices(w io.Writer, title string, of func(*corpus) bool) {
 	}
 }
 
-// byKind prints the verdict of each tool in each kind.
+// byKind prints the verdicts of each tool by kind.
 func (r *report) byKind(w io.Writer) {
 	fmt.Fprintf(w, "\nVerdicts by kind: right / undetermined / missed / wrong\n  %-26s %5s", "kind", "of")
 	for _, t := range r.tools {
@@ -243,12 +243,12 @@ func (r *report) byKind(w io.Writer) {
 	}
 }
 
-// byFamily prints the verdict of each tool by what carries TLS, where nothing
-// is lost.
+// byFamily prints the verdicts of each tool by the protocol that carries TLS, for
+// the kinds that lose nothing.
 func (r *report) byFamily(w io.Writer) {
 	families := map[string][]tally{}
 	for i, c := range r.corpora {
-		if c.kind.may != "" {
+		if c.kind.mayLack != "" {
 			continue
 		}
 		for t, res := range r.results[i] {
@@ -263,7 +263,7 @@ func (r *report) byFamily(w io.Writer) {
 	if len(families) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "\nVerdicts by what carries TLS, where nothing is lost: right / undetermined / missed / wrong\n  %-10s %6s", "in", "of")
+	fmt.Fprintf(w, "\nVerdicts by the protocol that carries TLS, where nothing is lost: right / undetermined / missed / wrong\n  %-10s %6s", "in", "of")
 	for _, t := range r.tools {
 		fmt.Fprintf(w, "  %-21s", t.name)
 	}
@@ -277,11 +277,11 @@ func (r *report) byFamily(w io.Writer) {
 	}
 }
 
-// notRight lists where pfsight is wrong, where it is not right though nothing
-// is lost, and where another tool is right and it is not: a line for each kind
-// and field with the connections that have the same answers.
+// notRight lists the fields for which pfsight is wrong, is not right although
+// nothing is lost, or is not right while another tool is. Each line has a kind, a
+// field and the connections with the same values.
 func (r *report) notRight(w io.Writer) {
-	type line struct{ kind, field, said, better string }
+	type line struct{ kind, field, got, better string }
 	lists := map[line][]string{}
 	var order []line
 	total := 0
@@ -298,14 +298,14 @@ func (r *report) notRight(w io.Writer) {
 						better = append(better, r.tools[t+1].name)
 					}
 				}
-				if o != wrong && len(better) == 0 && c.kind.may != "" {
+				if o != wrong && len(better) == 0 && c.kind.mayLack != "" {
 					continue
 				}
 				x := line{c.kind.name, fieldNames[f], "missed", strings.Join(better, ", ")}
 				if o == undetermined {
-					x.said = "undetermined"
+					x.got = "undetermined"
 				} else if o == wrong {
-					x.said = ours.got[l].says[f] + " for " + label.want[f]
+					x.got = ours.got[l].answer[f] + " for " + label.want[f]
 				}
 				if lists[x] == nil {
 					order = append(order, x)
@@ -315,9 +315,9 @@ func (r *report) notRight(w io.Writer) {
 			}
 		}
 	}
-	fmt.Fprintf(w, "\nWhere pfsight is wrong, or is not right though nothing is lost, or another tool is right and it is not: %d fields\n", total)
+	fmt.Fprintf(w, "\nFields for which pfsight is wrong, is not right although nothing is lost, or is not right while another tool is: %d\n", total)
 	for _, x := range order {
-		head := fmt.Sprintf("  %s: %s %s", x.kind, x.field, x.said)
+		head := fmt.Sprintf("  %s: %s %s", x.kind, x.field, x.got)
 		if x.better != "" {
 			head += "; right: " + x.better
 		}
@@ -326,7 +326,7 @@ func (r *report) notRight(w io.Writer) {
 	}
 }
 
-// fill prints words in lines of at most 120 characters.
+// fill prints words in lines of up to 120 characters.
 func fill(w io.Writer, indent string, words []string) {
 	line := indent
 	for _, x := range words {

@@ -7,7 +7,7 @@ import (
 	"pfsight/parse/iana"
 )
 
-// The fields that are compared.
+// The compared fields.
 const (
 	verdict = iota
 	suite
@@ -20,30 +20,29 @@ const (
 
 var fieldNames = [numFields]string{"verdict", "suite", "group", "version", "SNI", "resumption"}
 
-// An answer is what is said of a connection, a string a field, in the words of
-// the record; "" is undetermined. Resumption is "true" or "false".
+// An answer holds the values of a connection by field, in the format of pfsight's
+// records. "" is undetermined. Resumption is "true" or "false".
 type answer [numFields]string
 
-// judge gives the verdict on a connection whose version, suite, group and
-// resumption are known. The labels and the verdicts of all tools but pfsight
-// come from here; pfsight's own code is not used. "" is undetermined.
+// judge returns the forward secrecy verdict for a connection from its version,
+// suite, group and resumption, "" for undetermined. It makes the labels and the
+// verdicts of all tools except pfsight, and does not use pfsight's code.
 //
-// An answer that does not tell of resumption is taken as a full handshake:
-// that is what a reader of the tool's output does. tellsGroups says that the
-// tool names the group of TLS 1.3, so that a resumption without one had no key
-// share.
-func (a *answer) judge(tellsGroups bool) string {
+// If resumption is undetermined, judge assumes a full handshake, as a reader of
+// the tool's output would. groupsReported means that the tool reports the groups
+// of TLS 1.3, so that a resumption without a group had no key share.
+func (a *answer) judge(groupsReported bool) string {
 	name := strings.TrimPrefix(a[suite], "TLS_")
 	switch {
 	case name == "" || a[version] == "" && !tls13Suite(name):
 		return ""
 	case tls13Suite(name):
-		// RFC 8446 section 2: without a PSK there is a key share. With one,
-		// the group tells whether there is.
+		// RFC 8446 section 2: a handshake without a PSK has a key share. With a
+		// PSK, the group shows whether it has one.
 		switch {
 		case a[group] != "" || a[resumption] != "true":
 			return "yes"
-		case tellsGroups:
+		case groupsReported:
 			return "no"
 		}
 		return ""
@@ -68,15 +67,14 @@ func (a *answer) judge(tellsGroups bool) string {
 	return "yes"
 }
 
-// tls13Suite reports whether a suite, without its "TLS_", is one of TLS 1.3:
-// their names have no key exchange.
+// tls13Suite reports whether a suite name, without "TLS_", is one of TLS 1.3: such
+// a name has no key exchange.
 func tls13Suite(name string) bool {
 	return name != "" && !strings.Contains(name, "_WITH_") && !strings.HasSuffix(name, "_SCSV") && (strings.HasPrefix(name, "AES_") ||
 		strings.HasPrefix(name, "CHACHA20_") || strings.HasPrefix(name, "SM4_") || strings.HasPrefix(name, "AEGIS_"))
 }
 
-// suiteName returns the IANA name of a suite that is given as a number or by
-// name.
+// suiteName returns the IANA name of a suite, given by number or name.
 func suiteName(s string) string {
 	if n, ok := number(s); ok {
 		return iana.CipherSuite(n).String()
@@ -94,14 +92,14 @@ func groupName(s string) string {
 	return s
 }
 
-// number reads "0xc02f" and "49199".
+// number parses a number such as "0xc02f" or "49199".
 func number(s string) (uint16, bool) {
 	n, err := strconv.ParseUint(s, 0, 16)
 	return uint16(n), err == nil
 }
 
-// versionName returns the record's name of a version that is given as a
-// number ("0x0303") or in another tool's spelling ("TLSv12", "TLSv1.2").
+// versionName returns pfsight's name of a version, given by number ("0x0303") or
+// in the spelling of another tool ("TLSv12", "TLSv1.2").
 func versionName(s string) string {
 	if n, ok := number(s); ok {
 		return iana.Version(n).String()
@@ -127,5 +125,5 @@ func versionName(s string) string {
 	return ""
 }
 
-// equalName compares names of which tools write some in other case.
+// equalName compares names, ignoring case, because tools use different cases.
 func equalName(a, b string) bool { return strings.EqualFold(a, b) }

@@ -5,18 +5,18 @@ import (
 	"slices"
 )
 
-// A found is a connection in a tool's output.
-type found struct {
-	keys []string // of its endpoints; of an EAPOL frame, both addresses
-	at   int64    // nanoseconds; 0 where the tool does not say
-	says answer
+// An entry is a connection in a tool's output.
+type entry struct {
+	keys   []string // key of the endpoints; for EAPOL both MAC addresses
+	at     int64    // start, nanoseconds; 0 if the tool does not report it
+	answer answer
 }
 
-// match gives each label the connection that a tool found for it, nil if
-// none, and returns how many connections it found beyond the labels. Of several
-// on one 5-tuple the nearest in time belong together.
-func match(labels []label, all []found) (got []*found, extra int) {
-	got = make([]*found, len(labels))
+// match returns the entry of each label, nil if there is none, and the number of
+// entries that match no label. Connections on the same 5-tuple are matched by
+// time.
+func match(labels []label, all []entry) (got []*entry, extra int) {
+	got = make([]*entry, len(labels))
 	byKey := map[string][]int{}
 	for i := range labels {
 		byKey[labels[i].key] = append(byKey[labels[i].key], i)
@@ -47,7 +47,8 @@ func match(labels []label, all []found) (got []*found, extra int) {
 	return got, extra
 }
 
-// pair pairs labels with connections, in order where there are as many.
+// pair matches labels with entries: in order if their numbers are equal, else the
+// closest ones first.
 func pair(ls, is []int, distance func(l, i int) int64) map[int]int {
 	out := map[int]int{}
 	if len(ls) == len(is) {
@@ -80,7 +81,7 @@ func pair(ls, is []int, distance func(l, i int) int64) map[int]int {
 type outcome int
 
 const (
-	unscored outcome = iota // the stack did not say
+	unscored outcome = iota // the stack did not report the value
 	right
 	undetermined
 	missed // the tool did not list the connection
@@ -88,16 +89,16 @@ const (
 	numOutcomes
 )
 
-// judgeField compares what a tool says with the label.
-func judgeField(want string, got *found, field int) outcome {
+// judgeField compares a value in a tool's output with the label.
+func judgeField(want string, got *entry, field int) outcome {
 	switch {
 	case want == "":
 		return unscored
 	case got == nil:
 		return missed
-	case got.says[field] == "":
+	case got.answer[field] == "":
 		return undetermined
-	case equalName(got.says[field], want):
+	case equalName(got.answer[field], want):
 		return right
 	}
 	return wrong
@@ -114,9 +115,9 @@ func (t *tally) add(o tally) {
 	}
 }
 
-// A result is what one tool said of one corpus.
+// A result holds the outcomes of one tool for one corpus.
 type result struct {
-	got      []*found
+	got      []*entry
 	extra    int
 	outcomes [][numFields]outcome // by label
 	fields   [numFields]tally
@@ -124,7 +125,7 @@ type result struct {
 	failed   error // the tool could not read the capture
 }
 
-func score(c *corpus, all []found) *result {
+func score(c *corpus, all []entry) *result {
 	r := &result{}
 	r.got, r.extra = match(c.labels, all)
 	for i, l := range c.labels {

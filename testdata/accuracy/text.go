@@ -9,16 +9,16 @@ import (
 	"strings"
 )
 
-// ndpi is ndpiReader, the example program of nDPI. It prints a line for each
+// ndpi is ndpiReader, the example program of nDPI. It prints one line for each
 // flow.
 var ndpi = tool{
 	name: "nDPI", program: "ndpiReader", version: []string{"-h"},
-	tells: [numFields]bool{true, true, false, true, true, false},
-	note:  "ndpiReader -v 2 -t -I -T 100000 -U 100000: one line a flow, in no order and without a time, so of several connections on one 5-tuple it tells at most one",
+	reports: [numFields]bool{true, true, false, true, true, false},
+	note:    "ndpiReader -v 2 -t -I -T 100000 -U 100000: one line for each flow, unordered and without a time, so at most one of several connections on a 5-tuple is matched",
 	args: func(capture, _ string, _ *kind) []string {
 		return []string{"-i", capture, "-v", "2", "-t", "-I", "-T", "100000", "-U", "100000"}
 	},
-	read: func(r io.Reader, _ string) ([]found, error) { return readNDPI(r) },
+	read: func(r io.Reader, _ string) ([]entry, error) { return readNDPI(r) },
 }
 
 var (
@@ -29,8 +29,8 @@ var (
 	ndpiName    = regexp.MustCompile(`\[Hostname/SNI: ([^\]]*)\]`)
 )
 
-func readNDPI(r io.Reader) ([]found, error) {
-	var list []found
+func readNDPI(r io.Reader) ([]entry, error) {
+	var list []entry
 	s := bufio.NewScanner(r)
 	s.Buffer(nil, 16<<20)
 	first := func(re *regexp.Regexp) string {
@@ -50,8 +50,8 @@ func readNDPI(r io.Reader) ([]found, error) {
 		}
 		ip1, port1 := splitPort(m[1])
 		ip2, port2 := splitPort(m[2])
-		f := found{keys: endpoints(ip1, port1, ip2, port2)}
-		f.says = answer{version: versionName(v), suite: suiteName(first(ndpiCipher)), sni: first(ndpiName)}
+		f := entry{keys: endpoints(ip1, port1, ip2, port2)}
+		f.answer = answer{version: versionName(v), suite: suiteName(first(ndpiCipher)), sni: first(ndpiName)}
 		list = append(list, f)
 	}
 	return list, s.Err()
@@ -67,14 +67,14 @@ func splitPort(s string) (string, uint16) {
 	return strings.Trim(s[:i], "[]"), uint16(port)
 }
 
-// ssldump prints the messages of TCP connections.
+// ssldump prints the TLS messages of TCP connections.
 var ssldump = tool{
 	name: "ssldump", program: "ssldump", version: []string{"-v"},
-	tells: [numFields]bool{true, true, false, true, true, true},
-	note: "-n -e -A: TLS in TCP only, from the first byte of a connection on. It prints the ServerHello's own version field: TLS 1.3 is told by the suite. " +
+	reports: [numFields]bool{true, true, false, true, true, true},
+	note: "-n -e -A: TLS over TCP only, from the first byte of a connection on. It prints the legacy version of the ServerHello; TLS 1.3 is derived from the suite. " +
 		"Resumed: the server's ChangeCipherSpec follows its ServerHello, or the ServerHello has pre_shared_key",
 	args: func(capture, _ string, _ *kind) []string { return []string{"-n", "-e", "-A", "-r", capture} },
-	read: func(r io.Reader, _ string) ([]found, error) { return readSSLDump(r) },
+	read: func(r io.Reader, _ string) ([]entry, error) { return readSSLDump(r) },
 }
 
 var (
@@ -83,21 +83,21 @@ var (
 	dumpValue  = regexp.MustCompile(`^ +(Version|cipherSuite|host_name:) +(\S+)`)
 )
 
-// dumped is a connection of ssldump's output.
+// A dumped is a connection in ssldump's output.
 type dumped struct {
-	found
+	entry
 	tls      bool
 	answered bool
 	retry    bool // the last ServerHello was a HelloRetryRequest
-	// after is what the server sent behind its ServerHello.
+	// after is the first record or message of the server after its ServerHello.
 	after string
 	psk   bool
 }
 
-func readSSLDump(r io.Reader) ([]found, error) {
+func readSSLDump(r io.Reader) ([]entry, error) {
 	conns := map[string]*dumped{}
 	var order []*dumped
-	var now *dumped // the connection of the lines that follow
+	var now *dumped // the connection that the next lines belong to
 	message, server, inRandom := "", false, false
 	s := bufio.NewScanner(r)
 	s.Buffer(nil, 16<<20)
@@ -106,7 +106,7 @@ func readSSLDump(r io.Reader) ([]found, error) {
 		if m := dumpNew.FindStringSubmatch(line); m != nil {
 			port1, _ := strconv.ParseUint(m[3], 10, 16)
 			port2, _ := strconv.ParseUint(m[5], 10, 16)
-			now = &dumped{found: found{keys: endpoints(m[2], uint16(port1), m[4], uint16(port2))}}
+			now = &dumped{entry: entry{keys: endpoints(m[2], uint16(port1), m[4], uint16(port2))}}
 			conns[m[1]] = now
 			order = append(order, now)
 			continue
@@ -157,31 +157,31 @@ func readSSLDump(r io.Reader) ([]found, error) {
 		}
 		switch {
 		case message == "ClientHello" && m[1] == "host_name:":
-			now.says[sni] = m[2]
+			now.answer[sni] = m[2]
 		case message == "ServerHello" && m[1] == "Version":
 			major, minor, _ := strings.Cut(m[2], ".")
-			now.says[version] = versionName("0x0" + major + "0" + minor)
+			now.answer[version] = versionName("0x0" + major + "0" + minor)
 			now.answered, now.retry, now.after = true, false, ""
 		case message == "ServerHello" && m[1] == "cipherSuite":
-			now.says[suite] = suiteName(m[2])
+			now.answer[suite] = suiteName(m[2])
 			if tls13Suite(strings.TrimPrefix(m[2], "TLS_")) {
-				now.says[version] = "TLS 1.3"
+				now.answer[version] = "TLS 1.3"
 			}
 		}
 	}
-	var list []found
+	var list []entry
 	for _, d := range order {
 		if !d.tls {
 			continue
 		}
 		switch {
-		case !d.answered || d.retry: // it often prints no second ServerHello
-		case d.says[version] == "TLS 1.3":
-			d.says[resumption] = fmt.Sprint(d.psk)
+		case !d.answered || d.retry: // ssldump often misses the second ServerHello
+		case d.answer[version] == "TLS 1.3":
+			d.answer[resumption] = fmt.Sprint(d.psk)
 		case d.after != "":
-			d.says[resumption] = fmt.Sprint(d.after == "ChangeCipherSpec")
+			d.answer[resumption] = fmt.Sprint(d.after == "ChangeCipherSpec")
 		}
-		list = append(list, d.found)
+		list = append(list, d.entry)
 	}
 	return list, s.Err()
 }

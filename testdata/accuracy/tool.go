@@ -16,32 +16,32 @@ import (
 	"time"
 )
 
-// A tool is a program that reads a capture and tells of its TLS connections.
+// A tool is a program that reads a capture and reports its TLS connections.
 type tool struct {
 	name    string
 	program string   // looked up in PATH
 	version []string // arguments that print its version
-	tells   [numFields]bool
-	// groups says that the tool names the group of TLS 1.3.
-	groups bool
-	// judges says that the verdict is the tool's own.
-	judges bool
-	note   string
-	// args are the arguments for a capture; what the tool writes goes to
-	// standard output or into dir.
+	reports [numFields]bool
+	// reportsGroups means that the tool reports the groups of TLS 1.3.
+	reportsGroups bool
+	// ownVerdict means that the tool reports a verdict.
+	ownVerdict bool
+	note       string
+	// args returns the arguments for a capture. The tool writes to standard
+	// output or to dir.
 	args func(capture, dir string, k *kind) []string
-	// read reads what it wrote.
-	read func(stdout io.Reader, dir string) ([]found, error)
+	// read parses the output.
+	read func(stdout io.Reader, dir string) ([]entry, error)
 }
 
-// peers are the tools beside pfsight.
+// peers are the tools that pfsight is compared with.
 var peers = []*tool{&tshark, &zeek, &suricata, &mercury, &ndpi, &ssldump}
 
-// limit is how long a tool may take for one capture.
+// limit is the time that a tool may take for one capture.
 const limit = 10 * time.Minute
 
 // run runs the tool over a capture.
-func (t *tool) run(capture string, k *kind) ([]found, error) {
+func (t *tool) run(capture string, k *kind) ([]entry, error) {
 	dir, err := os.MkdirTemp("", "accuracy")
 	if err != nil {
 		return nil, err
@@ -69,20 +69,20 @@ func (t *tool) run(capture string, k *kind) ([]found, error) {
 	case readErr != nil:
 		return nil, fmt.Errorf("%s: %w", t.name, readErr)
 	case errors.As(waitErr, &code) && code.ExitCode() > 0 && len(all) > 0:
-		// Some end so when packets were cut or could not be read.
+		// Some tools exit so if packets are truncated or malformed.
 	case waitErr != nil && len(all) == 0:
 		return nil, fmt.Errorf("%s: %w: %s", t.name, waitErr, errs.text())
 	}
 	for i := range all {
-		a := &all[i].says
-		if !t.judges {
-			a[verdict] = a.judge(t.groups)
+		a := &all[i].answer
+		if !t.ownVerdict {
+			a[verdict] = a.judge(t.reportsGroups)
 		}
 	}
 	return all, nil
 }
 
-// A tail keeps the last bytes of what is written to it.
+// A tail keeps the last 500 bytes written to it.
 type tail struct{ b []byte }
 
 func (t *tail) Write(b []byte) (int, error) {
@@ -93,8 +93,8 @@ func (t *tail) Write(b []byte) (int, error) {
 
 func (t *tail) text() string { return strings.TrimSpace(string(t.b)) }
 
-// says returns the line of a program in which it names its version.
-func (t *tool) says() string {
+// versionLine returns the line of the tool's output with its version.
+func (t *tool) versionLine() string {
 	out, _ := exec.Command(t.program, t.version...).CombinedOutput()
 	for line := range strings.Lines(string(out)) {
 		if line = strings.TrimSpace(line); strings.ContainsAny(line, "0123456789") && !strings.HasPrefix(line, "Running as") {
@@ -104,10 +104,10 @@ func (t *tool) says() string {
 	return t.name
 }
 
-// after reads a file that the tool wrote, when the tool has ended. A file that
-// is not there is empty: there was nothing to write.
-func after(name string, read func(io.Reader) ([]found, error)) func(io.Reader, string) ([]found, error) {
-	return func(stdout io.Reader, dir string) ([]found, error) {
+// after returns a read function for a file that the tool wrote to its directory.
+// It waits until the tool exits. A missing file counts as empty.
+func after(name string, read func(io.Reader) ([]entry, error)) func(io.Reader, string) ([]entry, error) {
+	return func(stdout io.Reader, dir string) ([]entry, error) {
 		if _, err := io.Copy(io.Discard, stdout); err != nil {
 			return nil, err
 		}
@@ -119,7 +119,7 @@ func after(name string, read func(io.Reader) ([]found, error)) func(io.Reader, s
 	}
 }
 
-// eachJSON calls f with each line of JSON.
+// eachJSON calls f for each line, parsed as JSON.
 func eachJSON[T any](r io.Reader, f func(*T) error) error {
 	s := bufio.NewScanner(r)
 	s.Buffer(nil, 16<<20)
@@ -138,8 +138,8 @@ func eachJSON[T any](r io.Reader, f func(*T) error) error {
 	return s.Err()
 }
 
-// endpoints returns the key of two addresses and ports as text, nil if they are
-// none.
+// endpoints returns the key of two addresses and ports, or nil if an address is
+// invalid.
 func endpoints(ip1 string, port1 uint16, ip2 string, port2 uint16) []string {
 	a, err1 := netip.ParseAddr(ip1)
 	b, err2 := netip.ParseAddr(ip2)
@@ -149,7 +149,8 @@ func endpoints(ip1 string, port1 uint16, ip2 string, port2 uint16) []string {
 	return []string{tupleKey(netip.AddrPortFrom(a, port1), netip.AddrPortFrom(b, port2))}
 }
 
-// seconds reads a time in seconds since 1970 without the loss of a float.
+// seconds parses a decimal number of seconds since 1970 and returns nanoseconds,
+// without the rounding of a float.
 func seconds(s string) int64 {
 	whole, part, _ := strings.Cut(s, ".")
 	var w, p int64
@@ -161,7 +162,7 @@ func seconds(s string) int64 {
 	return w*1e9 + p
 }
 
-// pfsightRecord holds the fields of the record that are compared.
+// A pfsightRecord holds the compared fields of pfsight's record.
 type pfsightRecord struct {
 	Time           time.Time `json:"time"`
 	ClientIP       string    `json:"client_ip"`
@@ -179,23 +180,23 @@ type pfsightRecord struct {
 }
 
 var pfsight = tool{
-	name: "pfsight", version: []string{"--version"}, judges: true,
-	tells: [numFields]bool{true, true, true, true, true, true},
+	name: "pfsight", version: []string{"--version"}, ownVerdict: true,
+	reports: [numFields]bool{true, true, true, true, true, true},
 	args: func(capture, _ string, _ *kind) []string {
 		return []string{"--format", "jsonl", capture}
 	},
-	read: func(r io.Reader, _ string) (all []found, err error) {
+	read: func(r io.Reader, _ string) (all []entry, err error) {
 		err = eachJSON(r, func(x *pfsightRecord) error {
-			f := found{keys: endpoints(x.ClientIP, x.ClientPort, x.ServerIP, x.ServerPort), at: x.Time.UnixNano()}
+			f := entry{keys: endpoints(x.ClientIP, x.ClientPort, x.ServerIP, x.ServerPort), at: x.Time.UnixNano()}
 			if x.ClientMAC != "" && f.keys == nil {
 				f.keys = []string{x.ClientMAC, x.ServerMAC}
 			}
-			f.says = answer{version: x.Version, suite: x.Suite, group: x.Group, sni: x.ServerName, verdict: x.ForwardSecrecy}
+			f.answer = answer{version: x.Version, suite: x.Suite, group: x.Group, sni: x.ServerName, verdict: x.ForwardSecrecy}
 			if x.ForwardSecrecy == "unknown" {
-				f.says[verdict] = ""
+				f.answer[verdict] = ""
 			}
 			if x.Resumed != nil {
-				f.says[resumption] = fmt.Sprint(*x.Resumed)
+				f.answer[resumption] = fmt.Sprint(*x.Resumed)
 			}
 			all = append(all, f)
 			return nil

@@ -9,14 +9,13 @@ import (
 	"strings"
 )
 
-// tshark prints the packets that complete a handshake message, as JSON. The
-// rest is what an analyst does with them: put the messages of a stream
-// together.
+// tshark prints the packets that complete a handshake message, as JSON. The rest
+// of this file joins the messages of each connection.
 var tshark = tool{
 	name: "tshark", program: "tshark", version: []string{"--version"},
-	tells: [numFields]bool{true, true, true, true, true, true}, groups: true,
-	note: "with reassembly of segments out of order, and told which protocol is at a port that is not its own (-d); its messages are put together by stream, QUIC connection and client random. " +
-		"Resumed: it says so (tls.resumed), the session ID is echoed, or the ServerHello has pre_shared_key",
+	reports: [numFields]bool{true, true, true, true, true, true}, reportsGroups: true,
+	note: "with reassembly of out-of-order segments and the protocols of non-standard ports (-d); messages are joined by stream, QUIC connection and client random. " +
+		"Resumed: tls.resumed is set, the session ID is echoed, or the ServerHello has pre_shared_key",
 	args: func(capture, _ string, k *kind) []string {
 		args := []string{"-n", "-r", capture, "-o", "tcp.reassemble_out_of_order:TRUE", "-o", "ip.defragment:TRUE",
 			"-Y", "tls.handshake.type in {1,2,12} || dtls.handshake.type in {1,2,12} || tls.resumed || dtls.resumed",
@@ -31,13 +30,13 @@ var tshark = tool{
 		}
 		return args
 	},
-	read: func(r io.Reader, _ string) ([]found, error) { return readTshark(r) },
+	read: func(r io.Reader, _ string) ([]entry, error) { return readTshark(r) },
 }
 
-// decodeAs says which protocol is spoken at the ports of the corpus. tshark
-// knows most at their own port; it is told of all at another. Its parsers of
-// AMQP, IRC, RDP and SIP do not hand over to TLS: as TLS it finds the hello
-// behind what comes before.
+// decodeAs lists the protocols on the ports of the corpus. tshark knows most
+// standard ports; always marks the others. Its dissectors of AMQP, IRC, RDP and
+// SIP do not support TLS, but its TLS dissector finds the hello after their
+// bytes.
 var decodeAs = []struct {
 	port, protocol string
 	always         bool
@@ -57,17 +56,17 @@ const (
 	serverKeyExchange = "12"
 )
 
-// A stream is what the messages of one connection say.
+// A stream holds the values from the messages of one connection.
 type stream struct {
-	found
-	names                   []string // of the streams that its packets are in
+	entry
+	names                   []string // of tshark's streams that contain its packets
 	clientRandom, sessionID string
 	hello, answered, psk    bool
 	tls13                   bool
 }
 
 // readTshark reads the output of tshark -T json --no-duplicate-keys.
-func readTshark(r io.Reader) ([]found, error) {
+func readTshark(r io.Reader) ([]entry, error) {
 	d := json.NewDecoder(r)
 	if _, err := d.Token(); err == io.EOF {
 		return nil, nil
@@ -92,26 +91,26 @@ func readTshark(r io.Reader) ([]found, error) {
 			if kind != "" && kind != clientHello && kind != serverHello && kind != serverKeyExchange {
 				continue
 			}
-			s := take(order, m, name, keys)
+			s := streamOf(order, m, name, keys)
 			if s == nil {
-				s = &stream{found: found{keys: keys, at: at}, names: name}
+				s = &stream{entry: entry{keys: keys, at: at}, names: name}
 				order = append(order, s)
 			}
 			s.add(m)
 		}
 	}
-	var all []found
+	var all []entry
 	for _, s := range order {
-		if s.answered && (s.hello || s.tls13) && s.says[resumption] == "" {
-			s.says[resumption] = fmt.Sprint(s.psk)
+		if s.answered && (s.hello || s.tls13) && s.answer[resumption] == "" {
+			s.answer[resumption] = fmt.Sprint(s.psk)
 		}
-		all = append(all, s.found)
+		all = append(all, s.entry)
 	}
 	return all, nil
 }
 
-// endsOf returns the names of the streams that a packet is in, and its
-// endpoints. In a tunnel the innermost layers count.
+// endsOf returns the names of the streams that contain a packet, and the key of
+// its endpoints. In a tunnel it uses the innermost layers.
 func endsOf(l map[string]any) (names, keys []string) {
 	transport := "tcp"
 	if l[transport] == nil || l["udp"] != nil && l["quic"] != nil {
@@ -120,7 +119,7 @@ func endsOf(l map[string]any) (names, keys []string) {
 	if l[transport] == nil || l["eapol"] != nil {
 		eth := innermost(l["eth"])
 		for _, a := range []string{field(eth, "eth.src"), field(eth, "eth.dst")} {
-			if first, err := strconv.ParseUint(a[:min(2, len(a))], 16, 8); err == nil && first&1 == 0 { // no group's
+			if first, err := strconv.ParseUint(a[:min(2, len(a))], 16, 8); err == nil && first&1 == 0 { // not a group address
 				keys = append(keys, a)
 			}
 		}
@@ -151,35 +150,35 @@ func innermost(v any) any {
 	return v
 }
 
-// take returns the connection that a message belongs to, nil for a new one. A
-// ClientHello with another random begins a new connection; a ServerHello
-// answers the first that has none.
-func take(streams []*stream, m map[string]any, names, keys []string) *stream {
-	var mine []*stream
+// streamOf returns the connection that a message belongs to, nil for a new one. A
+// ClientHello with a different random begins a new connection. A ServerHello
+// belongs to the first connection without one.
+func streamOf(streams []*stream, m map[string]any, names, keys []string) *stream {
+	var candidates []*stream
 	for _, s := range streams {
 		switch {
 		case !slices.ContainsFunc(s.names, func(n string) bool { return slices.Contains(names, n) }):
 		case names[0] == "eapol" && !slices.ContainsFunc(keys, func(k string) bool { return len(keys) == 1 || k == s.keys[0] }):
 		default:
-			mine = append(mine, s)
+			candidates = append(candidates, s)
 		}
 	}
-	if len(mine) == 0 {
+	if len(candidates) == 0 {
 		return nil
 	}
-	last := mine[len(mine)-1]
+	last := candidates[len(candidates)-1]
 	switch typeOf(m) {
 	case clientHello:
 		random := get(m, "random")
-		for _, s := range mine {
-			if s.hello && s.clientRandom == random || !s.hello && s == last { // or the server's messages came first
+		for _, s := range candidates {
+			if s.hello && s.clientRandom == random || !s.hello && s == last { // the server's messages may come first
 				s.names = append(s.names, names...)
 				return s
 			}
 		}
 		return nil
 	case serverHello:
-		for _, s := range mine {
+		for _, s := range candidates {
 			if !s.answered {
 				return s
 			}
@@ -188,7 +187,7 @@ func take(streams []*stream, m map[string]any, names, keys []string) *stream {
 	return last
 }
 
-// helloRetry is the random of a HelloRetryRequest: RFC 8446 section 4.1.3.
+// helloRetry is the Random of a HelloRetryRequest, RFC 8446 section 4.1.3.
 const helloRetry = "cf:21:ad:74:e5:9a:61:11:be:1d:8c:02:1e:65:b8:91:c2:a2:11:16:7a:bb:8c:5e:07:9e:09:e2:c8:a8:33:9c"
 
 func (s *stream) add(m map[string]any) {
@@ -196,7 +195,7 @@ func (s *stream) add(m map[string]any) {
 	case clientHello:
 		s.hello = true
 		s.clientRandom, s.sessionID = get(m, "random"), get(m, "session_id")
-		s.says[sni] = get(m, "extensions_server_name")
+		s.answer[sni] = get(m, "extensions_server_name")
 	case serverHello:
 		if get(m, "random") == helloRetry {
 			return
@@ -206,10 +205,10 @@ func (s *stream) add(m map[string]any) {
 		if s.tls13 = v != ""; !s.tls13 {
 			v = get(m, "version")
 		}
-		s.says[version] = versionName(v)
-		s.says[suite] = suiteName(get(m, "ciphersuite"))
+		s.answer[version] = versionName(v)
+		s.answer[suite] = suiteName(get(m, "ciphersuite"))
 		if g := get(m, "extensions_key_share_group"); g != "" {
-			s.says[group] = groupName(g)
+			s.answer[group] = groupName(g)
 		}
 		for _, x := range values(m, "extension.type") {
 			s.psk = s.psk || x == "41"
@@ -219,15 +218,15 @@ func (s *stream) add(m map[string]any) {
 		}
 	case serverKeyExchange:
 		if g := get(m, "server_named_curve"); g != "" {
-			s.says[group] = groupName(g)
+			s.answer[group] = groupName(g)
 		}
-	case "": // the note of tls.resumed
-		s.says[resumption] = "true"
+	case "": // tls.resumed
+		s.answer[resumption] = "true"
 	}
 }
 
-// messages returns the handshake messages of a packet, and the notes that a
-// session is resumed.
+// messages returns the handshake messages of a packet. An empty map stands for
+// tls.resumed, which is outside of a message.
 func messages(v any) []map[string]any {
 	var out []map[string]any
 	switch v := v.(type) {
@@ -260,7 +259,7 @@ func typeOf(m map[string]any) string {
 	return ""
 }
 
-// get returns the first value of a handshake's field, at any depth.
+// get returns the first value of a handshake field at any depth.
 func get(m map[string]any, name string) string {
 	if v := values(m, name); len(v) > 0 {
 		return v[0]
@@ -272,7 +271,7 @@ func values(m map[string]any, name string) []string {
 	return append(all(m, "tls.handshake."+name), all(m, "dtls.handshake."+name)...)
 }
 
-// field returns the first value of a field, at any depth.
+// field returns the first value of a field at any depth.
 func field(v any, name string) string {
 	if a := all(v, name); len(a) > 0 {
 		return a[0]

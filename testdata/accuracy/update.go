@@ -10,15 +10,14 @@ import (
 	"time"
 )
 
-// The table of the README is between two marks, and a sentence before them
-// dates it.
+// The table in README.md is between two marks. A sentence before them has the date.
 var (
 	readmeTable = regexp.MustCompile(`(?s)(<!-- accuracy -->\n).*(<!-- accuracy -->\n)`)
 	readmeDate  = regexp.MustCompile(`On \d{4}-\d\d-\d\d, [\d,]+ connections`)
 )
 
-// update writes the dated run and the table of the README into the repository
-// at root.
+// update writes accuracy-DATE.txt and the table in README.md of the repository at
+// root.
 func (r *report) update(root string) error {
 	var run, table bytes.Buffer
 	if err := r.print(&run); err != nil {
@@ -35,7 +34,7 @@ func (r *report) update(root string) error {
 		return err
 	}
 	if !readmeTable.Match(b) || !readmeDate.Match(b) {
-		return fmt.Errorf("%s has no place for the table", readme)
+		return fmt.Errorf("%s has no marks for the table", readme)
 	}
 	b = readmeTable.ReplaceAll(b, append(append([]byte("${1}"), table.Bytes()[1:]...), "${2}"...))
 	connections := 0
@@ -46,7 +45,7 @@ func (r *report) update(root string) error {
 	return os.WriteFile(readme, b, 0o644)
 }
 
-// thousands writes n, below a million, with a comma.
+// thousands formats n, which is below a million, with a comma.
 func thousands(n int) string {
 	if n < 1000 {
 		return strconv.Itoa(n)

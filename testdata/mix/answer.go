@@ -9,7 +9,8 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// answer returns connections as they would be at servers with a policy.
+// answer returns the connections that the clients in pool would have with servers
+// that apply a policy.
 func answer(pool []*report.Connection, name string) ([]*report.Connection, error) {
 	p, ok := policy.Lookup(name)
 	if !ok {
@@ -17,22 +18,23 @@ func answer(pool []*report.Connection, name string) ([]*report.Connection, error
 	}
 	server := &policy.Server{Keys: []policy.KeyType{policy.KeyRSA}}
 	cert := &report.Certificate{Subject: "CN=app.example", Issuer: "CN=app.example", Key: "RSA", Bits: 2048, NotBefore: 1767225600, NotAfter: 1830297600, SHA256: [32]byte{1}, SPKI: [32]byte{2}}
-	made := map[*report.Connection]*report.Connection{}
+	byOrigin := map[*report.Connection]*report.Connection{}
 	out := make([]*report.Connection, len(pool))
 	for i, c := range pool {
-		if made[c] == nil {
+		if byOrigin[c] == nil {
 			if c.Offered == nil {
-				return nil, fmt.Errorf("a connection of %s has no ClientHello to answer", c.Source)
+				return nil, fmt.Errorf("a connection of %s has no ClientHello", c.Source)
 			}
 			a := p.Answer(impact.HelloOf(c.Offered), server)
-			made[c] = answered(c, &a, cert)
+			byOrigin[c] = answered(c, &a, cert)
 		}
-		out[i] = made[c]
+		out[i] = byOrigin[c]
 	}
 	return out, nil
 }
 
-// answered is the first connection of c's client to a server that answers a.
+// answered returns the first connection of c's client to a server that responds
+// with a.
 func answered(c *report.Connection, a *policy.Answer, cert *report.Certificate) *report.Connection {
 	out := &report.Connection{
 		Time: c.Time, Client: c.Client, Server: c.Server, Protocol: c.Protocol, ServerName: c.ServerName, ECH: c.ECH, JA3: c.JA3, JA4: c.JA4, Offered: c.Offered,
@@ -55,7 +57,7 @@ func answered(c *report.Connection, a *policy.Answer, cert *report.Certificate) 
 			out.KeyExchange = "hybrid"
 		}
 		out.Reasons.Add(secrecy.TLS13KeyShare)
-		out.EphemeralKey = report.KeyID{1} // mix makes one of each connection
+		out.EphemeralKey = report.KeyID{1} // mix replaces it in each connection
 		return out
 	case a.ForwardSecrecy == secrecy.Yes:
 		out.EphemeralKey = report.KeyID{1}

@@ -1,11 +1,12 @@
-// Command mix makes the saved records of a network out of those of single
-// captures: clients that each speak as one of the records does, to servers,
-// over days. What it writes depends on its input and flags alone.
+// Command mix writes saved records of a synthetic network, based on records of
+// single captures. Each client of the network behaves like one of those records
+// and connects to several servers over days. The output depends only on the
+// input and the flags.
 //
 //	pfsight --format jsonl testdata/captures | go run ./testdata/mix -n 1000000 > mix.jsonl
 //
-// A name given as an argument chooses the records whose source is that
-// capture; name=N makes N times as many clients speak so.
+// An argument NAME selects the records of that capture. NAME=N makes N times as
+// many clients behave like them.
 package main
 
 import (
@@ -29,16 +30,16 @@ import (
 )
 
 var (
-	number  = flag.Int("n", 100000, "connections")
-	clients = flag.Int("clients", 2000, "clients, at most 65536")
-	servers = flag.Int("servers", 12, "servers, at most 250")
-	days    = flag.Int("days", 7, "over which they are spread evenly")
+	number  = flag.Int("n", 100000, "number of connections")
+	clients = flag.Int("clients", 2000, "number of clients, at most 65536")
+	servers = flag.Int("servers", 12, "number of servers, at most 250")
+	days    = flag.Int("days", 7, "number of days, over which the connections are spread evenly")
 	start   = flag.String("start", "2026-11-02", "first `DAY`")
-	seed    = flag.Uint64("seed", 1, "of the choice")
-	answers = flag.String("policy", "", "let the servers answer by the policy `NAME`, with an RSA certificate, instead of as the captures' did")
+	seed    = flag.Uint64("seed", 1, "random seed")
+	answers = flag.String("policy", "", "make the servers respond as the policy `NAME` requires, with an RSA certificate, instead of as in the captures")
 )
 
-// keep is a record.Sink that keeps all.
+// A keep is a record.Sink that keeps all rows.
 type keep struct{ rows, all []report.Connection }
 
 func (k *keep) Take(rows []report.Connection, _ []record.Fault) { k.rows = rows }
@@ -58,17 +59,17 @@ func main() {
 	}
 }
 
-func mix(in io.Reader, out io.Writer, chosen []string) error {
+func mix(in io.Reader, out io.Writer, selected []string) error {
 	day, err := time.Parse(time.DateOnly, *start)
 	if err != nil || *number < 1 || *clients < 1 || *clients > 1<<16 || *servers < 1 || *servers > 250 || *days < 1 {
-		return fmt.Errorf("a flag is out of its range")
+		return fmt.Errorf("a flag is out of range")
 	}
 	var k keep
 	if _, err := record.Read(context.Background(), in, &k); err != nil {
 		return err
 	}
 	weights := map[string]int{}
-	for _, c := range chosen {
+	for _, c := range selected {
 		name, n, found := strings.Cut(c, "=")
 		weights[name] = 1
 		if found {
@@ -77,12 +78,12 @@ func mix(in io.Reader, out io.Writer, chosen []string) error {
 			}
 		}
 	}
-	var pool []*report.Connection // a client speaks as one of them
+	var pool []*report.Connection // each client behaves like one of these
 	for i := range k.all {
 		c := &k.all[i]
 		name := strings.TrimSuffix(filepath.Base(c.Source), ".pcap")
 		w := weights[name]
-		if len(chosen) == 0 {
+		if len(selected) == 0 {
 			w = 1
 		}
 		for range w {
@@ -90,7 +91,7 @@ func mix(in io.Reader, out io.Writer, chosen []string) error {
 		}
 	}
 	if len(pool) == 0 {
-		return fmt.Errorf("none of the records was chosen")
+		return fmt.Errorf("the arguments select no records")
 	}
 	if *answers != "" {
 		if pool, err = answer(pool, *answers); err != nil {
@@ -100,9 +101,9 @@ func mix(in io.Reader, out io.Writer, chosen []string) error {
 	r := rand.New(rand.NewPCG(*seed, 0))
 	w := bufio.NewWriterSize(out, 1<<20)
 	var e render.Encoder
-	speaks := make([]*report.Connection, *clients)
-	for i := range speaks {
-		speaks[i] = pool[r.IntN(len(pool))]
+	models := make([]*report.Connection, *clients)
+	for i := range models {
+		models[i] = pool[r.IntN(len(pool))]
 	}
 	span := int64(*days) * 86400e9
 	times := make([]int64, *number)
@@ -111,12 +112,12 @@ func mix(in io.Reader, out io.Writer, chosen []string) error {
 	}
 	slices.Sort(times)
 	for i, at := range times {
-		// A few clients and servers do most of the work.
+		// A few clients and servers make most of the connections.
 		n := int(float64(*clients) * r.Float64() * r.Float64())
 		s := int(float64(*servers) * r.Float64() * r.Float64())
-		c := *speaks[n]
-		lasts := c.Totals.Last - c.Time
-		c.Time, c.Totals.Last = at, at+lasts
+		c := *models[n]
+		duration := c.Totals.Last - c.Time
+		c.Time, c.Totals.Last = at, at+duration
 		c.Client = endpoint([4]byte{10, 20, byte(n >> 8), byte(n)}, uint16(32768+r.IntN(28000)))
 		c.Server = endpoint([4]byte{192, 0, 2, byte(s + 1)}, 443)
 		c.ServerName = "app" + strconv.Itoa(s+1) + ".example"

@@ -36,10 +36,10 @@ func derive(dir string) {
 		if err != nil {
 			continue
 		}
-		truth, err := os.ReadFile(filepath.Join(dir, v.of+".truth.json"))
+		raw, err := os.ReadFile(filepath.Join(dir, v.of+".truth.json"))
 		check(err)
 		var list []truth
-		check(json.Unmarshal(truth, &list))
+		check(json.Unmarshal(raw, &list))
 		head := b[:24]
 		var packets [][]byte
 		for b = b[24:]; len(b) >= 16; {
