@@ -169,8 +169,8 @@ func (r *Reader) packet(iface int, ts uint64, caplen, wire uint32, data []byte, 
 		return fmt.Errorf("a frame of %d bytes in a block with room for %d", caplen, len(data))
 	}
 	f := &r.ifaces[i]
-	if f.unit == 1e6 && f.offset == 0 && ts < math.MaxInt64/1000 {
-		rec.Time = int64(ts) * 1000
+	if ts < f.fits {
+		rec.Time = int64(ts * f.scale)
 	} else {
 		rec.Time = f.nanoseconds(ts)
 	}
@@ -220,6 +220,10 @@ func (r *Reader) describe(b []byte) error {
 			f.offset = int64(r.order.Uint64(v))
 		}
 	})
+	if f.offset == 0 && 1e9%f.unit == 0 {
+		f.scale = 1e9 / f.unit
+		f.fits = math.MaxInt64 / f.scale
+	}
 	r.ifaces = append(r.ifaces, f)
 	return nil
 }

@@ -52,6 +52,8 @@ type iface struct {
 	drops   uint64 // packets lost before the capture, as reported by the file
 	unit    uint64 // time units per second
 	offset  int64  // in seconds
+	scale   uint64 // nanoseconds per unit, for time stamps below fits
+	fits    uint64 // 0 if nanoseconds must convert
 	snaplen uint32
 }
 
