@@ -73,38 +73,44 @@ func readAll(in io.Reader) (n, size int, err error) {
 // the error says where the capture ends.
 func TestCut(t *testing.T) {
 	for name, b := range forms(t) {
-		whole, _, err := readAll(bytes.NewReader(b))
-		if err != io.EOF || whole == 0 {
-			t.Fatalf("%s: got %d records, error %v", name, whole, err)
-		}
-		last := 0
-		for n := range len(b) {
-			if strings.HasPrefix(name, "packed-") && n%13 != 0 {
-				continue // each cut starts a decompressor
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			whole, _, err := readAll(bytes.NewReader(b))
+			if err != io.EOF || whole == 0 {
+				t.Fatalf("got %d records, error %v", whole, err)
 			}
-			k, _, err := readAll(bytes.NewReader(b[:n]))
-			if k < last || k > whole {
-				t.Fatalf("%s cut at %d: got %d records, %d with one byte less", name, n, k, last)
+			packed, last := strings.HasPrefix(name, "packed-"), 0
+			for n := range len(b) {
+				if packed && n%13 != 0 {
+					continue // each cut starts a decompressor
+				}
+				k, _, err := readAll(bytes.NewReader(b[:n]))
+				if k < last || k > whole {
+					t.Fatalf("cut at %d: got %d records, %d with one byte less", n, k, last)
+				}
+				last = k
+				if err == nil {
+					t.Fatalf("cut at %d: no error", n)
+				}
+				if err != io.EOF && k > 0 && !packed && !strings.HasPrefix(err.Error(), fmt.Sprintf("packet %d, offset ", k+1)) {
+					t.Fatalf("cut at %d: got %d records and error %q", n, k, err)
+				}
 			}
-			last = k
-			if err == nil {
-				t.Fatalf("%s cut at %d: no error", name, n)
-			}
-			if err != io.EOF && k > 0 && !strings.HasPrefix(name, "packed-") && !strings.HasPrefix(err.Error(), fmt.Sprintf("packet %d, offset ", k+1)) {
-				t.Fatalf("%s cut at %d: got %d records and error %q", name, n, k, err)
-			}
-		}
+		})
 	}
 }
 
 // TestOneByteReads reads from an input that returns one byte at a time.
 func TestOneByteReads(t *testing.T) {
 	for name, b := range forms(t) {
-		n, size, err := readAll(bytes.NewReader(b))
-		n1, size1, err1 := readAll(oneByte{bytes.NewReader(b)})
-		if n != n1 || size != size1 || err != err1 {
-			t.Errorf("%s: got %d records, %d bytes, %v; byte by byte %d records, %d bytes, %v", name, n, size, err, n1, size1, err1)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			want, wantSize, wantErr := readAll(bytes.NewReader(b))
+			n, size, err := readAll(oneByte{bytes.NewReader(b)})
+			if n != want || size != wantSize || err != wantErr {
+				t.Errorf("got %d records, %d bytes, %v; want %d records, %d bytes, %v", n, size, err, want, wantSize, wantErr)
+			}
+		})
 	}
 }
 

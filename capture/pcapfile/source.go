@@ -25,10 +25,10 @@ const (
 // An InputInfo describes an input.
 type InputInfo struct {
 	Name    string
-	Format  string
-	Packed  string
-	Packets uint64
-	Drops   uint64
+	Format  string // Reader.Format; "" if it is not a capture
+	Packed  string // Reader.Packed
+	Packets uint64 // read so far
+	Drops   uint64 // lost before the capture; 0 before the end of the input
 }
 
 // A Source reads several inputs as one capture, in the order of time.

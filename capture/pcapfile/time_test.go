@@ -93,13 +93,15 @@ func TestNoTime(t *testing.T) {
 		{"a time of 0 in pcap", pcapFile(t, 0, 100, 0, 99, 0), []int{100, 100, 100, 99, 99}},
 		{"no time in pcap", pcapFile(t, 0, 0), []int{0, 0}},
 	} {
-		r, err := NewReader(bytes.NewReader(x.file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := seconds(t, r.NextBatch); !slices.Equal(got, x.want) {
-			t.Errorf("%s: got times %v, want %v", x.name, got, x.want)
-		}
+		t.Run(x.name, func(t *testing.T) {
+			r, err := NewReader(bytes.NewReader(x.file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := seconds(t, r.NextBatch); !slices.Equal(got, x.want) {
+				t.Errorf("got times %v, want %v", got, x.want)
+			}
+		})
 	}
 }
 
