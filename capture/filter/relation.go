@@ -123,8 +123,8 @@ func (p *parser) value(level int, conds *node) (value, error) {
 		at := p.next()
 		var r value
 		// tcpdump tests only for the protocols of the left operand.
-		var unasked node
-		if r, err = p.value(level+1, &unasked); err == nil {
+		var ignored node
+		if r, err = p.value(level+1, &ignored); err == nil {
 			if k, ok := r.(number); ok && (k == 0 && (op == opDIV || op == opMOD) || k > 31 && (op == opLSH || op == opRSH)) {
 				return nil, &Error{at.pos, "a division by zero, or a shift by more than 31 bits"}
 			}

@@ -132,7 +132,7 @@ func (o *Options) Check() error {
 	seen := map[string]bool{}
 	for _, name := range o.Interfaces {
 		if seen[name] || name == Any && len(o.Interfaces) > 1 {
-			return fmt.Errorf("interface %s is named twice", name)
+			return fmt.Errorf("interface %s is captured twice", name)
 		}
 		seen[name] = true
 	}

@@ -205,8 +205,7 @@ type claim struct {
 	end   bool
 }
 
-// Claim implements packet.Source. It waits for a batch, or until the time is
-// due.
+// Claim implements packet.Source. It waits for a batch, at most for tickEvery.
 func (s *Source) Claim(to *packet.Block) {
 	c, ok := to.Private.(*claim)
 	if !ok {

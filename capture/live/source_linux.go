@@ -151,8 +151,7 @@ func (s *Source) Release(b *packet.Block) {
 	c.held = c.held[:0]
 }
 
-// Claim implements packet.Source. It waits for frames, or until the time is
-// due.
+// Claim implements packet.Source. It waits for frames, at most for tickEvery.
 func (s *Source) Claim(to *packet.Block) {
 	c, ok := to.Private.(*claim)
 	if !ok {
