@@ -263,21 +263,26 @@ const keptMarks = 32
 func joinMarks(h *stream.Half) {
 	out := h.Marks[:keptMarks]
 	for _, m := range h.Marks[keptMarks:] {
-		for len(out) > keptMarks {
-			last := out[len(out)-1]
-			if last.To != m.From && last.From != m.To || last.Ack != m.Ack || last.Seq == 0 || m.Seq == 0 {
-				break
+		for i := len(out) - 1; i >= max(keptMarks, len(out)-joinAmong); i-- {
+			x := &out[i]
+			if x.To != m.From && x.From != m.To || x.Ack != m.Ack || x.Seq == 0 || m.Seq == 0 {
+				continue
 			}
-			if last.To > m.To {
-				m.To, m.Seq = last.To, last.Seq
+			if x.To > m.To {
+				m.To, m.Seq = x.To, x.Seq
 			}
-			m.From = min(m.From, last.From)
-			out = out[:len(out)-1]
+			m.From = min(m.From, x.From)
+			out = slices.Delete(out, i, i+1)
+			i = len(out) // what it touches now
 		}
 		out = append(out, m)
 	}
 	h.Marks = out
 }
+
+// joinAmong is how many of the last marks are looked at for one that another one
+// touches: segments do not overtake more.
+const joinAmong = 24
 
 // shortList is how many gaps and how many marks are taken to be part of what an
 // opening costs in any case.

@@ -1,7 +1,9 @@
 package capture
 
 import (
+	"cmp"
 	"math/rand"
+	"slices"
 	"testing"
 
 	"pfsight/capture/stream"
@@ -21,14 +23,19 @@ func TestJoinedMarks(t *testing.T) {
 			}
 			return 200
 		}
-		order := r.Perm(3)
+		late := 1 + r.Intn(8)
+		order := make([]uint32, n)
+		for i := range order {
+			order[i] = uint32(i)
+		}
+		keys := make([]float64, n)
+		for i := range keys {
+			keys[i] = float64(i) + r.Float64()*float64(late)
+		}
+		slices.SortFunc(order, func(a, b uint32) int { return cmp.Compare(keys[a], keys[b]) })
 		var h stream.Half
-		for i := uint32(0); i < n; i += 3 {
-			for _, k := range order {
-				at := i + uint32(k)
-				mark(&h, int(at), int(at)+1, &segment{packet: uint64(len(h.Marks)) + 1}, base+at+1, ackOf(at))
-			}
-			r.Shuffle(3, func(a, b int) { order[a], order[b] = order[b], order[a] })
+		for _, at := range order {
+			mark(&h, int(at), int(at)+1, &segment{packet: uint64(len(h.Marks)) + 1}, base+at+1, ackOf(at))
 		}
 		if len(h.Marks) > stream.MaxMarks {
 			t.Fatalf("%d marks", len(h.Marks))

@@ -311,8 +311,8 @@ func TestTimeMoves(t *testing.T) {
 	w.finish()
 }
 
-// TestACKOfNext puts the first ACK of the next connection, whose SYN was not
-// seen, behind a connection that is closed: it is not counted to that.
+// TestACKOfNext puts the first packets of the next connection, whose SYN was not
+// seen, behind a connection that is closed: they are not counted to that.
 func TestACKOfNext(t *testing.T) {
 	r := rand.New(rand.NewSource(8))
 	for range 500 {
@@ -328,6 +328,10 @@ func TestACKOfNext(t *testing.T) {
 			isnS += 1<<30 + r.Uint32()>>1
 		}
 		w.feed(tseg{conn: 1, seq: isnC + 1, ack: isnS + 1, flags: flagACK})
+		if r.Intn(2) == 0 {
+			w.feed(tseg{conn: 1, seq: isnC + 1, ack: isnS + 1, flags: flagACK, data: "Maybe"})
+			isnC += 5
+		}
 		c, s = hellos(1)
 		w.feed(dialog(1, c, s, isnC, isnS)[2:4]...)
 		got := w.finish()

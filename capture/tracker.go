@@ -306,12 +306,11 @@ func (t *tracker) onFlow(s *segment, ref uint32, f *flow) {
 		return
 	}
 	if f.bits&(hasNext<<e) != 0 && s.seq != f.next[e] {
-		if len(s.payload) > 0 {
-			if t.restarts(s, f) {
-				t.another(s, ref, f)
-				return
-			}
-		} else if s.flags&flagRST == 0 && (f.strange(s) || f.bits&(hasFIN|hasFINb) == hasFIN|hasFINb && f.farFrom(s)) {
+		if len(s.payload) > 0 && t.restarts(s, f) {
+			t.another(s, ref, f)
+			return
+		}
+		if s.flags&flagRST == 0 && (f.strange(s) || f.bits&(hasFIN|hasFINb) == hasFIN|hasFINb && f.farFrom(s)) {
 			return // of another connection, which showed no handshake yet
 		}
 	}

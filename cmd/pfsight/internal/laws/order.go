@@ -242,6 +242,7 @@ func reorder(w *Work, r *rand.Rand, window int) bool {
 		return false // the flights cannot be told any more
 	}
 	limit, begin, flight := limits(w.Packets), starts(w.Packets), flights(w.Packets)
+	late := int64(0)
 	keys := make([]float64, len(w.Packets))
 	for i := range w.Packets {
 		p := &w.Packets[i]
@@ -254,11 +255,18 @@ func reorder(w *Work, r *rand.Rand, window int) bool {
 			if f, ok := flight[i]; ok {
 				keys[i] = max(min(keys[i], f), float64(i))
 			}
+			to := min(int(keys[i]), len(keys)-1)
+			for w.Packets[to].Time-p.Time > longestLag-w.late {
+				to--
+				keys[i] = float64(to)
+			}
+			late = max(late, w.Packets[to].Time-p.Time)
 		}
 	}
 	if !w.sortBy(keys) {
 		return false
 	}
+	w.late += late
 	w.retime()
 	w.reordered = true
 	return true
