@@ -3,6 +3,7 @@ package eap
 import (
 	"cmp"
 	"encoding/binary"
+	"hash/maphash"
 
 	"pfsight/capture/stream"
 )
@@ -20,6 +21,19 @@ type state struct {
 // is a copy, ms. An authenticator sends none again so soon: RFC 3748 section 4.3
 // has it wait for seconds, and IEEE 802.1X for 30.
 const copyTime = 1000
+
+// A frame is what is remembered of one with data of TLS, which tell a late copy
+// from a frame of the next session.
+type frame struct {
+	sum     uint64
+	session uint32
+	at      uint32 // ms
+}
+
+const (
+	recentFrames = 1 << 10 // remembered; one may take the place of another
+	leastFrame   = 16      // bytes of TLS that no other session has
+)
 
 // repeats reports whether p is a copy of the Request that began the session.
 func (st *state) repeats(p *packet, at uint32) bool {
@@ -57,6 +71,15 @@ func (s *Sessions) frame(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 	if before, ok := s.copyOf(session, &p, at); ok {
 		return before, dir, false
 	}
+	data := &frame{}
+	if p.tls && len(p.data) >= leastFrame {
+		sum := maphash.Bytes(s.seed, d.Data)
+		data = &s.frames[sum%recentFrames]
+		if age := int32(at - data.at); data.sum == sum && data.session != session && -copyTime < age && age < copyTime {
+			return data.session, dir, false
+		}
+		data.sum, data.at = sum, at
+	}
 	st, ok := s.over.Get(session)
 	asks := p.code == codeRequest && p.method == typeIdentity
 	if again := st.over && p.code <= codeResponse || st.tls && asks && !st.repeats(&p, at); !ok || again {
@@ -77,6 +100,7 @@ func (s *Sessions) frame(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 		st.over, st.at = true, at
 	}
 	s.over.Put(session, st)
+	data.session = session
 	if known {
 		lost = s.leave(trace{kind: byStation, what: mac(station)}, session, 0, d.Time)
 	} else if p.code == codeRequest && toGroup {

@@ -62,18 +62,21 @@ func (o *order) next(c *stream.Conversation) (stream.Dir, bool) {
 		if o.any && id == o.last {
 			return d, true
 		}
-		rest := o.index[to][o.at[to] : o.at[to]+left[to]]
-		for i, k := range rest {
-			if o.code[to][k] == codeRequest && o.id[to][k] == id {
-				if i > 0 && o.answers(c, d, o.id[to][rest[0]]) {
-					// It was sent before those that were captured before it.
-					copy(rest[1:i+1], slices.Clone(rest[:i]))
-					rest[0] = k
-				}
-				return to, true
+		if peers := o.index[d][o.at[d] : o.at[d]+left[d]]; o.any && int8(id-o.last) > 0 {
+			if i := o.find(d, peers, codeResponse, o.last); i > 0 {
+				bring(peers, i) // it was sent before those that were captured before it
+				return d, true
 			}
 		}
-		return d, true
+		rest := o.index[to][o.at[to] : o.at[to]+left[to]]
+		i := o.find(to, rest, codeRequest, id)
+		if i < 0 {
+			return d, true
+		}
+		if next := o.id[to][rest[0]]; i > 0 && int8(next-id) > 0 && o.find(d, o.index[d][o.at[d]+1:o.at[d]+left[d]], codeResponse, next) >= 0 {
+			bring(rest, i) // the same
+		}
+		return to, true
 	}
 	a, b := c.Half[0].Marks[first[0]], c.Half[1].Marks[first[1]]
 	if b.Time < a.Time || b.Time == a.Time && b.Packet < a.Packet {
@@ -82,15 +85,17 @@ func (o *order) next(c *stream.Conversation) (stream.Dir, bool) {
 	return 0, true
 }
 
-// answers reports whether one of the datagrams to come of a half, but for the
-// next one, is a Response with this identifier.
-func (o *order) answers(c *stream.Conversation, d stream.Dir, id uint8) bool {
-	for _, i := range o.index[d][o.at[d]+1 : min(len(c.Half[d].Marks), stream.MaxMarks)] {
-		if o.code[d][i] == codeResponse && o.id[d][i] == id {
-			return true
-		}
-	}
-	return false
+// find returns where in list, indexes of marks of half d, there is a packet with
+// this code and identifier, -1 if there is none.
+func (o *order) find(d stream.Dir, list []uint8, code, id uint8) int {
+	return slices.IndexFunc(list, func(k uint8) bool { return o.code[d][k] == code && o.id[d][k] == id })
+}
+
+// bring moves the element at i to the front.
+func bring(list []uint8, i int) {
+	k := list[i]
+	copy(list[1:i+1], list[:i])
+	list[0] = k
 }
 
 // take moves behind the next datagram of a half and returns the index of its

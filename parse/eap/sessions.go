@@ -42,6 +42,7 @@ type Sessions struct {
 	oldest int
 	most   int // of traces
 	last   uint32
+	frames [recentFrames]frame
 	over   *bounded.Map[uint32, state] // of sessions of a LAN: each leaves a trace at least, so there are no more of them
 }
 
@@ -125,15 +126,17 @@ func (s *Sessions) cut(d *stream.Datagram) (session uint32, dir stream.Dir) {
 			return 0, 0
 		}
 	}
-	t := trace{flow: d.Flow, kind: byFlow}
+	list := []trace{{flow: d.Flow, kind: byFlow}}
 	if d.Data[0] != accessRequest {
-		t, dir = trace{flow: d.Flow, kind: byRequest, id: d.Data[1]}, stream.ToClient
+		list, dir = []trace{{flow: d.Flow, kind: byRequest, id: d.Data[1]}, list[0]}, stream.ToClient
 	}
-	v, ok := s.traces[t]
-	if age := d.Time - v.time; !ok || age > traceTime || age < -traceTime {
-		return 0, 0
+	for _, t := range list {
+		v, ok := s.traces[t]
+		if age := d.Time - v.time; ok && age <= traceTime && age >= -traceTime {
+			return v.session, dir
+		}
 	}
-	return v.session, dir
+	return 0, 0
 }
 
 // radius takes a packet of RADIUS.
@@ -181,7 +184,7 @@ func (s *Sessions) radius(d *stream.Datagram) (session uint32, dir stream.Dir, l
 			if session == 0 && len(state) > 0 && !final { // a copy, where the Request was not seen
 				session = s.traces[trace{flow: d.Flow, kind: byState, what: maphash.Bytes(s.seed, state)}].session
 			}
-			if session == 0 && !final {
+			if session == 0 {
 				session = s.only(d, eapID)
 			}
 			if session == 0 && !final {

@@ -198,13 +198,13 @@ func lan(of string, src, dst stream.MAC, eap []byte) step {
 	return step{of, stream.Datagram{Transport: stream.EAPOL, Src: src, Dst: dst, Data: eapolPDU(eap)}}
 }
 
-// session is one of a station; to and from are where its frames go and where
-// those to it go.
+// onLAN is a session of a station; to and from are where its frames go and where
+// those to it go. No two sessions have the same hellos.
 func onLAN(of string, who, auth, to, from stream.MAC, id uint8) []step {
 	return []step{
 		lan(of, auth, from, eapPacket(codeRequest, id, typeIdentity)), lan(of, who, to, eapPacket(codeResponse, id, typeIdentity, 'x')),
-		lan(of, auth, from, tlsPacket(codeRequest, id+1, typeTLS, flagStart, -1, "")), lan(of, who, to, tlsPacket(codeResponse, id+1, typeTLS, 0, -1, hello)),
-		lan(of, auth, from, tlsPacket(codeRequest, id+2, typeTLS, 0, -1, flight)), lan(of, who, to, tlsPacket(codeResponse, id+2, typeTLS, 0, -1, answer)),
+		lan(of, auth, from, tlsPacket(codeRequest, id+1, typeTLS, flagStart, -1, "")), lan(of, who, to, tlsPacket(codeResponse, id+1, typeTLS, 0, -1, hello+of)),
+		lan(of, auth, from, tlsPacket(codeRequest, id+2, typeTLS, 0, -1, flight+of)), lan(of, who, to, tlsPacket(codeResponse, id+2, typeTLS, 0, -1, answer+of)),
 		lan(of, auth, from, eapPacket(Success, id+2)),
 	}
 }
@@ -216,26 +216,30 @@ func TestSplitLAN(t *testing.T) {
 		later[i].d.Time = 30e9
 	}
 	for name, steps := range map[string][]step{
-		"to the group one way":        a,
-		"to the group both ways":      onLAN("a", station, switch1, group, group, 1),
-		"to each other":               onLAN("a", station, switch1, switch1, station, 1),
-		"a cooked capture":            onLAN("a", station, switch1, nobody, nobody, 1),
-		"the first one to the group":  append([]step{lan("a", switch1, group, eapPacket(codeRequest, 1, typeIdentity))}, a[1:]...),
-		"again":                       slices.Concat(a, onLAN("b", station, switch1, group, station, 1)),
-		"again, to the group":         slices.Concat(onLAN("a", station, switch1, group, group, 1), onLAN("b", station, switch1, group, group, 50)),
-		"again without an end":        slices.Concat(a[:6], onLAN("b", station, switch1, group, station, 9)),
-		"two stations":                weave(a, onLAN("b", station2, switch1, group, station2, 1)),
-		"two switches, to the group":  weave(onLAN("a", station, switch1, group, group, 1), onLAN("b", station2, switch2, group, group, 50)),
-		"the end twice":               append(slices.Clone(a), a[6]),
-		"identity asked for thrice":   append([]step{a[0], a[0], a[0]}, a[1:]...),
-		"a copy of what began it":     slices.Concat(a[:3], a[:1], a[3:4], a[:1], a[4:]),
-		"such a copy, to the group":   slices.Concat(g[:3], g[:1], g[3:4], g[:1], g[4:]),
-		"again with its identifier":   slices.Concat(a[:6], later),
-		"an end of nothing":           {lan("", switch1, station, eapPacket(Success, 9))},
-		"begun before":                a[3:],
-		"a key frame":                 {{"", stream.Datagram{Transport: stream.EAPOL, Src: switch1, Dst: station, Data: []byte{2, 3, 0, 4, 1, 2, 0, 4}}}},
-		"only what the station says":  lose(a, 0, 2, 4, 6),
-		"only what the station hears": lose(a, 1, 3, 5),
+		"to the group one way":         a,
+		"to the group both ways":       onLAN("a", station, switch1, group, group, 1),
+		"to each other":                onLAN("a", station, switch1, switch1, station, 1),
+		"a cooked capture":             onLAN("a", station, switch1, nobody, nobody, 1),
+		"the first one to the group":   append([]step{lan("a", switch1, group, eapPacket(codeRequest, 1, typeIdentity))}, a[1:]...),
+		"again":                        slices.Concat(a, onLAN("b", station, switch1, group, station, 1)),
+		"copies behind the end":        slices.Concat(a, lose(a, 0, 1)),
+		"behind that of the first":     slices.Concat(a, []step{{"c", a[0].d}}, lose(a, 0, 1, 2, 6)),
+		"a Request lost, to the group": lose(g, 2),
+		"a round lost, to the group":   lose(g, 1, 2),
+		"again, to the group":          slices.Concat(onLAN("a", station, switch1, group, group, 1), onLAN("b", station, switch1, group, group, 50)),
+		"again without an end":         slices.Concat(a[:6], onLAN("b", station, switch1, group, station, 9)),
+		"two stations":                 weave(a, onLAN("b", station2, switch1, group, station2, 1)),
+		"two switches, to the group":   weave(onLAN("a", station, switch1, group, group, 1), onLAN("b", station2, switch2, group, group, 50)),
+		"the end twice":                append(slices.Clone(a), a[6]),
+		"identity asked for thrice":    append([]step{a[0], a[0], a[0]}, a[1:]...),
+		"a copy of what began it":      slices.Concat(a[:3], a[:1], a[3:4], a[:1], a[4:]),
+		"such a copy, to the group":    slices.Concat(g[:3], g[:1], g[3:4], g[:1], g[4:]),
+		"again with its identifier":    slices.Concat(a[:6], later),
+		"an end of nothing":            {lan("", switch1, station, eapPacket(Success, 9))},
+		"begun before":                 a[3:],
+		"a key frame":                  {{"", stream.Datagram{Transport: stream.EAPOL, Src: switch1, Dst: station, Data: []byte{2, 3, 0, 4, 1, 2, 0, 4}}}},
+		"only what the station says":   lose(a, 0, 2, 4, 6),
+		"only what the station hears":  lose(a, 1, 3, 5),
 	} {
 		t.Run(name, func(t *testing.T) { play(t, NewSessions(), steps) })
 	}

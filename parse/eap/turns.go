@@ -11,6 +11,8 @@ type turns struct {
 	tlsRequests, tlsResponses idSet // of a method that carries TLS
 	flight                    bool  // a Request that is no start is among them
 	last                      uint8 // identifier of the last of tlsRequests
+	next                      uint8 // identifier of the next Request, as authenticators count
+	skipped                   bool  // some of these were not seen
 	end                       uint8 // identifier of the Success or Failure
 	ended, named              bool  // it was seen; it has an identifier
 
@@ -46,6 +48,12 @@ func (t *turns) take(p *packet, b []byte, by stream.Transport) {
 	}
 	switch p.code {
 	case codeRequest:
+		if step := p.id - t.next; !t.requests.empty() && step > 0 && step < mostUnseen {
+			t.skipped = true
+		}
+		if t.requests.empty() || int8(p.id-t.next) >= 0 {
+			t.next = p.id + 1
+		}
 		t.requests.add(p.id)
 		if p.tls {
 			t.tlsRequests.add(p.id)
@@ -70,7 +78,7 @@ func (t *turns) lost(c *stream.Conversation) (lost [2]bool) {
 		return lost
 	}
 	requests := t.tlsResponses.without(&t.requests)
-	lost[stream.ToClient] = !requests.empty()
+	lost[stream.ToClient] = !requests.empty() || t.skipped
 	responses := t.tlsRequests.without(&t.responses)
 	if !t.ended {
 		responses.remove(t.last) // it may be under way
@@ -78,6 +86,6 @@ func (t *turns) lost(c *stream.Conversation) (lost [2]bool) {
 	asked := t.answered.without(&t.asked)
 	// Some authenticators count once more for the end.
 	last := !t.named || t.responses.has(t.end) || t.responses.has(t.end-1) && t.flight
-	lost[stream.ToServer] = !responses.empty() || !asked.empty() || !last
+	lost[stream.ToServer] = !responses.empty() || !asked.empty() || !last || t.skipped
 	return lost
 }
