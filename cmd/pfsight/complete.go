@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pfsight/report/policy"
-	"pfsight/report/render"
+	"pfsight/report/schema"
 	"pfsight/report/secrecy"
 )
 
@@ -52,7 +52,7 @@ func complete(cmd *cobra.Command) {
 				for r := range secrecy.NumReasons {
 					out = append(out, r.Doc().Code+"\t"+r.Doc().Title)
 				}
-				for _, f := range render.Fields {
+				for _, f := range schema.Entries() {
 					out = append(out, f.Name+"\t"+f.Meaning)
 				}
 				return begin(out, begun), cobra.ShellCompDirectiveNoFileComp

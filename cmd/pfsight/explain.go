@@ -12,7 +12,7 @@ import (
 	"pfsight/parse/iana"
 	"pfsight/report/near"
 	"pfsight/report/policy"
-	"pfsight/report/render"
+	"pfsight/report/schema"
 	"pfsight/report/secrecy"
 	"pfsight/report/where"
 )
@@ -69,7 +69,7 @@ func explain(w io.Writer, code string) error {
 		fmt.Fprintln(w, where.Syntax)
 		return nil
 	case "fields":
-		for _, f := range render.Fields {
+		for _, f := range schema.Entries() {
 			explainField(w, f)
 		}
 		fmt.Fprintln(w)
@@ -111,8 +111,8 @@ func explain(w io.Writer, code string) error {
 			found = true
 		}
 	}
-	for _, f := range render.Fields {
-		if strings.EqualFold(f.Name, code) {
+	for _, f := range schema.Entries() {
+		if strings.EqualFold(f.Name, code) || strings.EqualFold(f.Of, code) {
 			explainField(w, f)
 			found = true
 		}
@@ -139,7 +139,7 @@ func explain(w io.Writer, code string) error {
 	return fmt.Errorf("explain %q: not known; see 'pfsight explain --help'", code)
 }
 
-func explainField(w io.Writer, f render.Field) {
+func explainField(w io.Writer, f schema.Entry) {
 	fmt.Fprintf(w, "%s (%s)\n    %s\n    absent: %s\n", f.Name, f.Type, f.Meaning, f.Absent)
 }
 
@@ -250,7 +250,7 @@ func suggestions(code string) []string {
 	for r := range secrecy.NumReasons {
 		add(r.String())
 	}
-	for _, f := range render.Fields {
+	for _, f := range schema.Entries() {
 		add(f.Name)
 	}
 	for i := range iana.Groups() {

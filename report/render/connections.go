@@ -2,7 +2,6 @@ package render
 
 import (
 	"cmp"
-	"encoding/csv"
 	"fmt"
 	"io"
 	"slices"
@@ -65,50 +64,6 @@ func (a *array) Close() error {
 	}
 	_, err := io.WriteString(a.w, end)
 	return err
-}
-
-type csvWriter struct {
-	w    *csv.Writer
-	cols []column
-	row  []string
-	head bool
-}
-
-// NewCSV returns a Writer of CSV (RFC 4180) with a header line. A list's
-// values are parted by semicolons; an empty cell is an absent field.
-func NewCSV(w io.Writer) Writer { return &csvWriter{w: csv.NewWriter(w), cols: columns} }
-
-func (v *csvWriter) header() error {
-	v.head = true
-	for _, c := range v.cols {
-		v.row = append(v.row, c.name)
-	}
-	err := v.w.Write(v.row)
-	v.row = v.row[:0]
-	return err
-}
-
-func (v *csvWriter) Write(c *report.Connection) error {
-	if !v.head {
-		if err := v.header(); err != nil {
-			return err
-		}
-	}
-	v.row = v.row[:0]
-	for _, col := range v.cols {
-		v.row = append(v.row, Cell(col.text(c)))
-	}
-	return v.w.Write(v.row)
-}
-
-func (v *csvWriter) Close() error {
-	if !v.head {
-		if err := v.header(); err != nil {
-			return err
-		}
-	}
-	v.w.Flush()
-	return v.w.Error()
 }
 
 // A tableWriter collects rows and writes them as a table, by time.

@@ -215,7 +215,7 @@ func diffJSON(d *diff.Diff) any {
 	of := func(s *diff.SideInput) side {
 		out := side{Files: s.Input.Files, Filter: s.Input.Filter, Where: s.Input.Where, Loss: jsonLosses(s.Input.Loss), Connections: s.Connections, Negotiated: s.Negotiated, Beyond: s.Lost}
 		if s.Input.Timed() {
-			out.First, out.Last = string(appendTime(nil, s.Input.First)), string(appendTime(nil, s.Input.Last))
+			out.First, out.Last = timeText(s.Input.First), timeText(s.Input.Last)
 		}
 		return out
 	}

@@ -49,9 +49,7 @@ func breakingOf(list []impact.Breaking) []breakingJSON {
 		if b.Version != 0 {
 			j.Version = b.Version.String()
 		}
-		if o := appendOffer([]byte("{"), b.Offered); len(o) > 1 {
-			j.Offered = o[len(`{"offered":`):]
-		}
+		j.Offered = offeredJSON(b.Offered)
 		out = append(out, j)
 	}
 	return out
@@ -110,7 +108,7 @@ func impactJSON(w io.Writer, r *ImpactReport) error {
 		Config   string     `json:"config,omitempty"`
 	}{Files: r.Input.Files, Filter: r.Input.Filter, Where: r.Input.Where, Loss: jsonLosses(r.Input.Loss), Keys: r.Keys, Observed: r.Now, Config: r.Config, Policies: []outcome{}}
 	if r.Now.First != 0 {
-		out.First, out.Last = string(appendTime(nil, r.Now.First)), string(appendTime(nil, r.Now.Last))
+		out.First, out.Last = timeText(r.Now.First), timeText(r.Now.Last)
 	}
 	for _, o := range r.Outcomes {
 		out.Policies = append(out.Policies, outcome{o, breakingOf(o.Breaking), breakingOf(o.Depending)})
@@ -170,4 +168,12 @@ func impactCSV(w io.Writer, r *ImpactReport) error {
 	}
 	c.Flush()
 	return c.Error()
+}
+
+// nonzero returns n in digits, "" for 0.
+func nonzero(n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.FormatUint(n, 10)
 }

@@ -1,158 +1,185 @@
 package render
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"reflect"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/parquet-go/parquet-go"
 
 	"pfsight/report"
+	"pfsight/report/schema"
+	"pfsight/report/secrecy"
 )
 
-// A Parquet file holds parquetGroup rows together, or fewer that are as long as
-// parquetBytes as JSON: what a writer keeps in memory.
+// A row group of a Parquet file has parquetGroup rows, or fewer whose values
+// take parquetBytes: what a writer keeps in memory.
 const (
 	parquetGroup = 1 << 15
 	parquetBytes = 64 << 20
 )
 
-// parquetCertificate and parquetOffer are the objects in a record, as columns.
-type parquetCertificate struct {
-	Subject   string `json:"subject,omitempty" parquet:"subject,optional,dict"`
-	Issuer    string `json:"issuer,omitempty" parquet:"issuer,optional,dict"`
-	Key       string `json:"key,omitempty" parquet:"key,optional,dict"`
-	Bits      uint64 `json:"bits,omitempty" parquet:"bits,optional,dict"`
-	NotBefore string `json:"not_before,omitempty" parquet:"not_before,optional,dict"` // text: certificates reach beyond what nanoseconds hold
-	NotAfter  string `json:"not_after,omitempty" parquet:"not_after,optional,dict"`
-	SHA256    string `json:"sha256,omitempty" parquet:"sha256,optional,dict"`
-	SPKI      string `json:"spki_sha256,omitempty" parquet:"spki_sha256,optional,dict"`
+// A parquetField is a column, or the group of columns of an object.
+type parquetField[T any] struct {
+	typ reflect.Type
+	tag string // what parquet-go is told of the column, behind its name
+	// set sets the value in a row and returns its size, bytes. An absent value
+	// stays zero, which is null.
+	set func(to reflect.Value, v *T) int
 }
 
-type parquetOffer struct {
-	Versions             []string `json:"versions,omitempty" parquet:"versions,list"`
-	CipherSuites         []string `json:"cipher_suites,omitempty" parquet:"cipher_suites,list"`
-	Groups               []string `json:"groups,omitempty" parquet:"groups,list"`
-	KeyShares            []string `json:"key_shares,omitempty" parquet:"key_shares,list"`
-	SignatureAlgorithms  []string `json:"signature_algorithms,omitempty" parquet:"signature_algorithms,list"`
-	ALPN                 []string `json:"alpn,omitempty" parquet:"alpn,list"`
-	PSKModes             []string `json:"psk_modes,omitempty" parquet:"psk_modes,list"`
-	SupportedVersions    *bool    `json:"supported_versions,omitempty" parquet:"supported_versions,optional"`
-	ExtendedMaster       *bool    `json:"extended_master_secret,omitempty" parquet:"extended_master_secret,optional"`
-	RenegotiationInfo    *bool    `json:"renegotiation_info,omitempty" parquet:"renegotiation_info,optional"`
-	CompressedPointsOnly *bool    `json:"compressed_points_only,omitempty" parquet:"compressed_points_only,optional"`
-	Incomplete           *bool    `json:"incomplete,omitempty" parquet:"incomplete,optional"`
-}
-
-// parquetType makes the type of a row out of Fields: what is added there is a
-// column. An absent value is null.
-func parquetType() reflect.Type {
-	var fields []reflect.StructField
-	for i, f := range Fields {
-		var typ reflect.Type
-		opt := ",optional"
-		switch {
-		case strings.HasPrefix(f.Type, "RFC 3339"):
-			typ, opt = reflect.TypeFor[*time.Time](), ",optional,timestamp(nanosecond)"
-		case f.Type == "number":
-			typ = reflect.TypeFor[*uint64]()
-		case f.Type == "boolean":
-			typ = reflect.TypeFor[*bool]()
-		case f.Type == "list":
-			typ, opt = reflect.TypeFor[[]string](), ",list"
-		case f.Name == "offered":
-			typ = reflect.TypeFor[*parquetOffer]()
-		case f.Type == "object":
-			typ = reflect.TypeFor[*parquetCertificate]()
-		default:
-			typ, opt = reflect.TypeFor[string](), ",optional,dict"
-		}
-		fields = append(fields, reflect.StructField{
-			Name: fmt.Sprintf("F%d", i), Type: typ, Tag: reflect.StructTag(fmt.Sprintf(`json:"%s,omitempty" parquet:"%s%s"`, f.Name, f.Name, opt)),
+// newParquetField returns the column of a field that is not an object.
+func newParquetField[T any](f *schema.Field[T]) parquetField[T] {
+	switch k := f.Value.(type) {
+	case schema.Time[T]:
+		return parquetField[T]{reflect.TypeFor[*time.Time](), ",optional,timestamp(nanosecond)", func(to reflect.Value, v *T) int {
+			if ns := k.Get(v); ns != 0 {
+				t := time.Unix(0, ns).UTC()
+				to.Set(reflect.ValueOf(&t))
+			}
+			return 8
+		}}
+	case schema.Number[T]:
+		return numberColumn(k.Get)
+	case schema.Port[T]:
+		return numberColumn(func(v *T) (uint64, bool) { a := k.At(v); return uint64(a.Port()), a.IsValid() })
+	case schema.Tri[T]:
+		return boolColumn(func(v *T) secrecy.Tri { return *k.At(v) })
+	case schema.Flag[T]:
+		return boolColumn(func(v *T) secrecy.Tri {
+			if *k.At(v) {
+				return secrecy.True
+			}
+			return secrecy.Untold
 		})
+	case schema.Texts[T]:
+		return listColumn(func(v *T) []string {
+			var list []string
+			for _, s := range *k.At(v) {
+				list = append(list, report.Text(s))
+			}
+			return list
+		})
+	case schema.Codes[T]:
+		return listColumn(func(v *T) []string {
+			var list []string
+			for _, c := range k.Append(nil, v) {
+				list = append(list, string(k.Points.AppendElement(nil, c)))
+			}
+			return list
+		})
+	case schema.ReasonSet[T]:
+		return listColumn(func(v *T) []string { return k.At(v).Strings() })
 	}
-	return reflect.StructOf(fields)
+	// A Date is text too: certificates reach beyond the range of nanoseconds.
+	return parquetField[T]{reflect.TypeFor[string](), ",optional,dict", func(to reflect.Value, v *T) int {
+		text := report.Text(string(f.Value.AppendText(nil, v)))
+		to.SetString(text)
+		return len(text)
+	}}
+}
+
+func numberColumn[T any](get func(v *T) (uint64, bool)) parquetField[T] {
+	return parquetField[T]{reflect.TypeFor[*uint64](), ",optional", func(to reflect.Value, v *T) int {
+		if n, ok := get(v); ok {
+			to.Set(reflect.ValueOf(&n))
+		}
+		return 8
+	}}
+}
+
+func boolColumn[T any](get func(v *T) secrecy.Tri) parquetField[T] {
+	return parquetField[T]{reflect.TypeFor[*bool](), ",optional", func(to reflect.Value, v *T) int {
+		if t := get(v); t != secrecy.Untold {
+			b := t == secrecy.True
+			to.Set(reflect.ValueOf(&b))
+		}
+		return 1
+	}}
+}
+
+func listColumn[T any](get func(v *T) []string) parquetField[T] {
+	return parquetField[T]{reflect.TypeFor[[]string](), ",list", func(to reflect.Value, v *T) int {
+		list, size := get(v), 0
+		for _, s := range list {
+			size += 16 + len(s)
+		}
+		to.Set(reflect.ValueOf(list))
+		return size
+	}}
+}
+
+// objectColumns returns the columns of an object.
+func objectColumns[T any](o schema.Object[report.Connection, T]) parquetField[report.Connection] {
+	typ, set := parquetStruct(o.Fields, newParquetField[T])
+	return parquetField[report.Connection]{reflect.PointerTo(typ), "", func(to reflect.Value, c *report.Connection) int {
+		v := *o.At(c)
+		if v == nil {
+			return 0
+		}
+		to.Set(reflect.New(typ))
+		return set(to.Elem(), v)
+	}}
+}
+
+// parquetStruct returns the type of a row, or of an object in it, and the
+// function that sets all its columns.
+func parquetStruct[T any](fields []schema.Field[T], column func(f *schema.Field[T]) parquetField[T]) (reflect.Type, func(to reflect.Value, v *T) int) {
+	var members []reflect.StructField
+	var columns []parquetField[T]
+	for i := range fields {
+		c := column(&fields[i])
+		columns = append(columns, c)
+		members = append(members, reflect.StructField{Name: fmt.Sprintf("F%d", i), Type: c.typ, Tag: reflect.StructTag(fmt.Sprintf(`parquet:"%s%s"`, fields[i].Name, c.tag))})
+	}
+	return reflect.StructOf(members), func(to reflect.Value, v *T) int {
+		size := 0
+		for i := range columns {
+			size += columns[i].set(to.Field(i), v)
+		}
+		return size
+	}
 }
 
 type parquetWriter struct {
-	w      *parquet.GenericWriter[any]
-	e      Encoder
-	typ    reflect.Type
-	n      int // rows of the group
-	bytes  int // of them, as JSON
-	at     int // the field of typ that holds what was offered
-	offers map[*report.Offer]madeOffer
+	w     *parquet.GenericWriter[any]
+	typ   reflect.Type
+	set   func(to reflect.Value, c *report.Connection) int
+	n     int // rows of the group
+	bytes int // of their values
 }
-
-// A madeOffer is an offer as columns, and its length as JSON.
-type madeOffer struct {
-	columns *parquetOffer
-	size    int
-}
-
-// A writer remembers maxParquetOffers offers as columns, of at most
-// longParquetOffer bytes each.
-const (
-	maxParquetOffers = 1 << 12
-	longParquetOffer = 16 << 10
-)
 
 // NewParquet returns a Writer of a Parquet file whose columns are the fields
-// of the record.
+// of the record. An absent value is null.
 func NewParquet(w io.Writer) Writer {
-	typ := parquetType()
-	schema := parquet.SchemaOf(reflect.New(typ).Interface())
+	typ, set := parquetStruct(schema.Fields, func(f *schema.Field[report.Connection]) parquetField[report.Connection] {
+		switch v := f.Value.(type) {
+		case schema.Object[report.Connection, report.Certificate]:
+			return objectColumns(v)
+		case schema.Object[report.Connection, report.Offer]:
+			return objectColumns(v)
+		}
+		return newParquetField(f)
+	})
+	columns := parquet.SchemaOf(reflect.New(typ).Interface())
 	return &parquetWriter{
-		w: parquet.NewGenericWriter[any](w, schema, parquet.Compression(&parquet.Zstd), parquet.CreatedBy("pfsight", "", "")), typ: typ,
-		at: slices.IndexFunc(Fields, func(f Field) bool { return f.Name == "offered" }), offers: map[*report.Offer]madeOffer{},
+		w:   parquet.NewGenericWriter[any](w, columns, parquet.Compression(&parquet.Zstd), parquet.CreatedBy("pfsight", "", "")),
+		typ: typ, set: set,
 	}
 }
 
 func (p *parquetWriter) Write(c *report.Connection) error {
 	row := reflect.New(p.typ)
-	rest := *c
-	rest.Offered = nil
-	text := p.e.Record(&rest)
-	if err := json.Unmarshal(text, row.Interface()); err != nil {
-		return err
-	}
-	o, err := p.offer(c.Offered)
-	if err != nil {
-		return err
-	}
-	row.Elem().Field(p.at).Set(reflect.ValueOf(o.columns))
+	p.bytes += p.set(row.Elem(), c)
 	if _, err := p.w.Write([]any{row.Interface()}); err != nil {
 		return err
 	}
-	p.n++
-	if p.bytes += len(text) + o.size; p.n < parquetGroup && p.bytes < parquetBytes {
+	if p.n++; p.n < parquetGroup && p.bytes < parquetBytes {
 		return nil
 	}
 	p.n, p.bytes = 0, 0
 	return p.w.Flush()
-}
-
-// offer returns the columns of an offer, made once of those that are shared.
-func (p *parquetWriter) offer(o *report.Offer) (made madeOffer, err error) {
-	if o == nil {
-		return made, nil
-	}
-	if made, ok := p.offers[o]; ok {
-		return made, nil
-	}
-	text := appendOffer([]byte("{"), o)[len(`{"offered":`):]
-	made = madeOffer{new(parquetOffer), len(text)}
-	if err := json.Unmarshal(text, made.columns); err != nil {
-		return made, err
-	}
-	if len(p.offers) < maxParquetOffers && made.size <= longParquetOffer {
-		p.offers[o] = made
-	}
-	return made, nil
 }
 
 func (p *parquetWriter) Close() error { return p.w.Close() }

@@ -140,47 +140,6 @@ func FuzzRender(f *testing.F) {
 	})
 }
 
-// TestFields holds the documented fields against those that are written.
-func TestFields(t *testing.T) {
-	var e Encoder
-	var m map[string]json.RawMessage
-	if err := json.Unmarshal(e.Record(row("x")), &m); err != nil {
-		t.Fatal(err)
-	}
-	documented := map[string]bool{}
-	for _, f := range Fields {
-		documented[f.Name] = true
-		if _, ok := m[f.Name]; !ok {
-			t.Errorf("%s is documented and never written", f.Name)
-		}
-		if f.Type == "" || f.Meaning == "" || f.Absent == "" {
-			t.Errorf("%s is not explained", f.Name)
-		}
-	}
-	for name := range m {
-		if !documented[name] {
-			t.Errorf("%s is written and not documented", name)
-		}
-	}
-}
-
-// TestEmptyRecord holds an absent value to being left out.
-func TestEmptyRecord(t *testing.T) {
-	var e Encoder
-	var m map[string]any
-	if err := json.Unmarshal(e.Record(&report.Connection{TicketLifetime: -1}), &m); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"version", "cipher_suite", "group", "resumed", "post_quantum", "alert", "certificate", "offered", "server_name", "ech"} {
-		if v, ok := m[name]; ok {
-			t.Errorf("%s is %v, though nothing is known", name, v)
-		}
-	}
-	if m["forward_secrecy"] != "unknown" {
-		t.Errorf("forward_secrecy is %v", m["forward_secrecy"])
-	}
-}
-
 func TestColor(t *testing.T) {
 	r := report.NewReport()
 	r.Add(row("x"))
@@ -302,9 +261,6 @@ func TestParquetGroups(t *testing.T) {
 		if i == 30 && w.n > 15 {
 			t.Fatalf("a group of %d rows", w.n)
 		}
-	}
-	if len(w.offers) > 0 {
-		t.Error("a long offer is remembered")
 	}
 }
 

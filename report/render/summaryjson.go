@@ -195,3 +195,19 @@ func rfc3339(ns int64) string {
 	}
 	return time.Unix(0, ns).UTC().Format(time.RFC3339Nano)
 }
+
+// ipOf returns the IP address of e, "" where it has none.
+func ipOf(e report.Endpoint) string {
+	if !e.IsValid() {
+		return ""
+	}
+	return e.Addr().String()
+}
+
+// macOf returns the MAC address of e, "" where it has none.
+func macOf(e report.Endpoint) string {
+	if !e.HasMAC() {
+		return ""
+	}
+	return e.MAC.String()
+}

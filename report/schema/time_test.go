@@ -1,4 +1,4 @@
-package render
+package schema
 
 import (
 	"math"
@@ -30,7 +30,7 @@ func TestAppendTime(t *testing.T) {
 			if ns%1000 == 0 {
 				layout = "2006-01-02T15:04:05.000000Z"
 			}
-			if got, want := string(appendTime([]byte("x"), ns)), "x"+time.Unix(0, ns).UTC().Format(layout); got != want {
+			if got, want := string(AppendTime([]byte("x"), ns)), "x"+time.Unix(0, ns).UTC().Format(layout); got != want {
 				t.Fatalf("%d: %s, want %s", ns, got, want)
 			}
 		}
