@@ -17,6 +17,7 @@ import (
 	"pfsight/parse/iana"
 	"pfsight/report"
 	"pfsight/report/render"
+	"pfsight/report/schema"
 	"pfsight/report/secrecy"
 )
 
@@ -68,11 +69,11 @@ func TestFull(t *testing.T) {
 	if err := json.Unmarshal(line, &m); err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range render.Fields {
+	for _, f := range schema.Fields {
 		if _, ok := m[f.Name]; !ok {
 			t.Errorf("full has no %s", f.Name)
 		}
-		if fieldOf([]byte(f.Name)) == fUnknown {
+		if fieldOf([]byte(f.Name)) == unknown {
 			t.Errorf("%s is not read", f.Name)
 		}
 	}

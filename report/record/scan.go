@@ -9,20 +9,18 @@ import (
 	"unicode/utf8"
 )
 
-// A scanner walks over JSON. Once something is not JSON it is bad, and every
-// loop over it ends.
+// A scanner reads JSON. After the first byte that is not JSON it is bad, and
+// every loop over it ends.
 type scanner struct {
 	b   []byte
 	i   int
 	bad bool
 }
 
-// maxDepth is how deep values that are passed over may be nested; a record
-// needs 3.
+// maxDepth is how deep skipped values may be nested. A record needs 3 levels.
 const maxDepth = 64
 
-// blank passes over white space, of which there is none in what this program
-// writes.
+// blank skips white space. Records that this program writes have none.
 func (s *scanner) blank() {
 	for s.i < len(s.b) && s.b[s.i] <= ' ' {
 		switch s.b[s.i] {
@@ -88,8 +86,8 @@ func (s *scanner) next(end byte) bool {
 	return false
 }
 
-// key takes a name and the colon behind it. Names with escapes are none of
-// the record's.
+// key takes a name and its colon. It does not resolve escapes: no name of a
+// record has one.
 func (s *scanner) key() ([]byte, bool) {
 	raw, _ := s.raw()
 	if s.bad {
@@ -107,7 +105,8 @@ func (s *scanner) key() ([]byte, bool) {
 	return raw, true
 }
 
-// raw takes a string and returns what is between its quotes, escapes and all.
+// raw takes a string and returns the bytes between its quotes, with escapes
+// unresolved.
 func (s *scanner) raw() (text []byte, escaped bool) {
 	if !s.at('"') {
 		s.bad = true
@@ -124,7 +123,7 @@ func (s *scanner) raw() (text []byte, escaped bool) {
 				i += 7
 				continue
 			}
-			i += bits.TrailingZeros64(m) / 8 // the first of them is no false one
+			i += bits.TrailingZeros64(m) / 8 // only a byte after a true match can match falsely
 		}
 		switch c := b[i]; {
 		case c == '"':
@@ -142,7 +141,7 @@ func (s *scanner) raw() (text []byte, escaped bool) {
 	return nil, false
 }
 
-// null takes null if it is next.
+// null takes null and reports whether it was next.
 func (s *scanner) null() bool {
 	if s.at('n') && bytes.HasPrefix(s.b[s.i:], []byte("null")) {
 		s.i += 4
@@ -166,7 +165,8 @@ func (s *scanner) boolean(to *bool) bool {
 	return s.fail()
 }
 
-// number takes a number that is a uint64, written in digits alone.
+// number takes an integer of 64 bits without a sign. Fractions and exponents are
+// not accepted.
 func (s *scanner) number(to *uint64) bool {
 	var n uint64
 	i := s.i
@@ -198,10 +198,8 @@ func (s *scanner) hex(to []byte) bool {
 	return err == nil
 }
 
-// bracket returns the end of the list that begins here, if it is short and
-// nothing in its strings looks like an end; else 0.
-func (s *scanner) bracket() int { return s.closing(']') }
-
+// closing returns the offset after the first c, or 0 if there is none within
+// maxShared bytes. It may be in a string.
 func (s *scanner) closing(c byte) int {
 	b := s.b[s.i:]
 	if len(b) > maxShared {
@@ -213,7 +211,7 @@ func (s *scanner) closing(c byte) int {
 	return 0
 }
 
-// skip passes over any value.
+// skip skips a value of any type.
 func (s *scanner) skip() bool {
 	var ends [maxDepth]byte
 	depth := 0
@@ -231,7 +229,7 @@ func (s *scanner) skip() bool {
 			if depth == maxDepth {
 				return s.fail()
 			}
-			ends[depth] = c + 2 // in ASCII both brackets close two behind
+			ends[depth] = c + 2 // in ASCII, '}' is '{'+2 and ']' is '['+2
 			depth++
 			s.i++
 			continue
@@ -267,8 +265,8 @@ func literal(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c == '-' || c == '+' || c == '.' || c == 'E'
 }
 
-// unescape resolves the escapes of a JSON string. An escape that is none
-// stands for itself.
+// unescape resolves the escapes of a JSON string. It keeps invalid ones as they
+// are.
 func unescape(raw []byte) string {
 	out := make([]byte, 0, len(raw))
 	for i := 0; i < len(raw); i++ {

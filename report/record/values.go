@@ -2,33 +2,65 @@ package record
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"math"
 	"net/netip"
 	"time"
 
+	"pfsight/capture/stream"
+	"pfsight/report"
 	"pfsight/report/secrecy"
 )
 
-// hexCode reads a code point such as 0x1301.
-func hexCode(b []byte) (uint16, bool) {
-	if len(b) != 6 || b[0] != '0' || b[1] != 'x' {
-		return 0, false
+// text reads a string.
+func (p *Parser) text(to *string) bool {
+	raw, escaped := p.raw()
+	if escaped {
+		*to = report.Untext(unescape(raw))
+		return !p.bad
 	}
-	v := 0
-	for _, c := range b[2:] {
-		switch {
-		case c >= '0' && c <= '9':
-			c -= '0'
-		case c >= 'a' && c <= 'f':
-			c -= 'a' - 10
-		case c >= 'A' && c <= 'F':
-			c -= 'A' - 10
-		default:
-			return 0, false
+	*to = p.strings.of(raw)
+	return !p.bad
+}
+
+// address reads an IP address, and keeps the port. An empty string is no
+// address.
+func (p *Parser) address(to *netip.AddrPort) bool {
+	raw, escaped := p.raw()
+	a, ok := addr4(raw)
+	if !ok && !p.bad && !escaped {
+		var err error
+		a, err = netip.ParseAddr(p.strings.of(raw))
+		ok = err == nil || len(raw) == 0
+	}
+	*to = netip.AddrPortFrom(a, to.Port())
+	return ok && !p.bad
+}
+
+func (p *Parser) addrPort(to *netip.AddrPort) bool {
+	raw, escaped := p.raw()
+	if p.bad || escaped {
+		return false
+	}
+	var err error
+	*to, err = netip.ParseAddrPort(p.strings.of(raw))
+	return err == nil
+}
+
+func (p *Parser) mac(to *stream.MAC) bool {
+	raw, escaped := p.raw()
+	if p.bad || escaped || len(raw) != 6*3-1 {
+		return false
+	}
+	for i := range to {
+		if i > 0 && raw[3*i-1] != ':' {
+			return false
 		}
-		v = v<<4 | int(c)
+		if _, err := hex.Decode(to[i:i+1], raw[3*i:3*i+2]); err != nil {
+			return false
+		}
 	}
-	return uint16(v), true
+	return true
 }
 
 // addr4 reads an IPv4 address as netip.ParseAddr does.
@@ -60,12 +92,12 @@ func addr4(b []byte) (netip.Addr, bool) {
 // A clock reads times. It remembers the last day.
 type clock struct {
 	day   [10]byte
-	start int64 // of it, seconds since 1970 UTC
+	start int64 // of the day, seconds since 1970 UTC
 }
 
-// time takes a time as nanoseconds since 1970 UTC.
+// time reads a time in nanoseconds since 1970 UTC.
 func (p *Parser) time() (int64, bool) {
-	const most = math.MaxInt64 / int64(1e9) // seconds; a capture may announce the latest time that there is
+	const most = math.MaxInt64 / int64(1e9) // seconds; a capture may hold the latest time that is possible
 	raw, _ := p.raw()
 	sec, nano, ok := p.clock.parse(raw)
 	if sec > most || sec == most && nano > math.MaxInt64%int64(1e9) || sec < -most {
@@ -74,11 +106,11 @@ func (p *Parser) time() (int64, bool) {
 	return sec*1e9 + nano, ok
 }
 
-// parse reads RFC 3339.
+// parse reads RFC 3339: seconds since 1970 UTC, and nanoseconds.
 func (c *clock) parse(b []byte) (sec, nano int64, ok bool) {
-	// 2006-01-02T15:04:05Z, perhaps with a fraction
+	// 2006-01-02T15:04:05Z, or the same with a fraction
 	if n := len(b); n >= 20 && n <= 30 && b[10] == 'T' && b[13] == ':' && b[16] == ':' && b[n-1] == 'Z' && (n == 20 || b[19] == '.' && n > 21) {
-		h, m, s := two(b[11:]), two(b[14:]), two(b[17:])
+		h, m, s := twoDigits(b[11:]), twoDigits(b[14:]), twoDigits(b[17:])
 		if h < 24 && m < 60 && s < 60 && c.date(b[:10]) {
 			for i := 20; i < 29; i++ {
 				nano *= 10
@@ -113,8 +145,8 @@ func (c *clock) date(b []byte) bool {
 	return true
 }
 
-// two reads two digits; what is none is 100 or more.
-func two(b []byte) int {
+// twoDigits reads two digits. Anything else gives 100 or more.
+func twoDigits(b []byte) int {
 	d, e := b[0]-'0', b[1]-'0'
 	if d > 9 || e > 9 {
 		return 100
@@ -122,9 +154,12 @@ func two(b []byte) int {
 	return int(d)*10 + int(e)
 }
 
-// interned shares equal strings, most of the time: a string takes the place of
-// the elder of two others whose hash is the same.
+// interned shares equal strings. It is a cache of pairs: a new string takes the
+// place of the older of the two with its hash.
 type interned [1 << 12]string
+
+// maxInterned is the longest string that is shared, bytes.
+const maxInterned = 255
 
 func (s *interned) of(b []byte) string {
 	var first, last uint64
@@ -146,19 +181,16 @@ func (s *interned) of(b []byte) string {
 		return s[h^1]
 	}
 	t := string(b)
-	if len(b) <= maxString {
+	if len(b) <= maxInterned {
 		s[h], s[h^1] = t, s[h]
 	}
 	return t
 }
 
-// maxString is the longest string that is shared, bytes.
-const maxString = 255
-
-// list reads a list of strings.
+// list reads a list of strings, or finds it by its JSON.
 func (p *Parser) list(to *[]string) bool {
 	start := p.i
-	if end := p.bracket(); end > 0 {
+	if end := p.closing(']'); end > 0 {
 		if l, ok := p.lists[string(p.b[start:end])]; ok {
 			*to, p.i = l, end
 			return true
@@ -186,12 +218,14 @@ func (p *Parser) texts() (list []string, ok bool) {
 	return list, !p.bad
 }
 
-func (p *Parser) reasonList(to *secrecy.Reasons) bool {
+// reasonSet reads a list of reasons, or finds it by its JSON. It leaves out
+// codes that are not known, with a note.
+func (p *Parser) reasonSet(to *secrecy.Reasons) bool {
 	start := p.i
-	if end := p.bracket(); end > 0 {
+	if end := p.closing(']'); end > 0 {
 		if r, ok := p.reasons[string(p.b[start:end])]; ok {
 			*to, p.i = r.v, end
-			p.tell(r.note)
+			p.note(r.note)
 			return true
 		}
 	}
@@ -199,7 +233,7 @@ func (p *Parser) reasonList(to *secrecy.Reasons) bool {
 	if !ok {
 		return false
 	}
-	var r shared[secrecy.Reasons]
+	var r made[secrecy.Reasons]
 	for _, code := range list {
 		if x, ok := secrecy.LookupReason(code); ok {
 			r.v.Add(x)
@@ -208,7 +242,7 @@ func (p *Parser) reasonList(to *secrecy.Reasons) bool {
 		}
 	}
 	*to = r.v
-	p.tell(r.note)
+	p.note(r.note)
 	if key := p.b[start:p.i]; len(p.reasons) < maxLists && p.room(len(key)) {
 		p.reasons[string(key)] = r
 	}

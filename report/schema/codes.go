@@ -54,12 +54,14 @@ func (p *Points) AppendElement(b []byte, c Code) []byte {
 	return append(b, p.name(c)...)
 }
 
-// Number finds the code point that a record names: by its number, or by its name
-// as Name writes it.
-func (p *Points) Number(text []byte) (Code, bool) {
-	if c, ok := ParseHex(text); ok && (c&SSLv2 == 0 || p == Suites) {
-		return c, true
-	}
+// Hex finds the code point that a record has by its number.
+func (p *Points) Hex(text []byte) (Code, bool) {
+	c, ok := parseHex(text)
+	return c, ok && (c&SSLv2 == 0 || p == Suites)
+}
+
+// Named finds the code point that a record has by its name, as Name writes it.
+func (p *Points) Named(text []byte) (Code, bool) {
 	c, ok := p.names()[string(text)]
 	return c, ok
 }
@@ -75,8 +77,8 @@ func (p *Points) Lookup(text string) (Code, bool) {
 	return p.lookup(text)
 }
 
-// ParseHex reads what AppendHex writes, in any case.
-func ParseHex(text []byte) (c Code, ok bool) {
+// parseHex reads what AppendHex writes, in any case.
+func parseHex(text []byte) (c Code, ok bool) {
 	switch {
 	case len(text) == 6:
 	case len(text) == 8:

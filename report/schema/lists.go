@@ -84,6 +84,8 @@ type Codes[T any] struct {
 	Points *Points
 	Append func(to []Code, v *T) []Code // appends the list
 	Set    func(v *T, list []Code)      // copies the list
+	// LeftOut is called where an element of a saved record was left out.
+	LeftOut func(v *T)
 }
 
 // AppendText implements Value.

@@ -13,7 +13,7 @@ var OfferFields = []Field[offer]{
 	{Name: "versions", Meaning: "versions of supported_versions, else legacy_version", Absent: notSent,
 		Value: codes(Versions, func(o *offer) *[]iana.Version { return &o.Versions })},
 	{Name: "cipher_suites", Meaning: "cipher suites by name or number; of an SSL 2.0 ClientHello cipher kinds too", Absent: notSent,
-		Value: Codes[offer]{Suites, appendSuites, setSuites}},
+		Value: Codes[offer]{Suites, appendSuites, setSuites, setIncomplete}},
 	{Name: "groups", Meaning: "supported_groups", Absent: notSent,
 		Value: codes(Groups, func(o *offer) *[]iana.Group { return &o.Groups })},
 	{Name: "key_shares", Meaning: "groups of key_share", Absent: notSent,
@@ -44,8 +44,12 @@ func codes[C ~uint8 | ~uint16](p *Points, at func(o *offer) *[]C) Codes[offer] {
 		Points: p,
 		Append: func(to []Code, o *offer) []Code { return appendCodes(to, *at(o)) },
 		Set:    func(o *offer, list []Code) { *at(o) = codesOf[C](list) },
+
+		LeftOut: setIncomplete,
 	}
 }
+
+func setIncomplete(o *offer) { o.Incomplete = true }
 
 func appendCodes[C ~uint8 | ~uint16](to []Code, list []C) []Code {
 	for _, c := range list {
