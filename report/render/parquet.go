@@ -64,9 +64,10 @@ func newParquetField[T any](f *schema.Field[T]) parquetField[T] {
 	case schema.Codes[T]:
 		return listColumn(func(v *T) []string {
 			var list []string
-			for _, c := range k.Append(nil, v) {
+			k.Each(v, func(c schema.Code) bool {
 				list = append(list, string(k.Points.AppendElement(nil, c)))
-			}
+				return true
+			})
 			return list
 		})
 	case schema.ReasonSet[T]:

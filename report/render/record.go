@@ -15,7 +15,6 @@ import (
 // of offers and certificates that connections share, between calls.
 type Encoder struct {
 	b      []byte
-	codes  []schema.Code // of one list
 	offers shared[report.Offer]
 	certs  shared[report.Certificate]
 }
@@ -62,8 +61,12 @@ func (e *Encoder) Event(ev Event, named bool, c *report.Connection) []byte {
 // record writes what follows the opening brace.
 func (e *Encoder) record(b []byte, c *report.Connection, ended bool) []byte {
 	for i := range recordFields {
-		if f := &recordFields[i]; ended || !f.atEnd {
-			b = f.append(e, b, c)
+		switch f := &recordFields[i]; {
+		case f.atEnd && !ended:
+		case f.value != nil:
+			b = f.value(b, c)
+		default:
+			b = f.object(e, b, c)
 		}
 	}
 	e.b = append(b, '}')
@@ -75,52 +78,56 @@ func offeredJSON(o *report.Offer) []byte {
 	if o == nil {
 		return nil
 	}
-	return append(appendObject(new(Encoder), []byte("{"), offerFields, o), '}')
+	return append(appendObject([]byte("{"), offerFields, o), '}')
 }
 
-// A jsonField writes a field of a T. It appends the name and the value to an
-// object that is not closed, or nothing where the value is absent.
-type jsonField[T any] struct {
-	append func(e *Encoder, b []byte, v *T) []byte
+// An appender appends the name and the value of a field to an object that is not
+// closed, or nothing where the value is absent.
+type appender[T any] func(b []byte, v *T) []byte
+
+// A recordField writes a field of the record: one of the functions is set.
+type recordField struct {
+	value  appender[report.Connection]
+	object func(e *Encoder, b []byte, c *report.Connection) []byte
 	atEnd  bool
 }
 
 // These write the fields of the record and of its objects.
 var (
-	certificateFields = jsonFields(schema.CertificateFields)
-	offerFields       = jsonFields(schema.OfferFields)
-	recordFields      = jsonRecord()
+	certificateFields = appenders(schema.CertificateFields)
+	offerFields       = appenders(schema.OfferFields)
+	recordFields      = newRecordFields()
 )
 
-func jsonRecord() []jsonField[report.Connection] {
-	var out []jsonField[report.Connection]
+func newRecordFields() []recordField {
+	var out []recordField
 	for i := range schema.Fields {
 		f := &schema.Fields[i]
-		j := jsonField[report.Connection]{atEnd: f.AtEnd}
+		r := recordField{atEnd: f.AtEnd}
 		switch v := f.Value.(type) {
 		case schema.Object[report.Connection, report.Certificate]:
-			j.append = objectAppender(f.Name, v, certificateFields, func(e *Encoder) *shared[report.Certificate] { return &e.certs })
+			r.object = objectAppender(f.Name, v, certificateFields, func(e *Encoder) *shared[report.Certificate] { return &e.certs })
 		case schema.Object[report.Connection, report.Offer]:
-			j.append = objectAppender(f.Name, v, offerFields, func(e *Encoder) *shared[report.Offer] { return &e.offers })
+			r.object = objectAppender(f.Name, v, offerFields, func(e *Encoder) *shared[report.Offer] { return &e.offers })
 		default:
-			j.append = appender(f)
+			r.value = newAppender(f)
 		}
-		out = append(out, j)
+		out = append(out, r)
 	}
 	return out
 }
 
-func jsonFields[T any](fields []schema.Field[T]) []jsonField[T] {
-	var out []jsonField[T]
+func appenders[T any](fields []schema.Field[T]) []appender[T] {
+	var out []appender[T]
 	for i := range fields {
-		out = append(out, jsonField[T]{append: appender(&fields[i])})
+		out = append(out, newAppender(&fields[i]))
 	}
 	return out
 }
 
 // objectAppender returns the function that writes an object with its name. kept
 // returns where the Encoder keeps such objects.
-func objectAppender[T any](name string, object schema.Object[report.Connection, T], fields []jsonField[T], kept func(e *Encoder) *shared[T]) func(*Encoder, []byte, *report.Connection) []byte {
+func objectAppender[T any](name string, object schema.Object[report.Connection, T], fields []appender[T], kept func(e *Encoder) *shared[T]) func(*Encoder, []byte, *report.Connection) []byte {
 	key := jsonKey(name)
 	return func(e *Encoder, b []byte, c *report.Connection) []byte {
 		v := *object.At(c)
@@ -133,7 +140,7 @@ func objectAppender[T any](name string, object schema.Object[report.Connection, 
 			return append(b, json...)
 		}
 		start := len(b)
-		b = append(appendObject(e, append(b, '{'), fields, v), '}')
+		b = append(appendObject(append(b, '{'), fields, v), '}')
 		if json := b[start:]; len(json) <= longShared {
 			if len(*known) >= maxShared || *known == nil {
 				*known = shared[T]{}
@@ -145,26 +152,26 @@ func objectAppender[T any](name string, object schema.Object[report.Connection, 
 }
 
 // appendObject writes what is between the braces of an object.
-func appendObject[T any](e *Encoder, b []byte, fields []jsonField[T], v *T) []byte {
+func appendObject[T any](b []byte, fields []appender[T], v *T) []byte {
 	for i := range fields {
-		b = fields[i].append(e, b, v)
+		b = fields[i](b, v)
 	}
 	return b
 }
 
-// appender returns the function that writes a field.
-func appender[T any](f *schema.Field[T]) func(e *Encoder, b []byte, v *T) []byte {
+// newAppender returns the function that writes a field which is not an object.
+func newAppender[T any](f *schema.Field[T]) appender[T] {
 	key := jsonKey(f.Name)
 	switch k := f.Value.(type) {
 	case schema.Text[T]:
 		at := k.At
 		if k.Omit != nil {
-			return func(_ *Encoder, b []byte, v *T) []byte { return appendText(b, key, k.String(v)) }
+			return func(b []byte, v *T) []byte { return appendText(b, key, k.String(v)) }
 		}
-		return func(_ *Encoder, b []byte, v *T) []byte { return appendText(b, key, *at(v)) }
+		return func(b []byte, v *T) []byte { return appendText(b, key, *at(v)) }
 	case schema.Tri[T]:
 		at := k.At
-		return func(_ *Encoder, b []byte, v *T) []byte {
+		return func(b []byte, v *T) []byte {
 			switch *at(v) {
 			case secrecy.True:
 				return append(appendKey(b, key), "true"...)
@@ -175,7 +182,7 @@ func appender[T any](f *schema.Field[T]) func(e *Encoder, b []byte, v *T) []byte
 		}
 	case schema.Number[T]:
 		get := k.Get
-		return func(_ *Encoder, b []byte, v *T) []byte {
+		return func(b []byte, v *T) []byte {
 			if n, ok := get(v); ok {
 				b = strconv.AppendUint(appendKey(b, key), n, 10)
 			}
@@ -183,7 +190,7 @@ func appender[T any](f *schema.Field[T]) func(e *Encoder, b []byte, v *T) []byte
 		}
 	case schema.Flag[T]:
 		at, whole := k.At, key+"true"
-		return func(_ *Encoder, b []byte, v *T) []byte {
+		return func(b []byte, v *T) []byte {
 			if *at(v) {
 				b = appendKey(b, whole)
 			}
@@ -191,7 +198,7 @@ func appender[T any](f *schema.Field[T]) func(e *Encoder, b []byte, v *T) []byte
 		}
 	case schema.IP[T]:
 		at := k.At
-		return func(_ *Encoder, b []byte, v *T) []byte {
+		return func(b []byte, v *T) []byte {
 			if a := at(v); a.IsValid() {
 				b = append(a.Addr().AppendTo(append(appendKey(b, key), '"')), '"')
 			}
@@ -199,7 +206,7 @@ func appender[T any](f *schema.Field[T]) func(e *Encoder, b []byte, v *T) []byte
 		}
 	case schema.Port[T]:
 		at := k.At
-		return func(_ *Encoder, b []byte, v *T) []byte {
+		return func(b []byte, v *T) []byte {
 			if a := at(v); a.IsValid() {
 				b = strconv.AppendUint(appendKey(b, key), uint64(a.Port()), 10)
 			}
@@ -214,15 +221,15 @@ func appender[T any](f *schema.Field[T]) func(e *Encoder, b []byte, v *T) []byte
 			}
 			whole[x.Number] = key + `"` + x.Name + `"`
 		}
-		return func(_ *Encoder, b []byte, v *T) []byte {
-			if n := int(*at(v)); n < len(whole) && (omit == nil || !omit(v)) {
+		return func(b []byte, v *T) []byte {
+			if n := int(*at(v)); n < len(whole) && whole[n] != "" && (omit == nil || !omit(v)) {
 				b = appendKey(b, whole[n])
 			}
 			return b
 		}
 	case schema.Time[T]:
 		get := k.Get
-		return func(_ *Encoder, b []byte, v *T) []byte {
+		return func(b []byte, v *T) []byte {
 			if ns := get(v); ns != 0 {
 				b = append(schema.AppendTime(append(appendKey(b, key), '"'), ns), '"')
 			}
@@ -230,7 +237,7 @@ func appender[T any](f *schema.Field[T]) func(e *Encoder, b []byte, v *T) []byte
 		}
 	case schema.CodePoint[T]:
 		get, points, number := k.Get, k.Points, k.Number
-		return func(_ *Encoder, b []byte, v *T) []byte {
+		return func(b []byte, v *T) []byte {
 			c, ok := get(v)
 			switch {
 			case !ok:
@@ -242,7 +249,7 @@ func appender[T any](f *schema.Field[T]) func(e *Encoder, b []byte, v *T) []byte
 		}
 	case schema.Texts[T]:
 		at := k.At
-		return func(_ *Encoder, b []byte, v *T) []byte {
+		return func(b []byte, v *T) []byte {
 			list := *at(v)
 			if len(list) == 0 {
 				return b
@@ -255,22 +262,23 @@ func appender[T any](f *schema.Field[T]) func(e *Encoder, b []byte, v *T) []byte
 			return b
 		}
 	case schema.Codes[T]:
-		list, points := k.Append, k.Points
-		return func(e *Encoder, b []byte, v *T) []byte {
-			e.codes = list(e.codes[:0], v)
-			if len(e.codes) == 0 {
-				return b
-			}
+		return func(b []byte, v *T) []byte {
+			before := b
 			b = append(appendKey(b, key), '[')
-			for _, c := range e.codes {
-				b = append(points.AppendElement(append(b, '"'), c), '"', ',') // registered names need no escape
+			start := len(b)
+			k.Each(v, func(c schema.Code) bool {
+				b = append(k.Points.AppendElement(append(b, '"'), c), '"', ',') // registered names need no escape
+				return true
+			})
+			if len(b) == start {
+				return before
 			}
 			b[len(b)-1] = ']'
 			return b
 		}
 	case schema.ReasonSet[T]:
 		at := k.At
-		return func(_ *Encoder, b []byte, v *T) []byte {
+		return func(b []byte, v *T) []byte {
 			set := *at(v)
 			if set == 0 {
 				return b
@@ -285,7 +293,7 @@ func appender[T any](f *schema.Field[T]) func(e *Encoder, b []byte, v *T) []byte
 			return b
 		}
 	case schema.Date[T], schema.AddrPort[T], schema.MAC[T], schema.Hex[T]: // their text needs no escape
-		return func(_ *Encoder, b []byte, v *T) []byte {
+		return func(b []byte, v *T) []byte {
 			before := len(b)
 			b = append(appendKey(b, key), '"')
 			start := len(b)

@@ -69,6 +69,9 @@ func (p *Points) Named(text []byte) (Code, bool) {
 // Lookup finds the code point that a person names: by its number in hex or by
 // its name, without regard to case and with the usual abbreviations.
 func (p *Points) Lookup(text string) (Code, bool) {
+	if c, ok := p.Hex([]byte(text)); ok {
+		return c, true
+	}
 	if len(text) >= 3 && text[0] == '0' && text[1]|0x20 == 'x' {
 		if n, err := strconv.ParseUint(text[2:], 16, 16); err == nil {
 			return Code(n), true

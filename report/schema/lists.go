@@ -82,20 +82,22 @@ func (c CodePoint[T]) kind() string {
 // Codes is a list of code points. The empty list is absent.
 type Codes[T any] struct {
 	Points *Points
-	Append func(to []Code, v *T) []Code // appends the list
-	Set    func(v *T, list []Code)      // copies the list
+	Each   func(v *T, yield func(c Code) bool) // until yield returns false
+	Set    func(v *T, list []Code)             // copies the list
 	// LeftOut is called where an element of a saved record was left out.
 	LeftOut func(v *T)
 }
 
 // AppendText implements Value.
 func (c Codes[T]) AppendText(b []byte, v *T) []byte {
-	for i, x := range c.Append(nil, v) {
-		if i > 0 {
+	start := len(b)
+	c.Each(v, func(x Code) bool {
+		if len(b) > start {
 			b = append(b, separator)
 		}
 		b = c.Points.AppendElement(b, x)
-	}
+		return true
+	})
 	return b
 }
 

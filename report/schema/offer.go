@@ -13,7 +13,7 @@ var OfferFields = []Field[offer]{
 	{Name: "versions", Meaning: "versions of supported_versions, else legacy_version", Absent: notSent,
 		Value: codes(Versions, func(o *offer) *[]iana.Version { return &o.Versions })},
 	{Name: "cipher_suites", Meaning: "cipher suites by name or number; of an SSL 2.0 ClientHello cipher kinds too", Absent: notSent,
-		Value: Codes[offer]{Suites, appendSuites, setSuites, setIncomplete}},
+		Value: Codes[offer]{Suites, eachSuite, setSuites, setIncomplete}},
 	{Name: "groups", Meaning: "supported_groups", Absent: notSent,
 		Value: codes(Groups, func(o *offer) *[]iana.Group { return &o.Groups })},
 	{Name: "key_shares", Meaning: "groups of key_share", Absent: notSent,
@@ -42,7 +42,7 @@ const notSent = "not sent, or not seen where incomplete is true"
 func codes[C ~uint8 | ~uint16](p *Points, at func(o *offer) *[]C) Codes[offer] {
 	return Codes[offer]{
 		Points: p,
-		Append: func(to []Code, o *offer) []Code { return appendCodes(to, *at(o)) },
+		Each:   func(o *offer, yield func(c Code) bool) { eachCode(*at(o), yield) },
 		Set:    func(o *offer, list []Code) { *at(o) = codesOf[C](list) },
 
 		LeftOut: setIncomplete,
@@ -51,11 +51,12 @@ func codes[C ~uint8 | ~uint16](p *Points, at func(o *offer) *[]C) Codes[offer] {
 
 func setIncomplete(o *offer) { o.Incomplete = true }
 
-func appendCodes[C ~uint8 | ~uint16](to []Code, list []C) []Code {
+func eachCode[C ~uint8 | ~uint16](list []C, yield func(c Code) bool) {
 	for _, c := range list {
-		to = append(to, Code(c))
+		if !yield(Code(c)) {
+			return
+		}
 	}
-	return to
 }
 
 func codesOf[C ~uint8 | ~uint16](list []Code) []C {
@@ -69,13 +70,15 @@ func codesOf[C ~uint8 | ~uint16](list []Code) []C {
 	return out
 }
 
-// appendSuites appends the cipher kinds of an SSL 2.0 ClientHello, then the
-// cipher suites.
-func appendSuites(to []Code, o *offer) []Code {
+// eachSuite yields the cipher kinds of an SSL 2.0 ClientHello, then the cipher
+// suites.
+func eachSuite(o *offer, yield func(c Code) bool) {
 	for _, k := range o.SSLv2Kinds {
-		to = append(to, SSLv2|Code(k))
+		if !yield(SSLv2 | Code(k)) {
+			return
+		}
 	}
-	return appendCodes(to, o.CipherSuites)
+	eachCode(o.CipherSuites, yield)
 }
 
 func setSuites(o *offer, list []Code) {

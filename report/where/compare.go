@@ -11,17 +11,18 @@ import (
 
 	"pfsight/parse/iana"
 	"pfsight/report"
+	"pfsight/report/schema"
 	"pfsight/report/secrecy"
 )
 
-// present asks whether the field has a value.
+// present is the test whether the field has a value.
 func present(f *field) node {
-	return func(c *report.Connection) secrecy.Tri { return secrecy.TriOf(f.known(c)) }
+	return func(c *conn) secrecy.Tri { return secrecy.TriOf(f.known(c)) }
 }
 
-// anyOf asks whether one of the nodes is true.
+// anyOf is the test whether one of the nodes is true.
 func anyOf(all []node) node {
-	return func(c *report.Connection) secrecy.Tri {
+	return func(c *conn) secrecy.Tri {
 		out := secrecy.False
 		for _, n := range all {
 			switch n(c) {
@@ -35,32 +36,42 @@ func anyOf(all []node) node {
 	}
 }
 
-// takes reports whether value is one that the field may have.
+// takes reports whether the field can have a value.
 func (f *field) takes(value string) bool { return slices.Contains(f.values, value) }
 
-// compare makes a node of an operator and a value. What is wrong with them is
-// said by wrong; of the operator it begins with "operator: ".
-func (f *field) compare(op, value string) (n node, wrong string) {
+// An operatorError says what is wrong with an operator, a valueError what is
+// wrong with a value.
+type (
+	operatorError string
+	valueError    string
+)
+
+func (e operatorError) Error() string { return string(e) }
+func (e valueError) Error() string    { return string(e) }
+
+// compare returns the test of the field with an operator and a value. The error
+// is an operatorError or a valueError.
+func (f *field) compare(op, value string) (node, error) {
 	if f.kind == object {
-		return nil, "operator: " + f.name + " is an object; ask for a field of it, such as " + f.example
+		return nil, operatorError(f.name + " is an object; compare one of its fields, such as " + f.example)
 	}
 	switch op {
 	case "has":
 		if f.kind != list && f.kind != codes {
-			return nil, "operator: " + f.name + " is no list; write =="
+			return nil, operatorError(f.name + " is not a list; write ==")
 		}
 	case "contains", "starts_with", "ends_with", "matches":
 		if f.text == nil && f.each == nil {
-			return nil, "operator: " + f.name + " is no text"
+			return nil, operatorError(f.name + " is not text")
 		}
 		return f.search(op, value)
 	case "<", "<=", ">", ">=":
-		if f.kind != number && f.kind != when && f.kind != version {
-			return nil, "operator: " + f.name + " has no order"
+		if f.kind != number && f.kind != timed && f.kind != version {
+			return nil, operatorError(f.name + " has no order")
 		}
 	default:
 		if f.kind == list || f.kind == codes {
-			return nil, "operator: " + f.name + " is a list; write has"
+			return nil, operatorError(f.name + " is a list; write has")
 		}
 	}
 	switch f.kind {
@@ -70,12 +81,15 @@ func (f *field) compare(op, value string) (n node, wrong string) {
 		return f.compareText(op, value)
 	case address:
 		return f.compareAddress(op, value)
-	case list, codes:
+	case list:
 		return f.compareList(value)
+	case codes:
+		return f.compareCodes(value)
 	}
 	return f.compareNumber(op, value)
 }
 
+// negate returns n, or its negation for the operator !=.
 func negate(op string, n node) node {
 	if op == "!=" {
 		return not(n)
@@ -83,34 +97,35 @@ func negate(op string, n node) node {
 	return n
 }
 
-func (f *field) compareBool(op, value string) (node, string) {
+func (f *field) compareBool(op, value string) (node, error) {
 	switch strings.ToLower(value) {
 	case "yes", "true":
-		return negate(op, f.tri), ""
+		return negate(op, f.tri), nil
 	case "no", "false":
-		return negate(op, not(f.tri)), ""
+		return negate(op, not(f.tri)), nil
 	}
-	return nil, f.name + " is yes or no"
+	return nil, valueError(f.name + " is yes or no")
 }
 
-func (f *field) compareText(op, value string) (node, string) {
+func (f *field) compareText(op, value string) (node, error) {
 	if len(f.values) > 0 {
 		if value = strings.ToLower(value); !f.takes(value) {
-			return nil, f.name + " is one of " + strings.Join(f.values, ", ")
+			return nil, valueError(f.name + " is one of " + strings.Join(f.values, ", "))
 		}
 	}
 	get := f.text
-	return negate(op, func(c *report.Connection) secrecy.Tri {
+	return negate(op, func(c *conn) secrecy.Tri {
 		s := get(c)
 		if s == "" {
 			return secrecy.Untold
 		}
 		return secrecy.TriOf(strings.EqualFold(report.Text(s), value))
-	}), ""
+	}), nil
 }
 
-// search makes a node that looks into text, or into each value of a list.
-func (f *field) search(op, value string) (node, string) {
+// search returns the test that looks for a value in text, or in each element of
+// a list.
+func (f *field) search(op, value string) (node, error) {
 	var found func(s string) bool
 	switch op {
 	case "contains":
@@ -123,63 +138,75 @@ func (f *field) search(op, value string) (node, string) {
 	default:
 		re, err := regexp.Compile(value)
 		if err != nil {
-			return nil, "not a regular expression: " + strings.TrimPrefix(err.Error(), "error parsing regexp: ")
+			return nil, valueError("not a regular expression: " + strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 		}
 		found = re.MatchString
 	}
 	if f.each != nil {
-		return f.some(func(s string, _ uint16) bool { return found(report.Text(s)) }), ""
+		return f.someText(found), nil
 	}
 	get := f.text
-	return func(c *report.Connection) secrecy.Tri {
+	return func(c *conn) secrecy.Tri {
 		s := get(c)
 		if s == "" {
 			return secrecy.Untold
 		}
 		return secrecy.TriOf(found(report.Text(s)))
-	}, ""
+	}, nil
 }
 
-// some asks whether a value of the list is found. In a list of which a part
-// is missing, what is not found is not known.
-func (f *field) some(found func(s string, code uint16) bool) node {
-	return func(c *report.Connection) secrecy.Tri {
-		if f.offered && c.Offered == nil {
-			return secrecy.Untold
-		}
-		out := secrecy.False
-		if f.offered && c.Offered.Incomplete {
-			out = secrecy.Untold
-		}
-		f.each(c, func(s string, code uint16) bool {
-			if found(s, code) {
+// someText is the test whether found is true of the text of an element of the
+// list.
+func (f *field) someText(found func(s string) bool) node {
+	return func(c *conn) secrecy.Tri {
+		out := f.notFound(c)
+		f.each(c, func(s string) bool {
+			if found(report.Text(s)) {
 				out = secrecy.True
-				return false
 			}
-			return true
+			return out != secrecy.True
 		})
 		return out
 	}
 }
 
-func (f *field) compareList(value string) (node, string) {
-	if f.kind == list {
-		if len(f.values) > 0 && !f.takes(strings.ToLower(value)) {
-			return nil, strconv.Quote(value) + " is no value of " + f.name + nearestOf(value, f.values)
-		}
-		return f.some(func(s string, _ uint16) bool { return strings.EqualFold(report.Text(s), value) }), ""
+// notFound returns the result of a search that finds nothing. It is undetermined
+// for a list of a ClientHello that is not wholly known.
+func (f *field) notFound(c *conn) secrecy.Tri {
+	if f.offered && (c.Offered == nil || c.Offered.Incomplete) {
+		return secrecy.Untold
 	}
-	want, ok := f.code(value)
-	if !ok {
-		return nil, strconv.Quote(value) + " is no " + f.what + "; write its name or its number, such as 0x001d"
-	}
-	return f.some(func(_ string, code uint16) bool { return code == want }), ""
+	return secrecy.False
 }
 
-func (f *field) compareAddress(op, value string) (node, string) {
+func (f *field) compareList(value string) (node, error) {
+	if len(f.values) > 0 && !f.takes(strings.ToLower(value)) {
+		return nil, valueError(strconv.Quote(value) + " is not a value of " + f.name + didYouMean(value, f.values))
+	}
+	return f.someText(func(s string) bool { return strings.EqualFold(s, value) }), nil
+}
+
+func (f *field) compareCodes(value string) (node, error) {
+	want, ok := f.points.Lookup(value)
+	if !ok {
+		return nil, valueError(strconv.Quote(value) + " is not a " + f.points.What + "; write its name or its number, such as 0x001d")
+	}
+	return func(c *conn) secrecy.Tri {
+		out := f.notFound(c)
+		f.codes(c, func(x schema.Code) bool {
+			if x == want {
+				out = secrecy.True
+			}
+			return out != secrecy.True
+		})
+		return out
+	}, nil
+}
+
+func (f *field) compareAddress(op, value string) (node, error) {
 	get := f.addr
-	ask := func(in func(netip.Addr) bool) node {
-		return negate(op, func(c *report.Connection) secrecy.Tri {
+	test := func(in func(netip.Addr) bool) node {
+		return negate(op, func(c *conn) secrecy.Tri {
 			a := get(c)
 			if !a.IsValid() {
 				return secrecy.Untold
@@ -189,34 +216,34 @@ func (f *field) compareAddress(op, value string) (node, string) {
 	}
 	if a, err := netip.ParseAddr(value); err == nil {
 		a = a.Unmap()
-		return ask(func(b netip.Addr) bool { return a == b }), ""
+		return test(func(b netip.Addr) bool { return a == b }), nil
 	}
 	prefix, err := netip.ParsePrefix(value)
 	if err != nil {
-		return nil, strconv.Quote(value) + " is no address and no network such as 10.0.0.0/8"
+		return nil, valueError(strconv.Quote(value) + " is neither an address nor a network such as 10.0.0.0/8")
 	}
 	if op != "in" {
-		return nil, "operator: write in before a network"
+		return nil, operatorError("write in before a network")
 	}
-	return ask(prefix.Contains), ""
+	return test(prefix.Contains), nil
 }
 
 // compareNumber compares numbers, times, versions and single code points.
-func (f *field) compareNumber(op, value string) (node, string) {
-	want, wrong := f.parse(value)
-	if wrong != "" {
-		return nil, wrong
+func (f *field) compareNumber(op, value string) (node, error) {
+	want, err := f.parse(value)
+	if err != nil {
+		return nil, err
 	}
 	get := f.num
 	if f.kind == version && op != "==" && op != "!=" && op != "in" {
 		want = age(uint16(want))
-		get = func(c *report.Connection) (int64, bool) {
+		get = func(c *conn) (int64, bool) {
 			v, ok := f.num(c)
 			v = age(uint16(v))
 			return v, ok && v > 0
 		}
 		if want == 0 {
-			return nil, strconv.Quote(value) + " has no place in the order of versions"
+			return nil, valueError(strconv.Quote(value) + " has no place in the order of versions")
 		}
 	}
 	var holds func(v int64) bool
@@ -234,97 +261,51 @@ func (f *field) compareNumber(op, value string) (node, string) {
 	default:
 		holds = func(v int64) bool { return v == want }
 	}
-	return func(c *report.Connection) secrecy.Tri {
+	return func(c *conn) secrecy.Tri {
 		v, ok := get(c)
 		if !ok {
 			return secrecy.Untold
 		}
 		return secrecy.TriOf(holds(v))
-	}, ""
+	}, nil
 }
 
-// parse reads a value of a field that is a number, a time or a code point.
-func (f *field) parse(value string) (int64, string) {
+// timeLayouts are the ways in which a time may be written.
+var timeLayouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", time.DateOnly}
+
+// parse reads the value of a field that is a number, a time or a code point.
+func (f *field) parse(value string) (int64, error) {
 	switch f.kind {
-	case when:
-		for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", time.DateOnly} {
-			if t, err := time.Parse(layout, value); err == nil {
-				if f.seconds {
-					return t.Unix(), ""
-				}
-				if s := t.Unix(); s > 9e9 || s < -9e9 {
-					return 0, strconv.Quote(value) + " is too far away"
-				}
-				return t.UnixNano(), ""
+	case timed:
+		for _, layout := range timeLayouts {
+			t, err := time.Parse(layout, value)
+			switch {
+			case err != nil:
+				continue
+			case f.seconds:
+				return t.Unix(), nil
+			case t.Unix() > 9e9 || t.Unix() < -9e9: // int64 holds 9.2e18 ns
+				return 0, valueError(strconv.Quote(value) + " is too far from 1970")
 			}
+			return t.UnixNano(), nil
 		}
-		return 0, strconv.Quote(value) + " is no time; write 2026-11-24T12:00:00Z or 2026-11-24"
+		return 0, valueError(strconv.Quote(value) + " is not a time; write 2026-11-24T12:00:00Z or 2026-11-24")
 	case number:
 		n, err := strconv.ParseInt(value, 0, 64)
 		if err != nil {
-			return 0, strconv.Quote(value) + " is no number"
+			return 0, valueError(strconv.Quote(value) + " is not a number")
 		}
-		return n, ""
+		return n, nil
 	}
-	n, ok := f.code(value)
+	n, ok := f.points.Lookup(value)
 	if !ok {
-		return 0, fmt.Sprintf("%q is no %s; write its name or its number", value, f.what)
+		return 0, valueError(fmt.Sprintf("%q is not a %s; write its name or its number", value, f.points.What))
 	}
-	return int64(n), ""
+	return int64(n), nil
 }
 
-// hexCode reads the number of a code point.
-func hexCode(s string) (uint16, bool) {
-	if len(s) < 3 || s[0] != '0' || s[1]|0x20 != 'x' {
-		return 0, false
-	}
-	n, err := strconv.ParseUint(s[2:], 16, 16)
-	return uint16(n), err == nil
-}
-
-func suiteCode(s string) (uint16, bool) {
-	if n, ok := hexCode(s); ok {
-		return n, true
-	}
-	id, ok := iana.LookupSuite(s)
-	return uint16(id), ok
-}
-
-func groupCode(s string) (uint16, bool) {
-	if n, ok := hexCode(s); ok {
-		return n, true
-	}
-	id, ok := iana.LookupGroup(s)
-	return uint16(id), ok
-}
-
-func schemeCode(s string) (uint16, bool) {
-	if n, ok := hexCode(s); ok {
-		return n, true
-	}
-	id, ok := iana.LookupSignatureScheme(s)
-	return uint16(id), ok
-}
-
-func versionCode(s string) (uint16, bool) {
-	if n, ok := hexCode(s); ok {
-		return n, true
-	}
-	for _, v := range []iana.Version{iana.SSL20, iana.SSL30, iana.TLS10, iana.TLS11, iana.TLS12, iana.TLS13, iana.DTLS10, iana.DTLS12, iana.DTLS13, iana.TLCP11} {
-		name := v.String()
-		if strings.EqualFold(name, s) || strings.EqualFold(strings.ReplaceAll(name, " ", ""), s) {
-			return uint16(v), true
-		}
-	}
-	for v := iana.Version(0x7f00); v < 0x7f80; v++ {
-		if strings.EqualFold(v.String(), s) {
-			return uint16(v), true
-		}
-	}
-	return 0, false
-}
-
-// age orders versions; 0 is no place in the order.
+// age returns the place of a version in their order, 0 for none. DTLS versions
+// have the place of the TLS version that they are based on.
 func age(v uint16) int64 {
 	switch v := iana.Version(v); {
 	case v == iana.SSL20:
@@ -333,7 +314,7 @@ func age(v uint16) int64 {
 		return 2
 	case v == iana.TLS10:
 		return 3
-	case v == iana.TLS11, v == iana.DTLS10, v == 0x0100: // DTLS 1.0 is TLS 1.1 over datagrams, RFC 4347
+	case v == iana.TLS11, v == iana.DTLS10, v == 0x0100: // RFC 4347; 0x0100 is DTLS 1.0 of old OpenSSL
 		return 4
 	case v == iana.TLS12, v == iana.DTLS12:
 		return 5

@@ -1,71 +1,73 @@
 package where
 
 import (
-	"encoding/hex"
+	"fmt"
+	"math"
 	"net/netip"
 	"strings"
 
-	"pfsight/parse/iana"
 	"pfsight/report"
 	"pfsight/report/near"
+	"pfsight/report/schema"
 	"pfsight/report/secrecy"
 )
 
-// A kind says what the values of a field are.
+// A kind is how the values of a field are compared.
 type kind uint8
 
 const (
 	text    kind = iota
 	boolean      // three states
 	number
-	when    // a time
-	version // a code point that has an order
+	timed   // a time
+	version // a code point with an order
 	code    // a code point
 	address
-	list  // of texts
+	list  // of strings
 	codes // a list of code points
 	object
 )
 
-// A field of the record. Which function is set follows from the kind.
+// A field is a field of the record. Its kind decides which functions are set.
 type field struct {
 	name    string
 	kind    kind
-	values  []string // all there are, nil for any
-	text    func(c *report.Connection) string
-	num     func(c *report.Connection) (int64, bool)
+	values  []string // all there are; nil: any
+	text    func(c *conn) string
+	num     func(c *conn) (int64, bool)
 	tri     node
-	addr    func(c *report.Connection) netip.Addr
-	each    func(c *report.Connection, f func(s string, code uint16) bool)
-	has     func(c *report.Connection) bool
-	example string // of an object: a field in it
-	what    string // of a code point: what it is
-	code    func(s string) (uint16, bool)
-	offered bool // of a ClientHello
-	seconds bool // the time is in seconds, not nanoseconds
+	addr    func(c *conn) netip.Addr
+	each    func(c *conn, yield func(s string) bool)      // of a list, and the names of codes
+	codes   func(c *conn, yield func(c schema.Code) bool) // of codes
+	has     func(c *conn) bool                            // of an object
+	example string                                        // of an object: a field of it
+	points  *schema.Points                                // of a code point
+	offered bool                                          // the field belongs to the ClientHello
+	seconds bool                                          // a time is in seconds, not in nanoseconds
 }
 
+type conn = report.Connection
+
 // known reports whether c has a value of the field.
-func (f *field) known(c *report.Connection) bool {
-	switch {
-	case f.has != nil:
+func (f *field) known(c *conn) bool {
+	some := false
+	switch f.kind {
+	case object:
 		return f.has(c)
-	case f.text != nil && f.num == nil:
+	case text:
 		s := f.text(c)
 		return s != "" && !(s == "unknown" && f.takes(s))
-	case f.num != nil:
-		_, ok := f.num(c)
-		return ok
-	case f.tri != nil:
+	case boolean:
 		return f.tri(c) != secrecy.Untold
-	case f.addr != nil:
+	case address:
 		return f.addr(c).IsValid()
+	case list:
+		f.each(c, func(string) bool { some = true; return false })
+	case codes:
+		f.codes(c, func(schema.Code) bool { some = true; return false })
+	default:
+		_, some = f.num(c)
 	}
-	some := false
-	f.each(c, func(string, uint16) bool {
-		some = true
-		return false
-	})
 	return some
 }
 
@@ -78,255 +80,168 @@ func lookup(name string) *field {
 	return nil
 }
 
-type conn = report.Connection
+var fields = newFields()
 
-var fields = makeFields()
-
-func makeFields() []field {
+// newFields returns the fields of the record and of its objects, and bytes.
+func newFields() []field {
 	var out []field
-	add := func(name string, f field) {
-		f.name = name
-		out = append(out, f)
+	for i := range schema.Fields {
+		f := &schema.Fields[i]
+		switch v := f.Value.(type) {
+		case schema.Object[conn, report.Certificate]:
+			out = append(out, objectFields(f.Name, v, "bits")...)
+		case schema.Object[conn, report.Offer]:
+			out = append(out, objectFields(f.Name, v, "groups")...)
+		default:
+			out = append(out, newField(f.Name, f.Value, func(c *conn) *conn { return c }))
+		}
 	}
-	str := func(name string, get func(c *conn) string, values ...string) {
-		add(name, field{kind: text, text: get, values: values})
-	}
-	num := func(name string, get func(c *conn) (int64, bool)) { add(name, field{kind: number, num: get}) }
-	flag := func(name string, get node) { add(name, field{kind: boolean, tri: get}) }
-	strs := func(name string, get func(c *conn) []string) { add(name, field{kind: list, each: eachString(get)}) }
-
-	add("time", field{kind: when, num: func(c *conn) (int64, bool) { return c.Time, c.Time != 0 }})
-	add("last_time", field{kind: when, num: func(c *conn) (int64, bool) { return c.Totals.Last, c.Totals.Last != 0 }})
-	add("client_ip", field{kind: address, addr: func(c *conn) netip.Addr { return c.Client.Addr() }})
-	add("server_ip", field{kind: address, addr: func(c *conn) netip.Addr { return c.Server.Addr() }})
-	num("client_port", func(c *conn) (int64, bool) { return int64(c.Client.Port()), c.Client.IsValid() })
-	num("server_port", func(c *conn) (int64, bool) { return int64(c.Server.Port()), c.Server.IsValid() })
-	str("client_mac", func(c *conn) string { return ifTrue(c.Client.HasMAC(), c.Client.MAC.String) })
-	str("server_mac", func(c *conn) string { return ifTrue(c.Server.HasMAC(), c.Server.MAC.String) })
-	str("migrated_to", func(c *conn) string { return ifTrue(c.MigratedTo.IsValid(), c.MigratedTo.String) })
-	str("transport", func(c *conn) string { return c.Transport.String() }, "tcp", "udp", "eapol")
-	str("protocol", func(c *conn) string { return c.Protocol.String() }, "tls", "dtls", "quic")
-	str("quic_version", func(c *conn) string { return c.QUICVersion })
-	strs("upgrade_chain", func(c *conn) []string { return c.UpgradeChain })
-	str("target", func(c *conn) string { return c.Target })
-	str("upgrade", func(c *conn) string { return c.Upgrade })
-	strs("encapsulation", func(c *conn) []string { return c.Encapsulation })
-	str("source", func(c *conn) string { return c.Source })
-	str("server_name", func(c *conn) string { return c.ServerName })
-	str("alpn", func(c *conn) string { return c.ALPN })
-	for _, n := range []string{"version", "version_id"} {
-		add(n, field{kind: version, what: "version", code: versionCode, num: func(c *conn) (int64, bool) { return int64(c.Version), c.Version != 0 },
-			text: func(c *conn) string { return ifTrue(c.Version != 0, c.Version.String) }})
-	}
-	for _, n := range []string{"cipher_suite", "cipher_suite_id"} {
-		add(n, field{kind: code, what: "cipher suite", code: suiteCode, num: func(c *conn) (int64, bool) { return int64(c.CipherSuite), c.Version != 0 && c.Version != iana.SSL20 },
-			text: func(c *conn) string { name, _ := c.Suite(); return name }})
-	}
-	for _, n := range []string{"group", "group_id"} {
-		add(n, field{kind: code, what: "group", code: groupCode, num: func(c *conn) (int64, bool) { return int64(c.Group), c.HasGroup },
-			text: func(c *conn) string { return ifTrue(c.HasGroup, c.Group.String) }})
-	}
-	str("key_exchange", func(c *conn) string { return c.KeyExchange })
-	str("authentication", func(c *conn) string { return c.Authentication })
-	num("dh_bits", func(c *conn) (int64, bool) { return int64(c.DHBits), c.DHBits > 0 })
-	str("dh_prime", func(c *conn) string { return c.DHPrime })
-	num("curve_bits", func(c *conn) (int64, bool) { return int64(c.CurveBits), c.CurveBits > 0 })
-	str("psk_mode", func(c *conn) string { return c.PSKMode }, "psk_ke", "psk_dhe_ke")
-	flag("resumed", func(c *conn) secrecy.Tri { return c.Resumed })
-	str("resumption", func(c *conn) string { return c.Resumption }, "ticket", "session_id", "psk")
-	add("session_time", field{kind: when, num: func(c *conn) (int64, bool) { return c.Session.Time, c.HasSession && c.Session.Time != 0 }})
-	num("session_packet", func(c *conn) (int64, bool) { return int64(c.Session.Packet), c.HasSession })
-	str("session_source", func(c *conn) string { return c.Session.Source })
-	str("session_forward_secrecy", func(c *conn) string { return ifTrue(c.HasSession, c.Session.ForwardSecrecy.String) }, "yes", "no", "conditional", "unknown")
-	str("early_data", func(c *conn) string { return c.EarlyData }, "offered", "sent", "rejected")
-	flag("hello_retry_request", func(c *conn) secrecy.Tri { return c.HelloRetryRequest })
-	add("hello_retry_group", field{kind: code, what: "group", code: groupCode, num: func(c *conn) (int64, bool) { return int64(c.RetryGroup), c.HasRetryGroup },
-		text: func(c *conn) string { return ifTrue(c.HasRetryGroup, c.RetryGroup.String) }})
-	flag("ech", func(c *conn) secrecy.Tri { return c.ECH })
-	flag("extended_master_secret", func(c *conn) secrecy.Tri { return c.ExtendedMaster })
-	flag("encrypt_then_mac", func(c *conn) secrecy.Tri { return c.EncryptThenMAC })
-	flag("secure_renegotiation", func(c *conn) secrecy.Tri { return c.Renegotiation })
-	str("forward_secrecy", func(c *conn) string { return c.ForwardSecrecy.String() }, "yes", "no", "conditional", "unknown")
-	var reasons []string
-	for r := range secrecy.NumReasons {
-		reasons = append(reasons, r.String())
-	}
-	add("reasons", field{kind: list, values: reasons, each: func(c *conn, f func(string, uint16) bool) {
-		more := true
-		c.Reasons.All(func(r secrecy.Reason) { more = more && f(r.String(), 0) })
-	}})
-	flag("post_quantum", func(c *conn) secrecy.Tri { return c.PostQuantum })
-	str("outcome", func(c *conn) string { return c.Outcome.String() }, "established", "rejected", "incomplete")
-	str("alert", func(c *conn) string { return c.Alert })
-	str("alert_from", func(c *conn) string { return c.AlertFrom }, "client", "server")
-	str("one_direction", func(c *conn) string { return c.OneWay }, "client", "server")
-	out = append(out, certificateFields("certificate", func(c *conn) *report.Certificate { return c.Certificate })...)
-	out = append(out, certificateFields("client_certificate", func(c *conn) *report.Certificate { return c.ClientCert })...)
-	str("ephemeral_key_id", func(c *conn) string {
-		return ifTrue(c.EphemeralKey != report.KeyID{}, func() string { return hex.EncodeToString(c.EphemeralKey[:]) })
-	})
-	str("ticket_key_id", func(c *conn) string { return c.TicketKey })
-	num("ticket_lifetime", func(c *conn) (int64, bool) { return c.TicketLifetime, c.TicketLifetime >= 0 })
-	str("ja3", func(c *conn) string { return c.JA3 })
-	str("ja3s", func(c *conn) string { return c.JA3S })
-	str("ja4", func(c *conn) string { return c.JA4 })
-	num("client_hello_packet", func(c *conn) (int64, bool) { return int64(c.ClientHelloPacket), c.ClientHelloPacket > 0 })
-	num("server_hello_packet", func(c *conn) (int64, bool) { return int64(c.ServerHelloPacket), c.ServerHelloPacket > 0 })
-	num("bytes_to_server", func(c *conn) (int64, bool) { return int64(c.Totals.Bytes[0]), true })
-	num("bytes_to_client", func(c *conn) (int64, bool) { return int64(c.Totals.Bytes[1]), true })
-	num("bytes", func(c *conn) (int64, bool) { return int64(c.Totals.Bytes[0] + c.Totals.Bytes[1]), true })
-	num("packets", func(c *conn) (int64, bool) { return int64(c.Totals.Packets), true })
-	flag("client_hello_split", func(c *conn) secrecy.Tri { return ofHello(c, c.FirstHelloSplit) })
-	flag("gap", func(c *conn) secrecy.Tri { return secrecy.TriOf(c.Gap) })
-	strs("problems", func(c *conn) []string { return c.Problems })
-	add("offered", field{kind: object, example: "offered.groups", has: func(c *conn) bool { return c.Offered != nil }})
-	return append(out, offerFields()...)
+	return append(out, field{name: "bytes", kind: number, num: func(c *conn) (int64, bool) { return clamp(c.Totals.Bytes[0] + c.Totals.Bytes[1]), true }})
 }
 
-func offerFields() []field {
-	var out []field
-	add := func(name, what string, code func(string) (uint16, bool), each func(o *report.Offer, f func(string, uint16) bool)) {
-		out = append(out, field{name: "offered." + name, kind: codes, what: what, code: code, offered: true, each: func(c *conn, f func(string, uint16) bool) {
-			if c.Offered != nil {
-				each(c.Offered, f)
-			}
-		}})
+func objectFields[T any](name string, o schema.Object[conn, T], example string) []field {
+	out := []field{{name: name, kind: object, example: name + "." + example, has: func(c *conn) bool { return *o.At(c) != nil }}}
+	_, offered := any((*T)(nil)).(*report.Offer)
+	for i := range o.Fields {
+		f := newField(name+"."+o.Fields[i].Name, o.Fields[i].Value, func(c *conn) *T { return *o.At(c) })
+		f.offered = offered
+		out = append(out, f)
 	}
-	add("versions", "version", versionCode, func(o *report.Offer, f func(string, uint16) bool) { eachCode(o.Versions, f) })
-	add("cipher_suites", "cipher suite", suiteCode, func(o *report.Offer, f func(string, uint16) bool) { eachCode(o.CipherSuites, f) })
-	add("groups", "group", groupCode, func(o *report.Offer, f func(string, uint16) bool) { eachCode(o.Groups, f) })
-	add("key_shares", "group", groupCode, func(o *report.Offer, f func(string, uint16) bool) { eachCode(o.KeyShares, f) })
-	add("signature_algorithms", "signature scheme", schemeCode, func(o *report.Offer, f func(string, uint16) bool) { eachCode(o.SignatureAlgorithms, f) })
-	strs := func(name string, values []string, get func(o *report.Offer) []string) {
-		out = append(out, field{name: "offered." + name, kind: list, values: values, offered: true, each: eachString(func(c *conn) []string {
-			if c.Offered == nil {
-				return nil
-			}
-			return get(c.Offered)
-		})})
-	}
-	strs("alpn", nil, func(o *report.Offer) []string { return o.ALPN })
-	strs("psk_modes", []string{"psk_ke", "psk_dhe_ke"}, func(o *report.Offer) (names []string) {
-		for _, m := range o.PSKModes {
-			names = append(names, map[uint8]string{0: "psk_ke", 1: "psk_dhe_ke"}[m])
-		}
-		return names
-	})
-	flag := func(name string, get func(o *report.Offer) secrecy.Tri) {
-		out = append(out, field{name: "offered." + name, kind: boolean, tri: func(c *conn) secrecy.Tri {
-			if c.Offered == nil {
-				return secrecy.Untold
-			}
-			return get(c.Offered)
-		}})
-	}
-	flag("supported_versions", func(o *report.Offer) secrecy.Tri { return o.SupportedVersions })
-	flag("extended_master_secret", func(o *report.Offer) secrecy.Tri { return o.ExtendedMaster })
-	flag("renegotiation_info", func(o *report.Offer) secrecy.Tri { return o.RenegotiationInfo })
-	flag("compressed_points_only", func(o *report.Offer) secrecy.Tri { return secrecy.TriOf(o.CompressedPointsOnly) })
-	flag("incomplete", func(o *report.Offer) secrecy.Tri { return secrecy.TriOf(o.Incomplete) })
 	return out
 }
 
-func certificateFields(name string, get func(c *conn) *report.Certificate) []field {
-	str := func(sub string, of func(x *report.Certificate) string) field {
-		return field{name: name + "." + sub, kind: text, text: func(c *conn) string {
-			if x := get(c); x != nil {
-				return of(x)
+// newField returns the field that has a value in what of returns for a
+// connection. That may be nil.
+func newField[T any](name string, value schema.Value[T], of func(c *conn) *T) field {
+	str := func(get func(v *T) string) func(c *conn) string {
+		return func(c *conn) string {
+			if v := of(c); v != nil {
+				return get(v)
 			}
 			return ""
-		}}
-	}
-	at := func(sub string, of func(x *report.Certificate) int64) field {
-		return field{name: name + "." + sub, kind: when, seconds: true, num: func(c *conn) (int64, bool) {
-			if x := get(c); x != nil && of(x) != 0 {
-				return of(x), true
-			}
-			return 0, false
-		}}
-	}
-	return []field{
-		{name: name, kind: object, example: name + ".bits", has: func(c *conn) bool { return get(c) != nil }},
-		str("subject", func(x *report.Certificate) string { return x.Subject }),
-		str("issuer", func(x *report.Certificate) string { return x.Issuer }),
-		str("key", func(x *report.Certificate) string { return x.Key }),
-		{name: name + ".bits", kind: number, num: func(c *conn) (int64, bool) {
-			if x := get(c); x != nil && x.Bits > 0 {
-				return int64(x.Bits), true
-			}
-			return 0, false
-		}},
-		at("not_before", func(x *report.Certificate) int64 { return x.NotBefore }),
-		at("not_after", func(x *report.Certificate) int64 { return x.NotAfter }),
-		str("sha256", func(x *report.Certificate) string { return hex.EncodeToString(x.SHA256[:]) }),
-		str("spki_sha256", func(x *report.Certificate) string {
-			return ifTrue(x.SPKI != [32]byte{}, func() string { return hex.EncodeToString(x.SPKI[:]) })
-		}),
-	}
-}
-
-func eachString(get func(c *conn) []string) func(*conn, func(string, uint16) bool) {
-	return func(c *conn, f func(string, uint16) bool) {
-		for _, s := range get(c) {
-			if !f(s, 0) {
-				return
-			}
 		}
 	}
-}
-
-func eachCode[T interface {
-	~uint16
-	String() string
-}](all []T, f func(string, uint16) bool) {
-	for _, v := range all {
-		if !f(v.String(), uint16(v)) {
-			return
+	num := func(get func(v *T) (int64, bool)) func(c *conn) (int64, bool) {
+		return func(c *conn) (int64, bool) {
+			if v := of(c); v != nil {
+				return get(v)
+			}
+			return 0, false
 		}
 	}
-}
-
-func ifTrue(ok bool, get func() string) string {
-	if !ok {
-		return ""
+	tri := func(get func(v *T) secrecy.Tri) node {
+		return func(c *conn) secrecy.Tri {
+			if v := of(c); v != nil {
+				return get(v)
+			}
+			return secrecy.Untold
+		}
 	}
-	return get()
-}
-
-func ofHello(c *conn, v bool) secrecy.Tri {
-	if c.Offered == nil {
-		return secrecy.Untold
+	f := field{name: name}
+	switch k := value.(type) {
+	case schema.Text[T]:
+		f.values, f.text = k.Values, str(func(v *T) string { return *k.At(v) })
+	case schema.Enum[T]:
+		f.values, f.text = k.Names(), str(k.String)
+	case schema.AddrPort[T], schema.MAC[T], schema.Hex[T]:
+		f.text = str(func(v *T) string { return string(value.AppendText(nil, v)) })
+	case schema.Number[T]:
+		f.kind, f.num = number, num(func(v *T) (int64, bool) { n, ok := k.Get(v); return clamp(n), ok })
+	case schema.Port[T]:
+		f.kind, f.num = number, num(func(v *T) (int64, bool) { a := k.At(v); return int64(a.Port()), a.IsValid() })
+	case schema.Time[T]:
+		f.kind, f.num = timed, num(func(v *T) (int64, bool) { ns := k.Get(v); return ns, ns != 0 })
+	case schema.Date[T]:
+		f.kind, f.seconds, f.num = timed, true, num(k.Get)
+	case schema.Tri[T]:
+		f.kind, f.tri = boolean, tri(func(v *T) secrecy.Tri { return *k.At(v) })
+	case schema.Flag[T]:
+		f.kind, f.tri = boolean, tri(k.State)
+	case schema.IP[T]:
+		f.kind, f.addr = address, func(c *conn) netip.Addr {
+			if v := of(c); v != nil {
+				return k.At(v).Addr()
+			}
+			return netip.Addr{}
+		}
+	case schema.CodePoint[T]:
+		if f.kind = code; k.Points == schema.Versions {
+			f.kind = version
+		}
+		f.points = k.Points
+		f.num = num(func(v *T) (int64, bool) { c, ok := k.Get(v); return int64(c), ok })
+		f.text = str(func(v *T) string {
+			if c, ok := k.Get(v); ok {
+				return k.Points.Name(c)
+			}
+			return ""
+		})
+	case schema.Texts[T]:
+		f.kind, f.each = list, func(c *conn, yield func(s string) bool) {
+			if v := of(c); v != nil {
+				for _, s := range *k.At(v) {
+					if !yield(s) {
+						return
+					}
+				}
+			}
+		}
+	case schema.ReasonSet[T]:
+		for r := range secrecy.NumReasons {
+			f.values = append(f.values, r.String())
+		}
+		f.kind, f.each = list, func(c *conn, yield func(s string) bool) {
+			more := true
+			if v := of(c); v != nil {
+				k.At(v).All(func(r secrecy.Reason) { more = more && yield(r.String()) })
+			}
+		}
+	case schema.Codes[T]:
+		f.kind, f.points = codes, k.Points
+		f.codes = func(c *conn, yield func(c schema.Code) bool) {
+			if v := of(c); v != nil {
+				k.Each(v, yield)
+			}
+		}
+		f.each = func(c *conn, yield func(s string) bool) {
+			f.codes(c, func(x schema.Code) bool { return yield(k.Points.Name(x)) })
+		}
+	default:
+		panic(fmt.Sprintf("the field %s is of a kind that cannot be compared: %T", name, value))
 	}
-	return secrecy.TriOf(v)
+	return f
 }
 
-// nearest returns the field whose name is like s, "" for none.
-func nearest(s string) string {
-	names := make([]string, len(fields))
-	for i := range fields {
-		names[i] = fields[i].name
-	}
-	return nearestIn(s, names)
-}
+// clamp returns n, or the highest int64.
+func clamp(n uint64) int64 { return int64(min(n, math.MaxInt64)) }
 
-// nearestIn returns the one of all that is like s, "" for none.
-func nearestIn(s string, all []string) string {
+// suggest returns the name of all that is most similar to s, "" for none.
+func suggest(s string, all []string) string {
 	s = strings.ToLower(s)
-	var list near.Ranking
+	var ranking near.Ranking
 	for _, a := range all {
 		if d := near.Distance(s, a); d <= max(2, len(s)/4) {
-			list.Add(a, d)
+			ranking.Add(a, d)
 		}
 	}
-	if best := list.Best(1); len(best) > 0 {
+	if best := ranking.Best(1); len(best) > 0 {
 		return best[0]
 	}
 	return ""
 }
 
-func nearestOf(s string, all []string) string {
-	if best := nearestIn(s, all); best != "" {
-		return "; did you mean " + best + "?"
+// didYouMean returns the end of an error message about s, which is none of all.
+func didYouMean(s string, all []string) string {
+	if name := suggest(s, all); name != "" {
+		return "; did you mean " + name + "?"
 	}
 	return ""
+}
+
+func fieldNames() []string {
+	var out []string
+	for i := range fields {
+		out = append(out, fields[i].name)
+	}
+	return out
 }

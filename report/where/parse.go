@@ -43,7 +43,7 @@ func (p *parser) errorf(at int, format string, args ...any) *Error {
 	return &Error{p.expr, min(at, len(p.expr)), fmt.Sprintf(format, args...)}
 }
 
-// special are the bytes that end a word.
+// special holds the bytes that end a word.
 const special = " \t\r\n()=!<>,\"'&|"
 
 // advance reads the next token.
@@ -81,8 +81,8 @@ func (p *parser) advance() error {
 	return nil
 }
 
-// quoted reads what stands in quotes; a backslash goes before a quote or a
-// backslash that is meant, and is itself before all else.
+// quoted reads a quoted string. A backslash escapes the quote and itself; before
+// any other byte it is an ordinary one.
 func (p *parser) quoted(q byte) error {
 	var b strings.Builder
 	for i := p.i + 1; i < len(p.expr); i++ {
@@ -167,25 +167,28 @@ func (p *parser) not() (node, error) {
 			if p.tok.kind == end {
 				return nil, p.errorf(at, "the bracket is not closed")
 			}
-			return nil, p.errorf(p.tok.at, "%s is not expected here; between two tests stands and or or", p.tok.show())
+			return nil, p.errorf(p.tok.at, unexpected, p.tok.show())
 		}
 		return n, p.advance()
 	}
 	return p.test()
 }
 
-// test reads a field, and what it is compared with.
+// unexpected is the message on a token after a complete test.
+const unexpected = "%s is not expected here; write and or or between two tests"
+
+// test reads a field and what it is compared with.
 func (p *parser) test() (node, error) {
 	name := p.tok
 	if name.kind != word {
-		return nil, p.errorf(name.at, "here belongs the name of a field, not %s", name.show())
+		return nil, p.errorf(name.at, "the name of a field is expected here, not %s", name.show())
 	}
 	f := lookup(strings.ToLower(name.text))
 	if f == nil {
-		if near := nearest(name.text); near != "" {
-			return nil, p.errorf(name.at, "%s is no field; did you mean %s?", name.show(), near)
+		if similar := suggest(name.text, fieldNames()); similar != "" {
+			return nil, p.errorf(name.at, "%s is not a field; did you mean %s?", name.show(), similar)
 		}
-		return nil, p.errorf(name.at, "%s is no field; see \"pfsight explain fields\"", name.show())
+		return nil, p.errorf(name.at, "%s is not a field; see \"pfsight explain fields\"", name.show())
 	}
 	if err := p.advance(); err != nil {
 		return nil, err
@@ -197,7 +200,7 @@ func (p *parser) test() (node, error) {
 			return nil, err
 		}
 		if !p.is("in") {
-			return nil, p.errorf(op.at, "after a field, not belongs before in alone")
+			return nil, p.errorf(op.at, "after a field, only in can follow not")
 		}
 		n, err := p.in(f, p.tok)
 		if err != nil {
@@ -227,15 +230,7 @@ func (p *parser) test() (node, error) {
 		if err != nil {
 			return nil, err
 		}
-		n, what := f.compare(text, v.text)
-		if what != "" {
-			at := v.at
-			if strings.HasPrefix(what, "operator: ") {
-				at, what = op.at, strings.TrimPrefix(what, "operator: ")
-			}
-			return nil, p.errorf(at, "%s", what)
-		}
-		return n, nil
+		return p.compare(f, op, text, v)
 	}
 	if f.kind == boolean {
 		return f.tri, nil
@@ -243,7 +238,20 @@ func (p *parser) test() (node, error) {
 	return present(f), nil
 }
 
-// known reads is known and is unknown.
+// compare returns the test of a field with an operator and a value. op is the
+// operator as it is written in the expression.
+func (p *parser) compare(f *field, op token, operator string, v token) (node, error) {
+	n, err := f.compare(operator, v.text)
+	switch err := err.(type) {
+	case operatorError:
+		return nil, p.errorf(op.at, "%s", err)
+	case valueError:
+		return nil, p.errorf(v.at, "%s", err)
+	}
+	return n, nil
+}
+
+// known reads "is known" and "is unknown".
 func (p *parser) known(f *field) (node, error) {
 	if err := p.advance(); err != nil {
 		return nil, err
@@ -254,7 +262,7 @@ func (p *parser) known(f *field) (node, error) {
 	case p.is("unknown"):
 		n = not(n)
 	default:
-		return nil, p.errorf(p.tok.at, "after is comes known or unknown")
+		return nil, p.errorf(p.tok.at, "write known or unknown after is")
 	}
 	return n, p.advance()
 }
@@ -268,7 +276,7 @@ func (p *parser) value(f *field, op string) (token, error) {
 	return v, p.advance()
 }
 
-// in reads one value or a list of them in brackets.
+// in reads a value, or a list of values in brackets.
 func (p *parser) in(f *field, op token) (node, error) {
 	if err := p.advance(); err != nil {
 		return nil, err
@@ -278,14 +286,7 @@ func (p *parser) in(f *field, op token) (node, error) {
 		if err != nil {
 			return nil, err
 		}
-		n, what := f.compare("in", v.text)
-		if at, ok := strings.CutPrefix(what, "operator: "); ok {
-			return nil, p.errorf(op.at, "%s", at)
-		}
-		if what != "" {
-			return nil, p.errorf(v.at, "%s", what)
-		}
-		return n, nil
+		return p.compare(f, op, "in", v)
 	}
 	if !p.is("(") {
 		return one()
@@ -308,7 +309,7 @@ func (p *parser) in(f *field, op token) (node, error) {
 			if p.tok.kind == end {
 				return nil, p.errorf(open, "the bracket is not closed")
 			}
-			return nil, p.errorf(p.tok.at, "between the values of a list stands a comma, not %s", p.tok.show())
+			return nil, p.errorf(p.tok.at, "a comma is expected between the values of a list, not %s", p.tok.show())
 		}
 	}
 	return anyOf(all), p.advance()

@@ -1,5 +1,3 @@
-// Package where chooses connections by an expression over the fields of their
-// records.
 package where
 
 import (
@@ -10,7 +8,7 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// Syntax says what an expression is made of.
+// Syntax describes the expressions for users.
 const Syntax = `An expression of --where chooses connections by the fields of their records:
 
   forward_secrecy == no and server_port == 443
@@ -20,33 +18,34 @@ const Syntax = `An expression of --where chooses connections by the fields of th
   offered.groups has X25519MLKEM768 and post_quantum == no
   time >= 2026-11-24T12:00:00Z and cipher_suite in (0x002f, 0x0035)
 
-Fields are those of "pfsight explain fields", of an object with its name before
-a dot (offered.cipher_suites, certificate.bits), and bytes, the sum of both
-directions. Values with blanks or brackets stand in quotes, single or double.
+The fields are those of "pfsight explain fields", and bytes, the sum of both
+directions. A field of an object has the object's name and a dot before its own:
+offered.cipher_suites, certificate.bits. Write values with spaces or brackets in
+single or double quotes.
 
   == = != < <= > >=         numbers, times, versions; == and != of all but lists
   in (A, B), not in         one of; an address also in 10.0.0.0/8
   contains, starts_with, ends_with, matches
                             of text; matches takes a regular expression (RE2)
-  has                       of a list: one of its values is
-  is known, is unknown      whether there is a value
-  FIELD alone               of a boolean: it is true; else: there is a value
-  not, and, or, ( )         not binds closest, then and; ! && || are the same
+  has                       of a list: one of its elements is
+  is known, is unknown      the field has a value, or has none
+  FIELD alone               of a boolean: it is true; else: it has a value
+  not, and, or, ( )         not binds closest, then and; or: ! && ||
 
 Text is compared as the JSON record shows it (a byte that is not UTF-8 is \xNN,
-in lower case), without regard to case; matches as it is written ((?i) makes
-it so too). yes and true are the same, no and false too. Versions are ordered
-by age, those of DTLS beside the TLS that they are made from.
+in lower case), without regard to case. matches regards case, unless the
+expression begins with (?i). yes is the same as true, and no as false. Versions
+are ordered by age; a DTLS version equals the TLS version that it is based on.
 
-A value that is not known is neither this nor that: every comparison with it is
-unknown, and so is its negation. Only what is true chooses a connection. So
-"version != 'TLS 1.3'" does not choose a connection without a ServerHello, and
-"not (version == 'TLS 1.3')" does not either; "version is unknown" does.`
+A comparison with an absent value is undetermined, and so is its negation. An
+expression chooses the connections for which it is true. So neither
+"version != 'TLS 1.3'" nor "not (version == 'TLS 1.3')" chooses a connection
+without a ServerHello; "version is unknown" does.`
 
 // MaxLength is the length of the longest expression, bytes.
 const MaxLength = 1 << 16
 
-// maxDepth is how deep brackets and negations may be nested.
+// maxDepth is how deep brackets and negations can be nested.
 const maxDepth = 100
 
 // A Filter is a compiled expression. Any number of goroutines may use it.
@@ -55,11 +54,11 @@ type Filter struct {
 	root node
 }
 
-// A node answers for a connection.
-type node func(c *report.Connection) secrecy.Tri
+// A node is a test of a connection.
+type node func(c *conn) secrecy.Tri
 
-// Match reports whether the expression is true of c. That it is unknown is
-// not enough.
+// Match reports whether the expression is true of c. An undetermined expression
+// is not.
 func (f *Filter) Match(c *report.Connection) bool { return f.root(c) == secrecy.True }
 
 // String returns the expression.
@@ -68,17 +67,17 @@ func (f *Filter) String() string { return f.expr }
 // An Error says what is wrong with an expression, and where.
 type Error struct {
 	Expr   string
-	Offset int // of the place, bytes
+	Offset int // of the error in Expr, bytes
 	What   string
 }
 
-// Error shows the place below the line that it is in: three lines, whatever
-// the expression holds.
+// Error returns three lines for any expression: the message, the line of the
+// expression with the error, and a mark below the place.
 func (e *Error) Error() string {
 	start := strings.LastIndexByte(e.Expr[:e.Offset], '\n') + 1
 	line, _, _ := strings.Cut(e.Expr[start:], "\n")
 	col := len([]rune(e.Expr[start:e.Offset]))
-	const most = 70 // columns of the line that are shown
+	const most = 70 // columns of the line to show
 	if r := []rune(line); len(r) > most {
 		from := max(0, min(col-most/2, len(r)-most))
 		line, col = string(r[from:from+most]), col-from
@@ -105,7 +104,7 @@ func Compile(expr string) (*Filter, error) {
 	}
 	n, err := p.or()
 	if err == nil && p.tok.kind != end {
-		err = p.errorf(p.tok.at, "%s is not expected here; between two tests stands and or or", p.tok.show())
+		err = p.errorf(p.tok.at, unexpected, p.tok.show())
 	}
 	if err != nil {
 		return nil, err
@@ -114,7 +113,7 @@ func Compile(expr string) (*Filter, error) {
 }
 
 func not(a node) node {
-	return func(c *report.Connection) secrecy.Tri {
+	return func(c *conn) secrecy.Tri {
 		switch a(c) {
 		case secrecy.True:
 			return secrecy.False
@@ -125,9 +124,9 @@ func not(a node) node {
 	}
 }
 
-// and is false where one of the two is, whatever the other one is.
+// and is false where a or b is false, also where the other one is undetermined.
 func and(a, b node) node {
-	return func(c *report.Connection) secrecy.Tri {
+	return func(c *conn) secrecy.Tri {
 		x := a(c)
 		if x == secrecy.False {
 			return secrecy.False
@@ -140,7 +139,7 @@ func and(a, b node) node {
 }
 
 func or(a, b node) node {
-	return func(c *report.Connection) secrecy.Tri {
+	return func(c *conn) secrecy.Tri {
 		x := a(c)
 		if x == secrecy.True {
 			return secrecy.True
