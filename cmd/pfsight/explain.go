@@ -73,7 +73,7 @@ func explain(w io.Writer, code string) error {
 			explainField(w, f)
 		}
 		fmt.Fprintln(w)
-		para(w, `A byte of a string that is not UTF-8 is written \xNN, two hex digits in lower case, and a backslash before xNN is written \x5c. Any other backslash stays one.`)
+		para(w, `In a string, a byte that is not UTF-8 is written \xNN, two hex digits in lower case, and a backslash before xNN is written \x5c. CSV writes the fields of an object as columns such as certificate_bits, and separates the elements of a list by semicolons.`)
 		return nil
 	}
 	found := false
@@ -140,7 +140,9 @@ func explain(w io.Writer, code string) error {
 }
 
 func explainField(w io.Writer, f schema.Entry) {
-	fmt.Fprintf(w, "%s (%s)\n    %s\n    absent: %s\n", f.Name, f.Type, f.Meaning, f.Absent)
+	fmt.Fprintf(w, "%s (%s)\n", f.Name, f.Type)
+	para(w, f.Meaning)
+	para(w, "absent: "+f.Absent)
 }
 
 func explainReason(w io.Writer, r secrecy.Reason) {
