@@ -13,7 +13,7 @@ import (
 
 // A Connection is one row: what was seen of one TLS connection and what it
 // means. The names of the record's fields, and what an absent one means, are
-// documented at Fields in package render. The zero of a field is "not seen".
+// documented in package schema. The zero value of a field is "not seen".
 type Connection struct {
 	ID          uint64
 	Time        int64 // of the first packet, nanoseconds since 1970 UTC

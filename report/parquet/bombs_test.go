@@ -16,7 +16,7 @@ import (
 	"pfsight/report/parquet"
 )
 
-// Values of Thrift's compact protocol, for files that no writer makes.
+// Values of Thrift's compact protocol, to make files that no writer makes.
 type (
 	fields []any // of a struct: id, value, id, value, …
 	list   []any
@@ -62,7 +62,7 @@ func kindOf(v any) byte {
 	return 12
 }
 
-// A column of a file that is made here: text, optional, perhaps in a list.
+// A column is an optional text or a list of texts.
 type column struct {
 	name   string
 	list   bool
@@ -71,7 +71,7 @@ type column struct {
 	values int
 }
 
-// file makes a file; each of groups row groups has the same pages.
+// file makes a file whose row groups all have the same pages.
 func file(rows, groups int, columns ...column) []byte {
 	b := []byte("PAR1")
 	schema := list{fields{4, "root", 5, len(columns)}}
@@ -99,7 +99,7 @@ func file(rows, groups int, columns ...column) []byte {
 	return append(b, "PAR1"...)
 }
 
-// run is a run of a level or an index, as long as n says.
+// run makes a run of n equal levels or indexes.
 func run(n int, value byte) []byte { return append(binary.AppendUvarint(nil, uint64(n)<<1), value) }
 
 func levels(b ...[]byte) []byte {
@@ -111,7 +111,7 @@ func levels(b ...[]byte) []byte {
 	return out
 }
 
-// page makes a data page of n values, which says that it unpacks to size bytes.
+// page makes a data page of n values that announces size bytes decompressed.
 func page(n, encoding, size int, body []byte) []byte {
 	return append(compact(nil, fields{1, 0, 2, size, 3, len(body), 5, fields{1, n, 2, encoding, 3, 3, 4, 3}}), body...)
 }
@@ -129,7 +129,7 @@ func plain(texts ...string) []byte {
 	return b
 }
 
-// text makes the column of a text that is the same in n rows.
+// text1 makes a column that has the same text in n rows.
 func text1(name, s string, n int) column {
 	body := append(levels(run(n, 1)), append([]byte{1}, run(n, 0)...)...)
 	return column{name: name, values: n, pages: append(dictPage(1, plain(s)), page(n, 8, len(body), body)...)}
@@ -139,7 +139,7 @@ func record1(n int, more ...column) []column {
 	return append([]column{text1("time", "2026-11-24T17:35:15Z", n), text1("transport", "tcp", n), text1("forward_secrecy", "yes", n)}, more...)
 }
 
-// TestMade holds the files that are made here to be ones that are read.
+// TestMade reads a small file of this test, to prove that such files are valid.
 func TestMade(t *testing.T) {
 	elements := append(levels(append(run(1, 0), run(2, 1)...), run(3, 2)), plain("a", "b", "c")...)
 	b := file(1, 2, record1(1, column{name: "reasons", list: true, values: 3, pages: page(3, 0, len(elements), elements)})...)
@@ -149,8 +149,8 @@ func TestMade(t *testing.T) {
 	}
 }
 
-// TestBombs reads small files that announce much or unfold to much: they are
-// refused in little time and little memory.
+// TestBombs reads small files that announce or expand to much data. They are
+// refused in little time and with little memory.
 func TestBombs(t *testing.T) {
 	const many = 1<<31 - 1
 	zeros := make([]byte, 64<<20)
@@ -235,9 +235,8 @@ func make1(n int) (out list) {
 	return out
 }
 
-// TestDamaged changes bytes of files of every kind, with the checksums of pages
-// and without. Nothing panics, and there are never more rows or fewer without an
-// error.
+// TestDamaged changes bytes of files of every kind, with checksums of pages and
+// without. A file that is read without an error has the right number of rows.
 func TestDamaged(t *testing.T) {
 	files := small(t)
 	if testing.Short() {

@@ -1,7 +1,6 @@
 package parquet
 
-// IgnoreSums has pages read whose checksums are wrong, until the returned
-// function is called.
+// IgnoreSums turns the check of checksums off until stop is called.
 func IgnoreSums() (stop func()) {
 	checkSums = false
 	return func() { checkSums = true }

@@ -14,35 +14,35 @@ const (
 	typeFixed
 )
 
-// Repetition of an element of the schema.
+// Repetition types.
 const (
 	required = iota
 	optional
 	repeated
 )
 
-// A rowGroup is where the columns of some rows are.
+// A rowGroup is a group of rows and the places of its columns in the file.
 type rowGroup struct {
 	rows   int64
-	chunks []chunk // of the leaves that are read
+	chunks []chunk // of Reader.leaves
 }
 
-// A chunk is where a column of a row group is.
+// A chunk is the place of a column of a row group.
 type chunk struct {
 	offset, size int64 // bytes
 	values       int64 // nulls included
 	codec        int64
 }
 
-// An element of the schema, as the file has it.
+// An element is a SchemaElement.
 type element struct {
 	name       string
-	kind       int64 // physical; -1: a group
+	kind       int64 // physical type; -1: a group
 	length     int64
 	repetition int64
 	children   int64
 	converted  int64 // -1: none
-	logical    int   // the field of the union LogicalType; 0: none
+	logical    int   // field number in the union LogicalType; 0: none
 	unit       int   // of a timestamp: 1 ms, 2 µs, 3 ns
 	unsigned   bool
 }
@@ -103,7 +103,7 @@ func (r *Reader) metadata(b []byte, opt Options) error {
 	case r.root == nil || !seen && rows != 0:
 		return failf("its schema or its row groups are missing")
 	case rows != r.Rows():
-		return failf("it announces %d rows, and its row groups have %d", rows, r.Rows())
+		return failf("it announces %d rows, but its row groups have %d", rows, r.Rows())
 	}
 	return nil
 }
@@ -187,7 +187,7 @@ func (r *Reader) rowGroup(t *thrift) error {
 	case t.bad:
 		return failf("%w", errThrift)
 	case next < len(r.leaves):
-		return failf("a row group has %d columns, and the schema more", column)
+		return failf("a row group has %d columns, fewer than the schema", column)
 	case g.rows < 0:
 		return failf("a row group of %d rows", g.rows)
 	}
@@ -196,9 +196,9 @@ func (r *Reader) rowGroup(t *thrift) error {
 		if c.values < g.rows || l.maxRep == 0 && c.values != g.rows {
 			return l.fail("%d values in %d rows", c.values, g.rows)
 		}
-		// What is beyond the limit of work is refused before its first row.
+		// Refuse a file that exceeds the limit before its first row.
 		if r.values += c.values; c.values > r.work/valueWork || r.values > r.work/valueWork {
-			return failf("%d values in a file of %d bytes are beyond the limit", r.values, r.size)
+			return failf("%d values in a file of %d bytes exceed the limit", r.values, r.size)
 		}
 	}
 	r.groups = append(r.groups, g)
@@ -209,7 +209,7 @@ func (r *Reader) rowGroup(t *thrift) error {
 func (r *Reader) chunk(t *thrift, l *leaf) (chunk, error) {
 	var c chunk
 	physical, data, dict := int64(-1), int64(-1), int64(-1)
-	elsewhere, told := false, false
+	elsewhere, described := false, false
 	var path []string
 	t.fields(func(id int, kind byte) bool {
 		switch {
@@ -217,7 +217,7 @@ func (r *Reader) chunk(t *thrift, l *leaf) (chunk, error) {
 			elsewhere = len(t.binary()) > 0
 			return true
 		case id == 3 && kind == tStruct:
-			told = true
+			described = true
 			t.fields(func(id int, kind byte) bool {
 				switch id {
 				case 1:
@@ -253,7 +253,7 @@ func (r *Reader) chunk(t *thrift, l *leaf) (chunk, error) {
 		return c, failf("%w", errThrift)
 	}
 	switch {
-	case elsewhere || !told:
+	case elsewhere || !described:
 		return c, l.fail("it is in another file, or encrypted")
 	case physical != l.kind || !slices.Equal(path, l.path):
 		return c, l.fail("a row group has another column in its place")

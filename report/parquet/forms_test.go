@@ -17,8 +17,7 @@ import (
 	"pfsight/report/parquet"
 )
 
-// A form is a row with every kind of column that is read, in encodings that
-// others use.
+// A form is a row with every kind of column, in the encodings of other writers.
 type form struct {
 	Plain      string   `parquet:"plain"`
 	Dict       *string  `parquet:"dict,optional,dict"`
@@ -96,7 +95,7 @@ func randomForm(r *rand.Rand) form {
 	return f
 }
 
-// want is the JSON object of a form, as encoding/json reads it.
+// want returns the JSON object of a form, as encoding/json reads it.
 func (f *form) want() map[string]any {
 	m := map[string]any{}
 	put := func(m map[string]any, name string, v any) {
@@ -155,7 +154,7 @@ func (f *form) want() map[string]any {
 	return m
 }
 
-// others are encodings of columns without one of their own.
+// others sets the encoding of the columns that do not name one.
 func others(yes bool) pq.WriterOption {
 	if !yes {
 		return pq.DefaultEncoding(&pq.Plain)
@@ -196,7 +195,7 @@ func small(t testing.TB) (files [][]byte) {
 	return files
 }
 
-// TestForms reads rows of every kind in every codec and version of pages.
+// TestForms reads rows of every kind with every codec and both versions of pages.
 func TestForms(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	rows := make([]form, 1000)

@@ -2,20 +2,20 @@ package parquet
 
 import "encoding/binary"
 
-// A hybrid reads numbers in the RLE and bit-packing hybrid. A run is never
-// unfolded, so that it takes no memory however long it is.
+// A hybrid reads numbers in the RLE and bit-packing hybrid encoding. It does not
+// expand a run, so a run of any length takes no memory.
 type hybrid struct {
-	b     []byte // what comes after the run
+	b     []byte // the bytes after the run
 	width int    // bits of a number, at most 32
-	run   uint64 // numbers that are left of the run
-	value uint32 // of a run of equal ones
-	bits  []byte // of a run of packed ones; nil: they are equal
-	bit   uint64 // of bits
+	run   uint64 // numbers of the run that are not read
+	value uint32 // of a run of equal numbers
+	bits  []byte // of a run of packed numbers; nil: the numbers are equal
+	bit   uint64 // offset in bits
 }
 
 func (h *hybrid) reset(b []byte, width int) { *h = hybrid{b: b, width: width} }
 
-// next returns the next number; ok is false where there is none.
+// next returns the next number. ok is false where there is none.
 func (h *hybrid) next() (v uint32, ok bool) {
 	for h.run == 0 {
 		n, size := binary.Uvarint(h.b)
@@ -40,7 +40,7 @@ func (h *hybrid) next() (v uint32, ok bool) {
 			h.bits, h.run, h.value = nil, min(groups, 1<<40)*8, 0
 			continue
 		}
-		// The last run may be cut behind the last number.
+		// The last run may end after the last number.
 		packed := min(uint64(len(h.b)), min(groups, 1<<40)*uint64(h.width))
 		h.bits, h.bit, h.run = h.b[:packed:packed], 0, packed*8/uint64(h.width)
 		h.b = h.b[packed:]
@@ -57,8 +57,8 @@ func (h *hybrid) next() (v uint32, ok bool) {
 	return v, true
 }
 
-// bitsAt returns a number of width bits, least bit first, at an offset in bits.
-// It is within b.
+// bitsAt returns the number of width bits, least significant bit first, at an
+// offset in bits. The number is within b.
 func bitsAt(b []byte, bit uint64, width int) uint64 {
 	at, shift := bit/8, int(bit%8)
 	var v uint64
@@ -79,21 +79,22 @@ func bitsAt(b []byte, bit uint64, width int) uint64 {
 	return v & (1<<width - 1)
 }
 
-// Limits of DELTA_BINARY_PACKED; writers use blocks of 128 to 1024 numbers.
+// maxBlock is the largest block of DELTA_BINARY_PACKED, numbers. Writers use
+// blocks of 128 to 1024.
 const maxBlock = 1 << 16
 
-// A delta reads numbers in DELTA_BINARY_PACKED.
+// A delta reads numbers in DELTA_BINARY_PACKED encoding.
 type delta struct {
-	b           []byte // what comes after the miniblock, or the header
+	b           []byte // the bytes after the miniblock, or the header
 	size, minis uint64 // numbers in a block, miniblocks in it
 	left        uint64 // numbers not read
-	last        int64  // the number read last
-	first       bool   // the next one is last
-	least       int64  // of the block's differences
-	widths      []byte // of the miniblocks that come
+	last        int64  // the number that was read last
+	first       bool   // no number was read: last is the first one
+	least       int64  // minimum of the differences in the block
+	widths      []byte // of the following miniblocks
 	bits        []byte // of the miniblock
 	bit         uint64
-	inMini      uint64 // numbers left in it
+	inMini      uint64 // numbers of the miniblock that are not read
 	width       int
 }
 
@@ -139,7 +140,7 @@ func (d *delta) next() (v int64, ok bool) {
 	return d.last, true
 }
 
-// mini goes to the next miniblock.
+// mini starts to read the next miniblock.
 func (d *delta) mini() bool {
 	if len(d.widths) == 0 {
 		n, k := binary.Varint(d.b)
@@ -154,7 +155,7 @@ func (d *delta) mini() bool {
 	if d.width > 64 {
 		return false
 	}
-	if size > uint64(len(d.b)) { // the last one may be cut behind the last number
+	if size > uint64(len(d.b)) { // the last miniblock may end after the last number
 		if d.left > d.inMini || (d.left*uint64(d.width)+7)/8 > uint64(len(d.b)) {
 			return false
 		}
@@ -164,7 +165,7 @@ func (d *delta) mini() bool {
 	return true
 }
 
-// end reads all numbers and returns what comes after them.
+// end reads all numbers and returns the bytes after them.
 func (d *delta) end() ([]byte, bool) {
 	for d.left > 0 {
 		if _, ok := d.next(); !ok {

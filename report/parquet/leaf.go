@@ -8,32 +8,32 @@ import (
 	"strings"
 )
 
-// A leaf is a column that is read, one value after the other.
+// A leaf is a column. Its values are read one after the other.
 type leaf struct {
 	r              *Reader
 	path           []string
-	column         int // of the leaves of the schema
+	column         int // index among all leaves of the schema
 	kind           int64
 	shape          shape
-	width          int   // bytes of a value; 0: it varies
+	width          int   // bytes of a value; 0: variable
 	unit           int64 // of a time, nanoseconds
 	maxDef, maxRep int
 
 	chunk
-	end  int64 // where the chunk ends
-	left int64 // values of the chunk that are not in a page before
+	end  int64 // of the chunk, offset in the file
+	left int64 // values of the chunk after the current page
 
-	page       []byte // the page's values, unpacked
-	inPage     int64  // values of the page that were not taken
+	page       []byte // the current page, decompressed
+	inPage     int64  // values of the page that are not taken
 	defs, reps hybrid
 	values     values
 
-	dict    []byte   // the dictionary's values
-	starts  []uint32 // where they begin, if their width varies
+	dict    []byte   // the values of the dictionary
+	starts  []uint32 // their offsets, if their width is variable
 	hasDict bool
 	entries int
 
-	def, rep int // of the entry that is next
+	def, rep int // levels of the next entry
 	peeked   bool
 }
 
@@ -41,14 +41,13 @@ func (l *leaf) fail(format string, args ...any) error {
 	return failf("column %.200q: %w", strings.Join(l.path, "."), fmt.Errorf(format, args...))
 }
 
-// begin goes to a chunk.
-func (l *leaf) begin(c *chunk) error {
+// begin starts to read a chunk.
+func (l *leaf) begin(c *chunk) {
 	l.chunk, l.end, l.left, l.inPage, l.peeked = *c, c.offset+c.size, c.values, 0, false
 	l.dict, l.starts, l.hasDict, l.entries = l.dict[:0], l.starts[:0], false, 0
-	return nil
 }
 
-// peek reads the levels of the next entry. ok is false at the chunk's end.
+// peek reads the levels of the next entry. ok is false at the end of the chunk.
 func (l *leaf) peek() (ok bool, err error) {
 	if l.peeked {
 		return true, nil
@@ -78,7 +77,7 @@ func (l *leaf) peek() (ok bool, err error) {
 	return true, nil
 }
 
-// need is peek where an entry must be.
+// need is like peek, but the end of the chunk is an error.
 func (l *leaf) need() error {
 	ok, err := l.peek()
 	if err == nil && !ok {
@@ -87,7 +86,7 @@ func (l *leaf) need() error {
 	return err
 }
 
-// take takes the entry that peek has read.
+// take takes the entry whose levels peek has read.
 func (l *leaf) take() (v value, null bool, err error) {
 	l.peeked = false
 	l.inPage--
@@ -112,10 +111,10 @@ const (
 	pageDataV2
 )
 
-// A pageHeader is what a PageHeader says.
+// A pageHeader is the PageHeader of a page.
 type pageHeader struct {
 	kind             int64
-	size, packed     int64 // bytes, unpacked and as they are in the file
+	size, packed     int64 // bytes, decompressed and in the file
 	crc              int64
 	hasCRC           bool
 	values           int64
@@ -123,7 +122,7 @@ type pageHeader struct {
 	defEnc, repEnc   int64
 	defSize, repSize int64 // version 2: bytes of the levels
 	stored           bool  // version 2: the values are not compressed
-	headed           bool  // the header of its kind was there
+	headed           bool  // it has the header of its kind
 }
 
 // header reads the header of the page at l.offset and returns its length.
@@ -210,7 +209,7 @@ func (l *leaf) nextPage() error {
 	}
 	l.offset += int64(n)
 	if h.packed < 0 || h.size < 0 || h.packed > l.end-l.offset || h.size > 1<<31 {
-		return l.fail("a page of %d bytes, of %d when unpacked", h.packed, h.size)
+		return l.fail("a page of %d bytes, decompressed %d", h.packed, h.size)
 	}
 	at := l.offset
 	l.offset += h.packed
@@ -227,7 +226,7 @@ func (l *leaf) nextPage() error {
 		return l.dictionary(&h, at)
 	}
 	if h.values > l.left {
-		return l.fail("its pages have more values than it")
+		return l.fail("its pages have more values than the column")
 	}
 	levels := int64(0)
 	if h.kind == pageDataV2 {
@@ -274,7 +273,7 @@ func (l *leaf) start(h *pageHeader) error {
 // dictionary reads a dictionary page.
 func (l *leaf) dictionary(h *pageHeader, at int64) error {
 	if l.hasDict || l.left != l.chunk.values {
-		return l.fail("a dictionary that is not its first page")
+		return l.fail("a dictionary after its first page")
 	}
 	if h.encoding != encodingPlain && h.encoding != encodingPlainDictionary || l.kind == typeBoolean {
 		return l.fail("a dictionary in encoding %d", h.encoding)
@@ -310,25 +309,25 @@ func (l *leaf) dictionary(h *pageHeader, at int64) error {
 	return nil
 }
 
-// checkSums is off in tests that damage pages and want them read all the same.
+// checkSums is false in tests that read damaged pages.
 var checkSums = true
 
-// unpack reads the page at the offset and unpacks it into b, but for what comes
-// before its values.
+// unpack reads the page at an offset and decompresses it into b. The levels
+// before the values, levels bytes, are not compressed.
 func (l *leaf) unpack(b []byte, h *pageHeader, at, levels int64) ([]byte, error) {
 	packed, err := l.r.unpacker.read(l.r, at, h.packed)
 	if err != nil {
 		return b, err
 	}
 	if checkSums && h.hasCRC && crc32.ChecksumIEEE(packed) != uint32(h.crc) {
-		return b, l.fail("the checksum of a page at %d is another", at)
+		return b, l.fail("the page at %d has another checksum", at)
 	}
 	codec := l.codec
 	if h.stored || h.packed == levels && h.size == levels {
 		codec = codecNone
 	}
 	if h.size-levels > mostUnpacked(codec, h.packed-levels) {
-		return b, l.fail("a page of %d bytes that would be %d when unpacked", h.packed, h.size)
+		return b, l.fail("a page of %d bytes cannot have %d decompressed", h.packed, h.size)
 	}
 	if more := h.size - int64(cap(b)); more > 0 {
 		if err := l.r.hold(more); err != nil {
@@ -339,7 +338,7 @@ func (l *leaf) unpack(b []byte, h *pageHeader, at, levels int64) ([]byte, error)
 	b = b[:h.size]
 	copy(b, packed[:levels])
 	if err := l.r.unpacker.unpack(codec, b[levels:], packed[levels:]); err != nil {
-		return b, l.fail("unpacking a page at %d: %w", at, err)
+		return b, l.fail("decompressing the page at %d: %w", at, err)
 	}
 	return b, nil
 }

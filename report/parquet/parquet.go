@@ -1,9 +1,3 @@
-// Package parquet reads the rows of a Parquet file as JSON Lines. It takes the
-// files of every program that writes records as Parquet, and it is made for
-// hostile ones: nothing is allocated because a file announces it, and what a
-// file unfolds to has limits.
-//
-// The format: https://github.com/apache/parquet-format, version 2.
 package parquet
 
 import (
@@ -23,47 +17,46 @@ const (
 	maxElements = 1 << 12
 	maxDepth    = 16
 	// maxPageHeader is the longest header of a page, bytes. It may hold the
-	// least and the greatest value.
+	// minimum and the maximum of the page's values.
 	maxPageHeader = 1 << 20
 	// MaxRow is the longest row, bytes of JSON.
 	MaxRow = 4 << 20
 
-	// Pages and dictionaries that are held at once may take heldLeast bytes, and
-	// heldPerByte for each byte of the file, but no more than half of
-	// Options.Memory.
+	// The pages and dictionaries in memory can take heldLeast bytes plus
+	// heldPerByte for each byte of the file, but at most half of Options.Memory.
 	heldLeast   = 32 << 20
 	heldPerByte = 256
-	// A file may unfold to workLeast bytes, and workPerByte for each byte that it
-	// has: runs and dictionaries make any number of values of a few bytes. Counted
-	// are pages as they are unpacked, valueWork for each value or null, and the
-	// JSON. A row of a record costs about 3 KiB and takes 20 bytes or more, since
-	// its times and names of keys hardly repeat.
+	// A file can expand to workLeast bytes plus workPerByte for each byte of the
+	// file: runs and dictionaries make any number of values from a few bytes. This
+	// counts the bytes of decompressed pages, valueWork for each value or null, and
+	// the bytes of JSON. The row of a record counts about 3 KiB and takes at least
+	// 20 bytes of a file, since its times and key names rarely repeat.
 	workLeast   = 256 << 20
 	workPerByte = 1024
 	valueWork   = 8
 )
 
-// ErrFormat says that a file cannot be read as rows: it is damaged, not of the
-// wanted kind or beyond a limit.
+// ErrFormat says that a file cannot be read: it is damaged, has other columns
+// than records have, or exceeds a limit.
 var ErrFormat = errors.New("no readable Parquet file of records")
 
-// Options say what is read.
+// Options says what to read.
 type Options struct {
-	// Wanted reports whether a column, or a group of columns, at the top is
-	// read. Others are passed over.
+	// Wanted reports whether to read a column, or a group of columns, at the top
+	// level.
 	Wanted func(name string) bool
-	// Needed are columns without which a file is refused.
+	// Needed are the columns that a file must have.
 	Needed []string
-	// Memory bounds what is held of the file, bytes. Zero is 256 MiB.
+	// Memory limits how much of the file is in memory, bytes. Zero is 256 MiB.
 	Memory int64
 }
 
-// Detect reports whether the beginning of an input is that of Parquet.
+// Detect reports whether head is the beginning of a Parquet file.
 func Detect(head []byte) bool { return len(head) >= 4 && string(head[:4]) == "PAR1" }
 
-// A Reader is the rows of a file as JSON Lines, one object a line. A null and
-// an empty text are left out, an empty list too. Its errors wrap ErrFormat or
-// are those of the file. It is used by one goroutine.
+// A Reader reads the rows of a file as JSON Lines, one object a line. It leaves
+// out nulls, empty strings and empty lists. Its errors wrap ErrFormat or are
+// those of the file. It is used by one goroutine.
 type Reader struct {
 	in     io.ReaderAt
 	size   int64
@@ -71,28 +64,29 @@ type Reader struct {
 	leaves []*leaf
 	groups []rowGroup
 
-	group int   // the next of groups
-	left  int64 // rows of the group that is read
+	group int   // index of the next group
+	left  int64 // rows of the current group that are not read
 	row   int64 // rows read
 
-	held, mayHold int64 // bytes
-	work          int64 // bytes that may still be unfolded
-	values        int64 // that the footer announces
+	held, maxHeld int64 // bytes of pages and dictionaries in memory
+	work          int64 // bytes to which the file can still expand
+	values        int64 // values that the footer announces
 	unpacker      unpacker
 
-	line []byte // the rows that Read has not given away
-	at   int
+	line []byte // rows as JSON
+	at   int    // what Read has returned of line
 	err  error
 }
 
-// NewReader reads the footer of a file of size bytes.
+// NewReader reads the footer of a file of size bytes and returns a Reader of its
+// rows.
 func NewReader(in io.ReaderAt, size int64, opt Options) (*Reader, error) {
 	if opt.Memory <= 0 {
 		opt.Memory = 256 << 20
 	}
 	r := &Reader{
 		in: in, size: size, work: workLeast + saturate(size, workPerByte),
-		mayHold: min(heldLeast+saturate(size, heldPerByte), opt.Memory/2),
+		maxHeld: min(heldLeast+saturate(size, heldPerByte), opt.Memory/2),
 	}
 	footer, err := r.footer(opt.Memory)
 	if err != nil {
@@ -104,7 +98,7 @@ func NewReader(in io.ReaderAt, size int64, opt Options) (*Reader, error) {
 	return r, nil
 }
 
-// saturate multiplies without a wrap.
+// saturate multiplies without overflow.
 func saturate(size, by int64) int64 {
 	if size > 1<<40 {
 		return 1 << 52
@@ -143,7 +137,7 @@ func (r *Reader) footer(memory int64) ([]byte, error) {
 	return b, r.readAt(b, r.size-int64(len(tail))-n)
 }
 
-// readAt fills b with what is at off.
+// readAt fills b from offset off of the file.
 func (r *Reader) readAt(b []byte, off int64) error {
 	n, err := r.in.ReadAt(b, off)
 	if n == len(b) {
@@ -155,18 +149,18 @@ func (r *Reader) readAt(b []byte, off int64) error {
 	return err
 }
 
-// spend counts n bytes that were unfolded.
+// spend counts n bytes of expanded data.
 func (r *Reader) spend(n int64) error {
 	if r.work -= n; r.work < 0 {
-		return failf("it unfolds to more than %d bytes, which is the limit of a file of %d", workLeast+saturate(r.size, workPerByte), r.size)
+		return failf("it expands to more than %d bytes, the limit of a file of %d bytes", workLeast+saturate(r.size, workPerByte), r.size)
 	}
 	return nil
 }
 
-// hold counts n bytes more that are held, or fewer.
+// hold counts n more bytes in memory.
 func (r *Reader) hold(n int64) error {
-	if r.held += n; n > 0 && r.held > r.mayHold {
-		return failf("its pages need more than %d bytes at once", r.mayHold)
+	if r.held += n; r.held > r.maxHeld {
+		return failf("its pages need more than %d bytes of memory", r.maxHeld)
 	}
 	return nil
 }
@@ -187,7 +181,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 			return 0, r.err
 		}
 		r.line, r.at = r.line[:0], 0
-		// What was read before an error is given away before it is told.
+		// Return the rows before an error first.
 		for len(r.line) < 64<<10 && r.err == nil {
 			whole := len(r.line)
 			if r.err = r.next(); r.err != nil {
@@ -224,9 +218,7 @@ func (r *Reader) next() error {
 		r.group++
 		r.left = g.rows
 		for i, l := range r.leaves {
-			if err := l.begin(&g.chunks[i]); err != nil {
-				return err
-			}
+			l.begin(&g.chunks[i])
 		}
 	}
 	r.left--

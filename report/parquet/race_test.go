@@ -2,6 +2,5 @@
 
 package parquet_test
 
-// racing says that the race detector is in the program, which takes several
-// times the memory.
+// racing says that the race detector is on, which makes the program slower.
 const racing = true

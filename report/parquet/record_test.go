@@ -50,8 +50,7 @@ func written(t testing.TB, rows ...*report.Connection) []byte {
 
 var options = parquet.Options{Wanted: record.IsField, Needed: []string{"time", "transport", "forward_secrecy"}}
 
-// TestRecords holds what is read against the records that were written, value
-// by value.
+// TestRecords compares the rows that are read with the records that were written.
 func TestRecords(t *testing.T) {
 	rows := []*report.Connection{row("x"), {TicketLifetime: -1}, row("=\x01\u202eé\ufffd\xff\\"), {TicketLifetime: -1}}
 	for range 3000 {
@@ -77,9 +76,9 @@ func TestRecords(t *testing.T) {
 			for k, v := range m {
 				s, isText := v.(string)
 				if at, err := time.Parse(time.RFC3339Nano, s); err == nil {
-					m[k] = at.UnixNano() // however it is written
+					m[k] = at.UnixNano() // in any notation
 				} else if isText && s == "" {
-					delete(m, k) // as absent
+					delete(m, k) // absent
 				}
 			}
 		}
@@ -92,7 +91,7 @@ func TestRecords(t *testing.T) {
 	}
 }
 
-// drain reads all of b and reports an error that is none of ErrFormat.
+// drain reads all of b. An error that does not wrap ErrFormat fails the test.
 func drain(t *testing.T, b []byte) (n int64, err error) {
 	r, err := parquet.NewReader(bytes.NewReader(b), int64(len(b)), options)
 	if err == nil {

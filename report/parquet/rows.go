@@ -18,11 +18,11 @@ func (r *Reader) object(n *node) error {
 		}
 		r.line = append(r.line, c.key...)
 		key := len(r.line)
-		there, err := r.node(c)
+		present, err := r.node(c)
 		if err != nil {
 			return err
 		}
-		if !there || len(r.line) == key {
+		if !present || len(r.line) == key {
 			r.line = r.line[:before]
 		}
 		if len(r.line)-start > MaxRow {
@@ -33,7 +33,7 @@ func (r *Reader) object(n *node) error {
 	return nil
 }
 
-// node appends the value of a node, and reports whether there is one.
+// node appends the value of a node and reports whether it has one.
 func (r *Reader) node(n *node) (bool, error) {
 	switch {
 	case n.list:
@@ -65,7 +65,8 @@ func (r *Reader) node(n *node) (bool, error) {
 	return true, r.object(n)
 }
 
-// list appends the list that begins with the next entry of a column.
+// list appends the list that starts at the next entry of a column and reports
+// whether it has an element.
 func (r *Reader) list(n *node) (bool, error) {
 	l := n.leaf
 	if err := l.need(); err != nil {
@@ -73,7 +74,7 @@ func (r *Reader) list(n *node) (bool, error) {
 	}
 	start := len(r.line)
 	if l.rep != 0 {
-		return false, l.fail("a row that begins inside of a list")
+		return false, l.fail("a row begins inside a list")
 	}
 	if l.def < n.elements { // null, or empty
 		_, _, err := l.take()
@@ -101,14 +102,14 @@ func (r *Reader) list(n *node) (bool, error) {
 			break
 		}
 		if l.def < n.elements {
-			return false, l.fail("an empty list inside of a list")
+			return false, l.fail("an empty list inside a list")
 		}
 	}
 	r.line = append(r.line, ']')
 	return true, nil
 }
 
-// first returns a column of a group.
+// first returns the first column of a group.
 func (n *node) first() *leaf {
 	for n.leaf == nil {
 		n = n.children[0]
@@ -174,8 +175,8 @@ func (l *leaf) append(b []byte, v value) []byte {
 	return appendString(b, v.text)
 }
 
-// appendString appends text as a JSON string. A byte that is not UTF-8 is
-// written as in the text of JSON records, see report.Text.
+// appendString appends text as a JSON string. It writes a byte that is not UTF-8
+// as report.Text does.
 func appendString(b, text []byte) []byte {
 	const digits = "0123456789abcdef"
 	b = append(b, '"')

@@ -10,10 +10,10 @@ type node struct {
 	name     string
 	key      []byte // as JSON writes it before the value
 	optional bool
-	def      int   // definition level from which the node is there
-	leaf     *leaf // of a column or a list; else a group
+	def      int   // definition level from which the node is present
+	leaf     *leaf // of a column or a list; nil: a group
 	list     bool
-	elements int // of a list: definition level from which it has an element
+	elements int // of a list: definition level from which it has elements
 	children []*node
 }
 
@@ -29,7 +29,7 @@ const (
 	asTime
 )
 
-// LogicalType and ConvertedType, as far as they matter.
+// The LogicalType, ConvertedType and TimeUnit values that make a difference.
 const (
 	logicalList      = 3
 	logicalDecimal   = 5
@@ -47,17 +47,17 @@ const (
 	perMilli, perMicro = int64(1e6), int64(1e3)
 )
 
-// schema makes nodes of the elements, which come in depth-first order.
+// schema makes nodes of the elements, which are in depth-first order.
 func (r *Reader) schema(list []element, opt Options) error {
 	if len(list) == 0 || list[0].kind >= 0 {
 		return failf("its schema has no root")
 	}
-	s := &schema{list: list, next: 1, r: r}
+	s := &elements{list: list, next: 1, r: r}
 	r.root = &node{}
 	names := map[string]bool{}
 	for range list[0].children {
 		if s.next >= len(list) {
-			return failf("its schema is cut")
+			return failf("its schema is truncated")
 		}
 		name := list[s.next].name
 		if !opt.Wanted(name) {
@@ -67,7 +67,7 @@ func (r *Reader) schema(list []element, opt Options) error {
 			continue
 		}
 		if names[name] {
-			return failf("column %.64q is there twice", name)
+			return failf("column %.64q is in the schema twice", name)
 		}
 		names[name] = true
 		n, err := s.node(nil, 0, 0)
@@ -87,18 +87,18 @@ func (r *Reader) schema(list []element, opt Options) error {
 	return nil
 }
 
-// schema is the work on the elements.
-type schema struct {
+// elements makes nodes of the elements of a schema, one after the other.
+type elements struct {
 	list   []element
-	next   int
-	column int // leaves so far, those that are not read included
+	next   int // index in list
+	column int // number of the next leaf; leaves that are not read count
 	r      *Reader
 }
 
-// pass passes over an element and what is in it.
-func (s *schema) pass(depth int) error {
+// pass skips an element and the elements in it.
+func (s *elements) pass(depth int) error {
 	if s.next >= len(s.list) || depth > maxDepth {
-		return failf("its schema is cut or nested deeper than %d", maxDepth)
+		return failf("its schema is truncated or nested deeper than %d", maxDepth)
 	}
 	e := &s.list[s.next]
 	s.next++
@@ -114,10 +114,11 @@ func (s *schema) pass(depth int) error {
 	return nil
 }
 
-// node makes a node of the next element; def is the definition level around it.
-func (s *schema) node(path []string, def, depth int) (*node, error) {
+// node makes a node of the next element. def is the definition level of the node
+// around it.
+func (s *elements) node(path []string, def, depth int) (*node, error) {
 	if s.next >= len(s.list) || depth > maxDepth {
-		return nil, failf("its schema is cut or nested deeper than %d", maxDepth)
+		return nil, failf("its schema is truncated or nested deeper than %d", maxDepth)
 	}
 	e := &s.list[s.next]
 	s.next++
@@ -131,7 +132,7 @@ func (s *schema) node(path []string, def, depth int) (*node, error) {
 		n.def++
 	case repeated:
 		if e.kind < 0 {
-			return nil, failf("column %.200q is a list of groups, which no field of a record is", strings.Join(path, "."))
+			return nil, failf("column %.200q is a list of groups; no field of a record is one", strings.Join(path, "."))
 		}
 		n.list, n.elements = true, def+1
 		var err error
@@ -149,7 +150,7 @@ func (s *schema) node(path []string, def, depth int) (*node, error) {
 		return n, s.listOf(n, path)
 	}
 	if e.children <= 0 || e.converted == convertedMap || e.converted == convertedMapEntry {
-		return nil, failf("column %.200q has a shape that no field of a record has", strings.Join(path, "."))
+		return nil, failf("column %.200q is a group of a kind that no field of a record is", strings.Join(path, "."))
 	}
 	for range e.children {
 		c, err := s.node(path, n.def, depth+1)
@@ -161,9 +162,9 @@ func (s *schema) node(path []string, def, depth int) (*node, error) {
 	return n, nil
 }
 
-// listOf reads what is in a group that is a list: a repeated column, or a
-// repeated group with one column, which is the element.
-func (s *schema) listOf(n *node, path []string) error {
+// listOf reads the inside of a group that is a list: a repeated column, or a
+// repeated group with one column, the element.
+func (s *elements) listOf(n *node, path []string) error {
 	e := &s.list[s.next]
 	s.next++
 	path = append(slices.Clip(path), e.name)
@@ -171,14 +172,14 @@ func (s *schema) listOf(n *node, path []string) error {
 	def := n.elements
 	if e.kind < 0 {
 		if e.children != 1 || s.next >= len(s.list) {
-			return failf("column %.200q is a list of groups, which no field of a record is", strings.Join(path, "."))
+			return failf("column %.200q is a list of groups; no field of a record is one", strings.Join(path, "."))
 		}
 		e = &s.list[s.next]
 		s.next++
 		path = append(slices.Clip(path), e.name)
 		switch {
 		case e.kind < 0 || e.repetition == repeated:
-			return failf("column %.200q is a list of lists, which no field of a record is", strings.Join(path, "."))
+			return failf("column %.200q is a list of lists; no field of a record is one", strings.Join(path, "."))
 		case e.repetition == optional:
 			def++
 		}
@@ -189,7 +190,7 @@ func (s *schema) listOf(n *node, path []string) error {
 }
 
 // leaf adds a column that is read.
-func (s *schema) leaf(e *element, path []string, def, rep int) (*leaf, error) {
+func (s *elements) leaf(e *element, path []string, def, rep int) (*leaf, error) {
 	l := &leaf{r: s.r, path: path, column: s.column, kind: e.kind, maxDef: def, maxRep: rep}
 	s.column++
 	switch e.kind {
@@ -217,10 +218,10 @@ func (s *schema) leaf(e *element, path []string, def, rep int) (*leaf, error) {
 	case typeByteArray:
 		l.shape = asText
 	default:
-		return nil, l.fail("its physical type %d is none that a field of a record has", e.kind)
+		return nil, l.fail("no field of a record has its physical type %d", e.kind)
 	}
 	if e.logical == logicalDecimal || e.logical == logicalFloat16 || e.converted == convertedDecimal || e.converted == convertedInterval {
-		return nil, l.fail("its logical type is none that a field of a record has")
+		return nil, l.fail("no field of a record has its logical type")
 	}
 	s.r.leaves = append(s.r.leaves, l)
 	return l, nil

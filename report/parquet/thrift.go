@@ -2,9 +2,9 @@ package parquet
 
 import "errors"
 
-// A thrift reads a struct of Thrift's compact protocol. Once something is
-// wrong it is bad, and every loop over it ends. Every element of a list takes
-// a byte or more, so no announced count makes it run longer than its bytes.
+// A thrift reads a struct of Thrift's compact protocol. After an error it is bad,
+// and every loop over it ends. Every element of a list takes at least one byte,
+// so that an announced count cannot make it run longer than its bytes.
 //
 // https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
 type thrift struct {
@@ -12,7 +12,7 @@ type thrift struct {
 	i     int
 	depth int
 	bad   bool
-	short bool // bad because b ended
+	short bool // bad because b is too short
 }
 
 // Types of the compact protocol.
@@ -33,7 +33,8 @@ const (
 	tUUID   = 13
 )
 
-// maxNesting is how deep structs and lists may be nested; metadata needs 8.
+// maxNesting is how deep structs and lists can be nested. Metadata needs 8
+// levels.
 const maxNesting = 32
 
 var errThrift = errors.New("the metadata is damaged")
@@ -69,7 +70,7 @@ func (t *thrift) varint() int64 {
 	return int64(v>>1) ^ -int64(v&1)
 }
 
-// binary returns bytes that alias b.
+// binary takes a string. The result aliases b.
 func (t *thrift) binary() []byte {
 	n := t.uvarint()
 	if t.bad || n > uint64(len(t.b)-t.i) {
@@ -82,8 +83,8 @@ func (t *thrift) binary() []byte {
 	return v
 }
 
-// fields calls f for each field of a struct. f reports whether it has taken
-// the value, which is passed over otherwise.
+// fields calls f for each field of a struct. f reports whether it took the value;
+// otherwise fields skips it.
 func (t *thrift) fields(f func(id int, kind byte) bool) {
 	if t.depth++; t.depth > maxNesting {
 		t.fail()
@@ -106,7 +107,7 @@ func (t *thrift) fields(f func(id int, kind byte) bool) {
 	t.depth--
 }
 
-// list calls f for each element of a list of structs, or of values of a kind.
+// list calls f for each element of a list whose elements must be of a kind.
 func (t *thrift) list(want byte, f func()) {
 	kind, n := t.listHeader()
 	if kind != want && n > 0 {
@@ -125,7 +126,7 @@ func (t *thrift) listHeader() (kind byte, n uint64) {
 	return h & 15, n
 }
 
-// skip passes over a value. In a list a boolean has a byte of its own.
+// skip skips a value. A boolean takes a byte in a list only.
 func (t *thrift) skip(kind byte, inList bool) {
 	switch kind {
 	case tTrue, tFalse:
@@ -137,9 +138,9 @@ func (t *thrift) skip(kind byte, inList bool) {
 	case tI16, tI32, tI64:
 		t.uvarint()
 	case tDouble:
-		t.pass(8)
+		t.advance(8)
 	case tUUID:
-		t.pass(16)
+		t.advance(16)
 	case tBinary:
 		t.binary()
 	case tList, tSet:
@@ -170,7 +171,7 @@ func (t *thrift) skip(kind byte, inList bool) {
 	}
 }
 
-func (t *thrift) pass(n int) {
+func (t *thrift) advance(n int) {
 	if t.bad || n > len(t.b)-t.i {
 		t.short = t.short || !t.bad
 		t.bad = true
@@ -179,7 +180,7 @@ func (t *thrift) pass(n int) {
 	t.i += n
 }
 
-// integer takes an integer field into to, and reports whether it was one.
+// integer takes a field into to and reports whether it is an integer.
 func (t *thrift) integer(kind byte, to *int64) bool {
 	switch kind {
 	case tI16, tI32, tI64:

@@ -23,8 +23,8 @@ const (
 	codecLZ4    = 7 // LZ4_RAW
 )
 
-// mostUnpacked returns to how many bytes n packed ones can unpack at most. An
-// announced size beyond it is a lie, and nothing is allocated for it.
+// mostUnpacked returns the largest size, bytes, to which n bytes can decompress.
+// A page that announces more is refused before memory is allocated for it.
 func mostUnpacked(codec, n int64) int64 {
 	switch codec {
 	case codecNone:
@@ -41,13 +41,14 @@ func mostUnpacked(codec, n int64) int64 {
 	return 1 << 20 * n
 }
 
-// An unpacker unpacks pages. It keeps its buffer between calls.
+// An unpacker decompresses pages. It keeps its buffer between calls.
 type unpacker struct {
 	packed []byte
 	zstd   *zstd.Decoder
 }
 
-// read returns n bytes at an offset of the file, valid until the next call.
+// read returns n bytes at an offset of the file. They are valid until the next
+// call.
 func (u *unpacker) read(r *Reader, at, n int64) ([]byte, error) {
 	if more := n - int64(cap(u.packed)); more > 0 {
 		if err := r.hold(more); err != nil {
@@ -59,9 +60,9 @@ func (u *unpacker) read(r *Reader, at, n int64) ([]byte, error) {
 	return u.packed, r.readAt(u.packed, at)
 }
 
-var errSize = errors.New("it has another size than announced")
+var errSize = errors.New("its size is not the announced one")
 
-// unpack unpacks src, which fills dst.
+// unpack decompresses src into dst. It must have the size of dst.
 func (u *unpacker) unpack(codec int64, dst, src []byte) error {
 	switch codec {
 	case codecNone:
@@ -103,10 +104,10 @@ func (u *unpacker) unpack(codec int64, dst, src []byte) error {
 		}
 		return err
 	}
-	return fmt.Errorf("codec %d is not known", codec)
+	return fmt.Errorf("unknown codec %d", codec)
 }
 
-// fill fills dst with all that in gives.
+// fill fills dst from in, which must end there.
 func fill(dst []byte, in io.Reader) error {
 	if _, err := io.ReadFull(in, dst); err != nil {
 		return err

@@ -16,8 +16,8 @@ const (
 	encodingDictionary      = 8
 )
 
-// A value is one of a column: a number, the bits of a floating-point one, or
-// text, which is valid until the next value is read.
+// A value is a value of a column: an integer, the bits of a float64, or text,
+// which is valid until the next value is read.
 type value struct {
 	n    int64
 	text []byte
@@ -26,15 +26,15 @@ type value struct {
 // values reads the values of a page.
 type values struct {
 	encoding int64
-	b        []byte // of the values, or of the texts behind their lengths
+	b        []byte // the values; or the texts after their lengths
 	bit      uint64 // PLAIN booleans
 	hybrid   hybrid // RLE, dictionary
 	delta    delta  // numbers, or lengths
 	prefix   delta  // DELTA_BYTE_ARRAY
-	text     []byte // DELTA_BYTE_ARRAY: the text before
+	text     []byte // DELTA_BYTE_ARRAY: the previous text
 }
 
-// begin begins a page whose values are in b.
+// begin starts to read the values of a page, which are in b.
 func (v *values) begin(l *leaf, encoding int64, b []byte) error {
 	v.encoding, v.b, v.bit, v.text = encoding, b, 0, v.text[:0]
 	ok := true
@@ -46,7 +46,7 @@ func (v *values) begin(l *leaf, encoding int64, b []byte) error {
 		}
 		v.encoding = encodingDictionary
 		if len(b) == 0 {
-			v.hybrid.reset(nil, 0) // all are null
+			v.hybrid.reset(nil, 0) // all values are null
 			break
 		}
 		ok = b[0] <= 32
@@ -63,12 +63,12 @@ func (v *values) begin(l *leaf, encoding int64, b []byte) error {
 		if ok = v.prefix.begin(b); ok {
 			var rest []byte
 			d := v.prefix
-			if rest, ok = v.behind(l, &d); ok {
+			if rest, ok = v.rest(l, &d); ok {
 				ok = v.lengths(l, rest)
 			}
 		}
 	default:
-		return l.fail("encoding %d is not read for type %d", encoding, l.kind)
+		return l.fail("encoding %d of type %d is not supported", encoding, l.kind)
 	}
 	if !ok {
 		return l.fail("the values of a page are damaged")
@@ -76,26 +76,26 @@ func (v *values) begin(l *leaf, encoding int64, b []byte) error {
 	return nil
 }
 
-// behind returns what comes after the numbers of d. They are as many as the
-// page has values, or fewer.
-func (v *values) behind(l *leaf, d *delta) ([]byte, bool) {
+// rest returns the bytes after the numbers of d. d has at most as many numbers
+// as the page has values.
+func (v *values) rest(l *leaf, d *delta) ([]byte, bool) {
 	if d.left > uint64(l.inPage) {
 		return nil, false
 	}
 	return d.end()
 }
 
-// lengths finds the lengths of texts in b and, behind them, the texts.
+// lengths finds the lengths of texts in b, and after them the texts.
 func (v *values) lengths(l *leaf, b []byte) (ok bool) {
 	if !v.delta.begin(b) {
 		return false
 	}
 	d := v.delta
-	v.b, ok = v.behind(l, &d)
+	v.b, ok = v.rest(l, &d)
 	return ok
 }
 
-// next returns the next value; ok is false where there is none.
+// next returns the next value. ok is false where the page is damaged.
 func (v *values) next(l *leaf) (x value, ok bool) {
 	switch v.encoding {
 	case encodingPlain:
@@ -150,7 +150,7 @@ func (v *values) next(l *leaf) (x value, ok bool) {
 	return x, false
 }
 
-// cut takes a text off those behind their lengths.
+// cut takes the next text, whose length is the next of the lengths.
 func (v *values) cut() ([]byte, bool) {
 	n, ok := v.delta.next()
 	if !ok || n < 0 || n > int64(len(v.b)) {
@@ -161,8 +161,8 @@ func (v *values) cut() ([]byte, bool) {
 	return text, true
 }
 
-// plain reads a value in PLAIN and returns how many bytes it takes, 0 where it
-// is cut.
+// plain reads a value in PLAIN encoding and returns its length, 0 where it is
+// truncated.
 func (l *leaf) plain(b []byte) (x value, n int) {
 	if len(b) < l.width {
 		return x, 0
@@ -179,7 +179,7 @@ func (l *leaf) plain(b []byte) (x value, n int) {
 		day := int64(binary.LittleEndian.Uint32(b[8:])) - epoch
 		nano := int64(binary.LittleEndian.Uint64(b))
 		if day < -100000 || day > 100000 || nano < 0 || nano > 1e14 {
-			x.n = math.MaxInt64 // beyond what a time can be
+			x.n = math.MaxInt64 // out of range
 		} else {
 			x.n = day*86400e9 + nano
 		}
