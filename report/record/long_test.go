@@ -12,8 +12,8 @@ import (
 	"pfsight/report/render"
 )
 
-// TestLongFirst reads inputs whose first record is longer than what is looked
-// at first, in every shape.
+// TestLongFirst reads inputs whose first record is longer than sniffSize, in every
+// notation.
 func TestLongFirst(t *testing.T) {
 	long := full()
 	long.ServerName = strings.Repeat("\x01\u202e", 60000)
@@ -30,7 +30,7 @@ func TestLongFirst(t *testing.T) {
 	if len(want[0]) < 8*sniffSize {
 		t.Fatalf("a record of %d bytes is not long", len(want[0]))
 	}
-	// The long fields lead where the names of an object are sorted, too.
+	// The same with sorted names and a long field first.
 	var m map[string]any
 	_ = json.Unmarshal([]byte(want[0]), &m)
 	m["alpn"] = strings.Repeat("a", 1<<20)
@@ -67,7 +67,8 @@ func TestLongFirst(t *testing.T) {
 	}
 }
 
-// TestDetect tells records from other JSON without reading more than it must.
+// TestDetect distinguishes records from other JSON, with as little of an input as
+// possible.
 func TestDetect(t *testing.T) {
 	var e render.Encoder
 	line := string(e.Record(full()))
@@ -80,16 +81,16 @@ func TestDetect(t *testing.T) {
 			t.Errorf("%.60q: %v, %v; want %v", in, is, more, want)
 		}
 		if _, more := Detect([]byte(in), true); more {
-			t.Errorf("%.60q: more than all of it", in)
+			t.Errorf("%.60q: more than the whole input is asked for", in)
 		}
 	}
 	long := []byte(`{"server_name":"` + strings.Repeat("a", MaxRecord))
 	if is, more := Detect(long, false); is || more {
-		t.Error("a string without end")
+		t.Error("a string longer than a record is taken for one")
 	}
 }
 
-// widest is a Sink that notes the most rows that it was given at once.
+// widest is a Sink that keeps the highest number of rows of a Take.
 type widest struct{ rows, most int }
 
 func (w *widest) Take(rows []report.Connection, _ []Fault) {
@@ -98,8 +99,8 @@ func (w *widest) Take(rows []report.Connection, _ []Fault) {
 }
 func (w *widest) Emit([]Fault) error { return nil }
 
-// TestChunks holds what a worker takes at once to a chunk, behind a record that
-// is longer too.
+// TestChunks holds a Take to the records of one chunk, also after a record that is
+// longer than a chunk.
 func TestChunks(t *testing.T) {
 	const short = head + `,"transport":"tcp"}`
 	many := 8 * MaxRecord / len(short)

