@@ -23,7 +23,7 @@ const (
 // A parquetField is a column, or the group of columns of an object.
 type parquetField[T any] struct {
 	typ reflect.Type
-	tag string // what parquet-go is told of the column, behind its name
+	tag string // options of the column for parquet-go, after its name
 	// set sets the value in a row and returns its size, bytes. An absent value
 	// stays zero, which is null.
 	set func(to reflect.Value, v *T) int
@@ -72,13 +72,15 @@ func newParquetField[T any](f *schema.Field[T]) parquetField[T] {
 		})
 	case schema.ReasonSet[T]:
 		return listColumn(func(v *T) []string { return k.At(v).Strings() })
+	case schema.Text[T], schema.Enum[T], schema.Date[T], schema.IP[T], schema.AddrPort[T], schema.MAC[T], schema.Hex[T], schema.CodePoint[T]:
+		// A Date is text because it can be out of the range of nanoseconds.
+		return parquetField[T]{reflect.TypeFor[string](), ",optional,dict", func(to reflect.Value, v *T) int {
+			text := report.Text(string(f.Value.AppendText(nil, v)))
+			to.SetString(text)
+			return len(text)
+		}}
 	}
-	// A Date is text too: certificates reach beyond the range of nanoseconds.
-	return parquetField[T]{reflect.TypeFor[string](), ",optional,dict", func(to reflect.Value, v *T) int {
-		text := report.Text(string(f.Value.AppendText(nil, v)))
-		to.SetString(text)
-		return len(text)
-	}}
+	panic(fmt.Sprintf("the field %s is of a kind that Parquet does not have: %T", f.Name, f.Value))
 }
 
 func numberColumn[T any](get func(v *T) (uint64, bool)) parquetField[T] {

@@ -19,14 +19,30 @@ type Encoder struct {
 	certs  shared[report.Certificate]
 }
 
-// Limits of the objects whose JSON an Encoder keeps.
+// Limits of the JSON that an Encoder keeps of objects, bytes.
 const (
-	maxShared  = 512     // of a type
-	longShared = 8 << 10 // bytes of one
+	maxShared  = 1 << 20 // of one type
+	longShared = 8 << 10 // of one object
 )
 
-// shared is the JSON of objects by their address: equal ones are the same.
-type shared[T any] map[*T][]byte
+// shared is the JSON of objects by address: equal objects have one.
+type shared[T any] struct {
+	json map[*T][]byte
+	held int // bytes
+}
+
+// keep keeps a copy of the JSON of v. When there is no room it forgets all
+// others.
+func (s *shared[T]) keep(v *T, json []byte) {
+	if len(json) > longShared {
+		return
+	}
+	if s.json == nil || s.held+len(json) > maxShared {
+		s.json, s.held = map[*T][]byte{}, 0
+	}
+	s.json[v] = bytes.Clone(json)
+	s.held += len(json)
+}
 
 // Record returns the JSON object of c, without a newline. It is valid until
 // the next call.
@@ -136,17 +152,12 @@ func objectAppender[T any](name string, object schema.Object[report.Connection, 
 		}
 		b = appendKey(b, key)
 		known := kept(e)
-		if json, ok := (*known)[v]; ok {
+		if json, ok := known.json[v]; ok {
 			return append(b, json...)
 		}
 		start := len(b)
 		b = append(appendObject(append(b, '{'), fields, v), '}')
-		if json := b[start:]; len(json) <= longShared {
-			if len(*known) >= maxShared || *known == nil {
-				*known = shared[T]{}
-			}
-			(*known)[v] = bytes.Clone(json)
-		}
+		known.keep(v, b[start:])
 		return b
 	}
 }

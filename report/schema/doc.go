@@ -25,9 +25,9 @@
 // connection; with it, the test holds that the value comes out of every format
 // and back in.
 //
-// A new kind of value implements [Value] and gets a case in each format:
-// report/render (JSON, CSV, Parquet), report/record and report/where. Their
-// functions panic at start for a kind that they do not have.
+// A new kind of value implements [Value] and gets a case in report/render for JSON
+// and Parquet, in report/record and in report/where. They panic for a kind that
+// they do not have.
 //
 // A new format ranges over Fields. [Value] gives every value as text; formats
 // that distinguish numbers, times or lists switch on the kind, as
