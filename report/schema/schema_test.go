@@ -331,6 +331,11 @@ func TestEvents(t *testing.T) {
 			t.Errorf("%s: in a handshake event %v, known at the end only %v", f.Name, ok, f.AtEnd)
 		}
 	}
+	for _, name := range []string{"bytes_to_server", "bytes_to_client", "packets", "last_time"} {
+		if m[name] != nil {
+			t.Errorf("a handshake event has %s, which grows until the connection ends", name)
+		}
+	}
 }
 
 // TestWhere compares every field with its value in the full connection, with
