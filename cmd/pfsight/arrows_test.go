@@ -45,10 +45,11 @@ var arrows = map[string][]string{
 	"parse/rdpudp":          {"capture/stream"},
 	"parse/fingerprint":     {},
 	"parse/starttls":        {"capture/stream"},
-	"cmd/pfsight":           {"capture", "capture/", "parse", "parse/", "report", "report/"},
+	"cmd/pfsight":           {"cmd/pfsight/docs", "capture", "capture/", "parse", "parse/", "report", "report/"},
 	"report/diff":           {"parse/iana", "report", "report/secrecy"},
 	"report/impact":         {"parse/iana", "report", "report/policy", "report/secrecy"},
 
+	"cmd/pfsight/docs":          {},
 	"cmd/pfsight/internal/laws": {"capture/packet", "capture/pcapfile"},
 	"cmd/pfsight/dist/notices":  {},
 }

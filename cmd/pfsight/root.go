@@ -116,10 +116,6 @@ func messages(err error) []string {
 	return []string{err.Error()}
 }
 
-// Template functions are global in cobra, and several runs may be beside each
-// other in one process.
-func init() { cobra.AddTemplateFunc("flags", flagHelp) }
-
 func newRoot(a *app) *cobra.Command {
 	read := newRead(a)
 	root := &cobra.Command{
@@ -160,9 +156,9 @@ saved with --format jsonl or json are an input like a capture.
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.Flags().AddFlagSet(read.Flags())
 	root.Flags().SortFlags, read.Flags().SortFlags = false, false
-	root.AddCommand(read, newLive(a), newImpact(a), newDiff(a), newPolicies(a), newExplain(a), newInterfaces(a), newLicenses(a))
+	root.AddCommand(read, newLive(a), newImpact(a), newDiff(a), newPolicies(a), newExplain(a), newInterfaces(a), newLicenses(a), newMan())
 	complete(root)
 	root.SetVersionTemplate("pfsight {{.Version}}\n")
-	root.SetUsageTemplate(strings.NewReplacer(".LocalFlags.FlagUsages", "flags .LocalFlags", ".InheritedFlags.FlagUsages", "flags .InheritedFlags").Replace(root.UsageTemplate()))
+	setHelp(a, root)
 	return root
 }

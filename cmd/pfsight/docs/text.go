@@ -1,0 +1,172 @@
+package docs
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// leastColumn is the width that a column of a table is not shrunk below.
+const leastColumn = 8
+
+// Write writes Markdown for a terminal of width columns: without marks, with
+// lines broken at spaces. Code is neither broken nor cut.
+func Write(w io.Writer, text string, width int) error {
+	var b strings.Builder
+	last := heading
+	for i, k := range parse(text) {
+		if i > 0 && (k.kind != item || last != item) {
+			b.WriteByte('\n')
+		}
+		last = k.kind
+		switch k.kind {
+		case heading:
+			indented(&b, "", "  ", plain(k.text), width)
+		case paragraph:
+			indented(&b, "  ", "  ", plain(k.text), width)
+		case item:
+			indented(&b, "  - ", "    ", plain(k.text), width)
+		case code:
+			for _, line := range k.lines {
+				b.WriteString(strings.TrimRight("    "+line, " ") + "\n")
+			}
+		case table:
+			for _, line := range tableLines(k.rows, width-2) {
+				b.WriteString(strings.TrimRight("  "+line, " ") + "\n")
+			}
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// indented writes text in lines of at most width columns. The first begins with
+// first, the others with rest.
+func indented(b *strings.Builder, first, rest, text string, width int) {
+	for _, line := range Wrap(text, width-len(rest)) {
+		b.WriteString(first + line + "\n")
+		first = rest
+	}
+}
+
+// Wrap breaks text at spaces into lines of at most n columns. A longer word has
+// a line of its own. It returns at least one line.
+func Wrap(text string, n int) []string {
+	var lines []string
+	line := ""
+	for word := range strings.FieldsSeq(text) {
+		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > n {
+			lines, line = append(lines, line), ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	return append(lines, line)
+}
+
+// tallestCell is the height, lines, above which a table is written as a list.
+const tallestCell = 8
+
+// tableLines lays rows out in columns of at most width together. The widest
+// columns are shrunk first, and their cells take several lines. A table whose
+// cells would be too tall becomes a list.
+func tableLines(rows [][]string, width int) []string {
+	columns := 0
+	for _, r := range rows {
+		columns = max(columns, len(r))
+	}
+	widths := make([]int, columns)
+	texts := make([][]string, len(rows))
+	for i, r := range rows {
+		texts[i] = make([]string, columns)
+		for j, cell := range r {
+			texts[i][j] = plain(cell)
+			widths[j] = max(widths[j], utf8.RuneCountInString(texts[i][j]))
+		}
+	}
+	const gap = 2
+	wrapped := false
+	for sum(widths)+gap*(columns-1) > width {
+		widest := slices.Max(widths)
+		if widest <= leastColumn {
+			break
+		}
+		widths[slices.Index(widths, widest)]--
+		wrapped = true
+	}
+	var lines []string
+	for i, row := range texts {
+		if i == 0 && strings.Join(row, "") == "" {
+			continue // a header without words
+		}
+		cells := make([][]string, columns)
+		height := 0
+		for j, text := range row {
+			cells[j] = wrapCell(text, widths[j])
+			height = max(height, len(cells[j]))
+		}
+		if height > tallestCell {
+			return listLines(texts, width)
+		}
+		if wrapped && len(lines) > 0 {
+			lines = append(lines, "")
+		}
+		for h := range height {
+			var b strings.Builder
+			for j := range columns {
+				part := ""
+				if h < len(cells[j]) {
+					part = cells[j][h]
+				}
+				fmt.Fprintf(&b, "%-*s", widths[j]+gap, part)
+			}
+			lines = append(lines, strings.TrimRight(b.String(), " "))
+		}
+	}
+	return lines
+}
+
+// listLines writes the rows of a table below each other: the first cell as a
+// title, each other cell after the header of its column.
+func listLines(rows [][]string, width int) []string {
+	var b strings.Builder
+	for _, row := range rows[1:] {
+		indented(&b, "", "  ", row[0], width)
+		for j, cell := range row[1:] {
+			if cell == "" {
+				continue
+			}
+			if name := rows[0][j+1]; name != "" {
+				cell = name + ": " + cell
+			}
+			indented(&b, "  ", "    ", cell, width)
+		}
+		b.WriteByte('\n')
+	}
+	return strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
+}
+
+// wrapCell is Wrap, but a word that is wider than the cell is broken.
+func wrapCell(text string, n int) []string {
+	var lines []string
+	for _, line := range Wrap(text, n) {
+		for utf8.RuneCountInString(line) > n {
+			r := []rune(line)
+			lines, line = append(lines, string(r[:n])), string(r[n:])
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+func sum(list []int) int {
+	n := 0
+	for _, x := range list {
+		n += x
+	}
+	return n
+}

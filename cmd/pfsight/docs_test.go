@@ -1,0 +1,337 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/spf13/pflag"
+
+	"pfsight/cmd/pfsight/docs"
+)
+
+const root = "../.."
+
+// documents returns the README and the files of the help topics.
+func documents(t *testing.T) []string {
+	t.Helper()
+	topics, err := filepath.Glob("docs/*.md")
+	if err != nil || len(topics) < 10 {
+		t.Fatalf("%d topics, %v", len(topics), err)
+	}
+	return append([]string{root + "/README.md"}, topics...)
+}
+
+// A fence is a block of code in a document.
+type fence struct {
+	language    string
+	line        int      // of its first line of code, counted from 1
+	lines       []string // of code
+	first, last int      // the lines of code are lines[first:last] of the document
+}
+
+// fences returns the lines of a document and its blocks of code.
+func fences(t *testing.T, file string) ([]string, []fence) {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(b), "\n")
+	var list []fence
+	for i := 0; i < len(lines); i++ {
+		language, ok := strings.CutPrefix(lines[i], "```")
+		if !ok {
+			continue
+		}
+		f := fence{language: language, line: i + 2, first: i + 1}
+		for i++; i < len(lines) && lines[i] != "```"; i++ {
+		}
+		if i == len(lines) {
+			t.Fatalf("%s:%d: the block has no end", file, f.line)
+		}
+		f.last, f.lines = i, lines[f.first:i]
+		list = append(list, f)
+	}
+	return lines, list
+}
+
+// A step is a command of a console block, and what it prints.
+type step struct {
+	command string
+	output  []string
+}
+
+func steps(f fence) []step {
+	var list []step
+	for _, line := range f.lines {
+		if command, ok := strings.CutPrefix(line, "$ "); ok {
+			list = append(list, step{command: command})
+			continue
+		}
+		if len(list) > 0 {
+			list[len(list)-1].output = append(list[len(list)-1].output, line)
+		}
+	}
+	return list
+}
+
+// TestDocs runs the commands of the console blocks in the README and the help
+// topics, each document in a folder of its own, and compares what they print
+// with what the document shows. With -update it writes the document instead.
+func TestDocs(t *testing.T) {
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip("sh is not here")
+	}
+	top, err := filepath.Abs(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin := t.TempDir()
+	script := fmt.Sprintf("#!%s\n%s=1 exec %q \"$@\"\n", sh, asProgram, os.Args[0])
+	if err := os.WriteFile(filepath.Join(bin, "pfsight"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	ran := 0
+	for _, file := range documents(t) {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.Symlink(filepath.Join(top, "testdata"), filepath.Join(dir, "testdata")); err != nil {
+				t.Skip(err)
+			}
+			lines, blocks := fences(t, file)
+			slices.Reverse(blocks) // so that a new output moves no block that is still to be written
+			written := slices.Clone(lines)
+			outputs := make([][]string, len(blocks))
+			for i := len(blocks) - 1; i >= 0; i-- { // the order of the document
+				f := blocks[i]
+				if f.language != "console" {
+					continue
+				}
+				for _, s := range steps(f) {
+					ran++
+					got := runStep(t, sh, bin, dir, top, s.command)
+					outputs[i] = append(append(outputs[i], "$ "+s.command), got...)
+					if !*update && !slices.Equal(got, s.output) {
+						t.Errorf("%s:%d: $ %s\ngot\n%s\nwant\n%s\n(-update writes what it prints)", file, f.line, s.command, strings.Join(got, "\n"), strings.Join(s.output, "\n"))
+					}
+				}
+			}
+			if !*update {
+				return
+			}
+			for i, f := range blocks {
+				if f.language == "console" {
+					written = slices.Replace(written, f.first, f.last, outputs[i]...)
+				}
+			}
+			if err := os.WriteFile(file, []byte(strings.Join(written, "\n")), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	if ran < 20 {
+		t.Errorf("only %d commands were run", ran)
+	}
+}
+
+// runStep runs a command with pfsight from bin in its path, and returns the
+// lines of its output, messages included. "go build" builds a package of the
+// repository into the folder.
+func runStep(t *testing.T, sh, bin, dir, top, command string) []string {
+	t.Helper()
+	cmd := exec.Command(sh, "-c", command)
+	cmd.Dir = dir
+	if pkg, ok := strings.CutPrefix(command, "go build "); ok {
+		if _, err := exec.LookPath("go"); err != nil {
+			t.Skip("go is not here")
+		}
+		cmd = exec.Command("go", "build", "-o", dir+"/", pkg)
+		cmd.Dir = top
+	}
+	cmd.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "LC_ALL=C.UTF-8")
+	out, err := cmd.CombinedOutput()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		t.Fatalf("%s: %v", command, err)
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
+}
+
+// TestDocsFlags parses the pfsight commands of the blocks that are not run, and
+// of the text: their flags exist.
+func TestDocsFlags(t *testing.T) {
+	inline := regexp.MustCompile("`(pfsight [^`]+)`")
+	checked := 0
+	for _, file := range documents(t) {
+		lines, blocks := fences(t, file)
+		var commands []string
+		for _, f := range blocks {
+			for _, line := range f.lines {
+				line, _, _ = strings.Cut(line, " #")
+				if f.language != "console" && strings.HasPrefix(line, "pfsight ") {
+					commands = append(commands, line)
+				}
+			}
+			for i := f.first; i < f.last; i++ {
+				lines[i] = ""
+			}
+		}
+		for _, m := range inline.FindAllStringSubmatch(strings.Join(lines, "\n"), -1) {
+			commands = append(commands, m[1])
+		}
+		for _, c := range commands {
+			checked++
+			if err := parseCommand(c); err != nil {
+				t.Errorf("%s: %s: %v", file, c, err)
+			}
+		}
+	}
+	if checked < 20 {
+		t.Errorf("only %d commands were checked", checked)
+	}
+}
+
+// parseCommand finds the command of a line and parses its flags.
+func parseCommand(line string) error {
+	line = strings.TrimSuffix(strings.Fields(line + " ")[0]+strings.TrimPrefix(line, "pfsight"), "\n")
+	var words []string
+	for _, w := range regexp.MustCompile(`'[^']*'|[^\s']+`).FindAllString(line, -1) {
+		words = append(words, strings.Trim(w, "'"))
+	}
+	cmd, rest, err := newRoot(newApp(nil, &bytes.Buffer{}, &bytes.Buffer{})).Find(words[1:])
+	if err != nil {
+		return err
+	}
+	cmd.InitDefaultHelpFlag()
+	cmd.InitDefaultVersionFlag()
+	if err := cmd.ParseFlags(rest); err != nil && !errors.Is(err, pflag.ErrHelp) {
+		return err
+	}
+	return nil
+}
+
+// TestDocsLinks follows the relative links of the documents, anchors included.
+func TestDocsLinks(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)]+)\)`)
+	checked := 0
+	for _, file := range documents(t) {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range link.FindAllStringSubmatch(string(b), -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			checked++
+			path, anchor, _ := strings.Cut(m[1], "#")
+			to := file
+			if path != "" {
+				to = filepath.Join(filepath.Dir(file), path)
+			}
+			if _, err := os.Stat(to); err != nil {
+				t.Errorf("%s: %v", file, err)
+				continue
+			}
+			if anchor != "" && !slices.Contains(anchors(t, to), anchor) {
+				t.Errorf("%s: %s has no heading #%s", file, to, anchor)
+			}
+		}
+	}
+	if checked < 20 {
+		t.Errorf("only %d links were checked", checked)
+	}
+}
+
+// anchors returns the names of the headings of a Markdown file, as repository
+// hosts make them.
+func anchors(t *testing.T, file string) []string {
+	t.Helper()
+	lines, blocks := fences(t, file)
+	for _, f := range blocks {
+		for i := f.first; i < f.last; i++ {
+			lines[i] = ""
+		}
+	}
+	notInAnchor := regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+	var list []string
+	for _, line := range lines {
+		if strings.HasPrefix(line, "#") {
+			title := strings.TrimSpace(strings.TrimLeft(line, "#"))
+			list = append(list, strings.ReplaceAll(notInAnchor.ReplaceAllString(strings.ToLower(title), ""), " ", "-"))
+		}
+	}
+	return list
+}
+
+// TestReadmeLength keeps the README a landing page.
+func TestReadmeLength(t *testing.T) {
+	lines, _ := fences(t, root+"/README.md")
+	if len(lines) > 220 {
+		t.Errorf("the README has %d lines", len(lines))
+	}
+}
+
+// TestHelpTopics shows every topic, and holds names and summaries to their
+// form.
+func TestHelpTopics(t *testing.T) {
+	_, listed, _ := pfsight(t, "", "help")
+	for _, topic := range docs.Topics() {
+		t.Run(topic.Name, func(t *testing.T) {
+			code, out, stderr := pfsight(t, "", "help", topic.Name)
+			if code != 0 || stderr != "" || out != topic.Text {
+				t.Errorf("help %s: exit %d, %q, %d bytes of %d", topic.Name, code, stderr, len(out), len(topic.Text))
+			}
+			if !strings.HasPrefix(topic.Text, "# "+topic.Name+": "+topic.Summary+"\n\n") || topic.Summary == "" {
+				t.Errorf("the first line is not the name and a summary: %.80q", topic.Text)
+			}
+			if !strings.Contains(strings.Join(strings.Fields(listed), " "), topic.Name+" "+topic.Summary) {
+				t.Error("'pfsight help' does not list it")
+			}
+			for _, width := range []int{40, 60, 100} {
+				var b bytes.Buffer
+				if err := docs.Write(&b, topic.Text, width); err != nil {
+					t.Fatal(err)
+				}
+				for line := range strings.SplitSeq(b.String(), "\n") {
+					if strings.HasPrefix(line, "    ") { // code is not broken
+						continue
+					}
+					if n := utf8.RuneCountInString(line); n > width && strings.Contains(strings.TrimSpace(line), " ") && width > 40 {
+						t.Errorf("width %d: %d columns: %s", width, n, line)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestHelpUnknown suggests names that are near to a wrong one.
+func TestHelpUnknown(t *testing.T) {
+	for _, c := range []struct{ args, want string }{
+		{"verdct", "did you mean verdict?"},
+		{"polices", "did you mean policies, policy?"},
+		{"sens", "did you mean sensor?"},
+		{"xyzzyxyzzy", "'pfsight help' lists them"},
+		{"policies nonsense", "no such command or topic"},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			code, out, stderr := pfsight(t, "", append([]string{"help"}, strings.Fields(c.args)...)...)
+			if code != exitFailed || out != "" || !strings.Contains(stderr, c.want) {
+				t.Errorf("exit %d, %q, %q; want %q", code, out, stderr, c.want)
+			}
+		})
+	}
+}
