@@ -109,13 +109,16 @@ func manual(cmd *cobra.Command, date, version string) string {
 		fmt.Fprintf(&b, "\\fB%s\\fR\n", docs.Escape(cmd.UseLine()))
 	}
 	if cmd.HasAvailableSubCommands() {
-		fmt.Fprintf(&b, ".br\n\\fB%s\\fR COMMAND ...\n", docs.Escape(cmd.CommandPath()))
+		if cmd.Runnable() {
+			b.WriteString(".br\n")
+		}
+		fmt.Fprintf(&b, "\\fB%s\\fR COMMAND ...\n", docs.Escape(cmd.CommandPath()))
 	}
 	b.WriteString(".SH DESCRIPTION\n" + manualText(cmd))
 	if flags := flagRows(cmd.Flags()); len(flags) > 0 {
 		b.WriteString(".SH OPTIONS\n")
 		for _, f := range flags {
-			fmt.Fprintf(&b, ".TP\n\\fB%s\\fR\n%s\n", docs.Escape(strings.TrimSpace(f.left)), docs.Escape(f.text))
+			fmt.Fprintf(&b, ".TP\n\\fB%s\\fR\n%s", docs.Escape(strings.TrimSpace(f.left)), docs.Paragraph(f.text))
 		}
 	}
 	if cmd.HasExample() {
@@ -129,14 +132,14 @@ func manual(cmd *cobra.Command, date, version string) string {
 		b.WriteString(".SH EXIT STATUS\n" + docs.Verbatim(exitStatus))
 	}
 	b.WriteString(".SH SEE ALSO\n" + strings.Join(references1(cmd), ",\n") + "\n")
-	return b.String()
+	return docs.Tidy(b.String())
 }
 
 // manualText returns the description of a command in roff.
 func manualText(cmd *cobra.Command) string {
 	text := cmd.Long
 	if text == "" {
-		return docs.Escape(cmd.Short) + ".\n"
+		return docs.Paragraph(cmd.Short + ".")
 	}
 	var b strings.Builder
 	for i, part := range strings.Split(strings.TrimSpace(text), "\n\n") {
@@ -147,7 +150,7 @@ func manualText(cmd *cobra.Command) string {
 		if i > 0 {
 			b.WriteString(".PP\n")
 		}
-		b.WriteString(docs.Escape(strings.Join(strings.Fields(part), " ")) + "\n")
+		b.WriteString(docs.Paragraph(part))
 	}
 	return b.String()
 }

@@ -5,6 +5,7 @@
 #
 #	cmd/pfsight/dist/release.sh [--verify] DIR
 #
+# PLATFORMS, such as "linux-amd64", limits what is built.
 # See "pfsight help release".
 set -eu
 umask 022
@@ -21,6 +22,7 @@ if [ $# -ne 1 ]; then
 fi
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
+platforms=${PLATFORMS:-linux-amd64 linux-arm64 darwin-amd64 darwin-arm64 windows-amd64}
 repository=$(cd "$(dirname "$0")/../../.." && pwd)
 work=$(mktemp -d)
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
@@ -46,9 +48,9 @@ fix_times() { find "$1" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +; }
 archive() {
 	fix_times "$1"
 	case $2 in
-	*.zip) (cd "$(dirname "$1")" && find "$(basename "$1")" | sort | zip -q -X -9 "$2" -@) ;;
+	*.zip) (cd "$(dirname "$1")" && find "$(basename "$1")" | sort | zip -q -X "$2" -@) ;;
 	*) tar -C "$(dirname "$1")" --sort=name --owner=0 --group=0 --numeric-owner --format=ustar --mtime="@$SOURCE_DATE_EPOCH" \
-		-cf - "$(basename "$1")" | gzip -9n >"$2" ;;
+		-cf - "$(basename "$1")" | gzip -n >"$2" ;;
 	esac
 }
 
@@ -112,12 +114,12 @@ build() {
 	made=$work/made
 	rm -rf "$made"
 	mkdir -p "$made/completions"
-	(cd "$source" && go build -trimpath -buildvcs=true -o "$made/pfsight" ./cmd/pfsight)
+	(cd "$source" && go build -trimpath -buildvcs=true -ldflags=-s -o "$made/pfsight" ./cmd/pfsight)
 	"$made/pfsight" man "$made/man"
 	"$made/pfsight" completion bash >"$made/completions/pfsight.bash"
 	"$made/pfsight" completion zsh >"$made/completions/_pfsight"
 	"$made/pfsight" completion fish >"$made/completions/pfsight.fish"
-	for platform in linux-amd64 linux-arm64 darwin-amd64 darwin-arm64 windows-amd64; do
+	for platform in $platforms; do
 		os=${platform%-*} arch=${platform#*-}
 		name=pfsight-$version-$platform
 		folder=$work/$name
@@ -125,7 +127,7 @@ build() {
 		mkdir -p "$folder"
 		program=$folder/pfsight
 		[ "$os" != windows ] || program=$program.exe
-		(cd "$source" && GOOS=$os GOARCH=$arch go build -trimpath -buildvcs=true -o "$program" ./cmd/pfsight)
+		(cd "$source" && GOOS=$os GOARCH=$arch go build -trimpath -buildvcs=true -ldflags=-s -o "$program" ./cmd/pfsight)
 		cp "$source/README.md" "$source/LICENSE" "$dist/NOTICES.txt" "$folder"
 		if [ "$os" = windows ]; then
 			"$made/pfsight" completion powershell >"$folder/pfsight.ps1"

@@ -19,7 +19,6 @@ func (t Topic) Manual(date, version string) string {
 	if len(blocks) > 1 && blocks[1].kind != heading {
 		b.WriteString(".SH DESCRIPTION\n")
 	}
-	afterHeading := true
 	for _, k := range blocks[1:] {
 		switch k.kind {
 		case heading:
@@ -29,27 +28,36 @@ func (t Topic) Manual(date, version string) string {
 			}
 			b.WriteString(macro + " " + quoteArgument(plain(k.text)) + "\n")
 		case paragraph:
-			if !afterHeading {
-				b.WriteString(".PP\n")
-			}
-			b.WriteString(roffLine(k.text) + "\n")
+			b.WriteString(".PP\n" + fill(roff(k.text)))
 		case item:
-			b.WriteString(".IP \\(bu 2\n" + roffLine(k.text) + "\n")
+			b.WriteString(".IP \\(bu 2\n" + fill(roff(k.text)))
 		case code:
 			b.WriteString(Verbatim(k.lines))
 		case table:
 			b.WriteString(Verbatim(tableLines(k.rows, manualWidth)))
 		}
-		afterHeading = k.kind == heading
 	}
 	b.WriteString(".SH SEE ALSO\n.BR pfsight (1)\n")
+	return Tidy(b.String())
+}
+
+// Tidy removes paragraph breaks that a heading makes superfluous.
+func Tidy(page string) string {
+	var b strings.Builder
+	heading := false
+	for line := range strings.Lines(page) {
+		if !heading || line != ".PP\n" {
+			b.WriteString(line)
+		}
+		heading = strings.HasPrefix(line, ".SH") || strings.HasPrefix(line, ".SS")
+	}
 	return b.String()
 }
 
-// ManualHead returns the first lines of a manual page.
+// ManualHead returns the first lines of a manual page. The date is YYYY-MM-DD.
 func ManualHead(title string, section int, date, version string) string {
-	return fmt.Sprintf(".\\\" Written by pfsight man.\n.TH %s %d %s %s %s\n.nh\n", title, section,
-		quoteArgument(date), quoteArgument("pfsight "+version), quoteArgument("pfsight manual"))
+	return fmt.Sprintf(".\\\" Written by pfsight man.\n.TH %s %d \"%s\" %s %s\n.nh\n.ad l\n", title, section, date,
+		quoteArgument("pfsight "+version), quoteArgument("pfsight manual"))
 }
 
 // Verbatim returns lines as roff that is not filled.
@@ -69,18 +77,32 @@ func Verbatim(lines []string) string {
 
 // Escape returns text as one line of roff: no character of it is a request or
 // an escape.
-func Escape(text string) string {
-	text = escapes.Replace(text)
-	if strings.HasPrefix(text, ".") || strings.HasPrefix(text, "'") {
-		text = `\&` + text
-	}
-	return text
-}
+func Escape(text string) string { return guard(escapes.Replace(text)) }
+
+// Paragraph returns text as lines of roff.
+func Paragraph(text string) string { return fill(escapes.Replace(text)) }
 
 var escapes = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "`", "\\`", "^", `\(ha`, "~", `\(ti`)
 
-// roffLine returns text with inline marks as one line of roff.
-func roffLine(text string) string {
+// guard keeps a line of roff from being a request.
+func guard(line string) string {
+	if strings.HasPrefix(line, ".") || strings.HasPrefix(line, "'") {
+		return `\&` + line
+	}
+	return line
+}
+
+// fill breaks roff at spaces into lines of at most 76 columns.
+func fill(text string) string {
+	var b strings.Builder
+	for _, line := range Wrap(text, 76) {
+		b.WriteString(guard(line) + "\n")
+	}
+	return b.String()
+}
+
+// roff returns text with inline marks as roff.
+func roff(text string) string {
 	var b strings.Builder
 	for _, s := range spans(text) {
 		part := escapes.Replace(s.text)
@@ -89,11 +111,7 @@ func roffLine(text string) string {
 		}
 		b.WriteString(part)
 	}
-	line := b.String()
-	if strings.HasPrefix(line, ".") || strings.HasPrefix(line, "'") {
-		line = `\&` + line
-	}
-	return line
+	return b.String()
 }
 
 // quoteArgument returns text as one argument of a macro.
