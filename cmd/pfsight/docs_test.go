@@ -87,6 +87,7 @@ func steps(f fence) []step {
 // TestDocs runs the commands of the console blocks in the README and the help
 // topics, each document in a folder of its own, and compares what they print
 // with what the document shows. With -update it writes the document instead.
+// The blocks "sh needs ..." are skipped: the name says what they need.
 func TestDocs(t *testing.T) {
 	sh, err := exec.LookPath("sh")
 	if err != nil {
@@ -114,7 +115,14 @@ func TestDocs(t *testing.T) {
 			outputs := make([][]string, len(blocks))
 			for i := len(blocks) - 1; i >= 0; i-- { // the order of the document
 				f := blocks[i]
+				if needs, ok := strings.CutPrefix(f.language, "sh needs "); ok {
+					t.Run(fmt.Sprintf("line %d", f.line), func(t *testing.T) { t.Skip("it needs " + needs) })
+					continue
+				}
 				if f.language != "console" {
+					if f.language != "" {
+						t.Errorf("%s:%d: a block is console, or sh with what it needs, not %q", file, f.line, f.language)
+					}
 					continue
 				}
 				for _, s := range steps(f) {

@@ -29,7 +29,7 @@ trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 
 # What the build may depend on is set here, and nothing else.
-export CGO_ENABLED=0 GOFLAGS= GOAMD64=v1 GOARM64=v8.0 GOWORK=off
+export CGO_ENABLED=0 GOFLAGS='' GOAMD64=v1 GOARM64=v8.0 GOWORK=off
 unset GOOS GOARCH GOEXPERIMENT GOTOOLDIR 2>/dev/null || true
 
 SOURCE_DATE_EPOCH=$(git -C "$repository" log -1 --format=%ct)

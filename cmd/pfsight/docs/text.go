@@ -98,6 +98,9 @@ func tableLines(rows [][]string, width int) []string {
 		widths[slices.Index(widths, widest)]--
 		wrapped = true
 	}
+	if sum(widths)+gap*(columns-1) > width {
+		return listLines(texts, width)
+	}
 	var lines []string
 	for i, row := range texts {
 		if i == 0 && strings.Join(row, "") == "" {
@@ -134,7 +137,10 @@ func tableLines(rows [][]string, width int) []string {
 // title, each other cell after the header of its column.
 func listLines(rows [][]string, width int) []string {
 	var b strings.Builder
-	for _, row := range rows[1:] {
+	for i, row := range rows {
+		if i == 0 && len(rows) > 1 {
+			continue // the header
+		}
 		indented(&b, "", "  ", row[0], width)
 		for j, cell := range row[1:] {
 			if cell == "" {
