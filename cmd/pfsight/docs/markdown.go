@@ -113,9 +113,7 @@ func spans(text string) []span {
 			list = append(list, span{text: mark[2 : len(mark)-2], bold: true})
 		default:
 			m := linkMark.FindStringSubmatch(mark)
-			for _, s := range spans(m[1]) {
-				list = append(list, s)
-			}
+			list = append(list, spans(m[1])...)
 			if where := target(m[1], m[2]); where != "" {
 				list = append(list, span{text: " (" + where + ")"})
 			}
