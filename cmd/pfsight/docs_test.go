@@ -195,7 +195,7 @@ func TestHelpTopics(t *testing.T) {
 			}
 			for _, width := range []int{40, 60, 100} {
 				var b bytes.Buffer
-				if err := docs.Write(&b, topic.Text, width); err != nil {
+				if err := docs.Write(&b, topic.Text, width, false); err != nil {
 					t.Fatal(err)
 				}
 				for line := range strings.SplitSeq(b.String(), "\n") {

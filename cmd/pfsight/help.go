@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"unicode/utf8"
 
@@ -94,7 +95,8 @@ func (a *app) helpWidth() int {
 // writeTopic writes a topic to standard output.
 func (a *app) writeTopic(t docs.Topic) error {
 	if n := terminalWidth(a.stdout); n > 0 {
-		return docs.Write(&a.results, t.Text, min(n, topicWidth))
+		bold := os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+		return docs.Write(&a.results, t.Text, min(n, topicWidth), bold)
 	}
 	_, err := io.WriteString(&a.results, t.Text)
 	return err

@@ -11,7 +11,7 @@ import (
 func write(t *testing.T, text string, width int) string {
 	t.Helper()
 	var b strings.Builder
-	if err := Write(&b, text, width); err != nil {
+	if err := Write(&b, text, width, false); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
@@ -42,6 +42,18 @@ func TestWrite(t *testing.T) {
 				t.Errorf("got\n%s\nwant\n%s", got, c.want)
 			}
 		})
+	}
+}
+
+// TestBold writes bold text. It takes the same columns as other text.
+func TestBold(t *testing.T) {
+	var b strings.Builder
+	if err := Write(&b, "# t: s\n\n`one` **two three** four\n\n| | |\n| --- | --- |\n| `x` | y |\n| long | z |\n", 12, true); err != nil {
+		t.Fatal(err)
+	}
+	const want = "\x1b[1mt: s\x1b[22m\n\n  \x1b[1mone\x1b[22m \x1b[1mtwo\n  three\x1b[22m four\n\n  \x1b[1mx\x1b[22m     y\n  long  z\n"
+	if got := b.String(); got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
 

@@ -34,7 +34,11 @@ func (t Topic) Manual(date, version string) string {
 		case code:
 			b.WriteString(Verbatim(k.lines))
 		case table:
-			b.WriteString(Verbatim(tableLines(k.rows, manualWidth)))
+			lines := tableLines(k.rows, manualWidth)
+			for i := range lines {
+				lines[i] = withoutBold.Replace(lines[i])
+			}
+			b.WriteString(Verbatim(lines))
 		}
 	}
 	b.WriteString(".SH SEE ALSO\n.BR pfsight (1)\n")

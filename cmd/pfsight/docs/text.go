@@ -1,19 +1,40 @@
 package docs
 
 import (
-	"fmt"
 	"io"
 	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
 // leastColumn is the width that a column of a table is not shrunk below.
 const leastColumn = 8
 
+// Code and strong text are between these two while lines are broken. They take
+// no column.
+const (
+	beginBold = '\x01'
+	endBold   = '\x02'
+)
+
+var (
+	withBold    = strings.NewReplacer(string(beginBold), "\x1b[1m", string(endBold), "\x1b[22m")
+	withoutBold = strings.NewReplacer(string(beginBold), "", string(endBold), "")
+)
+
 // Write writes Markdown for a terminal of width columns: without marks, with
-// lines broken at spaces. Code is neither broken nor cut.
-func Write(w io.Writer, text string, width int) error {
+// lines broken at spaces. Code is neither broken nor cut. With bold, headings,
+// code in the text and strong text are bold.
+func Write(w io.Writer, text string, width int, bold bool) error {
+	style := withoutBold
+	if bold {
+		style = withBold
+	}
+	_, err := style.WriteString(w, layout(text, width))
+	return err
+}
+
+// layout is Write with marks for bold text.
+func layout(text string, width int) string {
 	var b strings.Builder
 	last := heading
 	for i, k := range parse(text) {
@@ -23,11 +44,11 @@ func Write(w io.Writer, text string, width int) error {
 		last = k.kind
 		switch k.kind {
 		case heading:
-			indented(&b, "", "  ", plain(k.text), width)
+			indented(&b, "", "  ", string(beginBold)+plain(k.text)+string(endBold), width)
 		case paragraph:
-			indented(&b, "  ", "  ", plain(k.text), width)
+			indented(&b, "  ", "  ", marked(k.text), width)
 		case item:
-			indented(&b, "  - ", "    ", plain(k.text), width)
+			indented(&b, "  - ", "    ", marked(k.text), width)
 		case code:
 			for _, line := range k.lines {
 				b.WriteString(strings.TrimRight("    "+line, " ") + "\n")
@@ -38,8 +59,31 @@ func Write(w io.Writer, text string, width int) error {
 			}
 		}
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return b.String()
+}
+
+// marked returns text with marks for bold text in the place of inline marks.
+func marked(text string) string {
+	var b strings.Builder
+	for _, s := range spans(text) {
+		if s.bold {
+			s.text = string(beginBold) + s.text + string(endBold)
+		}
+		b.WriteString(s.text)
+	}
+	return b.String()
+}
+
+// columns returns the columns that text takes on a terminal. Topics have no
+// wide characters.
+func columns(text string) int {
+	n := 0
+	for _, r := range text {
+		if r != beginBold && r != endBold {
+			n++
+		}
+	}
+	return n
 }
 
 // indented writes text in lines of at most width columns. The first begins with
@@ -57,7 +101,7 @@ func Wrap(text string, n int) []string {
 	var lines []string
 	line := ""
 	for word := range strings.FieldsSeq(text) {
-		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > n {
+		if line != "" && columns(line)+1+columns(word) > n {
 			lines, line = append(lines, line), ""
 		}
 		if line != "" {
@@ -75,22 +119,22 @@ const tallestCell = 8
 // columns are shrunk first, and their cells take several lines. A table whose
 // cells would be too tall becomes a list.
 func tableLines(rows [][]string, width int) []string {
-	columns := 0
+	count := 0
 	for _, r := range rows {
-		columns = max(columns, len(r))
+		count = max(count, len(r))
 	}
-	widths := make([]int, columns)
+	widths := make([]int, count)
 	texts := make([][]string, len(rows))
 	for i, r := range rows {
-		texts[i] = make([]string, columns)
+		texts[i] = make([]string, count)
 		for j, cell := range r {
-			texts[i][j] = plain(cell)
-			widths[j] = max(widths[j], utf8.RuneCountInString(texts[i][j]))
+			texts[i][j] = marked(cell)
+			widths[j] = max(widths[j], columns(texts[i][j]))
 		}
 	}
 	const gap = 2
 	wrapped := false
-	for sum(widths)+gap*(columns-1) > width {
+	for sum(widths)+gap*(count-1) > width {
 		widest := slices.Max(widths)
 		if widest <= leastColumn {
 			break
@@ -98,7 +142,7 @@ func tableLines(rows [][]string, width int) []string {
 		widths[slices.Index(widths, widest)]--
 		wrapped = true
 	}
-	if sum(widths)+gap*(columns-1) > width {
+	if sum(widths)+gap*(count-1) > width {
 		return listLines(texts, width)
 	}
 	var lines []string
@@ -106,7 +150,7 @@ func tableLines(rows [][]string, width int) []string {
 		if i == 0 && strings.Join(row, "") == "" {
 			continue // a header without words
 		}
-		cells := make([][]string, columns)
+		cells := make([][]string, count)
 		height := 0
 		for j, text := range row {
 			cells[j] = wrapCell(text, widths[j])
@@ -120,12 +164,12 @@ func tableLines(rows [][]string, width int) []string {
 		}
 		for h := range height {
 			var b strings.Builder
-			for j := range columns {
+			for j := range count {
 				part := ""
 				if h < len(cells[j]) {
 					part = cells[j][h]
 				}
-				fmt.Fprintf(&b, "%-*s", widths[j]+gap, part)
+				b.WriteString(part + strings.Repeat(" ", max(0, widths[j]+gap-columns(part))))
 			}
 			lines = append(lines, strings.TrimRight(b.String(), " "))
 		}
@@ -160,9 +204,15 @@ func listLines(rows [][]string, width int) []string {
 func wrapCell(text string, n int) []string {
 	var lines []string
 	for _, line := range Wrap(text, n) {
-		for utf8.RuneCountInString(line) > n {
-			r := []rune(line)
-			lines, line = append(lines, string(r[:n])), string(r[n:])
+		for columns(line) > n {
+			cut := 0
+			for i, r := range line {
+				if columns(line[:i]) == n && r != endBold {
+					cut = i
+					break
+				}
+			}
+			lines, line = append(lines, line[:cut]), line[cut:]
 		}
 		lines = append(lines, line)
 	}
