@@ -30,6 +30,7 @@ func TestWrite(t *testing.T) {
 		{"comment", "<!-- x -->\ntext\n", 80, "  text\n"},
 		{"link to a topic", "see [record](record.md#rules)\n", 80, "  see record (pfsight help record)\n"},
 		{"link to a page", "see [it](https://example.org/a)\n", 80, "  see it (https://example.org/a)\n"},
+		{"link to a file", "see [dist](../dist) and [testdata](../../../testdata)\n", 80, "  see dist (cmd/pfsight/dist) and testdata\n"},
 		{"link within", "see [below](#rules)\n", 80, "  see below\n"},
 		{"table", "| a | b |\n| --- | --- |\n| `x` | y \\| z |\n", 80, "  a  b\n  x  y | z\n"},
 		{"table without a header", "| | |\n| --- | --- |\n| x | y |\n", 80, "  x  y\n"},

@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"path"
 	"regexp"
 	"strings"
 )
@@ -123,19 +124,23 @@ func spans(text string) []span {
 	return list
 }
 
-// target says in words where a link leads; "" where its text says it already.
+// target says in words where a link leads. It is empty if the text says it.
+// Paths are relative to the top of the repository.
 func target(text, link string) string {
 	file, _, _ := strings.Cut(link, "#")
 	name, isTopic := strings.CutSuffix(file, ".md")
 	switch {
-	case file == "", strings.Trim(text, "`") == strings.TrimPrefix(link, "https://"):
+	case file == "":
 		return ""
 	case strings.Contains(link, "://"):
 		return link
 	case isTopic && !strings.Contains(name, "/"):
 		return "pfsight help " + name
 	}
-	return strings.TrimPrefix(file, "../")
+	if inRepository := path.Join("cmd/pfsight/docs", file); inRepository != text {
+		return inRepository
+	}
+	return ""
 }
 
 // plain returns text without its inline marks.
