@@ -84,6 +84,9 @@ func (c *collector) Take(events []capture.Event) {
 			continue
 		}
 		ch := h.ClientHello
+		if h.FirstHelloUnseen {
+			continue // a second ClientHello is no question of its own
+		}
 		if h.FirstHello != nil {
 			ch = h.FirstHello
 		}
