@@ -109,18 +109,21 @@ type Object[T, U any] struct {
 	Fields []Field[U]
 }
 
-// AppendText implements Value. It appends the object as name=value pairs,
-// without those that are absent.
+// AppendText implements Value. It appends the fields as name="value".
 func (o Object[T, U]) AppendText(b []byte, v *T) []byte {
 	x := *o.At(v)
 	if x == nil {
 		return b
 	}
+	start := len(b)
 	for i := range o.Fields {
 		f := &o.Fields[i]
 		if text := f.Value.AppendText(nil, x); len(text) > 0 {
+			if len(b) > start {
+				b = append(b, separator)
+			}
 			b = append(append(b, f.Name...), '=')
-			b = append(strconv.AppendQuote(b, string(text)), ' ')
+			b = strconv.AppendQuote(b, string(text))
 		}
 	}
 	return b

@@ -16,7 +16,7 @@ type Field[T any] struct {
 	// that every record has.
 	Absent string
 	// Column orders the columns of CSV; fields with equal numbers keep the order
-	// of the table.
+	// of the table. A new field has a higher number than all others.
 	Column int
 	// AtEnd says that the value is known only when the connection has ended, so
 	// that the record of a handshake event has no such field.
