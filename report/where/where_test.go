@@ -12,8 +12,7 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// sample is a connection with values to ask for; alpn, resumed and group are
-// not known.
+// sample returns a connection whose alpn, resumed and group are absent.
 func sample() *report.Connection {
 	c := &report.Connection{
 		Time: 1700000000123456789, Client: report.Endpoint{AddrPort: netip.MustParseAddrPort("10.1.2.3:50000")}, Server: report.Endpoint{AddrPort: netip.MustParseAddrPort("[2001:db8::1]:443")},
@@ -84,7 +83,7 @@ func TestTruths(t *testing.T) {
 	}
 }
 
-// TestLogic holds not, and, or against the truth tables of three states.
+// TestLogic compares not, and, or with the truth tables of three states.
 func TestLogic(t *testing.T) {
 	F, U, T := secrecy.False, secrecy.Untold, secrecy.True
 	order := []secrecy.Tri{F, U, T}
@@ -110,8 +109,8 @@ func TestLogic(t *testing.T) {
 	}
 }
 
-// TestIncomplete holds what a damaged ClientHello does not show against being
-// taken for absent.
+// TestIncomplete searches the lists of an incomplete ClientHello: what they lack is
+// undetermined.
 func TestIncomplete(t *testing.T) {
 	c := sample()
 	c.Offered.Incomplete = true
@@ -124,7 +123,7 @@ func TestIncomplete(t *testing.T) {
 	c.Offered = nil
 	f, _ := Compile("offered.groups has P-256 or offered.supported_versions or client_hello_split")
 	if f.root(c) != secrecy.Untold {
-		t.Error("without a ClientHello something is known of it")
+		t.Error("a test of a ClientHello that was not seen is determined")
 	}
 }
 
@@ -219,7 +218,7 @@ func FuzzCompile(f *testing.F) {
 			return
 		}
 		w.Match(empty)
-		// What an expression and its negation say belongs together.
+		// The negation must be consistent with the expression.
 		n, err := Compile("not (" + expr + ")")
 		if err == nil && not(w.root)(c) != n.root(c) {
 			t.Fatalf("%q and its negation contradict each other", expr)
@@ -241,8 +240,8 @@ func BenchmarkMatch(b *testing.B) {
 	}
 }
 
-// TestBytes compares text that is not UTF-8, and text that looks like what
-// stands for it.
+// TestBytes compares text with bytes that are not UTF-8, and text that looks like
+// the escape of such a byte.
 func TestBytes(t *testing.T) {
 	for _, x := range []struct {
 		name, expr string
@@ -264,7 +263,7 @@ func TestBytes(t *testing.T) {
 	}
 }
 
-// TestErrorLines holds an error to three lines, whatever the expression holds.
+// TestErrorLines holds an error to three lines for any expression.
 func TestErrorLines(t *testing.T) {
 	for _, expr := range []string{"nonsense", "source == 'a\nb' \"x\ny\"", "\"a\npfsight: all is well\"", "server_name matches \"(\n\"", "version == \"\n\r\""} {
 		_, err := Compile(expr)
