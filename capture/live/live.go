@@ -92,9 +92,9 @@ type InterfaceStats struct {
 
 // Errors of Open.
 var (
-	// ErrNoRight: the process has no right to capture.
+	// ErrNoRight means that the process has no right to capture.
 	ErrNoRight = errors.New("no permission to capture: run as root, or grant it once with 'setcap cap_net_raw+ep'")
-	// ErrUnsupported: this build cannot capture on this system.
+	// ErrUnsupported means that this build cannot capture on this system.
 	ErrUnsupported = errors.New("this build cannot capture on this system: build with '-tags pcap' and libpcap")
 )
 
@@ -138,6 +138,8 @@ func (o *Options) Check() error {
 	}
 	return nil
 }
+
+var _ packet.Source = (*Source)(nil)
 
 // Load implements packet.Source: the frames are in memory.
 func (s *Source) Load(*packet.Block) {}

@@ -205,7 +205,7 @@ type claim struct {
 	end   bool
 }
 
-// Claim implements packet.Source. It waits for a batch, at most for tickEvery.
+// Claim implements packet.Source. It waits for a batch, at most 250 ms.
 func (s *Source) Claim(to *packet.Block) {
 	c, ok := to.Private.(*claim)
 	if !ok {

@@ -151,7 +151,7 @@ func (s *Source) Release(b *packet.Block) {
 	c.held = c.held[:0]
 }
 
-// Claim implements packet.Source. It waits for frames, at most for tickEvery.
+// Claim implements packet.Source. It waits for frames, at most 250 ms.
 func (s *Source) Claim(to *packet.Block) {
 	c, ok := to.Private.(*claim)
 	if !ok {

@@ -12,15 +12,15 @@ import (
 
 // Errors that a caller can check for.
 var (
-	// ErrNotCapture: the content is neither pcap nor pcapng.
+	// ErrNotCapture means that the content is neither pcap nor pcapng.
 	ErrNotCapture = errors.New("not a pcap or pcapng capture")
-	// ErrForeign: the content is a capture in an unsupported format.
+	// ErrForeign means that the content is a capture in an unsupported format.
 	ErrForeign = errors.New("unsupported capture format")
-	// ErrEmpty: there is no content.
+	// ErrEmpty means that there is no content.
 	ErrEmpty = errors.New("the file is empty")
-	// ErrTruncated: the input ends inside a record.
+	// ErrTruncated means that the input ends inside a record.
 	ErrTruncated = errors.New("the capture ends in the middle of a record")
-	// ErrDamaged: a record is invalid.
+	// ErrDamaged means that a record is invalid.
 	ErrDamaged = errors.New("the capture is damaged")
 )
 

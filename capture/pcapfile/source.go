@@ -58,6 +58,8 @@ type Source struct {
 	}
 }
 
+var _ packet.Source = (*Source)(nil)
+
 // A goneFile describes a file that lost records after they were found.
 type goneFile struct {
 	lane    *lane
