@@ -41,7 +41,8 @@ type record struct {
 	typ      uint8
 	version  uint16 // 0 under a unified header
 	epoch    uint16 // under a unified header the two low bits
-	seq      uint32 // the low bits of the sequence number, none under a unified header
+	seq      uint32 // the low 32 bits of the sequence number, none under a unified header
+	seqHigh  uint16 // the high 16 bits
 	cid      int    // length of the connection ID
 	hasCID   bool   // there is one, maybe of length 0
 	off      int    // of the header
@@ -68,6 +69,7 @@ func nextRecord(b []byte, off, cid int) (record, state) {
 	}
 	r.version = binary.BigEndian.Uint16(h[1:])
 	r.epoch = binary.BigEndian.Uint16(h[3:])
+	r.seqHigh = binary.BigEndian.Uint16(h[5:])
 	r.seq = binary.BigEndian.Uint32(h[7:])
 	if !knownVersion(r.version) {
 		return record{}, notDTLS

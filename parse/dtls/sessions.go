@@ -37,18 +37,34 @@ type sharing struct {
 	at       [2]uint32 // by endpoint: the session of what it said last
 }
 
-// An attempt is what is known of one connection, by endpoint. Both endpoints
-// may send a ClientHello, in WebRTC, until one gives way.
+// An attempt is what is known of one connection.
 type attempt struct {
 	session uint32
-	hello   [2]uint64 // hash of the Random in its ClientHello, 0 if none was seen
-	answer  [2]uint64 // hash of the Random in its ServerHello, 0 if none was seen
-	later   [2]bool   // it said more than hellos: it has what the other one answered
-	over    [2]bool   // it said something under new keys, or an alert
-	cookie  [2]bool   // its ClientHello had a cookie
-	verify  [2]bool   // it sent a HelloVerifyRequest or a HelloRetryRequest
-	asked   [2]uint64 // hash of that, 0 if none with a cookie was seen
+	party   [2]party // by endpoint
 }
+
+// A party is what one endpoint has sent in one connection.
+type party struct {
+	hello   uint64 // hash of the Random in its ClientHello, 0 if none was seen
+	answer  uint64 // hash of the Random in its ServerHello, 0 if none was seen
+	cookie  uint64 // hash of the cookie in its ClientHello, 0 if there was none
+	asked   uint64 // hash of the cookie in its HelloVerifyRequest or HelloRetryRequest, 0 if none was seen
+	verify  bool   // it sent a HelloVerifyRequest or a HelloRetryRequest
+	later   bool   // it sent more than hellos, so it has received the answer
+	alerted bool   // it sent an alert in the clear
+	changed bool   // it sent records under new keys
+	records prints
+}
+
+// prints are hashes of the first records of an endpoint by epoch and sequence
+// number: those of epoch 0, and behind them the first two of epoch 1. 0 is a
+// record that was not seen. A sender never uses a sequence number twice (RFC
+// 6347 section 4.1), so two records with the same number are copies or of
+// different connections. Stateless answers to a ClientHello are not among them:
+// some servers number these all alike.
+type prints [plainPrints + 2]uint16
+
+const plainPrints = 14
 
 // SessionsCost is about what a Sessions takes when it is full, bytes.
 const SessionsCost = maxEndpoints * (maxAttempts*72 + 128)
@@ -67,19 +83,21 @@ func NewSessions() *Sessions {
 // A look is what Split sees of a datagram.
 type look struct {
 	hello, answer uint64 // hash of a Random, 0 if there is none
-	cookie        bool   // the ClientHello has one
+	cookie        uint64 // hash of the cookie in the ClientHello, 0 if there is none
 	verify        bool   // a HelloVerifyRequest or a HelloRetryRequest
-	asked         uint64 // hash of that, 0 if it has no cookie
+	asked         uint64 // hash of its cookie, 0 if there is none
 	later         bool   // another message of epoch 0 or a ChangeCipherSpec
 	alert         bool   // an alert of epoch 0
 	protected     bool   // a later epoch, application data aside
 	data          bool   // what is application data
+	records       prints
 }
 
-// Split is a stream.Splitter. It takes the datagrams of an endpoint to be of
-// the connection that its last hello is of. The server's datagrams may come
-// later than the client's next ClientHello: then a ServerHello is of the oldest
-// connection in which the client has gone on without one, else of the latest.
+// Split is a stream.Splitter. A datagram belongs to the connection whose hello
+// it has. Any other belongs to the connection in which its sender was last
+// seen, or to the oldest one that waits for such an answer. It never belongs to
+// a connection in which its sender has used the same record number for
+// something else.
 func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lost bool) {
 	if d.Transport != stream.UDP {
 		return 0, 0, false
@@ -108,95 +126,148 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 			s.shared[d.Flow%sharedBits/64] |= 1 << (d.Flow % 64)
 		}
 	}
-	if l.hello != 0 {
-		a.hello[from] = l.hello
-	}
-	if l.answer != 0 && a.answer[from] == 0 {
-		a.answer[from] = l.answer
-	}
-	a.cookie[from] = a.cookie[from] || l.hello != 0 && l.cookie
-	a.verify[from] = a.verify[from] || l.verify
-	if l.asked != 0 && a.asked[from] == 0 {
-		a.asked[from] = l.asked
-	}
-	a.later[from] = a.later[from] || l.later || l.protected
-	a.over[from] = a.over[from] || l.protected || l.alert
+	a.party[from].learn(&l)
 	x.at[from] = a.session
 	return a.session, 0, lost
 }
 
-// of returns the connection that what an endpoint said is of, nil for one that
-// was not seen before.
+// learn notes what a datagram of the party shows.
+func (p *party) learn(l *look) {
+	if l.hello != 0 {
+		p.hello = l.hello
+	}
+	if p.answer == 0 {
+		p.answer = l.answer
+	}
+	if l.cookie != 0 {
+		p.cookie = l.cookie
+	}
+	if p.asked == 0 {
+		p.asked = l.asked
+	}
+	p.verify = p.verify || l.verify
+	p.later = p.later || l.later || l.protected
+	p.alerted, p.changed = p.alerted || l.alert, p.changed || l.protected
+	for i, h := range l.records {
+		if p.records[i] == 0 {
+			p.records[i] = h
+		}
+	}
+}
+
+// fits reports whether the party can have sent a datagram: it has not used the
+// record numbers for something else.
+func (p *party) fits(l *look) bool {
+	for i, h := range l.records {
+		if h != 0 && p.records[i] != 0 && h != p.records[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// of returns the connection of a datagram of an endpoint, nil for one that was
+// not seen before.
 func (x *sharing) of(from uint8, l *look) *attempt {
 	if len(x.attempts) == 0 {
 		return nil
 	}
-	last, to := &x.attempts[len(x.attempts)-1], from^1
 	switch {
 	case l.hello != 0:
-		for i := range x.attempts {
-			if a := &x.attempts[i]; a.hello[from] == l.hello {
-				return a
-			}
-		}
-		switch {
-		case last.hello[from] == 0 && !last.over[from]:
-			return last // the other one's datagrams come first
-		case l.cookie && last.answer[to] == 0:
-			return last
-		}
-		return nil
-	case l.answer != 0:
-		for i := range x.attempts {
-			if a := &x.attempts[i]; a.answer[from] == l.answer {
-				return a
-			}
-		}
-		fallthrough
-	case l.verify:
-		a := x.expect(from)
-		if l.verify && a.cookie[to] && !a.verify[from] {
-			return a // which was overtaken by what followed it
-		}
-		switch {
-		case l.asked != 0 && a.answer[from] != 0, a.over[from] && (a.answer[from] != 0 || a.hello[from] != 0):
-			return x.verified(from, l.asked) // or the client's datagrams come later
-		}
-		return a
-	case l.alert && last.answer[from] == 0 && last.hello[to] != 0:
-		return x.expect(from)
+		return x.greeted(from, l)
+	case l.answer != 0 || l.verify:
+		return x.answered(from, l)
 	}
-	// What goes on with what was said before.
-	for i := range x.attempts {
-		if a := &x.attempts[i]; a.session == x.at[from] && (a.hello[from] != 0 || a.answer[from] != 0) {
+	last := x.latest()
+	if l.alert && last.party[from].answer == 0 && last.party[from^1].hello != 0 {
+		if a := x.expect(from, l); a != nil {
 			return a
 		}
 	}
-	return x.expect(from)
-}
-
-// verified returns the latest connection in which an endpoint sent the
-// HelloVerifyRequest or HelloRetryRequest with this hash before, nil if there is
-// none. A cookie is of one ClientHello (RFC 6347 section 4.2.1).
-func (x *sharing) verified(from uint8, asked uint64) *attempt {
-	for i := len(x.attempts) - 1; asked != 0 && i >= 0; i-- {
-		if a := &x.attempts[i]; a.asked[from] == asked {
+	// What continues what was said before.
+	for i := range x.attempts {
+		a := &x.attempts[i]
+		if p := &a.party[from]; a.session == x.at[from] && (p.hello != 0 || p.answer != 0) && p.fits(l) {
+			return a
+		}
+	}
+	if a := x.expect(from, l); a != nil {
+		return a
+	}
+	for i := len(x.attempts) - 1; i >= 0; i-- {
+		if a := &x.attempts[i]; a.party[from].fits(l) {
 			return a
 		}
 	}
 	return nil
 }
 
-// expect returns the connection that the next ServerHello of an endpoint is of.
-func (x *sharing) expect(from uint8) *attempt {
-	last, to := &x.attempts[len(x.attempts)-1], from^1
-	for i := range x.attempts {
-		if a := &x.attempts[i]; a.answer[from] == 0 && a.hello[to] != 0 && a.later[to] && !a.over[from] {
+// greeted returns the connection of a ClientHello: the one with the same Random,
+// else the oldest behind the endpoint's other hellos of which only the server's
+// datagrams were seen.
+func (x *sharing) greeted(from uint8, l *look) (found *attempt) {
+	for i := len(x.attempts) - 1; i >= 0; i-- {
+		a := &x.attempts[i]
+		p := &a.party[from]
+		if p.hello == l.hello {
 			return a
 		}
 	}
-	return last
+	for i := len(x.attempts) - 1; i >= 0; i-- {
+		a := &x.attempts[i]
+		p := &a.party[from]
+		if p.hello != 0 {
+			break
+		}
+		if p.answer == 0 && !p.alerted && !p.changed && a.party[from^1].hello == 0 && p.fits(l) {
+			found = a
+		}
+	}
+	return found
 }
+
+// answered returns the connection of a ServerHello, a HelloRetryRequest or a
+// HelloVerifyRequest: the one with the same Random or cookie, else one that
+// waits for it.
+func (x *sharing) answered(from uint8, l *look) *attempt {
+	for i := len(x.attempts) - 1; i >= 0; i-- {
+		a := &x.attempts[i]
+		p, peer := &a.party[from], &a.party[from^1]
+		if l.answer != 0 && p.answer == l.answer || l.asked != 0 && (p.asked == l.asked || peer.cookie == l.asked) {
+			return a
+		}
+	}
+	a := x.expect(from, l)
+	if a == nil {
+		return nil
+	}
+	p := &a.party[from]
+	over := p.alerted || p.changed && (p.answer != 0 || p.hello != 0)
+	used := p.answer != 0 || p.asked != 0 && p.asked == a.party[from^1].cookie
+	if over || l.asked != 0 && used {
+		return nil // the client's datagrams come later
+	}
+	return a
+}
+
+// expect returns the connection that the next answer of an endpoint belongs to:
+// the oldest in which the other endpoint has continued without one, else the
+// latest. It is nil if the datagram does not fit there.
+func (x *sharing) expect(from uint8, l *look) *attempt {
+	for i := range x.attempts {
+		a := &x.attempts[i]
+		p, peer := &a.party[from], &a.party[from^1]
+		if p.answer == 0 && peer.hello != 0 && peer.later && !p.alerted && !p.changed && p.fits(l) {
+			return a
+		}
+	}
+	if last := x.latest(); last.party[from].fits(l) {
+		return last
+	}
+	return nil
+}
+
+func (x *sharing) latest() *attempt { return &x.attempts[len(x.attempts)-1] }
 
 // add adds a connection.
 func (x *sharing) add() *attempt {
@@ -204,7 +275,7 @@ func (x *sharing) add() *attempt {
 		x.attempts = slices.Delete(x.attempts, 0, 1)
 	}
 	x.attempts = append(x.attempts, attempt{})
-	return &x.attempts[len(x.attempts)-1]
+	return x.latest()
 }
 
 // look reads the records of a datagram as far as Split needs it.
@@ -222,28 +293,66 @@ func (s *Sessions) look(b []byte) (l look, ok bool) {
 			break
 		}
 		ok = true
-		switch {
-		case r.typ == RecordUnified:
+		if r.typ == RecordUnified {
 			l.protected = l.protected || r.epoch == 2 // the handshake
 			l.data = l.data || r.epoch != 2
 			return l, true
-		case r.hasCID:
+		}
+		if r.hasCID {
 			l.data = true
 			return l, true
+		}
+		body := b[min(r.from, len(b)):min(r.to, len(b))]
+		switch {
 		case r.epoch != 0:
 			l.protected = l.protected || r.typ != RecordApplicationData
 			l.data = l.data || r.typ == RecordApplicationData
 		case r.typ == RecordHandshake:
-			s.message(&l, b[min(r.from, len(b)):min(r.to, len(b))])
+			s.message(&l, body)
 		case r.typ == RecordAlert:
 			l.alert = true
 		case r.typ == RecordChangeCipherSpec:
 			l.later = true
 		}
+		l.records.add(&r, body)
 		off = r.to
+	}
+	if l.verify {
+		l.records = prints{}
 	}
 	l.data = l.data && l.hello == 0 && l.answer == 0 && !l.verify && !l.later && !l.alert && !l.protected
 	return l, ok
+}
+
+// printed is how much of a record is hashed, bytes. It reaches behind the
+// Random of a hello and into the public key of a key exchange.
+const printed = 64
+
+// add notes a record with this body, if its number is one of those that are
+// kept and if enough of it was captured.
+func (p *prints) add(r *record, body []byte) {
+	i := r.seq
+	switch {
+	case r.typ == RecordApplicationData || len(body) < min(r.to-r.from, printed):
+		return
+	case r.epoch == 1:
+		i += plainPrints
+	case r.epoch > 1 || i >= plainPrints:
+		return
+	}
+	if i >= uint32(len(p)) || r.seqHigh != 0 {
+		return
+	}
+	h := uint64(r.typ)<<32 | uint64(r.to-r.from)
+	body = body[:min(len(body), printed)]
+	for ; len(body) >= 8; body = body[8:] {
+		h = (h ^ binary.LittleEndian.Uint64(body)) * 0x9e3779b97f4a7c15
+		h ^= h >> 29
+	}
+	for _, c := range body {
+		h = (h ^ uint64(c)) * 0x9e3779b97f4a7c15
+	}
+	p[i] = uint16(h>>48) | 1
 }
 
 // Bytes of a hello before its session_id: version and Random.
@@ -267,28 +376,39 @@ func (s *Sessions) message(l *look, b []byte) {
 	switch f.typ {
 	case TypeClientHello:
 		if whole && l.hello == 0 {
-			l.hello = maphash.Bytes(s.seed, body[2:helloHead]) | 1
-			c := skipVector(body[helloHead:], 1)
-			l.cookie = f.seq > 0 || len(c) > 0 && c[0] > 0
+			l.hello = s.hash(body[2:helloHead])
+			l.cookie = s.vector(skipVector(body[helloHead:], 1))
 		}
 	case TypeServerHello:
 		switch {
 		case whole && string(body[2:helloHead]) == retryRandom:
 			l.verify = true
 			if m := (Message{Type: f.typ, Body: body[:min(f.len, len(body))]}); f.len == f.length && hasCookie(&m) {
-				l.asked = maphash.Bytes(s.seed, m.Body) | 1
+				l.asked = s.hash(m.Body)
 			}
 		case whole && l.answer == 0:
-			l.answer = maphash.Bytes(s.seed, body[2:helloHead]) | 1
+			l.answer = s.hash(body[2:helloHead])
 		}
 	case TypeHelloVerifyRequest:
 		l.verify = true
-		if f.len == f.length && len(body) >= f.len {
-			l.asked = maphash.Bytes(s.seed, body[:f.len]) | 1
+		if f.off == 0 && len(body) > 2 {
+			l.asked = s.vector(body[2:])
 		}
 	default:
 		l.later = true
 	}
+}
+
+// hash returns a hash of b that is not 0.
+func (s *Sessions) hash(b []byte) uint64 { return maphash.Bytes(s.seed, b) | 1 }
+
+// vector returns a hash of the vector with a length of 8 bits at the start of b,
+// 0 if it is empty or not all there.
+func (s *Sessions) vector(b []byte) uint64 {
+	if len(b) == 0 || b[0] == 0 || len(b) <= int(b[0]) {
+		return 0
+	}
+	return s.hash(b[1 : 1+int(b[0])])
 }
 
 // hasCookie reports whether a hello has the extension cookie, RFC 8446 section
