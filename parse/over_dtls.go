@@ -85,16 +85,17 @@ func (p *Parser) settleDTLS(o *dtls.Opening) {
 	}
 }
 
-// lostAtEnd tells of the last messages of a flight, which no later message_seq
-// shows to be missing: of DTLS <= 1.2 the client sends a ClientKeyExchange after
-// a ServerHelloDone only, and changes its keys after one only behind a
-// ClientKeyExchange (RFC 6347 section 4.2.4).
+// lostAtEnd notes that the last messages of a flight of DTLS <= 1.2 are missing,
+// which no later message_seq shows. The client sends a ClientKeyExchange only
+// after a ServerHelloDone, and changes its keys after one only behind a
+// ClientKeyExchange (RFC 6347 section 4.2.4). Where neither was seen, the
+// server's record numbers show that something followed its ServerHello.
 func (p *Parser) lostAtEnd(client, server *dtls.Side) {
 	sent := func(s *dtls.Side, typ uint8) bool {
 		return slices.ContainsFunc(s.Messages, func(m dtls.Message) bool { return m.Type == typ })
 	}
 	done, exchange := sent(server, msgServerHelloDone), sent(client, msgClientKeyExchange)
-	p.hs.Lost[stream.ToClient] = p.hs.Lost[stream.ToClient] || exchange && !done
+	p.hs.Lost[stream.ToClient] = p.hs.Lost[stream.ToClient] || !done && (exchange || server.Missing)
 	p.hs.Lost[stream.ToServer] = p.hs.Lost[stream.ToServer] || done && !exchange && client.CCS.Count > 0
 }
 

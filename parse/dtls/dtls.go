@@ -29,7 +29,13 @@ const (
 	TypeClientHello        = 1
 	TypeServerHello        = 2
 	TypeHelloVerifyRequest = 3
+	typeNewSessionTicket   = 4
+	typeCertificate        = 11
+	typeServerKeyExchange  = 12
+	typeCertificateRequest = 13
 	typeServerHelloDone    = 14
+	typeCertificateVerify  = 15
+	typeClientKeyExchange  = 16
 )
 
 // Record types, RFC 6347 section 4.3.1, RFC 6520, RFC 9146 section 3, RFC 9147
@@ -85,6 +91,9 @@ type Side struct {
 	Alerts []Alert // those in the clear
 	// CCS counts the ChangeCipherSpec records of epoch 0. DTLS 1.3 has none.
 	CCS Seen
+	// Missing says that records between the ServerHello and the
+	// ChangeCipherSpec were not seen, as their sequence numbers show.
+	Missing bool
 
 	// Protected records of DTLS <= 1.2: Handshake are those of content type 22,
 	// of which the first is Finished.

@@ -2,6 +2,7 @@ package dtls
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"pfsight/capture/stream"
 )
@@ -10,15 +11,23 @@ import (
 func (r *Reader) finish() *Opening {
 	for d := range r.side {
 		s := &r.side[d]
+		s.Missing = s.numbers.missing() || s.numbers.hello != 0 && s.numbers.ccs == 0 && s.Handshake.Count+s.CID.Count > 0
 		s.Messages, r.arena = s.messages(s.Messages, r.c.Half[d].Data, r.arena, func(off int) {
 			s.problem(off, "handshake", "a repeated fragment with other bytes; the first are kept")
 		})
 	}
 	r.identified()
 	client, server := &r.side[0], &r.side[1]
-	if speaksAsServer(&client.Side, &server.Side) {
+	swap, known := speaksAsServer(&client.Side, &server.Side)
+	if swap {
 		r.o.Swapped = true
 		client, server = server, client
+	}
+	if !known { // either side sends a Certificate
+		for d := range r.side {
+			s := &r.side[d]
+			s.Messages = slices.DeleteFunc(s.Messages, func(m Message) bool { return m.Type == typeCertificate })
+		}
 	}
 	seen := false
 	for role, s := range [2]*side{client, server} {
@@ -35,30 +44,23 @@ func (r *Reader) finish() *Opening {
 	return &r.o
 }
 
-// speaksAsServer reports whether the endpoint taken for the client is the
-// server by what was said. Both may send a ClientHello in WebRTC until one
+// speaksAsServer reports whether a is the server by what both have sent, and
+// whether anything shows it. Both may send a ClientHello in WebRTC until one
 // gives way; the one that answers is the server.
-func speaksAsServer(a, b *Side) bool {
-	as, bs := a.answers(), b.answers()
+func speaksAsServer(a, b *Side) (yes, known bool) {
+	as, bs := a.has(TypeServerHello, TypeHelloVerifyRequest), b.has(TypeServerHello, TypeHelloVerifyRequest)
 	if as != bs {
-		return as
+		return as, true
 	}
-	return b.greets() && !a.greets()
+	fromServer := []uint8{typeServerKeyExchange, typeCertificateRequest, typeServerHelloDone, typeNewSessionTicket}
+	fromClient := []uint8{TypeClientHello, typeClientKeyExchange, typeCertificateVerify}
+	is, not := a.has(fromServer...) || b.has(fromClient...), b.has(fromServer...) || a.has(fromClient...)
+	return is && !not, as || is || not
 }
 
 func (s *Side) has(types ...uint8) bool {
-	for i := range s.Messages {
-		for _, t := range types {
-			if s.Messages[i].Type == t {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.Messages, func(m Message) bool { return slices.Contains(types, m.Type) })
 }
-
-func (s *Side) greets() bool  { return s.has(TypeClientHello) }
-func (s *Side) answers() bool { return s.has(TypeServerHello, TypeHelloVerifyRequest) }
 
 // identified reads the records with a connection ID, now that the hellos may
 // tell how long it is: each side names the one it wants to be spoken to with

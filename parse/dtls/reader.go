@@ -24,6 +24,7 @@ type side struct {
 	Side
 	assembly
 	problems []Problem
+	numbers  numbers
 }
 
 // A pending is a datagram from the record on whose connection ID's length is
@@ -68,6 +69,7 @@ func (r *Reader) reset(c *stream.Conversation) {
 		s.Side = Side{Dir: stream.Dir(d), Versions: s.Versions[:0], Messages: s.Messages[:0], Alerts: s.Alerts[:0], Records: s.Records[:0]}
 		s.assembly.reset()
 		s.problems = s.problems[:0]
+		s.numbers = numbers{}
 	}
 }
 
@@ -142,6 +144,47 @@ func (r *Reader) datagram(d stream.Dir, m stream.Mark) {
 	}
 }
 
+// numbers are sequence numbers of records of epoch 0 of one half.
+type numbers struct {
+	seen       [4]uint64 // a bit for each of the first 256
+	hello, ccs uint32    // 1 + the lowest of a ServerHello and of a ChangeCipherSpec, 0 if none was seen
+}
+
+// add notes a record of epoch 0 with this body.
+func (n *numbers) add(r *record, body []byte) {
+	if r.seqHigh != 0 || r.seq >= 64*uint32(len(n.seen)) {
+		return
+	}
+	n.seen[r.seq/64] |= 1 << (r.seq % 64)
+	lowest := &n.ccs
+	switch {
+	case r.typ == RecordHandshake && len(body) >= messageHeader+helloHead && body[0] == TypeServerHello:
+		if string(body[messageHeader+2:messageHeader+helloHead]) == retryRandom {
+			return
+		}
+		lowest = &n.hello
+	case r.typ != RecordChangeCipherSpec:
+		return
+	}
+	if *lowest == 0 || r.seq < *lowest-1 {
+		*lowest = r.seq + 1
+	}
+}
+
+// missing reports whether a record between the ServerHello and the
+// ChangeCipherSpec was not seen.
+func (n *numbers) missing() bool {
+	if n.hello == 0 || n.ccs == 0 {
+		return false
+	}
+	for seq := n.hello; seq < n.ccs-1; seq++ {
+		if n.seen[seq/64]&(1<<(seq%64)) == 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // why says what to blame for bytes that do not go on.
 func (r *Reader) why(d stream.Dir, s state) string {
 	if s == cut && r.c.Half[d].Cut {
@@ -156,6 +199,7 @@ func (r *Reader) plain(d stream.Dir, rec record, b []byte, at int, m stream.Mark
 	if !slices.Contains(s.Versions, rec.version) && len(s.Versions) < maxVersions {
 		s.Versions = append(s.Versions, rec.version)
 	}
+	s.numbers.add(&rec, b)
 	switch rec.typ {
 	case RecordChangeCipherSpec:
 		s.CCS.add(m)
@@ -219,6 +263,7 @@ func (r *Reader) again(d stream.Dir, typ uint8, m stream.Mark) {
 	r.o.Restarts++
 	r.side[d].assembly.reset()
 	other.assembly.reset()
+	r.side[d].numbers, other.numbers = numbers{}, numbers{}
 }
 
 // protected reports whether any protected record was seen.

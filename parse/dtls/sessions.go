@@ -219,7 +219,7 @@ func (x *sharing) greeted(from uint8, l *look) (found *attempt) {
 		if p.hello != 0 {
 			break
 		}
-		if p.answer == 0 && !p.alerted && !p.changed && a.party[from^1].hello == 0 && p.fits(l) {
+		if p.answer == 0 && !p.alerted && !p.later && a.party[from^1].hello == 0 && p.fits(l) {
 			found = a
 		}
 	}

@@ -123,7 +123,11 @@ func signHello(b []byte, n int) stream.Sign {
 	if end > len(b) && (f.off != 0 || len(body) < 2) {
 		return stream.NoSign // a capture with a snaplen shows the version at least
 	}
-	if f.typ != TypeClientHello && f.typ != TypeServerHello && f.typ != TypeHelloVerifyRequest {
+	switch f.typ {
+	case TypeClientHello, TypeServerHello, TypeHelloVerifyRequest:
+	case typeCertificate, typeServerKeyExchange, typeCertificateRequest, typeServerHelloDone:
+		return stream.ServerSign // which may overtake the ServerHello
+	default:
 		return stream.MaybeSign
 	}
 	if f.seq > maxHelloSeq || f.length > maxHello {

@@ -32,12 +32,15 @@ type allocation struct {
 	next  int    // the one that has to go
 }
 
-// A peer has an address, a channel, or both; the other is zero.
+// A peer has an address, a channel, or both; the other is zero. Both are where
+// the snaplen cut off the address.
 type peer struct {
 	address netip.AddrPort
 	channel uint16
 	session uint32
 	hello   uint64 // hash of the random of the client that began the session
+	waits   bool   // the session has no answer yet
+	from    uint8  // the endpoint of Datagram.Flow that sent the client's hello, where waits is set
 }
 
 // NewSessions returns a Sessions that has seen nothing. sign tells what begins
@@ -47,7 +50,7 @@ func NewSessions(sign stream.Signer) *Sessions {
 }
 
 // Cost is about what a Sessions takes when it is full, bytes.
-const Cost = maxAllocations * (maxPeers*56 + 96)
+const Cost = maxAllocations * (maxPeers*64 + 96)
 
 // Within has s remember less, so that it takes no more than about so many
 // bytes. It is called before the first Split.
@@ -74,7 +77,7 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 		p.channel, from = binary.BigEndian.Uint16(b), channelHeader
 	case b[0] == 0 && (b[1] == typeSend || b[1] == typeData || b[1] == typeChannelBind):
 		m, ok := read(b)
-		if !ok || !m.peer.IsValid() {
+		if !ok || !m.peer.IsValid() && !(m.cut && m.to > m.from) {
 			return 0, 0, false
 		}
 		p.address, from, to = m.peer, m.from, m.to
@@ -100,13 +103,23 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 		}
 		return at.session, 0, false
 	}
-	if at == nil {
-		a, lost = s.allocation(d.Flow)
-		var forgot bool
-		at, forgot = a.add(p)
-		lost = lost || forgot
-	}
 	hello := s.random(b[from:to])
+	if at == nil || at.session == 0 {
+		a, lost = s.allocation(d.Flow)
+		same := a.waiting(at, p, sign, hello, d.From)
+		switch {
+		case same != nil && at != nil:
+			at.session, at.hello = same.session, same.hello
+			*same = peer{}
+		case same != nil:
+			at = same
+			at.learn(p)
+		case at == nil:
+			var forgot bool
+			at, forgot = a.add(p)
+			lost = lost || forgot
+		}
+	}
 	if at.session == 0 || sign == stream.ClientSign && hello != 0 && at.hello != 0 && hello != at.hello {
 		s.last = s.last%stream.MaxSession + 1
 		at.session = s.last
@@ -114,7 +127,46 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 	if hello != 0 {
 		at.hello = hello
 	}
+	if at.waits = sign == stream.ClientSign; at.waits {
+		at.from = d.From
+	}
 	return at.session, 0, lost
+}
+
+// waiting returns the peer of a where a hello from p is to go, though it is
+// not known under p's address or channel, because the ChannelBind request or the
+// address was not captured. It has sent the same ClientHello, or it is the only
+// one that waits for this answer. except is not it.
+func (a *allocation) waiting(except *peer, p peer, sign stream.Sign, hello uint64, from uint8) (found *peer) {
+	if except != nil {
+		p = *except
+	}
+	for i := range a.peers {
+		x := &a.peers[i]
+		if x == except || x.session == 0 || p.channel != 0 && x.channel != 0 || p.address.IsValid() && x.address.IsValid() {
+			continue
+		}
+		switch {
+		case sign == stream.ClientSign && hello != 0 && hello == x.hello:
+			return x
+		case sign != stream.ServerSign || !x.waits || x.from == from:
+		case found != nil:
+			return nil
+		default:
+			found = x
+		}
+	}
+	return found
+}
+
+// learn adds the address or the channel of p, which is the same peer.
+func (x *peer) learn(p peer) {
+	if p.channel != 0 {
+		x.channel = p.channel
+	}
+	if p.address.IsValid() {
+		x.address = p.address
+	}
 }
 
 // bind notes the channel of a peer, RFC 8656 section 12.
@@ -166,7 +218,11 @@ func (s *Sessions) allocation(flow uint64) (a *allocation, lost bool) {
 // find returns the peer with this address or this channel.
 func (a *allocation) find(p peer) *peer {
 	for i := range a.peers {
-		if x := &a.peers[i]; p.channel != 0 && x.channel == p.channel || p.channel == 0 && x.address == p.address {
+		x := &a.peers[i]
+		switch {
+		case p.channel != 0 && x.channel == p.channel, p.address.IsValid() && x.address == p.address:
+			return x
+		case p.channel == 0 && !p.address.IsValid() && x.channel == 0 && !x.address.IsValid() && x.session != 0:
 			return x
 		}
 	}

@@ -62,6 +62,7 @@ type message struct {
 	peer     netip.AddrPort
 	channel  uint16
 	from, to int // of DATA
+	cut      bool
 }
 
 // read reads a STUN message, RFC 8489 sections 5 and 14.
@@ -75,6 +76,7 @@ func read(b []byte) (m message, ok bool) {
 		return m, false
 	}
 	end := min(stunHeader+n, len(b))
+	m.cut = end < stunHeader+n
 	for at := stunHeader; at+4 <= end; {
 		typ, n := binary.BigEndian.Uint16(b[at:]), int(binary.BigEndian.Uint16(b[at+2:]))
 		at += 4

@@ -311,5 +311,5 @@ func whole(h *parse.Handshake) bool {
 			return false
 		}
 	}
-	return true
+	return !h.Lost[stream.ToClient]
 }
