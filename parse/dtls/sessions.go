@@ -40,6 +40,7 @@ type sharing struct {
 // An attempt is what is known of one connection.
 type attempt struct {
 	session uint32
+	capwap  bool     // its datagrams have the CAPWAP DTLS header
 	party   [2]party // by endpoint
 }
 
@@ -82,6 +83,7 @@ func NewSessions() *Sessions {
 
 // A look is what Split sees of a datagram.
 type look struct {
+	capwap        bool   // the CAPWAP DTLS header
 	hello, answer uint64 // hash of a Random, 0 if there is none
 	cookie        uint64 // hash of the cookie in the ClientHello, 0 if there is none
 	verify        bool   // a HelloVerifyRequest or a HelloRetryRequest
@@ -108,7 +110,7 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 	}
 	x, _ := s.pairs.Get(d.Flow)
 	if x == nil {
-		if l.hello == 0 && l.answer == 0 && !l.verify {
+		if l.hello == 0 && l.answer == 0 && !l.verify && !l.later {
 			return 0, 0, false
 		}
 		x = new(sharing)
@@ -120,6 +122,7 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 	a := x.of(from, &l)
 	if a == nil {
 		a = x.add()
+		a.capwap = l.capwap
 		if len(x.attempts) > 1 {
 			s.last = s.last%stream.MaxSession + 1
 			a.session = s.last
@@ -155,9 +158,13 @@ func (p *party) learn(l *look) {
 	}
 }
 
-// fits reports whether the party can have sent a datagram: it has not used the
-// record numbers for something else.
-func (p *party) fits(l *look) bool {
+// fits reports whether an endpoint can have sent a datagram in the connection:
+// it has not used the record numbers for something else.
+func (a *attempt) fits(from uint8, l *look) bool {
+	if a.capwap != l.capwap {
+		return false
+	}
+	p := &a.party[from]
 	for i, h := range l.records {
 		if h != 0 && p.records[i] != 0 && h != p.records[i] {
 			return false
@@ -187,7 +194,7 @@ func (x *sharing) of(from uint8, l *look) *attempt {
 	// What continues what was said before.
 	for i := range x.attempts {
 		a := &x.attempts[i]
-		if p := &a.party[from]; a.session == x.at[from] && (p.hello != 0 || p.answer != 0) && p.fits(l) {
+		if p := &a.party[from]; a.session == x.at[from] && (p.hello != 0 || p.answer != 0) && a.fits(from, l) {
 			return a
 		}
 	}
@@ -195,7 +202,7 @@ func (x *sharing) of(from uint8, l *look) *attempt {
 		return a
 	}
 	for i := len(x.attempts) - 1; i >= 0; i-- {
-		if a := &x.attempts[i]; a.party[from].fits(l) {
+		if a := &x.attempts[i]; a.fits(from, l) {
 			return a
 		}
 	}
@@ -219,7 +226,7 @@ func (x *sharing) greeted(from uint8, l *look) (found *attempt) {
 		if p.hello != 0 {
 			break
 		}
-		if p.answer == 0 && !p.alerted && !p.later && a.party[from^1].hello == 0 && p.fits(l) {
+		if p.answer == 0 && !p.alerted && !p.later && a.party[from^1].hello == 0 && a.fits(from, l) {
 			found = a
 		}
 	}
@@ -257,11 +264,11 @@ func (x *sharing) expect(from uint8, l *look) *attempt {
 	for i := range x.attempts {
 		a := &x.attempts[i]
 		p, peer := &a.party[from], &a.party[from^1]
-		if p.answer == 0 && peer.hello != 0 && peer.later && !p.alerted && !p.changed && p.fits(l) {
+		if p.answer == 0 && peer.hello != 0 && peer.later && !p.alerted && !p.changed && a.fits(from, l) {
 			return a
 		}
 	}
-	if last := x.latest(); last.party[from].fits(l) {
+	if last := x.latest(); last.fits(from, l) {
 		return last
 	}
 	return nil
@@ -281,7 +288,7 @@ func (x *sharing) add() *attempt {
 // look reads the records of a datagram as far as Split needs it.
 func (s *Sessions) look(b []byte) (l look, ok bool) {
 	off := 0
-	if isCapwap(b) {
+	if l.capwap = isCapwap(b); l.capwap {
 		off = capwapHeader
 	}
 	if len(b) < off+recordHeader || b[off] < RecordChangeCipherSpec || b[off] > 63 {

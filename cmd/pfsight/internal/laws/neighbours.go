@@ -90,8 +90,11 @@ func earlier(w *Work, base *Capture, other, conn, gap, way int) bool {
 	if family(b) == "quic" && !answered(b) {
 		return false // a client that got no answer and sends another Initial tries again
 	}
-	if family(b) == "dtls" && repeats(b, base) {
+	if family(b) == "dtls" && (repeats(b, base) || slices.ContainsFunc(w.Added, func(a Capture) bool { return repeats(b, &a) })) {
 		return false
+	}
+	if slices.ContainsFunc(w.Added, func(a Capture) bool { return family(&a) != family(base) }) {
+		return false // between the same ports all is of one protocol
 	}
 	// The first packet of the connection, and its endpoints.
 	at := 0
