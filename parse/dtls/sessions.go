@@ -303,11 +303,11 @@ func (s *Sessions) look(b []byte) (l look, ok bool) {
 		if r.typ == RecordUnified {
 			l.protected = l.protected || r.epoch == 2 // the handshake
 			l.data = l.data || r.epoch != 2
-			return l, true
+			break
 		}
 		if r.hasCID {
 			l.data = true
-			return l, true
+			break // where it ends is not known
 		}
 		body := b[min(r.from, len(b)):min(r.to, len(b))]
 		switch {
