@@ -74,7 +74,12 @@ func (a *Asker) Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 	case !came && *both < askLate, *both&(*both-1) != 0:
 		return stream.More
 	}
-	if o := a.reader.Read(c); o != nil && (o.Close.Seen || o.complete()) {
+	o := a.reader.Read(c)
+	if o == nil {
+		return stream.More
+	}
+	finished := o.OneRTT[stream.ToServer].N+o.Finished[stream.ToServer].N > 0
+	if o.Close.Seen || o.complete() && (finished || last || *both >= askLate) {
 		return stream.Enough
 	}
 	return stream.More

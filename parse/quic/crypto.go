@@ -83,6 +83,32 @@ func (c *crypto) add(off int, b []byte) {
 	c.seen = slices.Replace(c.seen, i, j, merged)
 }
 
+// repeats reports whether the CRYPTO frames among frames repeat bytes that are
+// there, and none of them differs.
+func (c *crypto) repeats(frames []byte, d *dialect) (yes bool) {
+	for at := 0; ; {
+		f, next, _, ok := nextFrame(frames, at, d)
+		if !ok {
+			return yes
+		}
+		at = next
+		if f.typ != frameCrypto {
+			continue
+		}
+		off := int(min(f.off, maxCrypto))
+		for _, s := range c.seen {
+			from, to := max(s.from, off), min(s.to, off+len(f.data))
+			if from >= to {
+				continue
+			}
+			if !bytes.Equal(c.data[from:to], f.data[from-off:to-off]) {
+				return false
+			}
+			yes = true
+		}
+	}
+}
+
 // fill writes b at [from, to), where nothing was, and marks it.
 func (c *crypto) fill(from, to int, b []byte) {
 	if from >= to {

@@ -25,7 +25,8 @@ type Link struct {
 	ids      []cid // see chosen
 	crypto   crypto
 	numbers  []int64
-	repeated bool
+	repeated bool // a packet number came twice
+	repeats  bool // a part of the ClientHello came twice
 	derived  int
 	opened   int
 }
@@ -51,7 +52,7 @@ func (*Link) Names(b []byte) (to, from []byte, ok bool) {
 // one of the server was given to the client in a frame that is encrypted. Then an
 // Initial must prove it: it is protected with keys of c, and one of the client
 // bears a number that none of c has, as RFC 9000 section 12.3 demands, and agrees
-// with what c has of the ClientHello. What was cut by the snaplen proves nothing.
+// with what c has of the ClientHello.
 func (l *Link) Same(c *stream.Conversation, d stream.Dir, b []byte) bool {
 	if copied(&c.Half[d], b) {
 		return false
@@ -73,9 +74,17 @@ func (l *Link) Same(c *stream.Conversation, d stream.Dir, b []byte) bool {
 		if id := &l.ids[i]; id.v == p.version {
 			l.keys.start(id.v, id.b[:id.n])
 			if l.reset(); l.add(d, b, 0) > 0 {
-				return d == stream.ToClient || l.more(&c.Half[stream.ToServer], b)
+				return d == stream.ToClient || l.more(&c.Half[stream.ToServer], b, id)
 			}
 		}
+	}
+	if d == stream.ToServer && p.kind == kindInitial && len(p.token) > 0 && len(l.ids) > 0 {
+		// After a Retry that was not captured the hello is the same, RFC 9000
+		// section 17.2.5.3.
+		first := l.ids[0]
+		id := newCID(p.version, p.dcid)
+		l.keys.start(first.v, first.b[:first.n])
+		return first.v == p.version && l.more(&c.Half[stream.ToServer], b, &id) && l.repeats
 	}
 	return false
 }
@@ -87,7 +96,7 @@ func (l *Link) chosen(client *stream.Half) {
 	l.ids = l.ids[:0]
 	datagrams(client, func(m stream.Mark, _ int) {
 		if p, ok := nextPacket(client.Data[:m.To], int(m.From)); ok && p.kind <= kindZeroRTT && !has(l.ids, p.version, p.dcid) && len(l.ids) < maxChosen {
-			if len(l.ids) > 0 && !p.cut && p.kind == kindInitial {
+			if len(l.ids) > 0 && p.kind == kindInitial {
 				if l.derived++; l.derived > maxKeys {
 					return
 				}
@@ -101,15 +110,19 @@ func (l *Link) chosen(client *stream.Half) {
 	})
 }
 
-// more reports whether the Initials in b, which are protected with l's keys,
-// are others than those of the client in c but say nothing else.
-func (l *Link) more(client *stream.Half, b []byte) bool {
+// more reports whether the Initials in b, which are protected with the keys
+// that follow from id, are others than those of the client, which are protected
+// with l's keys, but say nothing else.
+func (l *Link) more(client *stream.Half, b []byte, id *cid) bool {
 	l.reset()
 	datagrams(client, func(m stream.Mark, _ int) { l.add(stream.ToServer, client.Data[:m.To], int(m.From)) })
 	if len(l.numbers) == 0 {
 		return false
 	}
-	l.repeated = false
+	l.repeated, l.repeats = false, false
+	if !l.keys.is(id.v, id.b[:id.n]) {
+		l.keys.start(id.v, id.b[:id.n])
+	}
 	return l.add(stream.ToServer, b, 0) > 0 && !l.repeated && !l.crypto.conflict
 }
 
@@ -148,15 +161,15 @@ func (l *Link) add(d stream.Dir, b []byte, from int) (n int) {
 			break
 		}
 		from = p.to
-		if p.kind != kindInitial || p.version != l.keys.version || p.cut {
+		if p.kind != kindInitial || p.version != l.keys.version {
 			continue
 		}
 		if l.opened++; len(l.numbers) == maxNumbers || l.opened > maxOpened {
 			l.repeated = true
 			break
 		}
-		frames, _ := l.opener.open(l.keys.of(d), b, &p)
-		if len(frames) == 0 {
+		frames, whole := l.opener.open(l.keys.of(d), b, &p)
+		if len(frames) == 0 || !whole && !plausible(frames, d, p.version.dialect()) {
 			continue
 		}
 		n++
@@ -165,6 +178,7 @@ func (l *Link) add(d stream.Dir, b []byte, from int) (n int) {
 			continue
 		}
 		l.numbers = append(l.numbers, l.opener.number)
+		l.repeats = l.repeats || l.crypto.repeats(frames, p.version.dialect())
 		for at := 0; ; {
 			f, next, _, ok := nextFrame(frames, at, p.version.dialect())
 			if !ok {

@@ -23,9 +23,11 @@ type Reader struct {
 	early    []cid // Destination Connection IDs of 0-RTT packets
 	retries  []cid // Source Connection IDs of Retry packets
 	others   []cid // Destination Connection IDs of further connections
+	chosen   []cid // Destination Connection IDs whose keys opened the client's Initials
 	hints    []cid // what the server's keys may follow from
 	pairs    [maxPairs]pair
 	nPairs   int
+	refused  Version // what the client gave up after a Version Negotiation, 0 for none
 	trials   int
 	missed   int
 
@@ -81,8 +83,8 @@ func (r *Reader) reset() {
 	for i := range r.crypto {
 		r.crypto[i].reset()
 	}
-	r.initials, r.early, r.retries, r.others = r.initials[:0], r.early[:0], r.retries[:0], r.others[:0]
-	r.nPairs, r.trials, r.missed = 0, 0, 0
+	r.initials, r.early, r.retries, r.others, r.chosen = r.initials[:0], r.early[:0], r.retries[:0], r.others[:0], r.chosen[:0]
+	r.nPairs, r.trials, r.missed, r.refused = 0, 0, 0, 0
 	r.flags, r.version, r.first = [2]flags{}, [2]Version{}, [2]Version{}
 }
 
@@ -170,7 +172,7 @@ func (r *Reader) clients(c *stream.Conversation, half stream.Dir, cur *pair) {
 func (r *Reader) clientInitial(c *stream.Conversation, x *initial, cur *pair) *pair {
 	const role = stream.ToServer
 	b, p := x.packet(c)
-	if has(r.others, p.version, p.dcid) {
+	if has(r.others, p.version, p.dcid) || r.refused != 0 && p.version == r.refused {
 		x.done = true
 		return cur
 	}
@@ -183,6 +185,7 @@ func (r *Reader) clientInitial(c *stream.Conversation, x *initial, cur *pair) *p
 		k := r.pair(p.version, cur.cid[:cur.n])
 		if frames, ok := r.try(k, role, b, &p); ok {
 			if renewed {
+				r.refused = cur.version
 				r.renew()
 				cur = k
 			}
@@ -204,8 +207,10 @@ func (r *Reader) clientInitial(c *stream.Conversation, x *initial, cur *pair) *p
 	}
 	switch {
 	case cur == nil, has(r.retries, p.version, p.dcid):
-	case renewed:
-		r.renew()
+	case renewed, p.version != cur.version && r.first[x.half.Opposite()] == p.version:
+		r.refused = cur.version
+		r.renew() // the server's version shows a Version Negotiation that was not captured
+	case r.crypto[role].repeats(frames, p.version.dialect()): // after a Retry that was not captured, RFC 9000 section 17.2.5.3
 	default:
 		x.done = true
 		if r.o.Others == 0 {
@@ -218,6 +223,7 @@ func (r *Reader) clientInitial(c *stream.Conversation, x *initial, cur *pair) *p
 		return cur
 	}
 	r.take(c, x, role, &p, frames)
+	r.chosen = keep(r.chosen, &p, own.cid[:own.n])
 	return own
 }
 
@@ -258,6 +264,7 @@ func (r *Reader) servers(c *stream.Conversation, client stream.Dir) {
 	hints := r.retries
 	if r.nPairs > 0 {
 		r.hints = append(append(r.hints[:0], newCID(0, r.pairs[0].cid[:r.pairs[0].n])), r.retries...)
+		r.hints = append(r.hints, r.chosen...)
 		hints = r.hints
 	} else if len(hints) == 0 {
 		hints = r.early

@@ -50,7 +50,7 @@ type attempt struct {
 	anonymous [2]bool    // the endpoint gave or was given an empty one
 	spoke     [2]bool    // the endpoint sent more than a Retry or a Version Negotiation
 	retried   [2]bool    // it sent a Retry
-	token     bool       // an Initial of the first sender had a token
+	token     bool       // an Initial had a token
 
 	negotiated [2]bool // the endpoint sent a Version Negotiation
 }
@@ -167,12 +167,14 @@ func (s *Sessions) of(x *sharing, from uint8, b []byte, p *packet) *attempt {
 		return last
 	case len(p.dcid) == 0:
 		return s.waiting(x, from, b, p)
+	case p.kind == kindInitial && len(p.token) > 0 && !last.token && last.from == to:
+		return last // after a Retry, and the server's datagrams come first
 	case p.kind != kindRetry && p.kind != kindNegotiation && !last.spoke[to] && (last.from == from || last.negotiated[to]) &&
 		(last.version[from] != 0 && p.version != last.version[from] || last.negotiated[to] && !last.spoke[from] || len(p.token) > 0 && !last.token):
 		return last // after a Version Negotiation, or a Retry
 	case p.kind == kindInitial && last.negotiated[from] && !last.spoke[from] && p.version != last.version[to]:
 		return last // the server, before the client's second attempt is in the capture
-	case len(p.scid) == 0 && last.anonymous[from] && !last.answered():
+	case len(p.scid) == 0 && last.anonymous[from] && !(last.spoke[from] && last.spoke[to]):
 		if last.from == to || !s.begins(b, p) {
 			return last // the server's datagrams come first, or it has chosen an ID
 		}
@@ -297,7 +299,7 @@ func (a *attempt) learn(from uint8, p *packet) {
 		a.retried[from] = true
 	case kindInitial, kindZeroRTT, kindHandshake:
 		a.spoke[from], a.version[from] = true, p.version
-		a.token = a.token || from == a.from && len(p.token) > 0
+		a.token = a.token || len(p.token) > 0
 	}
 	a.name(from, p.scid)
 	a.name(from^1, p.dcid)
