@@ -46,10 +46,10 @@ type attempt struct {
 
 // A party is what one endpoint has sent in one connection.
 type party struct {
-	hello   uint64 // hash of the Random in its ClientHello, 0 if none was seen
-	answer  uint64 // hash of the Random in its ServerHello, 0 if none was seen
-	cookie  uint64 // hash of the cookie in its ClientHello, 0 if there was none
-	asked   uint64 // hash of the cookie in its HelloVerifyRequest or HelloRetryRequest, 0 if none was seen
+	hello   uint32 // hash of the Random in its ClientHello, 0 if none was seen
+	answer  uint32 // hash of the Random in its ServerHello, 0 if none was seen
+	cookie  uint32 // hash of the cookie in its ClientHello, 0 if there was none
+	asked   uint32 // hash of the cookie in its HelloVerifyRequest or HelloRetryRequest, 0 if none was seen
 	verify  bool   // it sent a HelloVerifyRequest or a HelloRetryRequest
 	later   bool   // it sent more than hellos, so it has received the answer
 	alerted bool   // it sent an alert in the clear
@@ -65,7 +65,7 @@ type party struct {
 // some servers number these all alike.
 type prints [plainPrints + 2]uint16
 
-const plainPrints = 14
+const plainPrints = 10
 
 // SessionsCost is about what a Sessions takes when it is full, bytes.
 const SessionsCost = maxEndpoints * (maxAttempts*72 + 128)
@@ -84,10 +84,10 @@ func NewSessions() *Sessions {
 // A look is what Split sees of a datagram.
 type look struct {
 	capwap        bool   // the CAPWAP DTLS header
-	hello, answer uint64 // hash of a Random, 0 if there is none
-	cookie        uint64 // hash of the cookie in the ClientHello, 0 if there is none
+	hello, answer uint32 // hash of a Random, 0 if there is none
+	cookie        uint32 // hash of the cookie in the ClientHello, 0 if there is none
 	verify        bool   // a HelloVerifyRequest or a HelloRetryRequest
-	asked         uint64 // hash of its cookie, 0 if there is none
+	asked         uint32 // hash of its cookie, 0 if there is none
 	later         bool   // another message of epoch 0 or a ChangeCipherSpec
 	alert         bool   // an alert of epoch 0
 	protected     bool   // a later epoch, application data aside
@@ -407,11 +407,11 @@ func (s *Sessions) message(l *look, b []byte) {
 }
 
 // hash returns a hash of b that is not 0.
-func (s *Sessions) hash(b []byte) uint64 { return maphash.Bytes(s.seed, b) | 1 }
+func (s *Sessions) hash(b []byte) uint32 { return uint32(maphash.Bytes(s.seed, b)) | 1 }
 
 // vector returns a hash of the vector with a length of 8 bits at the start of b,
 // 0 if it is empty or not all there.
-func (s *Sessions) vector(b []byte) uint64 {
+func (s *Sessions) vector(b []byte) uint32 {
 	if len(b) == 0 || b[0] == 0 || len(b) <= int(b[0]) {
 		return 0
 	}
