@@ -244,34 +244,40 @@ func (x *sharing) answered(from uint8, l *look) *attempt {
 			return a
 		}
 	}
-	a := x.expect(from, l)
-	if a == nil {
-		return nil
-	}
-	p := &a.party[from]
-	over := p.alerted || p.changed && (p.answer != 0 || p.hello != 0)
-	used := p.answer != 0 || p.asked != 0 && p.asked == a.party[from^1].cookie
-	if over || l.asked != 0 && used {
-		return nil // the client's datagrams come later
-	}
-	return a
+	return x.expect(from, l)
 }
 
 // expect returns the connection that the next answer of an endpoint belongs to:
 // the oldest in which the other endpoint has continued without one, else the
-// latest. It is nil if the datagram does not fit there.
+// latest. It is nil if the datagram belongs to neither: then the client's
+// datagrams come later.
 func (x *sharing) expect(from uint8, l *look) *attempt {
 	for i := range x.attempts {
 		a := &x.attempts[i]
 		p, peer := &a.party[from], &a.party[from^1]
-		if p.answer == 0 && peer.hello != 0 && peer.later && !p.alerted && !p.changed && a.fits(from, l) {
+		if p.answer == 0 && peer.hello != 0 && peer.later && !p.later && a.waits(from, l) {
 			return a
 		}
 	}
-	if last := x.latest(); last.fits(from, l) {
+	if last := x.latest(); last.waits(from, l) {
 		return last
 	}
 	return nil
+}
+
+// waits reports whether an answer of an endpoint may belong to the connection.
+func (a *attempt) waits(from uint8, l *look) bool {
+	p, peer := &a.party[from], &a.party[from^1]
+	switch {
+	case !a.fits(from, l):
+		return false
+	case l.answer == 0 && !l.verify:
+		return true // an alert
+	case p.alerted, p.changed && (p.answer != 0 || p.hello != 0):
+		return false
+	}
+	used := p.answer != 0 || p.asked != 0 && p.asked == peer.cookie
+	return l.asked == 0 || !used
 }
 
 func (x *sharing) latest() *attempt { return &x.attempts[len(x.attempts)-1] }
@@ -336,11 +342,11 @@ func (s *Sessions) look(b []byte) (l look, ok bool) {
 const printed = 64
 
 // add notes a record with this body, if its number is one of those that are
-// kept and if enough of it was captured.
+// kept. The snaplen cuts copies alike.
 func (p *prints) add(r *record, body []byte) {
 	i := r.seq
 	switch {
-	case r.typ == RecordApplicationData || len(body) < min(r.to-r.from, printed):
+	case r.typ == RecordApplicationData || len(body) == 0:
 		return
 	case r.epoch == 1:
 		i += plainPrints

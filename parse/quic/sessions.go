@@ -49,6 +49,7 @@ type attempt struct {
 	names     [2][]cid   // connection IDs by endpoint, maxNames at the most
 	anonymous [2]bool    // the endpoint gave or was given an empty one
 	spoke     [2]bool    // the endpoint sent more than a Retry or a Version Negotiation
+	handshook [2]bool    // it sent a Handshake packet
 	retried   [2]bool    // it sent a Retry
 	token     bool       // an Initial had a token
 
@@ -167,8 +168,9 @@ func (s *Sessions) of(x *sharing, from uint8, b []byte, p *packet) *attempt {
 		return last
 	case len(p.dcid) == 0:
 		return s.waiting(x, from, b, p)
-	case p.kind == kindInitial && len(p.token) > 0 && !last.token && last.from == to:
-		return last // after a Retry, and the server's datagrams come first
+	case p.kind == kindInitial && len(p.token) > 0 && !last.token && !last.handshook[from] &&
+		(last.from == to || len(p.scid) == 0 && last.anonymous[from]):
+		return last // after a Retry, and the server's datagrams came before it
 	case p.kind != kindRetry && p.kind != kindNegotiation && !last.spoke[to] && (last.from == from || last.negotiated[to]) &&
 		(last.version[from] != 0 && p.version != last.version[from] || last.negotiated[to] && !last.spoke[from] || len(p.token) > 0 && !last.token):
 		return last // after a Version Negotiation, or a Retry
@@ -299,6 +301,7 @@ func (a *attempt) learn(from uint8, p *packet) {
 		a.retried[from] = true
 	case kindInitial, kindZeroRTT, kindHandshake:
 		a.spoke[from], a.version[from] = true, p.version
+		a.handshook[from] = a.handshook[from] || p.kind == kindHandshake
 		a.token = a.token || len(p.token) > 0
 	}
 	a.name(from, p.scid)
