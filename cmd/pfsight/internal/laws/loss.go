@@ -21,11 +21,38 @@ func (w *Work) keep(f func(i int, p *Packet) bool) bool {
 			out = append(out, w.Packets[i])
 		}
 	}
-	done := len(out) < len(w.Packets) && len(out) > 0
+	done := len(out) < len(w.Packets) && len(out) > 0 && !w.halves(out)
 	if done {
 		w.Packets = out
 	}
 	return done
+}
+
+// halves reports whether of two connections of DTLS, one after the other between
+// the same endpoints, list holds the ClientHello of one and only the server's
+// datagrams of the other. This is a limit: together they look like one
+// connection, and no observer can tell them apart.
+func (w *Work) halves(list []Packet) bool {
+	type half struct{ hello, answer bool }
+	of := map[int]*half{}
+	for i := range list {
+		p := &list[i]
+		if of[p.conn] == nil {
+			of[p.conn] = new(half)
+		}
+		of[p.conn].hello = of[p.conn].hello || p.hello
+		of[p.conn].answer = of[p.conn].answer || p.dir == 1
+	}
+	for _, x := range w.behind {
+		first, next := of[x.first], of[x.next]
+		if first == nil || next == nil {
+			continue
+		}
+		if first.hello && !first.answer && !next.hello && next.answer || !first.hello && first.answer && next.hello {
+			return true
+		}
+	}
+	return false
 }
 
 // records reports whether the TCP filter tcp[((tcp[12]&0xf0)>>2)]=22 passes p:

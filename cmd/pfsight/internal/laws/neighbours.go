@@ -132,6 +132,14 @@ func earlier(w *Work, base *Capture, other, conn, gap, way int) bool {
 	w.far(list, at)
 	w.Added = append(w.Added, Capture{Name: b.Name, Packets: list})
 	w.Packets = append(append([]Packet{}, list...), w.Packets...)
+	if family(b) == "dtls" {
+		for i := range w.behind {
+			if w.behind[i].next == conn {
+				w.behind = append(w.behind, behind{w.conns, w.behind[i].first})
+			}
+		}
+		w.behind = append(w.behind, behind{w.conns, conn})
+	}
 	return true
 }
 

@@ -34,6 +34,8 @@ type Packet struct {
 	layers
 	conn int // index of the connection, from 1; 0 where there is none
 	dir  int // 0: sent by the endpoint that spoke first; 1: by the other
+	// hello says that it begins with the start of a ClientHello of DTLS.
+	hello bool
 }
 
 // cut reports whether the capture's snaplen cut the packet.
@@ -114,9 +116,12 @@ func survey(list []Packet, base int) int {
 	for i := range list {
 		p := &list[i]
 		p.layers = parse(p.Link, p.Data)
-		p.conn, p.dir = 0, 0
+		p.conn, p.dir, p.hello = 0, 0, false
 		if p.proto == 0 {
 			continue
+		}
+		if b := bytes.TrimPrefix(p.payload(), []byte{1, 0, 0, 0}); p.proto == protoUDP && len(b) > 25 && b[0] == 22 {
+			p.hello = b[13] == 1 && b[19]|b[20]|b[21] == 0 // the types of record and message, and the fragment's offset
 		}
 		key := flowOf(p)
 		st := flows[key]

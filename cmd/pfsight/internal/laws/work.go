@@ -30,10 +30,15 @@ type Work struct {
 	conns     int            // connections numbered so far
 	beside    int            // captures mixed in
 	families  map[int]string // of the connections that were mixed in
+	behind    []behind
 	ids       uint32
 	late      int64 // nanoseconds by which a direction lags at most
 	copied    int64 // nanoseconds between a datagram and its copy at most
 }
+
+// A behind is a pair of connections of DTLS, one after the other between the
+// same endpoints, by number.
+type behind struct{ first, next int }
 
 // A File is a file to be read.
 type File struct {
