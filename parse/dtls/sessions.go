@@ -158,6 +158,9 @@ func (p *party) learn(l *look) {
 	}
 }
 
+// silent reports whether the party sent no hello.
+func (p *party) silent() bool { return p.hello == 0 && p.answer == 0 }
+
 // fits reports whether an endpoint can have sent a datagram in the connection:
 // it has not used the record numbers for something else.
 func (a *attempt) fits(from uint8, l *look) bool {
@@ -191,11 +194,15 @@ func (x *sharing) of(from uint8, l *look) *attempt {
 			return a
 		}
 	}
-	// What continues what was said before.
 	for i := range x.attempts {
 		a := &x.attempts[i]
-		if p := &a.party[from]; a.session == x.at[from] && (p.hello != 0 || p.answer != 0) && a.fits(from, l) {
-			return a
+		p := &a.party[from]
+		switch {
+		case a.session != x.at[from] || p.silent() || !a.fits(from, l):
+		case l.later && p.changed && last.party[from].silent() && last.party[from^1].hello != 0 && last.fits(from, l):
+			return last // a message in the clear behind a Finished: it overtook the ServerHello of the next
+		default:
+			return a // what continues what was sent before
 		}
 	}
 	if a := x.expect(from, l); a != nil {
@@ -273,7 +280,7 @@ func (a *attempt) waits(from uint8, l *look) bool {
 		return false
 	case l.answer == 0 && !l.verify:
 		return true // an alert
-	case p.alerted, p.changed && (p.answer != 0 || p.hello != 0):
+	case p.alerted, p.changed && !p.silent(), p.answer != 0 && l.answer != 0:
 		return false
 	}
 	used := p.answer != 0 || p.asked != 0 && p.asked == peer.cookie

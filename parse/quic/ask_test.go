@@ -39,6 +39,7 @@ func TestAsk(t *testing.T) {
 	}{
 		{"the Finished of the client", one(c, sh, fin, up1), stream.Enough, 3},
 		{"a 1-RTT packet of the client", one(c, sh, ack, up1, up1), stream.Enough, 4},
+		{"a 1-RTT packet of the client to a new ID, its Finished behind it", one(c, down(t, s), down1, short(toServer, "a new name"), down(t, hs), fin), stream.Enough, 5},
 		{"in one datagram", one(c, sh, datagram{toServer, fin.b + up1.b}, up1), stream.Enough, 3},
 		{"acknowledgments alone", join(one(c, sh), more(20, ack)), stream.Enough, 2 + askLate},
 		{"the server goes on", join(one(c, sh, ack), more(20, down1)), stream.Enough, 2 + askLate},

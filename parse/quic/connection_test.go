@@ -102,6 +102,10 @@ func TestConnections(t *testing.T) {
 		{"Retry, the second Initial is missing", []datagram{up(t, c), down(t, retry), down(t, after)}, helloC, helloS, nil},
 		{"Retry, the first Initial is missing", []datagram{down(t, retry), up(t, again), down(t, after)}, helloC, helloS, nil},
 		{"Retry, the server alone", []datagram{down(t, retry), down(t, after)}, "", helloS, func(o *Opening) bool { return !o.Swapped }},
+		{"a Retry that was not captured", []datagram{up(t, c), up(t, again), down(t, after, hs)}, helloC, helloS,
+			func(o *Opening) bool { return o.Others == 0 && o.Opened == [2]int{2, 1} && !o.Hello[0].Conflict }},
+		{"a Retry that was not captured, the second Initial first", []datagram{up(t, again), up(t, c), down(t, after, hs)}, helloC, helloS,
+			func(o *Opening) bool { return o.Others == 0 && o.Opened == [2]int{2, 1} }},
 		{"Retry is all", []datagram{down(t, retry)}, "", "", func(o *Opening) bool { return o.Retry && o.Version == Version1 && o.Opened == [2]int{} }},
 
 		{"Version Negotiation", []datagram{up(t, v2(c)), negotiation(Version1, 0x5a6a7a8a), up(t, c), down(t, s)}, helloC, helloS,
@@ -111,6 +115,13 @@ func TestConnections(t *testing.T) {
 		{"Version Negotiation, with another ClientHello", []datagram{up(t, v2(with(c, func(l *long) { l.frames = cryptoFrame(message(msgClientHello, 400), 0, 400) }))),
 			negotiation(Version1), up(t, with(c, func(l *long) { l.dcid = "another-one" })), down(t, with(s, func(l *long) { l.key = "another-one" }))}, helloC, helloS,
 			func(o *Opening) bool { return !o.Hello[0].Conflict && o.FirstVersion == Version2 }},
+		{"a Version Negotiation that was not captured", []datagram{up(t, v2(with(c, func(l *long) { l.frames = cryptoFrame(message(msgClientHello, 400), 0, 400) }))),
+			up(t, with(c, func(l *long) { l.dcid = "another-one" })), down(t, with(s, func(l *long) { l.key = "another-one" }))}, helloC, helloS,
+			func(o *Opening) bool {
+				return !o.Hello[0].Conflict && o.FirstVersion == Version2 && o.Version == Version1 && o.Others == 0
+			}},
+		{"Version Negotiation, a copy of the first Initial behind the second", []datagram{up(t, v2(a)), negotiation(Version1), up(t, c), up(t, v2(a)), down(t, s)}, helloC, helloS,
+			func(o *Opening) bool { return o.FirstVersion == Version2 && o.Version == Version1 && o.Others == 0 }},
 		{"Version Negotiation of a reserved version", []datagram{{toServer, "\xc0\x1a\x2a\x3a\x4a" + c.seal(t)[5:]}, negotiation(Version1), up(t, c), down(t, s)}, helloC, helloS,
 			func(o *Opening) bool { return o.FirstVersion == 0x1a2a3a4a && o.Version == Version1 }},
 		{"Version Negotiation is all", []datagram{negotiation(Version2)}, "", "", func(o *Opening) bool { return o.VersionNegotiation && o.Version == 0 && !o.Swapped }},

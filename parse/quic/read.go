@@ -54,6 +54,9 @@ func (r *Reader) Read(c *stream.Conversation) *Opening {
 	for i := range o.Problems[:scanned] { // these are by half
 		o.Problems[i].From ^= client
 	}
+	if k != nil {
+		r.chosen = append(r.chosen, newCID(k.version, k.cid[:k.n]))
+	}
 	r.clients(c, client, k)
 	r.servers(c, client)
 	for half := range c.Half {

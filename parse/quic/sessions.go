@@ -157,8 +157,11 @@ func (s *Sessions) of(x *sharing, from uint8, b []byte, p *packet) *attempt {
 		return nil
 	}
 	to, last := from^1, x.latest()
+	// After a Retry the client's Initial has a token; the server's datagrams may
+	// come before it.
+	retried := p.kind == kindInitial && len(p.token) > 0 && !last.token && !last.handshook[from]
 	if a := x.find(from, p); a != nil {
-		if a == last && a.from == from && a.answered() && p.kind == kindInitial && !a.has(to, p.dcid) && s.begins(b, p) {
+		if a == last && a.from == from && a.answered() && !retried && p.kind == kindInitial && !a.has(to, p.dcid) && s.begins(b, p) {
 			return nil // a client that names itself alike in all connections
 		}
 		return a
@@ -168,9 +171,8 @@ func (s *Sessions) of(x *sharing, from uint8, b []byte, p *packet) *attempt {
 		return last
 	case len(p.dcid) == 0:
 		return s.waiting(x, from, b, p)
-	case p.kind == kindInitial && len(p.token) > 0 && !last.token && !last.handshook[from] &&
-		(last.from == to || len(p.scid) == 0 && last.anonymous[from]):
-		return last // after a Retry, and the server's datagrams came before it
+	case retried && (last.from == to || len(p.scid) == 0 && last.anonymous[from]):
+		return last
 	case p.kind != kindRetry && p.kind != kindNegotiation && !last.spoke[to] && (last.from == from || last.negotiated[to]) &&
 		(last.version[from] != 0 && p.version != last.version[from] || last.negotiated[to] && !last.spoke[from] || len(p.token) > 0 && !last.token):
 		return last // after a Version Negotiation, or a Retry

@@ -139,6 +139,24 @@ func TestSplitSequence(t *testing.T) {
 	}
 }
 
+// TestSplitRetryLost splits a connection whose Retry packets were not captured,
+// in which the server's first datagrams come before the second Initial.
+func TestSplitRetryLost(t *testing.T) {
+	for _, client := range []int{0, 3, 8, 20} {
+		for _, server := range []int{1, 4, 8, 20} {
+			s := shape{client: client, server: server, retry: true}
+			list := slices.DeleteFunc(s.connect(t, 0), func(x labelled) bool {
+				p, ok := nextPacket([]byte(x.b), 0)
+				return ok && p.kind == kindRetry
+			})
+			for by := range 4 {
+				sessionsOf(t, lag(list, toClient, by))
+				sessionsOf(t, lag(list, toServer, by))
+			}
+		}
+	}
+}
+
 // TestSplitAtOnce splits connections that are open at the same time, which
 // takes a client with connection IDs.
 func TestSplitAtOnce(t *testing.T) {

@@ -132,6 +132,45 @@ func TestSplit(t *testing.T) {
 	}
 }
 
+// TestSplitBindLost loses the ChannelBind request, or the address of a peer:
+// the session is that of the same ClientHello, or of the only peer that waits
+// for this answer.
+func TestSplitBindLost(t *testing.T) {
+	type step struct {
+		from uint8
+		b    string
+		want uint32
+	}
+	send := func(peer, data string) string { return stun(typeSend, peerAddress(peer), attr(attrData, data)) }
+	recv := func(peer, data string) string { return stun(typeData, peerAddress(peer), attr(attrData, data)) }
+	cut := func(data string) string {
+		b := stun(typeSend, attr(attrData, data), peerAddress(peerA))
+		return b[:len(b)-len(peerAddress(peerA))]
+	}
+	for _, x := range []struct {
+		name string
+		list []step
+	}{
+		{"an answer in a channel", []step{{0, send(peerA, hello(1)), 1}, {1, channel(0x4000, "S"), 1}, {0, channel(0x4000, "x"), 1}, {1, recv(peerA, "x"), 1}}},
+		{"an answer in an indication", []step{{0, channel(0x4000, hello(1)), 1}, {1, recv(peerA, "S"), 1}, {0, channel(0x4000, "x"), 1}}},
+		{"an answer to the relay's client", []step{{1, recv(peerA, hello(1)), 1}, {0, channel(0x4000, "S"), 1}}},
+		{"the ClientHello again", []step{{0, send(peerA, hello(1)), 1}, {0, send(peerB, hello(2)), 2}, {0, channel(0x4001, hello(2)), 2}, {1, channel(0x4000, "S"), 1}}},
+		{"two that wait", []step{{0, send(peerA, hello(1)), 1}, {0, send(peerB, hello(2)), 2}, {1, channel(0x4000, "S"), 3}}},
+		{"one that has its answer", []step{{0, send(peerA, hello(1)), 1}, {1, recv(peerA, "S"), 1}, {1, channel(0x4000, "S"), 2}}},
+		{"a server's hello of the same side", []step{{0, send(peerA, hello(1)), 1}, {0, channel(0x4000, "S"), 2}}},
+		{"the address is cut off", []step{{0, cut(hello(1)), 1}, {1, channel(0x4000, "S"), 1}, {0, channel(0x4000, "x"), 1}}},
+		{"the address is cut off, a channel is bound", []step{{0, cut(hello(1)), 1}, {0, bind(0x4000, peerA), 0}, {1, channel(0x4000, "S"), 1}, {1, recv(peerA, "x"), 1}}},
+	} {
+		s := NewSessions(sign)
+		for i, st := range x.list {
+			session, _, lost := s.Split(&stream.Datagram{Transport: stream.UDP, Flow: 1, From: st.from, Data: []byte(st.b)})
+			if session != st.want || lost {
+				t.Errorf("%s, %d: session %d, want %d; lost %v", x.name, i, session, st.want, lost)
+			}
+		}
+	}
+}
+
 // TestLimits holds that what is remembered is bounded, and that what that costs is told.
 func TestLimits(t *testing.T) {
 	s := NewSessions(sign)

@@ -29,26 +29,28 @@ func (w *Work) keep(f func(i int, p *Packet) bool) bool {
 }
 
 // halves reports whether of two connections of DTLS, one after the other between
-// the same endpoints, list holds the ClientHello of one and only the server's
-// datagrams of the other. This is a limit: together they look like one
-// connection, and no observer can tell them apart.
+// the same endpoints, list holds the ClientHello of one without its ServerHello,
+// and the server's datagrams of the other without its ClientHello. This is a
+// limit: together they look like one connection, and no observer can tell them
+// apart.
 func (w *Work) halves(list []Packet) bool {
-	type half struct{ hello, answer bool }
+	type half struct{ hello, answer, server bool }
 	of := map[int]*half{}
 	for i := range list {
 		p := &list[i]
 		if of[p.conn] == nil {
 			of[p.conn] = new(half)
 		}
-		of[p.conn].hello = of[p.conn].hello || p.hello
-		of[p.conn].answer = of[p.conn].answer || p.dir == 1
+		of[p.conn].hello = of[p.conn].hello || p.hello == 1
+		of[p.conn].answer = of[p.conn].answer || p.hello == 2
+		of[p.conn].server = of[p.conn].server || p.dir == 1
 	}
 	for _, x := range w.behind {
 		first, next := of[x.first], of[x.next]
 		if first == nil || next == nil {
 			continue
 		}
-		if first.hello && !first.answer && !next.hello && next.answer || !first.hello && first.answer && next.hello {
+		if first.hello && !first.answer && !next.hello && next.server || !first.hello && first.server && next.hello {
 			return true
 		}
 	}

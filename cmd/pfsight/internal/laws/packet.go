@@ -34,8 +34,9 @@ type Packet struct {
 	layers
 	conn int // index of the connection, from 1; 0 where there is none
 	dir  int // 0: sent by the endpoint that spoke first; 1: by the other
-	// hello says that it begins with the start of a ClientHello of DTLS.
-	hello bool
+	// hello is the type of the hello of DTLS with whose start it begins: 1 is a
+	// ClientHello, 2 a ServerHello; 0 for none.
+	hello uint8
 }
 
 // cut reports whether the capture's snaplen cut the packet.
@@ -116,12 +117,12 @@ func survey(list []Packet, base int) int {
 	for i := range list {
 		p := &list[i]
 		p.layers = parse(p.Link, p.Data)
-		p.conn, p.dir, p.hello = 0, 0, false
+		p.conn, p.dir, p.hello = 0, 0, 0
 		if p.proto == 0 {
 			continue
 		}
-		if b := bytes.TrimPrefix(p.payload(), []byte{1, 0, 0, 0}); p.proto == protoUDP && len(b) > 25 && b[0] == 22 {
-			p.hello = b[13] == 1 && b[19]|b[20]|b[21] == 0 // the types of record and message, and the fragment's offset
+		if b := bytes.TrimPrefix(p.payload(), []byte{1, 0, 0, 0}); p.proto == protoUDP && len(b) > 25 && b[0] == 22 && b[13] <= 2 && b[19]|b[20]|b[21] == 0 {
+			p.hello = b[13] // behind the record header; b[19:22] is the offset of the fragment
 		}
 		key := flowOf(p)
 		st := flows[key]
