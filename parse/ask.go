@@ -64,11 +64,11 @@ func NewAsker() stream.Asker { return new(asker).ask }
 // for in the other is told by its bytes and its acknowledgments, never by the
 // order of the questions.
 func (a *asker) ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
-	if c.Transport != stream.TCP {
-		return a.overUDP(c, d)
+	if p := protocolOf(c); p != nil {
+		return p.ask(a, c, d)
 	}
-	if isOpenVPN(c) {
-		return openvpn.Ask(c, d)
+	if c.Transport != stream.TCP {
+		return stream.Refuse
 	}
 	h, other := &c.Half[d], &c.Half[d.Opposite()]
 	b := h.Data[:h.Contiguous()]

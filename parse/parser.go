@@ -151,11 +151,11 @@ func damaged(h *stream.Half) bool { return h.Cut || h.Full || h.Lost || len(h.Ga
 
 // read reads a conversation into p.hs.
 func (p *Parser) read(c *stream.Conversation) *Handshake {
-	if c.Transport != stream.TCP {
-		return p.overUDP(c)
+	if by := protocolOf(c); by != nil {
+		return by.read(p, c)
 	}
-	if isOpenVPN(c) {
-		return p.overOpenVPN(c)
+	if c.Transport != stream.TCP {
+		return nil
 	}
 	client, server := records{half: &c.Half[stream.ToServer]}, records{half: &c.Half[stream.ToClient]}
 	if a, b := client.half, server.half; !beginsTLS(a.Data[:a.Contiguous()]) || !beginsTLS(b.Data[:b.Contiguous()]) {

@@ -67,6 +67,7 @@ func (m MAC) AppendTo(b []byte) []byte {
 type Conversation struct {
 	ID            uint64 // number of the connection by its first packet, from 1
 	Transport     Transport
+	Protocol      uint8 // what carries the handshake: a number of the Asker's, 0 while it is undecided; capture does not read it
 	Client        netip.AddrPort
 	Server        netip.AddrPort
 	ClientKnown   bool     // a SYN was seen
