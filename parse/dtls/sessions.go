@@ -199,8 +199,8 @@ func (x *sharing) of(from uint8, l *look) *attempt {
 		p := &a.party[from]
 		switch {
 		case a.session != x.at[from] || p.silent() || !a.fits(from, l):
-		case l.later && p.changed && last.party[from].silent() && last.party[from^1].hello != 0 && last.fits(from, l):
-			return last // a message in the clear behind a Finished: it overtook the ServerHello of the next
+		case l.later && (p.changed || p.answer == 0 && a.party[from^1].silent()) && last.party[from].silent() && last.party[from^1].hello != 0 && last.fits(from, l):
+			return last // a message in the clear overtook its ServerHello: the endpoint has sent its Finished before, or has no answer
 		default:
 			return a // what continues what was sent before
 		}
@@ -233,7 +233,8 @@ func (x *sharing) greeted(from uint8, l *look) (found *attempt) {
 		if p.hello != 0 {
 			break
 		}
-		if p.answer == 0 && !p.alerted && !p.later && a.party[from^1].hello == 0 && a.fits(from, l) {
+		peer := &a.party[from^1]
+		if p.answer == 0 && !p.alerted && !(p.later && peer.changed) && peer.hello == 0 && a.fits(from, l) {
 			found = a
 		}
 	}

@@ -36,13 +36,25 @@ func (w *Work) keep(f func(i int, p *Packet) bool) bool {
 func (w *Work) halves(list []Packet) bool {
 	type half struct{ hello, answer, server bool }
 	of := map[int]*half{}
+	type datagram struct {
+		conn int
+		time int64
+	}
+	lost := map[datagram]int{} // fragments of it
+	for i := range w.Packets {
+		lost[datagram{w.Packets[i].conn, w.Packets[i].Time}]++
+	}
+	for i := range list {
+		lost[datagram{list[i].conn, list[i].Time}]--
+	}
 	for i := range list {
 		p := &list[i]
 		if of[p.conn] == nil {
 			of[p.conn] = new(half)
 		}
-		of[p.conn].hello = of[p.conn].hello || p.hello == 1
-		of[p.conn].answer = of[p.conn].answer || p.hello == 2
+		whole := p.proto != 0 || lost[datagram{p.conn, p.Time}] == 0
+		of[p.conn].hello = of[p.conn].hello || p.hello == 1 && whole
+		of[p.conn].answer = of[p.conn].answer || p.hello == 2 && whole
 		of[p.conn].server = of[p.conn].server || p.dir == 1
 	}
 	for _, x := range w.behind {
