@@ -1,8 +1,3 @@
-// Package parse says what was said: it turns the opening of a conversation
-// into a Handshake. It names things from the registries and never says good
-// or bad. Everything it reads is hostile: nothing here panics, every length
-// is checked by construction, and what is malformed becomes a Problem while
-// the rest of the message survives.
 package parse
 
 import (

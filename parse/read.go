@@ -1,82 +1,150 @@
 package parse
 
 import (
-	"fmt"
-
-	"golang.org/x/crypto/cryptobyte"
-
-	"pfsight/parse/iana"
+	"pfsight/capture/stream"
+	"pfsight/parse/starttls"
 )
 
-// readUint8Prefixed reads opaque out<0..2^8-1>.
-func readUint8Prefixed(s *cryptobyte.String, out *[]byte) bool {
-	var v cryptobyte.String
-	if !s.ReadUint8LengthPrefixed(&v) {
-		return false
+// read reads a conversation into p.hs.
+func (p *Parser) read(c *stream.Conversation) *Handshake {
+	if by := protocolOf(c); by != nil {
+		return by.read(p, c)
 	}
-	*out = v
-	return true
+	if c.Transport != stream.TCP {
+		return nil
+	}
+	client, server := records{half: &c.Half[stream.ToServer]}, records{half: &c.Half[stream.ToClient]}
+	if a, b := client.half, server.half; !beginsTLS(a.Data[:a.Contiguous()]) || !beginsTLS(b.Data[:b.Contiguous()]) {
+		p.upgrade(c, &client, &server)
+	}
+	if swapped(client, server) {
+		p.hs.Swapped = true
+		client, server = server, client
+	}
+	return p.overRecords(client, server)
 }
 
-// readUint16Prefixed reads opaque out<0..2^16-1>.
-func readUint16Prefixed(s *cryptobyte.String, out *[]byte) bool {
-	var v cryptobyte.String
-	if !s.ReadUint16LengthPrefixed(&v) {
-		return false
+// overRecords reads a handshake in the records of TLS.
+func (p *Parser) overRecords(client, server records) *Handshake {
+	// The server's half first: the suite says how the client's key exchange is
+	// to be read.
+	p.readRecords(server, stream.ToClient)
+	p.readRecords(client, stream.ToServer)
+	if !p.hs.ClientSeen && !p.hs.ServerSeen {
+		return nil
 	}
-	*out = v
-	return true
+	p.settleHellos()
+	if unfinished(&p.hs, client.half) {
+		return nil
+	}
+	p.settleEnd(client.half, server.half)
+	return &p.hs
 }
 
-// appendUint16s reads values of 16 bits until s holds no more; an odd byte is
-// left in s.
-func appendUint16s[T ~uint16](list []T, s *cryptobyte.String) []T {
-	var v uint16
-	for len(*s) >= 2 && s.ReadUint16(&v) {
-		list = append(list, T(v))
-	}
-	return list
+// records are the TLS records of one endpoint.
+type records struct {
+	half *stream.Half
+	from int // where they begin
 }
 
-// malformed notes that field could not be read where s stands. In a message
-// that was cut this is no fault of the message.
-func (p *Parser) malformed(m *message, s cryptobyte.String, name, field string) {
-	what := "malformed"
-	if m.cut() {
-		what = "cut"
+// upgrade finds what was said before TLS, and where TLS begins behind it.
+func (p *Parser) upgrade(c *stream.Conversation, client, server *records) {
+	u, ok := starttls.Find(c)
+	if !ok {
+		return
 	}
-	// Every child of a cryptobyte.String shares the end of its parent's array.
-	at := min(max(cap(m.body)-cap(s), 0), len(m.body))
-	p.problem(m.off+messageHeader+at, name+"."+field, what)
+	p.hs.Upgrade, p.hs.UpgradeChain, p.hs.Target = u.Protocol, u.Chain, u.Target
+	for d, r := range [2]*records{client, server} {
+		r.from = u.From[d]
+		if u.Framed {
+			u.Unframe(stream.Dir(d), r.half, &p.bare[d])
+			*r = records{half: &p.bare[d]}
+		}
+	}
 }
 
-// extensionField names an extension in a Problem.
-func extensionField(t iana.ExtensionType) string {
-	switch t {
-	case iana.ExtServerName:
-		return "server_name"
-	case iana.ExtSupportedGroups:
-		return "supported_groups"
-	case iana.ExtPointFormats:
-		return "ec_point_formats"
-	case iana.ExtSignatureAlgorithms:
-		return "signature_algorithms"
-	case iana.ExtALPN:
-		return "application_layer_protocol_negotiation"
-	case iana.ExtPreSharedKey:
-		return "pre_shared_key"
-	case iana.ExtEarlyData:
-		return "early_data"
-	case iana.ExtSupportedVersions:
-		return "supported_versions"
-	case iana.ExtPSKModes:
-		return "psk_key_exchange_modes"
-	case iana.ExtKeyShare, iana.ExtKeyShareDraft:
-		return "key_share"
-	case iana.ExtExtendedMasterSecret:
-		return "extended_master_secret"
-	case iana.ExtEncryptThenMAC:
-		return "encrypt_then_mac"
+// unfinished reports whether all that was said is a part of a ClientHello,
+// with nothing missing but its end: no handshake began.
+func unfinished(hs *Handshake, client *stream.Half) bool {
+	return hs.ClientHello != nil && hs.ClientHello.Incomplete && !hs.ServerSeen && len(hs.Alerts) == 0 &&
+		!client.Cut && !client.Full && !client.Lost && len(client.Gaps) == 0
+}
+
+// swapped reports whether the halves say that the transport's guess of who is
+// the client is wrong.
+func swapped(client, server records) bool {
+	a, b := opens(client), opens(server)
+	return b == msgClientHello && a != msgClientHello || a == msgServerHello && b != msgServerHello
+}
+
+// opens returns the type of the first handshake message of a half, 0 if it
+// cannot be told.
+func opens(r records) uint8 {
+	b := r.half.Data[:r.half.Contiguous()]
+	b = b[min(r.from, len(b)):]
+	if len(b) > 0 && b[0]&0x80 != 0 {
+		if _, s := sslv2Hello(b); s == have {
+			return msgClientHello
+		}
+		if _, s := sslv2Answer(b); s == have {
+			return msgServerHello
+		}
 	}
-	return fmt.Sprintf("extension %d", uint16(t))
+	for off, n := 0, 0; n < 1024; n++ {
+		r, s := nextRecord(b, off)
+		if s != have {
+			return 0
+		}
+		if r.typ == recHandshake && r.from < min(r.to, len(b)) {
+			return b[r.from]
+		}
+		off = r.to
+	}
+	return 0
+}
+
+// message reads one handshake message; body may be cut short of length.
+func (p *Parser) message(m message) {
+	if p.role == stream.ToServer {
+		switch m.typ {
+		case msgClientHello:
+			p.clientHello(m)
+		case msgCertificate:
+			p.hs.ClientCertificatesSeen = true
+			p.certificates(m, &p.hs.ClientCertificates)
+		case msgClientKeyExchange:
+			p.clientKeyExchange(m)
+		case msgCertificateVerify:
+			p.hs.CertificateVerify = true
+		case msgFinished, msgCertificateStatus, 23, 67, 203: // NULL encryption shows Finished; NPN, Channel ID
+		default:
+			p.problem(m.off, "handshake", "unexpected message of the client")
+			return
+		}
+		p.hs.ClientSeen = true
+		return
+	}
+	switch m.typ {
+	case msgServerHello, msgHelloRetryRequest:
+		p.serverHello(m)
+	case msgCertificate:
+		if p.hs.CertificatesSeen {
+			return // a renegotiation's
+		}
+		p.hs.CertificatesSeen = true
+		p.certificates(m, &p.hs.Certificates)
+	case msgServerKeyExchange:
+		p.serverKeyExchange(m)
+	case msgCertificateRequest:
+		p.hs.CertificateRequest = true
+	case msgServerHelloDone:
+		p.hs.ServerHelloDone = true
+	case msgNewSessionTicket:
+		p.newSessionTicket(m)
+	case 0, msgFinished, msgCertificateStatus, 23: // HelloRequest, SupplementalData
+	default:
+		p.problem(m.off, "handshake", "unexpected message of the server")
+		return
+	}
+	p.hs.ServerSeen = true
 }

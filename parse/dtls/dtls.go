@@ -1,11 +1,3 @@
-// Package dtls reads the handshake messages out of the datagrams of DTLS 1.0
-// (RFC 4347), 1.2 (RFC 6347) and 1.3 (RFC 9147), of OpenSSL's form before the
-// standard (version 0x0100), with connection IDs (RFC 9146), beside STUN,
-// TURN, ZRTP, RTP and SRTP on one port (RFC 7983), and in CAPWAP (RFC 5415).
-//
-// Fragments may come in any order, more than once, and overlapping; the bytes
-// that came first are kept. What the messages say is the business of package
-// parse: a ClientHello is given as it is, with its cookie.
 package dtls
 
 import "pfsight/capture/stream"

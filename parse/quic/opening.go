@@ -1,9 +1,3 @@
-// Package quic reads the TLS handshake inside QUIC as far as it can be seen
-// passively: the CRYPTO streams of the Initial packets, whose keys follow
-// from a connection ID in the clear, which hold the ClientHello and the
-// ServerHello (RFC 9000, RFC 9001, RFC 9369). What follows is encrypted with
-// keys that the wire does not show; of that only the kind of the packets is
-// told.
 package quic
 
 import "pfsight/capture/stream"

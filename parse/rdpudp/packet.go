@@ -1,9 +1,3 @@
-// Package rdpudp finds the TLS and DTLS records in the UDP transport of the
-// Remote Desktop Protocol: MS-RDPEUDP, whose reliable mode carries TLS and
-// whose lossy mode DTLS, and MS-RDPEUDP2, which the same SYN negotiates. It
-// puts the source packets of each direction in order and says which datagram
-// brought the bytes; the records are for others to read. Forward error
-// correction is passed over: the packets it protects are read as they come.
 package rdpudp
 
 import (

@@ -1,6 +1,3 @@
-// Package turn finds what a TURN relay carries over UDP between its client and
-// itself, RFC 8656: in ChannelData messages, and in Send and Data indications of
-// STUN. WebRTC speaks DTLS there.
 package turn
 
 import (
