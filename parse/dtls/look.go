@@ -17,6 +17,7 @@ type look struct {
 	protected     bool   // a later epoch, application data aside
 	data          bool   // what is application data
 	records       prints
+	messages      outline
 }
 
 // prints are hashes of the first records of an endpoint by epoch and sequence
@@ -28,6 +29,12 @@ type look struct {
 type prints [plainPrints + 2]uint16
 
 const plainPrints = 10
+
+// An outline has, by message_seq, a hash of the type and length of the first
+// handshake messages of epoch 0, hellos aside: some stacks count the cookie
+// exchange and some do not. 0 is a message that was not seen. All fragments of a
+// message show the same (RFC 6347 section 4.2.3).
+type outline [8]uint8
 
 // look reads the records of a datagram as far as Split needs it.
 func (s *Sessions) look(b []byte) (l look, ok bool) {
@@ -147,6 +154,9 @@ func (s *Sessions) message(l *look, b []byte) {
 		}
 	default:
 		l.later = true
+		if int(f.seq) < len(l.messages) {
+			l.messages[f.seq] = uint8((uint32(f.typ)<<24|uint32(f.length))*0x9e3779b1>>24) | 1
+		}
 	}
 }
 

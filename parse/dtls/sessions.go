@@ -45,15 +45,16 @@ type attempt struct {
 
 // A party is what one endpoint has sent in one connection.
 type party struct {
-	hello   uint32 // hash of the Random in its ClientHello, 0 if none was seen
-	answer  uint32 // hash of the Random in its ServerHello, 0 if none was seen
-	cookie  uint32 // hash of the cookie in its ClientHello, 0 if there was none
-	asked   uint32 // hash of the cookie in its HelloVerifyRequest or HelloRetryRequest, 0 if none was seen
-	verify  bool   // it sent a HelloVerifyRequest or a HelloRetryRequest
-	later   bool   // it sent more than hellos, so it has received the answer
-	alerted bool   // it sent an alert in the clear
-	changed bool   // it sent records under new keys
-	records prints
+	hello    uint32 // hash of the Random in its ClientHello, 0 if none was seen
+	answer   uint32 // hash of the Random in its ServerHello, 0 if none was seen
+	cookie   uint32 // hash of the cookie in its ClientHello, 0 if there was none
+	asked    uint32 // hash of the cookie in its HelloVerifyRequest or HelloRetryRequest, 0 if none was seen
+	verify   bool   // it sent a HelloVerifyRequest or a HelloRetryRequest
+	later    bool   // it sent more than hellos, so it has received the answer
+	alerted  bool   // it sent an alert in the clear
+	changed  bool   // it sent records under new keys
+	records  prints
+	messages outline
 }
 
 // SessionsCost is about what a Sessions takes when it is full, bytes.
@@ -131,13 +132,18 @@ func (p *party) learn(l *look) {
 			p.records[i] = h
 		}
 	}
+	for i, h := range l.messages {
+		if p.messages[i] == 0 {
+			p.messages[i] = h
+		}
+	}
 }
 
 // silent reports whether the party sent no hello.
 func (p *party) silent() bool { return p.hello == 0 && p.answer == 0 }
 
 // fits reports whether an endpoint can have sent a datagram in the connection:
-// it has not used the record numbers for something else.
+// it has not used the record numbers, or the message_seq, for something else.
 func (a *attempt) fits(from uint8, l *look) bool {
 	if a.capwap != l.capwap {
 		return false
@@ -145,6 +151,11 @@ func (a *attempt) fits(from uint8, l *look) bool {
 	p := &a.party[from]
 	for i, h := range l.records {
 		if h != 0 && p.records[i] != 0 && h != p.records[i] {
+			return false
+		}
+	}
+	for i, h := range l.messages {
+		if h != 0 && p.messages[i] != 0 && h != p.messages[i] {
 			return false
 		}
 	}

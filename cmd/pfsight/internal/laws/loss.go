@@ -30,11 +30,12 @@ func (w *Work) keep(f func(i int, p *Packet) bool) bool {
 
 // halves reports whether of two connections of DTLS, one after the other between
 // the same endpoints, list holds the ClientHello of one without its ServerHello,
-// and the server's datagrams of the other without its ClientHello. This is a
+// and the server's datagrams of the other without its ClientHello; or what the
+// client sent behind its ClientHello in the second alone, without that. This is a
 // limit: together they look like one connection, and no observer can tell them
 // apart.
 func (w *Work) halves(list []Packet) bool {
-	type half struct{ hello, answer, server bool }
+	type half struct{ hello, answer, server, later bool }
 	of := map[int]*half{}
 	type datagram struct {
 		conn int
@@ -56,13 +57,17 @@ func (w *Work) halves(list []Packet) bool {
 		of[p.conn].hello = of[p.conn].hello || p.hello == 1 && whole
 		of[p.conn].answer = of[p.conn].answer || p.hello == 2 && whole
 		of[p.conn].server = of[p.conn].server || p.dir == 1
+		of[p.conn].later = of[p.conn].later || p.dir == 0 && p.hello == 0
 	}
 	for _, x := range w.behind {
 		first, next := of[x.first], of[x.next]
 		if first == nil || next == nil {
 			continue
 		}
-		if first.hello && !first.answer && !next.hello && next.server || !first.hello && first.server && next.hello {
+		switch {
+		case first.hello && !first.answer && !next.hello && next.server,
+			first.hello && !first.later && !next.hello && next.later,
+			!first.hello && first.server && next.hello:
 			return true
 		}
 	}
