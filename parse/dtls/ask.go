@@ -5,8 +5,8 @@ import (
 	"pfsight/parse/turn"
 )
 
-// Bits of stream.Note.State. Note.Offset is how far the datagrams of the half
-// were looked at.
+// Bits of stream.Note.State. Note.Offset is the end of the datagrams that were
+// read.
 const (
 	askSeen      = 1 << iota // a record of DTLS
 	askClient                // a ClientHello
@@ -19,10 +19,10 @@ const (
 	askShift     = 8         // from here on: how many datagrams
 )
 
-// Parts of stream.Note.Aux: how many protected records there were, how many
-// of epoch 0, and the highest sequence number of those with one more. Each
-// part stops at its largest value. stream.Note.Window says which of the latest
-// sequence numbers were seen, so that a copy of a record does not count.
+// Parts of stream.Note.Aux: the number of protected records, the number of
+// records of epoch 0, and one more than the highest sequence number of the
+// latter. Each part stops at its largest value. stream.Note.Window has the latest
+// sequence numbers, so that copies of a record do not count.
 const (
 	auxPlain   = 1 << 8
 	auxHighest = 1 << 20
@@ -30,33 +30,32 @@ const (
 )
 
 const (
-	// maxStrange is how many datagrams of a half may be none of DTLS before a
-	// conversation without any record of it is refused.
+	// maxStrange is how many datagrams of a half may be of other protocols before
+	// a conversation without a DTLS record is refused.
 	maxStrange = 8
-	// maxSilent is how many datagrams of a half may go by without a hello on
-	// either.
+	// maxSilent is how many datagrams of a half may pass before a conversation
+	// without a hello is refused.
 	maxSilent = 48
-	// maxData is how many protected records of a half are waited for a record
-	// of epoch 0 that is on its way or lost, and stand for a Finished or a
-	// ChangeCipherSpec that was not seen: the first application data may overtake
-	// it.
+	// maxData is the number of protected records of a half after which a missing
+	// record of epoch 0 is taken to be lost, and after which application data
+	// prove a Finished or a ChangeCipherSpec that was not seen. The first
+	// application data may overtake them.
 	maxData = 8
-	// minFinished is the length of a protected record from which on the client
-	// has more to say in epoch 2 than an alert or an ACK of a record or two: the
-	// message header, 32 bytes, the content type, and the shortest tag.
+	// minFinished is the least length of a protected record of the client in
+	// epoch 2 that is neither an alert nor an ACK of a record or two: the message
+	// header, 32 bytes, the content type, and the shortest tag.
 	minFinished = messageHeader + 32 + 1 + 8
 )
 
-// Ask is the stream.Asker of DTLS. It looks at the records of each datagram
-// once. A handshake is over when both sides were seen to use new keys: in
-// DTLS <= 1.2 the encrypted Finished, in DTLS 1.3 the first records under a
-// unified header, early data and the client's ACKs aside. The side that is
-// the second to send its Finished has all of the other's messages by then. A
-// hole in the sequence numbers of epoch 0 tells that some of its own were
-// overtaken, and so does a Finished without the ChangeCipherSpec before it; for
-// these it is worth to wait a little. An alert ends the half
-// that it is in, and the other one when that has shown what was refused: either
-// may arrive late.
+// Ask is the stream.Asker of DTLS. It reads the records of each datagram once. A
+// handshake is complete when both sides have used new keys: in DTLS <= 1.2 for
+// the encrypted Finished, in DTLS 1.3 for the first records with a unified
+// header, except early data and ACKs of the client. The side that sends its
+// Finished second has received all messages of the other side by then. Ask waits
+// a little longer if records of epoch 0 may still come: if there is a hole in
+// their sequence numbers, or a Finished without its ChangeCipherSpec. An alert
+// ends its half. It ends the other half too, if that has shown what the alert
+// refuses, because either may arrive late.
 func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 	h, other := &c.Half[d], &c.Half[d.Opposite()]
 	n := &h.Note
@@ -94,26 +93,26 @@ func over(n, peer *stream.Note) bool {
 	case peer.State&askAlert == 0:
 		return false
 	case peer.State&askServer != 0:
-		return n.State&askClient != 0 // the server refused after a hello of its own
+		return n.State&askClient != 0 // the server refuses after its hello
 	case peer.State&askClient != 0:
-		return n.State&askFlight != 0 && holes(n) == 0 // the client refused what it got
+		return n.State&askFlight != 0 && holes(n) == 0 // the client refuses the server's flight
 	}
-	return n.State&askClient != 0 // the server refused the ClientHello
+	return n.State&askClient != 0 // the server refuses the ClientHello
 }
 
-// holes returns how many records of epoch 0 were overtaken or lost.
+// holes returns the number of records of epoch 0 that were overtaken or lost.
 func holes(n *stream.Note) int {
 	return max(int(n.Aux/auxHighest)-int(n.Aux/auxPlain%(auxMax+1)), 0)
 }
 
-// gapless reports whether there is nothing of epoch 0 to wait for. What was
-// overtaken by all that follows shows no hole: the hellos are looked for.
+// gapless reports whether no record of epoch 0 is missing. Records at the end of
+// epoch 0 that are late leave no hole, so the hellos are checked too.
 func gapless(n, peer *stream.Note) bool {
 	hellos := n.State&(askClient|askAnswer) != 0 && (n.State|peer.State)&askAnswer != 0
 	return hellos && n.State&askChanged != 0 && holes(n) == 0 || n.Aux%auxPlain >= maxData
 }
 
-// askDatagram looks at the records of one datagram.
+// askDatagram reads the records of one datagram.
 func askDatagram(n *stream.Note, b []byte) {
 	off := 0
 	if isCapwap(b) {
@@ -129,7 +128,7 @@ func askDatagram(n *stream.Note, b []byte) {
 		n.State |= askSeen
 		if r.hasCID {
 			askProtectedRecord(n, r, len(b)-off)
-			return // where it ends is not known here
+			return // its end is not known here
 		}
 		if r.epoch != 0 || r.typ == RecordUnified {
 			askProtectedRecord(n, r, r.to-r.from)
@@ -141,9 +140,8 @@ func askDatagram(n *stream.Note, b []byte) {
 	}
 }
 
-// number counts a record of epoch 0 by its sequence number with one more, if it
-// is not a copy. Which numbers were seen is known of the latest 32, as in RFC
-// 6347 section 4.1.2.6.
+// number counts a record of epoch 0 with a sequence number of seq-1, unless it is
+// a copy. It remembers the latest 32 numbers, as in RFC 6347 section 4.1.2.6.
 func number(n *stream.Note, seq uint32) {
 	count, highest := n.Aux/auxPlain%(auxMax+1), n.Aux/auxHighest
 	if seq > highest {
@@ -157,7 +155,7 @@ func number(n *stream.Note, seq uint32) {
 	n.Aux = n.Aux%auxPlain + min(count+1, auxMax)*auxPlain + highest*auxHighest
 }
 
-// askProtectedRecord takes a record of a later epoch with so many bytes.
+// askProtectedRecord notes a record of a later epoch that has length bytes.
 func askProtectedRecord(n *stream.Note, r record, length int) {
 	if n.Aux%auxPlain < auxPlain-1 {
 		n.Aux++
@@ -167,12 +165,12 @@ func askProtectedRecord(n *stream.Note, r record, length int) {
 	}
 	if r.typ == RecordUnified && n.State&askServer == 0 {
 		if r.epoch == 1 || r.epoch == 2 && length < minFinished {
-			return // early data, an ACK, or an alert, which ends it for the other side to show
+			return // early data, an ACK, or an alert
 		}
 	}
 	switch {
 	case r.typ == RecordAlert:
-		return // its Finished comes before it, but may be late
+		return // the Finished was sent before it, but may be late
 	case r.typ == RecordApplicationData && n.Aux%auxPlain < maxData:
 		return
 	}
@@ -184,7 +182,7 @@ func askPlain(n *stream.Note, typ uint8, b []byte) {
 	case RecordChangeCipherSpec:
 		n.State |= askChanged
 	case RecordAlert:
-		// Fatal, or close_notify. Other warnings go by.
+		// Fatal, or close_notify. Other warnings end nothing.
 		if len(b) == 2 && (b[0] == 2 || b[1] == 0) {
 			n.State |= askAlert
 		}

@@ -8,16 +8,16 @@ import (
 	"pfsight/capture/stream"
 )
 
-// An assembly puts the handshake messages of one half together. It remembers
-// where their bytes lie, and copies none before the end.
+// An assembly builds the handshake messages of one half. It keeps the positions
+// of their bytes, and copies nothing before the end.
 type assembly struct {
 	entries []entry
 	last    int // of entries: the one that was added to last
 	pieces  []piece
-	again   []piece // what repeats bytes that were there
-	holes   []span  // of the fragment at hand
+	again   []piece // repeated bytes
+	holes   []span  // of the current fragment
 	random  random
-	dropped bool // a limit was told of
+	dropped bool // a limit was reported
 }
 
 // An entry is a message of which bytes were seen.
@@ -26,7 +26,7 @@ type entry struct {
 	seq    uint16
 	length int
 	contig int    // bytes seen from the start without a gap
-	ahead  []span // parts seen behind that, ascending, apart from each other
+	ahead  []span // parts seen behind that, ascending and disjoint
 	off    int    // of the header of its first fragment in the half
 	split  bool
 	mark   stream.Mark
@@ -38,8 +38,8 @@ type span struct{ from, to int }
 // A piece is n bytes of a message, from off on, that lie at pos in the half.
 type piece struct{ entry, off, n, pos int32 }
 
-// A random is as much of the first bytes of a hello as was seen: its version
-// and Random.
+// A random is what was seen of the first bytes of a hello: its version and
+// Random.
 type random struct {
 	typ   uint8
 	seq   uint16
@@ -47,7 +47,7 @@ type random struct {
 	bytes [34]byte
 }
 
-// takes reports whether a fragment has some of these bytes.
+// takes reports whether a fragment holds some of these bytes.
 func (r *random) takes(f fragment) bool {
 	return f.off < len(r.bytes) && (r.known == 0 || r.typ == f.typ && r.seq == f.seq)
 }
@@ -96,7 +96,8 @@ func (a *assembly) began(typ uint8) bool {
 	return false
 }
 
-// find returns the entry of a message, or the reason why there can be none.
+// find returns the entry of a message, -1 if there is none yet, and the reason if
+// there can be none.
 func (a *assembly) find(f fragment) (e int, what string) {
 	if a.last < len(a.entries) && a.entries[a.last].is(f) {
 		return a.last, ""
@@ -106,7 +107,7 @@ func (a *assembly) find(f fragment) (e int, what string) {
 		if e.is(f) {
 			return i, ""
 		}
-		// Some count the cookie exchange and some do not.
+		// Some stacks count the cookie exchange and some do not.
 		if e.seq == f.seq && (e.typ != f.typ || f.typ != TypeClientHello) && e.typ != TypeHelloVerifyRequest && f.typ != TypeHelloVerifyRequest {
 			what = "a message with the message_seq of another one"
 		}
@@ -124,8 +125,8 @@ func (a *assembly) find(f fragment) (e int, what string) {
 
 func (e *entry) is(f fragment) bool { return e.seq == f.seq && e.typ == f.typ && e.length == f.length }
 
-// add takes the bytes b of a fragment whose header lies at this offset in the
-// half. It returns what is wrong with it, if anything.
+// add adds the bytes b of a fragment whose header is at offset at of the half. It
+// returns what is wrong with it, "" if nothing is.
 func (a *assembly) add(f fragment, b []byte, at int, m stream.Mark) (what string) {
 	i, what := a.find(f)
 	if what != "" {
@@ -173,7 +174,7 @@ func (a *assembly) add(f fragment, b []byte, at int, m stream.Mark) (what string
 	return ""
 }
 
-// limit tells of a limit, once.
+// limit returns what the first time, "" later.
 func (a *assembly) limit(what string) string {
 	if a.dropped {
 		return ""
@@ -182,8 +183,8 @@ func (a *assembly) limit(what string) string {
 	return what
 }
 
-// cover marks [from, to) as seen and leaves in a.holes which parts of it were
-// not before. It reports false where that would make too many parts.
+// cover marks [from, to) as seen, and sets a.holes to the parts of it that were
+// not seen before. It returns false if there would be too many parts.
 func (a *assembly) cover(e *entry, from, to int) bool {
 	a.holes = a.holes[:0]
 	at := max(from, e.contig)
@@ -231,9 +232,9 @@ func (a *assembly) cover(e *entry, from, to int) bool {
 	return true
 }
 
-// messages appends the messages to out, sorted by message_seq. Those that lie
-// in one piece alias data, the others are copied to arena. Repeats that differ
-// are told to problem with the offset at which they lie in the half.
+// messages appends the messages to out, sorted by message_seq. Bodies in one
+// piece alias data, the others are copied to arena. problem is called with the
+// offset in the half of each repeated fragment that differs.
 func (a *assembly) messages(out []Message, data, arena []byte, problem func(off int)) ([]Message, []byte) {
 	order := func(x, y piece) int {
 		return cmp.Or(cmp.Compare(x.entry, y.entry), cmp.Compare(x.off, y.off))

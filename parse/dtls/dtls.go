@@ -2,13 +2,13 @@ package dtls
 
 import "pfsight/capture/stream"
 
-// Limits of what one conversation may make a Reader do and hold. Its memory
-// follows the bytes seen, never a length that was only claimed.
+// Limits of the work and memory for one conversation. Memory grows with the bytes
+// seen, never with a claimed length.
 const (
 	maxMessages = 64      // messages of one side
-	maxMessage  = 1 << 18 // a handshake message that claims more bytes is not put together
-	maxSpans    = 64      // parts of one message that lie apart from each other
-	maxPieces   = 1 << 14 // fragments of one side that brought bytes, and as many that repeated some
+	maxMessage  = 1 << 18 // bytes; a longer handshake message is not assembled
+	maxSpans    = 64      // disjoint parts of one message
+	maxPieces   = 1 << 14 // fragments of one side with new bytes, and as many with repeated ones
 	maxRecords  = 32      // protected records of one side that are kept; more are only counted
 	maxAlerts   = 16      // alerts of one side
 	maxVersions = 4       // record versions of one side
@@ -31,8 +31,8 @@ const (
 )
 
 // Record types, RFC 6347 section 4.3.1, RFC 6520, RFC 9146 section 3, RFC 9147
-// section 4. Unified stands for the records of DTLS 1.3 that have the unified
-// header and show no type.
+// section 4. RecordUnified is for the records of DTLS 1.3 with the unified
+// header, which shows no type.
 const (
 	RecordChangeCipherSpec = 20
 	RecordAlert            = 21
@@ -44,39 +44,38 @@ const (
 	RecordUnified          = 32
 )
 
-// An Opening is what was said of DTLS in one conversation.
+// An Opening is the DTLS of one conversation.
 type Opening struct {
-	// Said is what each role said: Said[stream.ToServer] is the client's side,
-	// also if the endpoint taken for the client turned out to be the server.
+	// Said is what each role sent: Said[stream.ToServer] is the client's side,
+	// whichever half it is in.
 	Said [2]Side
-	// Swapped says that it did: the client's bytes are in Half[ToClient].
+	// Swapped says that the client's bytes are in Half[ToClient].
 	Swapped bool
 	// Capwap says that datagrams began with the CAPWAP DTLS header, RFC 5415
 	// section 4.2.
 	Capwap bool
-	// TURN says that datagrams were messages to or from a TURN relay, RFC 8656.
+	// TURN says that a TURN relay carried the datagrams, RFC 8656.
 	TURN bool
-	// Restarts counts the ClientHellos that the client gave up for one with
-	// another random before a ServerHello came; Said holds the last alone.
+	// Restarts counts the ClientHellos that the client abandoned before a
+	// ServerHello, for one with another Random. Said holds the last one only.
 	Restarts int
-	// Another says that after a ServerHello a new connection began between the
-	// same endpoints. Nothing of it is in Said. AnotherAt is the datagram that
-	// told.
+	// Another says that a new connection between the same endpoints began after a
+	// ServerHello. Said holds nothing of it. AnotherAt is its first datagram.
 	Another   bool
 	AnotherAt stream.Mark
-	// Foreign counts datagrams that are none of DTLS: STUN, SRTP and the like.
+	// Foreign counts datagrams of other protocols, such as STUN and SRTP.
 	Foreign  int
 	Problems []Problem
 }
 
-// A Side is what one endpoint said.
+// A Side is what one endpoint sent.
 type Side struct {
-	Dir stream.Dir // the half of the conversation that holds it
-	// Versions are the versions of its unprotected records, in the order in
-	// which they were first seen.
+	Dir stream.Dir // the half of the conversation
+	// Versions are the versions of its unprotected records, in order of first
+	// use.
 	Versions []uint16
-	// Messages are the handshake messages of epoch 0, by message_seq, those
-	// with the same one in order of arrival.
+	// Messages are the handshake messages of epoch 0, sorted by message_seq, then
+	// by arrival.
 	Messages []Message
 	// Verify is the version in the HelloVerifyRequest, 0 if there was none.
 	Verify uint16
@@ -87,20 +86,21 @@ type Side struct {
 	// ChangeCipherSpec were not seen, as their sequence numbers show.
 	Missing bool
 
-	// Protected records of DTLS <= 1.2: Handshake are those of content type 22,
-	// of which the first is Finished.
+	// Protected records of DTLS <= 1.2. Handshake counts content type 22; the
+	// first such record is Finished.
 	Handshake, Data, Alert Seen
-	// CID counts records of type tls12_cid, whose content type is encrypted;
-	// the first of a side is Finished.
+	// CID counts records of type tls12_cid, whose content type is encrypted. The
+	// first one of a side is Finished.
 	CID Seen
-	// Unified counts the records of DTLS 1.3 with the unified header. Early are
-	// those of them whose epoch bits are 1: early data, if the client's.
+	// Unified counts the records of DTLS 1.3 with the unified header. Early
+	// counts those of them whose epoch bits are 1: early data, if the client sent
+	// them.
 	Unified, Early Seen
 	// Records are the first protected records in order of arrival, those with a
 	// connection ID after the others.
 	Records []Record
-	// ConnectionID is the one that the first of these records that has one was
-	// sent to, nil if there was none or if its length is not known.
+	// ConnectionID is the first connection ID in these records, nil if there is
+	// none or if its length is not known.
 	ConnectionID []byte
 }
 
@@ -109,14 +109,13 @@ type Side struct {
 type Message struct {
 	Type   uint8
 	Seq    uint16 // message_seq
-	Length int    // as its header says
-	// Body is the message from its start up to the first byte that was not
-	// seen.
+	Length int    // in its header
+	// Body is the message up to the first byte that was not seen.
 	Body    []byte
 	Missing bool        // Body is shorter than Length
-	Split   bool        // its bytes came in more than one datagram
+	Split   bool        // it came in more than one datagram
 	Offset  int         // of the header of its first fragment to arrive, in Half.Data
-	Mark    stream.Mark // the datagram that completed it, or that last brought bytes of it
+	Mark    stream.Mark // the last datagram that brought new bytes of it
 }
 
 // An Alert is an alert in the clear.
@@ -126,7 +125,7 @@ type Alert struct {
 	Mark  stream.Mark
 }
 
-// Seen is how often something was seen, and in which datagram first.
+// Seen counts something, and has the datagram of the first.
 type Seen struct {
 	Count int
 	First stream.Mark
@@ -140,15 +139,15 @@ func (s *Seen) add(m stream.Mark) {
 
 // A Record is a protected record.
 type Record struct {
-	Type         uint8  // as in the clear: RecordUnified and RecordCID hide the real one
-	Epoch        uint16 // of RecordUnified only the two low bits
-	Length       int    // of the encrypted part with its tag; -1 if it cannot be told
+	Type         uint8  // as on the wire: RecordUnified and RecordCID hide the content type
+	Epoch        uint16 // the two low bits only for RecordUnified
+	Length       int    // of the encrypted part with its tag; -1 if undetermined
 	ConnectionID []byte
 	Offset       int // of its header in Half.Data
 	Mark         stream.Mark
 }
 
-// A Problem is something that is not as the standard has it.
+// A Problem is a deviation from the standard.
 type Problem struct {
 	From   stream.Dir // the role
 	Offset int        // in Half.Data of that side

@@ -7,7 +7,7 @@ import (
 	"pfsight/capture/stream"
 )
 
-// finish makes an Opening of what was read.
+// finish makes an Opening from what was read.
 func (r *Reader) finish() *Opening {
 	for d := range r.side {
 		s := &r.side[d]
@@ -44,9 +44,9 @@ func (r *Reader) finish() *Opening {
 	return &r.o
 }
 
-// speaksAsServer reports whether a is the server by what both have sent, and
-// whether anything shows it. Both may send a ClientHello in WebRTC until one
-// gives way; the one that answers is the server.
+// speaksAsServer reports whether a is the server, and whether any message shows
+// it. In WebRTC both may send a ClientHello until one gives way; the one that
+// answers is the server.
 func speaksAsServer(a, b *Side) (yes, known bool) {
 	as, bs := a.has(TypeServerHello, TypeHelloVerifyRequest), b.has(TypeServerHello, TypeHelloVerifyRequest)
 	if as != bs {
@@ -62,9 +62,9 @@ func (s *Side) has(types ...uint8) bool {
 	return slices.ContainsFunc(s.Messages, func(m Message) bool { return slices.Contains(types, m.Type) })
 }
 
-// identified reads the records with a connection ID, now that the hellos may
-// tell how long it is: each side names the one it wants to be spoken to with
-// (RFC 9146 section 3).
+// identified reads the records with a connection ID, after the hellos, which show
+// its length: each side chooses the connection ID of the packets to it (RFC 9146
+// section 3).
 func (r *Reader) identified() {
 	for _, p := range r.pending {
 		s := &r.side[p.d]
@@ -110,8 +110,8 @@ func (r *Reader) identified() {
 }
 
 // guessID returns the shortest length of connection ID with which the records
-// from off on fill their datagram b, -1 if there is none. Where the header
-// tells no length nothing can be told.
+// from off on fill their datagram b, -1 if there is none or if the header has no
+// length.
 func guessID(b []byte, off int) int {
 	if b[off]>>5 == 1 && b[off]&0x14 == 0x10 {
 		return -1
@@ -131,7 +131,7 @@ func guessID(b []byte, off int) int {
 	return -1
 }
 
-// Extensions that carry a connection ID: RFC 9146 section 3, and its drafts'.
+// Extensions with a connection ID: RFC 9146 section 3, and that of its drafts.
 const (
 	extConnectionID      = 54
 	extConnectionIDDraft = 53
@@ -172,7 +172,7 @@ func extensions(m *Message) []byte {
 
 func skip(b []byte, n int) []byte { return b[min(n, len(b)):] }
 
-// skipVector passes over a vector whose length has size bytes.
+// skipVector skips a vector whose length field has size bytes.
 func skipVector(b []byte, size int) []byte {
 	if len(b) < size {
 		return nil

@@ -15,28 +15,28 @@ type look struct {
 	later         bool   // another message of epoch 0 or a ChangeCipherSpec
 	alert         bool   // an alert of epoch 0
 	protected     bool   // a later epoch, application data aside
-	data          bool   // what is application data
+	data          bool   // nothing but what may be application data
 	records       prints
 	messages      outline
 }
 
 // prints are hashes of the first records of an endpoint by epoch and sequence
-// number: those of epoch 0, and behind them the first two of epoch 1. 0 is a
-// record that was not seen. A sender never uses a sequence number twice (RFC
-// 6347 section 4.1), so two records with the same number are copies or of
-// different connections. Stateless answers to a ClientHello are not among them:
-// some servers number these all alike.
+// number: records of epoch 0, and behind them the first two of epoch 1. 0 is a
+// record that was not seen. A sender uses a sequence number once (RFC 6347
+// section 4.1), so two records with the same number are copies, or belong to
+// different connections. Stateless answers to a ClientHello are not included:
+// some servers give them all the same number.
 type prints [plainPrints + 2]uint16
 
 const plainPrints = 10
 
-// An outline has, by message_seq, a hash of the type and length of the first
-// handshake messages of epoch 0, hellos aside: some stacks count the cookie
-// exchange and some do not. 0 is a message that was not seen. All fragments of a
-// message show the same (RFC 6347 section 4.2.3).
+// An outline has a hash of the type and length of the first handshake messages of
+// epoch 0, by message_seq, which is the same in all fragments of a message (RFC
+// 6347 section 4.2.3). 0 is a message that was not seen. Hellos are not included:
+// some stacks count the cookie exchange and some do not.
 type outline [8]uint8
 
-// look reads the records of a datagram as far as Split needs it.
+// look reads the records of a datagram as far as Split needs them.
 func (s *Sessions) look(b []byte) (l look, ok bool) {
 	off := 0
 	if l.capwap = isCapwap(b); l.capwap {
@@ -58,7 +58,7 @@ func (s *Sessions) look(b []byte) (l look, ok bool) {
 		}
 		if r.hasCID {
 			l.data = true
-			break // where it ends is not known
+			break // its end is not known
 		}
 		body := b[min(r.from, len(b)):min(r.to, len(b))]
 		switch {
@@ -82,12 +82,12 @@ func (s *Sessions) look(b []byte) (l look, ok bool) {
 	return l, ok
 }
 
-// printed is how much of a record is hashed, bytes. It reaches behind the
-// Random of a hello and into the public key of a key exchange.
+// printed is the number of bytes of a record that are hashed. They include the
+// Random of a hello, and a part of the public key of a key exchange.
 const printed = 64
 
-// add notes a record with this body, if its number is one of those that are
-// kept. The snaplen cuts copies alike.
+// add notes a record with this body, if its number is one of those that are kept.
+// The snaplen cuts all copies of a record alike.
 func (p *prints) add(r *record, body []byte) {
 	i := r.seq
 	switch {
@@ -120,7 +120,7 @@ const helloHead = 2 + 32
 const retryRandom = "\xCF\x21\xAD\x74\xE5\x9A\x61\x11\xBE\x1D\x8C\x02\x1E\x65\xB8\x91" +
 	"\xC2\xA2\x11\x16\x7A\xBB\x8C\x5E\x07\x9E\x09\xE2\xC8\xA8\x33\x9C"
 
-// message looks at the first fragment of a record of epoch 0.
+// message reads the first fragment of a record of epoch 0.
 func (s *Sessions) message(l *look, b []byte) {
 	if len(b) < messageHeader {
 		return
@@ -163,8 +163,8 @@ func (s *Sessions) message(l *look, b []byte) {
 // hash returns a hash of b that is not 0.
 func (s *Sessions) hash(b []byte) uint32 { return uint32(maphash.Bytes(s.seed, b)) | 1 }
 
-// vector returns a hash of the vector with a length of 8 bits at the start of b,
-// 0 if it is empty or not all there.
+// vector returns a hash of the vector with an 8-bit length at the start of b, 0
+// if it is empty or incomplete.
 func (s *Sessions) vector(b []byte) uint32 {
 	if len(b) == 0 || b[0] == 0 || len(b) <= int(b[0]) {
 		return 0

@@ -19,7 +19,7 @@ type Reader struct {
 	over    bool   // another connection began
 }
 
-// A side is what is being put together of one half.
+// A side is the state of one half.
 type side struct {
 	Side
 	assembly
@@ -27,18 +27,18 @@ type side struct {
 	numbers  numbers
 }
 
-// A pending is a datagram from the record on whose connection ID's length is
-// not known before the hellos are.
+// A pending is the rest of a datagram from a record on whose connection ID has a
+// length that is not known before the hellos are read.
 type pending struct {
 	d        stream.Dir
 	from, to int // in Half.Data
 	mark     stream.Mark
 }
 
-// Read reads a conversation. It returns nil where no record of DTLS is in it.
-// The result is valid until the next call and aliases c. Datagrams are read in
-// the order in which they were captured, both halves together, so that a
-// second connection between the same endpoints is not mixed with the first.
+// Read reads a conversation. It returns nil if c has no record of DTLS. The
+// result is valid until the next call and aliases c. The datagrams of both halves
+// are read in the order of the capture, so that a second connection between the
+// same endpoints is not mixed with the first.
 func (r *Reader) Read(c *stream.Conversation) *Opening {
 	r.reset(c)
 	var next [2]int // offset of the next datagram
@@ -73,8 +73,8 @@ func (r *Reader) reset(c *stream.Conversation) {
 	}
 }
 
-// datagramAt returns the datagram at an offset of the half, with the mark of
-// that index where it is one. Bytes without a mark are taken for one datagram.
+// datagramAt returns the datagram at offset off of the half, where i is the index
+// of its mark. Bytes without a mark are taken for one datagram.
 func datagramAt(h *stream.Half, off, i int) (stream.Mark, bool) {
 	if off >= len(h.Data) {
 		return stream.Mark{}, false
@@ -106,7 +106,7 @@ func (r *Reader) datagram(d stream.Dir, m stream.Mark) {
 	}
 	for n := 0; off < len(b) && !r.over; n++ {
 		rec, st := nextRecord(b, off, -1)
-		if st == notDTLS && n > 0 && isCapwap(b[off:]) { // some repeat it before each record
+		if st == notDTLS && n > 0 && isCapwap(b[off:]) { // some stacks repeat it before each record
 			off += capwapHeader
 			continue
 		}
@@ -144,7 +144,7 @@ func (r *Reader) datagram(d stream.Dir, m stream.Mark) {
 	}
 }
 
-// why says what to blame for bytes that do not go on.
+// why returns the problem with bytes that end too early or are no record.
 func (r *Reader) why(d stream.Dir, s state) string {
 	if s == cut && r.c.Half[d].Cut {
 		return "cut"
@@ -152,7 +152,7 @@ func (r *Reader) why(d stream.Dir, s state) string {
 	return "malformed"
 }
 
-// plain reads a record of epoch 0 whose body lies at this offset of the half.
+// plain reads a record of epoch 0. Its body b is at offset at of the half.
 func (r *Reader) plain(d stream.Dir, rec record, b []byte, at int, m stream.Mark) {
 	s := &r.side[d]
 	if !slices.Contains(s.Versions, rec.version) && len(s.Versions) < maxVersions {
@@ -209,9 +209,8 @@ func (r *Reader) fragments(d stream.Dir, b []byte, at int, m stream.Mark) {
 	}
 }
 
-// again takes the sign that the client began anew. Before a ServerHello the
-// new attempt takes the place of the old one; after it the first connection
-// is the one that is told of.
+// again handles a hello with another Random. Before a ServerHello, the new
+// attempt replaces the old one. After it, the new connection is ignored.
 func (r *Reader) again(d stream.Dir, typ uint8, m stream.Mark) {
 	other := &r.side[d.Opposite()]
 	if typ == TypeServerHello || other.began(TypeServerHello) || other.protected() {

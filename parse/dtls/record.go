@@ -14,8 +14,8 @@ const (
 	minUnified = 16
 )
 
-// Versions of records and hellos. version01 is that of OpenSSL before DTLS
-// had a standard; some VPNs still speak it.
+// Versions of records and hellos. version01 is that of OpenSSL before the
+// standard; some VPNs still use it.
 const (
 	version10 = 0xfeff
 	version12 = 0xfefd
@@ -27,16 +27,16 @@ func knownVersion(v uint16) bool {
 	return v == version10 || v == version12 || v == version13 || v == version01
 }
 
-// A state is what can be said of the bytes at a place in a datagram.
+// A state is the result of reading a header.
 type state uint8
 
 const (
 	have    state = iota
 	cut           // the datagram ends in the header
-	notDTLS       // this is no record
+	notDTLS       // not a record
 )
 
-// A record is where a record lies in its datagram.
+// A record is the position and the header of a record.
 type record struct {
 	typ      uint8
 	version  uint16 // 0 under a unified header
@@ -44,14 +44,14 @@ type record struct {
 	seq      uint32 // the low 32 bits of the sequence number, none under a unified header
 	seqHigh  uint16 // the high 16 bits
 	cid      int    // length of the connection ID
-	hasCID   bool   // there is one, maybe of length 0
+	hasCID   bool   // a connection ID is present, its length may be 0
 	off      int    // of the header
-	from, to int    // of the body; to may lie behind the datagram
+	from, to int    // of the body; to may be behind the end of the datagram
 }
 
-// nextRecord reads the record header at off of the datagram b. The length of
-// a connection ID is known to the endpoints alone: cid is taken for it, and
-// -1 stops behind the bytes before it, with from and to 0.
+// nextRecord reads the record header at offset off of the datagram b. cid is the
+// length of the connection IDs, which only the endpoints know. With -1, a record
+// with a connection ID has only what precedes it: from and to are 0.
 func nextRecord(b []byte, off, cid int) (record, state) {
 	h := b[min(off, len(b)):]
 	if len(h) == 0 {
@@ -76,7 +76,7 @@ func nextRecord(b []byte, off, cid int) (record, state) {
 	}
 	n := recordHeader
 	if r.typ == RecordCID {
-		// RFC 9146 section 4: the connection ID stands before the length.
+		// RFC 9146 section 4: the connection ID precedes the length.
 		if r.epoch == 0 {
 			return record{}, notDTLS
 		}

@@ -16,12 +16,12 @@ const (
 	maxLooked    = 8       // records of a datagram that are looked at
 )
 
-// A Sessions tells apart the connections between one pair of endpoints: a
-// ClientHello with another Random begins another one (RFC 6347 section 4.2.8).
-// Its method Split is a stream.Splitter. The first connection of a pair has
-// session 0, so the application data of a pair with one connection cost one
-// probe of a filter. A Sessions remembers the latest 16384 pairs, and of each
-// the last 8 connections. NewSessions makes one.
+// A Sessions tells the connections between one pair of endpoints apart. A
+// ClientHello with another Random begins another connection (RFC 6347 section
+// 4.2.8). The method Split is a stream.Splitter. The first connection of a pair
+// has session 0, so application data of a pair with one connection cost one probe
+// of a filter. A Sessions remembers the latest 16384 pairs, and the last 8
+// connections of each. NewSessions makes one.
 type Sessions struct {
 	pairs  *bounded.Map[uint64, *sharing] // by Datagram.Flow
 	shared [sharedBits / 64]uint64        // by the low bits of Datagram.Flow: the pair may have several connections
@@ -33,7 +33,7 @@ type Sessions struct {
 // first datagram.
 type sharing struct {
 	attempts []attempt
-	at       [2]uint32 // by endpoint: the session of what it said last
+	at       [2]uint32 // by endpoint: the session of its last datagram
 }
 
 // An attempt is what is known of one connection.
@@ -49,19 +49,18 @@ type party struct {
 	answer   uint32 // hash of the Random in its ServerHello, 0 if none was seen
 	cookie   uint32 // hash of the cookie in its ClientHello, 0 if there was none
 	asked    uint32 // hash of the cookie in its HelloVerifyRequest or HelloRetryRequest, 0 if none was seen
-	verify   bool   // it sent a HelloVerifyRequest or a HelloRetryRequest
-	later    bool   // it sent more than hellos, so it has received the answer
+	later    bool   // it sent more than hellos, so it has received an answer
 	alerted  bool   // it sent an alert in the clear
 	changed  bool   // it sent records under new keys
 	records  prints
 	messages outline
 }
 
-// SessionsCost is about what a Sessions takes when it is full, bytes.
+// SessionsCost is about how many bytes a full Sessions takes.
 const SessionsCost = maxEndpoints * (maxAttempts*72 + 128)
 
-// Within has s remember less, so that it takes no more than about so many
-// bytes. It is called before the first Split.
+// Within limits s to about this number of bytes. It is called before the first
+// Split.
 func (s *Sessions) Within(memory int64) {
 	s.pairs = bounded.NewMap[uint64, *sharing](bounded.Fit(maxEndpoints, memory, SessionsCost))
 }
@@ -71,11 +70,11 @@ func NewSessions() *Sessions {
 	return &Sessions{pairs: bounded.NewMap[uint64, *sharing](maxEndpoints), seed: maphash.MakeSeed()}
 }
 
-// Split is a stream.Splitter. A datagram belongs to the connection whose hello
-// it has. Any other belongs to the connection in which its sender was last
-// seen, or to the oldest one that waits for such an answer. It never belongs to
-// a connection in which its sender has used the same record number for
-// something else.
+// Split is a stream.Splitter. A hello belongs to the connection with the same
+// Random. Any other datagram belongs to the connection in which its sender was
+// last seen, or to the oldest one that waits for such an answer. A datagram does
+// not belong to a connection in which its sender has used the same record number
+// or message_seq for something else.
 func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lost bool) {
 	if d.Transport != stream.UDP {
 		return 0, 0, false
@@ -124,7 +123,6 @@ func (p *party) learn(l *look) {
 	if p.asked == 0 {
 		p.asked = l.asked
 	}
-	p.verify = p.verify || l.verify
 	p.later = p.later || l.later || l.protected
 	p.alerted, p.changed = p.alerted || l.alert, p.changed || l.protected
 	for i, h := range l.records {
@@ -162,8 +160,7 @@ func (a *attempt) fits(from uint8, l *look) bool {
 	return true
 }
 
-// of returns the connection of a datagram of an endpoint, nil for one that was
-// not seen before.
+// of returns the connection of a datagram of an endpoint, nil for a new one.
 func (x *sharing) of(from uint8, l *look) *attempt {
 	if len(x.attempts) == 0 {
 		return nil
@@ -186,9 +183,9 @@ func (x *sharing) of(from uint8, l *look) *attempt {
 		switch {
 		case a.session != x.at[from] || p.silent() || !a.fits(from, l):
 		case l.later && (p.changed || p.answer == 0 && a.party[from^1].silent()) && last.party[from].silent() && last.party[from^1].hello != 0 && last.fits(from, l):
-			return last // a message in the clear overtook its ServerHello: the endpoint has sent its Finished before, or has no answer
+			return last // the message overtook its ServerHello: in the other connection the endpoint has sent its Finished, or has no answer
 		default:
-			return a // what continues what was sent before
+			return a // the same connection as before
 		}
 	}
 	if a := x.expect(from, l); a != nil {
@@ -203,8 +200,8 @@ func (x *sharing) of(from uint8, l *look) *attempt {
 }
 
 // greeted returns the connection of a ClientHello: the one with the same Random,
-// else the oldest behind the endpoint's other hellos of which only the server's
-// datagrams were seen.
+// else the oldest after the endpoint's other ClientHellos in which only the
+// server was seen.
 func (x *sharing) greeted(from uint8, l *look) (found *attempt) {
 	for i := len(x.attempts) - 1; i >= 0; i-- {
 		a := &x.attempts[i]
@@ -228,8 +225,8 @@ func (x *sharing) greeted(from uint8, l *look) (found *attempt) {
 }
 
 // answered returns the connection of a ServerHello, a HelloRetryRequest or a
-// HelloVerifyRequest: the one with the same Random or cookie, else one that
-// waits for it.
+// HelloVerifyRequest: the one with the same Random or cookie, else one that waits
+// for it.
 func (x *sharing) answered(from uint8, l *look) *attempt {
 	for i := len(x.attempts) - 1; i >= 0; i-- {
 		a := &x.attempts[i]
@@ -241,10 +238,10 @@ func (x *sharing) answered(from uint8, l *look) *attempt {
 	return x.expect(from, l)
 }
 
-// expect returns the connection that the next answer of an endpoint belongs to:
-// the oldest in which the other endpoint has continued without one, else the
-// latest. It is nil if the datagram belongs to neither: then the client's
-// datagrams come later.
+// expect returns the connection of the next answer of an endpoint: the oldest in
+// which the other endpoint has continued and the answer is missing, else the
+// latest. It returns nil if the datagram fits neither. Then it begins a
+// connection whose client's datagrams are late.
 func (x *sharing) expect(from uint8, l *look) *attempt {
 	for i := range x.attempts {
 		a := &x.attempts[i]

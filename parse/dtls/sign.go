@@ -7,7 +7,7 @@ import (
 	"pfsight/parse/turn"
 )
 
-// Bounds of what a hello may say of itself for Sign to believe it.
+// Limits of the fields of a hello that Sign accepts.
 const (
 	minClientHello = 2 + 32 + 1 + 1 + 2 + 2 + 1 + 1 // one suite, one compression method
 	minServerHello = 2 + 32 + 1 + 2 + 1
@@ -15,10 +15,10 @@ const (
 	maxHelloSeq    = 8 // message_seq: each cookie or HelloRetryRequest costs one
 )
 
-// Sign tells from the first bytes of a datagram whether a DTLS handshake may
-// begin or go on there; it is the stream.Signer of DTLS. A hello counts by
-// any of its fragments, since they come in any order. It is asked for every
-// datagram of a conversation that is not followed.
+// Sign is the stream.Signer of DTLS: it looks whether a DTLS handshake may begin
+// or continue in a datagram. A message counts by any of its fragments, and a
+// server's flight by any of its messages, since they come in any order. Sign is
+// called for every datagram of a conversation that is not followed.
 func Sign(b []byte) stream.Sign {
 	if len(b) < recordHeader {
 		return stream.NoSign
@@ -36,8 +36,8 @@ func Sign(b []byte) stream.Sign {
 		}
 		b = b[capwapHeader:]
 	}
-	// RFC 7983 gives 20 to 63 to DTLS; 27 to 31 are no record of it. The header
-	// is read here once more, since copying a record takes longer than all this.
+	// RFC 7983 reserves 20 to 63 for DTLS; 27 to 31 are not records of it. The
+	// header is parsed here again, because a copy of a record would take longer.
 	typ := b[0]
 	if typ < RecordChangeCipherSpec || typ > 63 {
 		return stream.NoSign
@@ -46,7 +46,7 @@ func Sign(b []byte) stream.Sign {
 		return signUnified(b)
 	}
 	version, epoch := binary.BigEndian.Uint16(b[1:]), binary.BigEndian.Uint16(b[3:])
-	// The sequence number begins at 0 in each epoch, and epochs at 0.
+	// Sequence numbers begin at 0 in each epoch, and epochs at 0.
 	if typ > RecordACK || !knownVersion(version) || epoch > 0xff || b[5] != 0 {
 		return stream.NoSign
 	}
@@ -54,7 +54,7 @@ func Sign(b []byte) stream.Sign {
 		if version != version12 || epoch == 0 {
 			return stream.NoSign
 		}
-		return stream.MaybeSign // a connection ID stands before the length
+		return stream.MaybeSign // a connection ID precedes the length
 	}
 	n := int(binary.BigEndian.Uint16(b[11:]))
 	end := recordHeader + n
@@ -76,7 +76,7 @@ func mayFollow(b byte) bool {
 	return b >= RecordChangeCipherSpec && b <= 63 || b == 1
 }
 
-// plainFits reports whether a record of epoch 0 may be that long.
+// plainFits reports whether a record of this type in epoch 0 may have n bytes.
 func plainFits(typ uint8, n int) bool {
 	switch typ {
 	case RecordChangeCipherSpec:
@@ -89,8 +89,8 @@ func plainFits(typ uint8, n int) bool {
 	return true
 }
 
-// signUnified looks at a unified header, RFC 9147 section 4, which shows
-// neither the content type nor, perhaps, the length.
+// signUnified checks a unified header, RFC 9147 section 4, which shows no content
+// type and perhaps no length.
 func signUnified(b []byte) stream.Sign {
 	n := 2
 	if b[0]&8 != 0 {
@@ -109,7 +109,7 @@ func signUnified(b []byte) stream.Sign {
 	return stream.MaybeSign
 }
 
-// signHello looks at a handshake record of epoch 0 with n bytes.
+// signHello checks a handshake record of epoch 0 with n bytes.
 func signHello(b []byte, n int) stream.Sign {
 	if n < messageHeader || len(b) < recordHeader+messageHeader || b[6] != 0 {
 		return stream.NoSign
@@ -121,12 +121,12 @@ func signHello(b []byte, n int) stream.Sign {
 		return stream.NoSign
 	}
 	if end > len(b) && (f.off != 0 || len(body) < 2) {
-		return stream.NoSign // a capture with a snaplen shows the version at least
+		return stream.NoSign // with a snaplen the version has to be there at least
 	}
 	switch f.typ {
 	case TypeClientHello, TypeServerHello, TypeHelloVerifyRequest:
 	case typeCertificate, typeServerKeyExchange, typeCertificateRequest, typeServerHelloDone:
-		return stream.ServerSign // which may overtake the ServerHello
+		return stream.ServerSign // it may overtake the ServerHello
 	default:
 		return stream.MaybeSign
 	}

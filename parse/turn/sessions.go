@@ -11,14 +11,14 @@ import (
 
 // Limits of a Sessions.
 const (
-	maxAllocations = 1 << 14 // pairs of endpoints between which a relay's client speaks
+	maxAllocations = 1 << 14 // pairs of a client and its relay
 	maxPeers       = 16      // peers of one of them
 )
 
-// A Sessions tells apart what one client of a relay says to each of its peers,
-// and the DTLS connections with one peer one after the other. Its method Split
-// is a stream.Splitter. It remembers at most 16384 allocations of 16 peers.
-// NewSessions makes one.
+// A Sessions tells the peers of a relay's client apart, and the DTLS connections
+// with one peer that follow each other. The method Split is a stream.Splitter. A
+// Sessions remembers at most 16384 allocations of 16 peers. NewSessions makes
+// one.
 type Sessions struct {
 	sign        stream.Signer
 	allocations *bounded.Map[uint64, *allocation] // by Datagram.Flow
@@ -29,38 +29,38 @@ type Sessions struct {
 // An allocation is what is known of one pair of endpoints.
 type allocation struct {
 	peers []peer // maxPeers at the most
-	next  int    // the one that has to go
+	next  int    // the index of the one that is replaced next
 }
 
-// A peer has an address, a channel, or both; the other is zero. Both are where
-// the snaplen cut off the address.
+// A peer has an address, a channel, or both; what is not known is zero. The
+// address may be cut off by the snaplen.
 type peer struct {
 	address netip.AddrPort
 	channel uint16
 	session uint32
-	hello   uint64 // hash of the random of the client that began the session
+	hello   uint64 // hash of the Random in the last ClientHello
 	waits   bool   // the session has no answer yet
 	from    uint8  // the endpoint of Datagram.Flow that sent the client's hello, where waits is set
 }
 
-// NewSessions returns a Sessions that has seen nothing. sign tells what begins
-// a session of what is relayed.
+// NewSessions returns an empty Sessions. sign says whether relayed bytes begin a
+// session.
 func NewSessions(sign stream.Signer) *Sessions {
 	return &Sessions{sign: sign, allocations: bounded.NewMap[uint64, *allocation](maxAllocations), seed: maphash.MakeSeed()}
 }
 
-// Cost is about what a Sessions takes when it is full, bytes.
+// Cost is about how many bytes a full Sessions takes.
 const Cost = maxAllocations * (maxPeers*64 + 96)
 
-// Within has s remember less, so that it takes no more than about so many
-// bytes. It is called before the first Split.
+// Within limits s to about this number of bytes. It is called before the first
+// Split.
 func (s *Sessions) Within(memory int64) {
 	s.allocations = bounded.NewMap[uint64, *allocation](bounded.Fit(maxAllocations, memory, Cost))
 }
 
-// Split is a stream.Splitter. What is sent to a peer in an indication belongs to
-// the session of the channel that is bound to it. Other than hellos, only
-// what goes to a peer with a session belongs to one.
+// Split is a stream.Splitter. An indication to or from a peer belongs to the
+// session of the channel that is bound to the peer. A hello begins a session.
+// Anything else belongs to the session of its peer, if that has one.
 func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lost bool) {
 	b := d.Data
 	if d.Transport != stream.UDP || len(b) <= channelHeader {
@@ -133,10 +133,10 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 	return at.session, 0, lost
 }
 
-// waiting returns the peer of a where a hello from p is to go, though it is
-// not known under p's address or channel, because the ChannelBind request or the
-// address was not captured. It has sent the same ClientHello, or it is the only
-// one that waits for this answer. except is not it.
+// waiting returns the peer of a that a hello of p belongs to, although it is not
+// known by p's address or channel: the ChannelBind request or the address was not
+// captured. It is the peer with the same ClientHello, or the only one that waits
+// for this answer. except is excluded.
 func (a *allocation) waiting(except *peer, p peer, sign stream.Sign, hello uint64, from uint8) (found *peer) {
 	if except != nil {
 		p = *except
@@ -159,7 +159,7 @@ func (a *allocation) waiting(except *peer, p peer, sign stream.Sign, hello uint6
 	return found
 }
 
-// learn adds the address or the channel of p, which is the same peer.
+// learn adds the address or the channel of p to the same peer.
 func (x *peer) learn(p peer) {
 	if p.channel != 0 {
 		x.channel = p.channel
@@ -184,14 +184,15 @@ func (s *Sessions) bind(flow uint64, p peer) (lost bool) {
 	}
 	for i := range a.peers {
 		if x := &a.peers[i]; x.channel == p.channel {
-			x.channel = 0 // it is another's now
+			x.channel = 0 // the channel was bound again
 		}
 	}
 	_, forgot := a.add(p)
 	return lost || forgot
 }
 
-// random returns a hash of the random in a ClientHello of DTLS, 0 where it is not there.
+// random returns a hash of the Random in a ClientHello of DTLS, 0 if b does not
+// hold it.
 func (s *Sessions) random(b []byte) uint64 {
 	const at = 13 + 12 + 2 // the headers of the record and of the message, and the version
 	if len(b) < at+32 || b[13] != 1 || b[19]|b[20]|b[21] != 0 {
@@ -200,8 +201,8 @@ func (s *Sessions) random(b []byte) uint64 {
 	return maphash.Bytes(s.seed, b[at:at+32]) | 1
 }
 
-// allocation returns what is known of a pair of endpoints, and whether another's
-// sessions were forgotten for it.
+// allocation returns the allocation of a pair of endpoints, and whether sessions
+// of another one were forgotten for it.
 func (s *Sessions) allocation(flow uint64) (a *allocation, lost bool) {
 	if a, _ = s.allocations.Get(flow); a != nil {
 		return a, false
@@ -215,7 +216,8 @@ func (s *Sessions) allocation(flow uint64) (a *allocation, lost bool) {
 	return a, lost
 }
 
-// find returns the peer with this address or this channel.
+// find returns the peer with the address or the channel of p, nil if there is
+// none.
 func (a *allocation) find(p peer) *peer {
 	for i := range a.peers {
 		x := &a.peers[i]
@@ -229,7 +231,8 @@ func (a *allocation) find(p peer) *peer {
 	return nil
 }
 
-// add adds a peer, whose address holds until the next one, and reports whether another's session was forgotten for it.
+// add adds a peer. The result is valid until the next call. lost reports whether
+// a session of another peer was forgotten for it.
 func (a *allocation) add(p peer) (at *peer, lost bool) {
 	if len(a.peers) < maxPeers {
 		a.peers = append(a.peers, p)
