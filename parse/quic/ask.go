@@ -2,7 +2,7 @@ package quic
 
 import "pfsight/capture/stream"
 
-// Bits of stream.Note.State: what the packets of a half have shown.
+// Bits of stream.Note.State: the packets that a half has shown.
 const (
 	askInitial   = 1 << iota
 	askZero      // 0-RTT
@@ -10,17 +10,17 @@ const (
 	askOne       // what looks like 1-RTT
 	askServer    // Version Negotiation or Retry
 	askOther     // a long header of another version
-	askLooked    // on both: it was looked when the client's Finished came
+	askLooked    // in both halves: the Initials were decrypted when the client's Finished came
 	askFinished  // a Handshake packet that is long enough for a Finished
 	askProgress  = askHandshake | askOne
 )
 
-// Limits of what is waited for, in datagrams of either side, after the packets
-// of one side or both have shown that the ServerHello was sent.
+// Limits of waiting, in datagrams of either side, after one side or both have
+// shown that the ServerHello was sent.
 const (
 	askLate    = 16 // after a Handshake packet of the client, for its Finished: long chains of certificates are acknowledged part by part
-	askReorder = 24 // for a hello that is not complete, as after reordering
-	askOneSide = 48 // where the other direction was not captured so far: it may be late
+	askReorder = 24 // for the rest of a hello, after reordering
+	askOneSide = 48 // for the other direction, if nothing of it was captured so far
 	askSilence = 48 // for Handshake packets of the other side
 )
 
@@ -29,14 +29,13 @@ const (
 type Asker struct{ reader Reader }
 
 // Ask is the stream.Asker of QUIC. It reads the headers of the packets in
-// Half[d], each once. When both sides have shown that the ServerHello was
-// sent and read, it looks whether both hellos are there, which means to
-// decrypt the Initials; that is done at most five times in a conversation,
-// and nearly always once. It waits for a packet of the client that may hold its
-// Finished, or a 1-RTT one, for that shows that the handshake succeeded, but
-// not for long.
+// Half[d] once. When both sides have shown that the ServerHello was sent and
+// read, it decrypts the Initials to see whether both hellos are complete. It does
+// so at most five times in a conversation, and nearly always once. It waits a
+// little for a packet of the client that may hold its Finished, or for a 1-RTT
+// packet, which show that the handshake succeeded.
 //
-// The verdict is Refuse where the first datagrams are none of QUIC's.
+// The verdict is Refuse if the first datagrams are not QUIC.
 func (a *Asker) Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 	h, other := &c.Half[d], &c.Half[d.Opposite()]
 	walk(h)
@@ -48,9 +47,9 @@ func (a *Asker) Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 	if client.Note.State&askServer != 0 {
 		client, server = server, client
 	}
-	last := client.Full || client.Done // no more of it will be seen
+	last := client.Full || client.Done // nothing more of it is kept
 	cl, sv := last || client.Note.State&askProgress != 0, server.Note.State&askProgress != 0
-	one, both := &c.Half[stream.ToServer].Note.Aux, &c.Half[stream.ToClient].Note.Aux // datagrams since
+	one, both := &c.Half[stream.ToServer].Note.Aux, &c.Half[stream.ToClient].Note.Aux // datagrams since one side, and since both, have shown that the ServerHello was sent
 	switch {
 	case !cl && !sv:
 		return stream.More
@@ -62,8 +61,8 @@ func (a *Asker) Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 		return stream.More
 	}
 	*both++
-	// Of both sides, since either may be the client: the server's datagrams may
-	// have come first.
+	// Both sides count, because the server's datagrams may have come first, so
+	// that either may be the client.
 	came := last || client.Note.State&(askOne|askFinished) != 0 && server.Note.State&(askOne|askFinished) != 0
 	switch {
 	case *both >= askReorder:
@@ -85,7 +84,7 @@ func (a *Asker) Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 	return stream.More
 }
 
-// walk reads the headers of the datagrams of a half that were not looked at.
+// walk reads the headers of the datagrams of a half that are new.
 func walk(h *stream.Half) {
 	i := len(h.Marks)
 	for i > 0 && int(h.Marks[i-1].From) >= h.Note.Offset {

@@ -9,24 +9,25 @@ import (
 
 // Limits of the CRYPTO stream of one direction.
 const (
-	// maxCrypto is how many bytes of it are kept. RFC 9000 section 7.5 asks
+	// maxCrypto is the number of bytes that are kept. RFC 9000 section 7.5 asks
 	// endpoints to buffer 4096; ClientHellos with post-quantum key shares and
 	// Encrypted Client Hello have about 2 KiB.
 	maxCrypto = 64 << 10
-	// maxRanges is how many separate pieces may wait for what is between them.
+	// maxRanges is the number of separate pieces that may wait for the bytes
+	// between them.
 	maxRanges = 512
 )
 
 // A span is a range of bytes [from, to).
 type span struct{ from, to int }
 
-// A crypto puts the CRYPTO frames of one direction together.
+// A crypto assembles the CRYPTO stream of one direction.
 type crypto struct {
 	data     []byte
 	seen     []span // ascending, disjoint, not touching
 	marks    []stream.Mark
-	current  stream.Mark // of the datagram that is being read
-	dated    int         // marks from here on are of that
+	current  stream.Mark // of the current datagram
+	dated    int         // index of its first mark
 	gaps     []stream.Gap
 	full     bool
 	conflict bool
@@ -36,14 +37,14 @@ func (c *crypto) reset() {
 	*c = crypto{data: c.data[:0], seen: c.seen[:0], marks: c.marks[:0], gaps: c.gaps[:0]}
 }
 
-// datagram says which datagram brings what is added from now on.
+// datagram sets the datagram of the frames that are added next.
 func (c *crypto) datagram(m stream.Mark) {
 	if m != c.current || len(c.marks) == 0 {
 		c.current, c.dated = m, len(c.marks)
 	}
 }
 
-// add takes the bytes of a frame. Bytes that are there already are kept.
+// add adds the bytes of a frame. Bytes that were there before are kept.
 func (c *crypto) add(off int, b []byte) {
 	if off+len(b) > maxCrypto {
 		c.full = true
@@ -83,8 +84,8 @@ func (c *crypto) add(off int, b []byte) {
 	c.seen = slices.Replace(c.seen, i, j, merged)
 }
 
-// repeats reports whether the CRYPTO frames among frames repeat bytes that are
-// there, and none of them differs.
+// repeats reports whether the CRYPTO frames among frames repeat bytes of the
+// stream, and none of them differs.
 func (c *crypto) repeats(frames []byte, d *dialect) (yes bool) {
 	for at := 0; ; {
 		f, next, _, ok := nextFrame(frames, at, d)
@@ -109,7 +110,7 @@ func (c *crypto) repeats(frames []byte, d *dialect) (yes bool) {
 	}
 }
 
-// fill writes b at [from, to), where nothing was, and marks it.
+// fill writes b to [from, to), which is empty, and marks it.
 func (c *crypto) fill(from, to int, b []byte) {
 	if from >= to {
 		return
@@ -147,7 +148,7 @@ func (c *crypto) half() stream.Half {
 		}
 		at = s.to
 	}
-	if at < n { // after a piece that was one too many
+	if at < n { // a piece was dropped
 		n = at
 	}
 	return stream.Half{Data: c.data[:n], Gaps: c.gaps, Marks: c.marks, Full: c.full, Conflict: c.conflict}
@@ -163,8 +164,8 @@ const (
 const retryRandom = "\xCF\x21\xAD\x74\xE5\x9A\x61\x11\xBE\x1D\x8C\x02\x1E\x65\xB8\x91" +
 	"\xC2\xA2\x11\x16\x7A\xBB\x8C\x5E\x07\x9E\x09\xE2\xC8\xA8\x33\x9C"
 
-// messages counts what is whole in a stream: messages of this type, and those
-// of them that are HelloRetryRequests.
+// messages counts the complete messages of a type in a stream, and the
+// HelloRetryRequests among them.
 func messages(h *stream.Half, typ byte) (n, retries int) {
 	b := h.Data[:h.Contiguous()]
 	for len(b) >= 4 {
@@ -183,8 +184,8 @@ func messages(h *stream.Half, typ byte) (n, retries int) {
 	return n, retries
 }
 
-// complete reports whether both hellos are there, and the second ClientHello
-// where a HelloRetryRequest asked for it.
+// complete reports whether both hellos are complete, with the second ClientHello
+// if a HelloRetryRequest asked for it.
 func (o *Opening) complete() bool {
 	client, _ := messages(&o.Hello[stream.ToServer], msgClientHello)
 	server, retries := messages(&o.Hello[stream.ToClient], msgServerHello)

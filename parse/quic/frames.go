@@ -12,7 +12,7 @@ const (
 	frameClose   = 0x1c
 )
 
-// badFrame is the one problem of frames that bytes cut short do not have.
+// badFrame is the one problem of frames that a cut does not cause.
 const badFrame = "frame that may not be in an Initial"
 
 // A frame is one CRYPTO or CONNECTION_CLOSE frame.
@@ -24,10 +24,9 @@ type frame struct {
 	cause uint64 // CONNECTION_CLOSE: type of the frame that caused it
 }
 
-// nextFrame returns the next CRYPTO or CONNECTION_CLOSE frame at b[at:]; the
-// others are passed over, for nothing in them is wanted. ok is false at the
-// end of b and, with bad not empty, where a frame is malformed or may not be
-// in an Initial.
+// nextFrame returns the next CRYPTO or CONNECTION_CLOSE frame at b[at:] and skips
+// others. ok is false at the end of b, and if a frame is malformed or not allowed
+// in an Initial; then bad is not empty.
 func nextFrame(b []byte, at int, d *dialect) (f frame, next int, bad string, ok bool) {
 	if d.google {
 		return nextGoogleFrame(b, at)
@@ -43,7 +42,7 @@ func nextFrame(b []byte, at int, d *dialect) (f frame, next int, bad string, ok 
 		}
 		f.typ = typ
 		switch typ {
-		case framePadding, framePing: // PADDING in more bytes than it needs
+		case framePadding, framePing: // PADDING in a longer encoding
 			at = n
 		case frameACK, frameACKECN:
 			if at, ok = skipACK(b, n, typ == frameACKECN); !ok {
@@ -69,8 +68,7 @@ func nextFrame(b []byte, at int, d *dialect) (f frame, next int, bad string, ok 
 	return f, at, "", false
 }
 
-// cryptoAt reads what stands behind the type of a CRYPTO frame, RFC 9000
-// section 19.6.
+// cryptoAt reads what follows the type of a CRYPTO frame, RFC 9000 section 19.6.
 func cryptoAt(b []byte, at int) (f frame, next int, bad string, ok bool) {
 	f.typ = frameCrypto
 	var length uint64
@@ -88,8 +86,7 @@ func cryptoAt(b []byte, at int) (f frame, next int, bad string, ok bool) {
 	return f, at + int(length), "", true
 }
 
-// skipACK passes over what stands behind the type of an ACK frame, RFC 9000
-// section 19.3.
+// skipACK skips what follows the type of an ACK frame, RFC 9000 section 19.3.
 func skipACK(b []byte, at int, ecn bool) (next int, ok bool) {
 	var ranges uint64
 	for i := range 4 { // Largest Acknowledged, ACK Delay, ACK Range Count, First ACK Range
@@ -116,8 +113,8 @@ func skipACK(b []byte, at int, ecn bool) (next int, ok bool) {
 	return at, true
 }
 
-// plausible reports whether frames that could not be authenticated may be
-// those of an Initial that this role sent.
+// plausible reports whether frames that could not be authenticated may be those
+// of an Initial of this role.
 func plausible(b []byte, role stream.Dir, d *dialect) bool {
 	any := false
 	for at := 0; ; {

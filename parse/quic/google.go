@@ -1,16 +1,16 @@
 package quic
 
-// Frame types of Google's versions, which wear the headers and the protection
-// of the IETF's but have frames of their own.
+// Frame types of Google's versions, which have the headers and the protection of
+// the IETF's versions, but other frames.
 const (
 	googleClose  = 0x02
 	googlePing   = 0x07
 	googleCrypto = 0x08
-	googleACK    = 0x40 // and six bits that say how it is laid out
+	googleACK    = 0x40 // and six bits with its layout
 )
 
-// nextGoogleFrame is nextFrame for T050 and T051. The error codes of their
-// CONNECTION_CLOSE are none of RFC 9000, so that ends the reading.
+// nextGoogleFrame is nextFrame for T050 and T051. It stops at a CONNECTION_CLOSE,
+// whose error codes are not those of RFC 9000.
 func nextGoogleFrame(b []byte, at int) (f frame, next int, bad string, ok bool) {
 	for at < len(b) {
 		switch typ := b[at]; {
@@ -31,9 +31,9 @@ func nextGoogleFrame(b []byte, at int) (f frame, next int, bad string, ok bool) 
 	return f, at, "", false
 }
 
-// skipGoogleACK passes over an ACK frame: 01ntllmm, where n says that there
-// are several blocks, ll and mm how long its numbers are; the largest one
-// acknowledged, a delay of two bytes, the blocks, and receive timestamps.
+// skipGoogleACK skips an ACK frame: 01ntllmm, where n says that there are several
+// blocks, and ll and mm the length of its numbers; the largest one acknowledged,
+// a delay of two bytes, the blocks, and receive timestamps.
 func skipGoogleACK(b []byte, at int) (next int, ok bool) {
 	sizes := [4]int{1, 2, 4, 6}
 	typ := b[at]

@@ -2,23 +2,23 @@ package quic
 
 import "encoding/binary"
 
-// maxCID is the longest connection ID of the versions that are known, RFC
-// 9000 section 17.2.
+// maxCID is the longest connection ID of the known versions, RFC 9000 section
+// 17.2.
 const maxCID = 20
 
 // minFirstCID is the shortest Destination Connection ID of a client's first
 // Initial, RFC 9000 section 7.2.
 const minFirstCID = 8
 
-// minDatagram is the smallest UDP payload that carries an Initial of a
-// client, RFC 9000 section 14.1.
+// minDatagram is the smallest UDP payload with an Initial of a client, RFC 9000
+// section 14.1.
 const minDatagram = 1200
 
-// minProtected is the least length of a protected packet behind its header:
-// what the sample of header protection needs, RFC 9001 section 5.4.2.
+// minProtected is the least length of a protected packet after its header: the
+// sample of header protection needs it, RFC 9001 section 5.4.2.
 const minProtected = 4 + 16
 
-// A kind is what a packet is.
+// A kind is the type of a packet.
 type kind uint8
 
 const (
@@ -27,26 +27,26 @@ const (
 	kindHandshake
 	kindRetry
 	kindNegotiation // Version Negotiation
-	kindUnknown     // a long header of a version that is not known
+	kindUnknown     // a long header of an unknown version
 	kindShort       // 1-RTT, or anything else that is not a long header
 )
 
-// A packet is where the parts of a packet are in the bytes it was read from.
-// The connection IDs and the token alias them.
+// A packet has the positions of its parts in the bytes that it was read from. The
+// connection IDs and the token alias these.
 type packet struct {
 	kind       kind
 	version    Version
-	from, to   int // to is the end of what there is of it
+	from, to   int // to is the end of the captured part
 	number     int // of the packet number, for kinds that have a length
-	length     int // of what begins there, as the header says
+	length     int // of the bytes from number on, in the header
 	cut        bool
 	dcid, scid []byte
 	token      []byte
 }
 
-// nextPacket reads the header of the packet at b[from:]; b ends where its
-// datagram does. A packet without a length takes all of it. ok is false
-// where no packet of QUIC begins.
+// nextPacket reads the header of the packet at b[from:]; b ends with its
+// datagram. A packet without a length is as long as the rest of b. ok is false if
+// no packet of QUIC begins there.
 func nextPacket(b []byte, from int) (p packet, ok bool) {
 	p.from, p.to = from, len(b)
 	if from >= len(b) {
@@ -113,7 +113,7 @@ func nextPacket(b []byte, from int) (p packet, ok bool) {
 	return p, true
 }
 
-// prefixed reads what stands behind its length of one byte.
+// prefixed reads bytes with a length of one byte before them.
 func prefixed(b []byte, at int) (v []byte, next int, ok bool) {
 	if at >= len(b) {
 		return nil, at, false

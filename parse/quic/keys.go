@@ -10,9 +10,8 @@ import (
 	"pfsight/capture/stream"
 )
 
-// HKDF-Expand-Label of RFC 8446 section 7.1 with an empty context, as the
-// HkdfLabel it makes and the counter of HKDF-Expand behind it: no key here is
-// longer than one hash.
+// HKDF-Expand-Label of RFC 8446 section 7.1 with an empty context: the HkdfLabel,
+// and the counter of HKDF-Expand. No key here is longer than one hash.
 const (
 	labelClient = "\x00\x20\x0ftls13 client in\x00\x01"
 	labelServer = "\x00\x20\x0ftls13 server in\x00\x01"
@@ -24,9 +23,9 @@ const (
 	labelHP2    = "\x00\x10\x0ftls13 quicv2 hp\x00\x01"
 )
 
-// hmac256 is HMAC-SHA256 for a key and a message of at most 64 bytes each.
-// crypto/hmac and crypto/hkdf allocate for every key; there are five of them
-// for each direction of a connection.
+// hmac256 is HMAC-SHA256 for a key and a message of at most 64 bytes each. Unlike
+// crypto/hmac and crypto/hkdf it does not allocate; each direction of a
+// connection needs it five times.
 func hmac256(key, message []byte) [sha256.Size]byte {
 	var in [2 * sha256.BlockSize]byte
 	var out [sha256.BlockSize + sha256.Size]byte
@@ -47,7 +46,7 @@ func expand(secret *[sha256.Size]byte, label string) [sha256.Size]byte {
 	return hmac256(secret[:], b[:copy(b[:], label)])
 }
 
-// keys protect the Initial packets of one sender, RFC 9001 section 5.
+// keys are the keys for the Initial packets of one sender, RFC 9001 section 5.
 type keys struct {
 	block   cipher.Block // of aead
 	aead    cipher.AEAD
@@ -57,8 +56,8 @@ type keys struct {
 	largest int64 // packet number seen, -1 for none
 }
 
-// A pair is the keys of both senders, made of one version and one
-// Destination Connection ID of a client.
+// A pair is the keys of both senders. They follow from a version and a
+// Destination Connection ID of the client.
 type pair struct {
 	version Version
 	n       uint8
@@ -71,7 +70,7 @@ func (k *pair) is(v Version, cid []byte) bool {
 	return k.version == v && bytes.Equal(k.cid[:k.n], cid)
 }
 
-// start derives the Initial secret; the keys follow when they are needed.
+// start derives the Initial secret. The keys are derived when they are needed.
 func (k *pair) start(v Version, cid []byte) {
 	*k = pair{version: v, n: uint8(copy(k.cid[:], cid))}
 	copy(k.cid[:], cid)
@@ -102,21 +101,21 @@ func (k *pair) of(role stream.Dir) *keys {
 	return s
 }
 
-// An opener takes the protection off packets; it holds what that needs.
+// An opener removes the protection of packets. It keeps the memory that this
+// needs.
 type opener struct {
 	plain []byte
 	aad   []byte
 	block [16]byte
 	nonce [12]byte
 	input [16]byte
-	// number is the packet number of what was opened last.
+	// number is the packet number of the last packet that was opened.
 	number int64
 }
 
-// open returns the frames of the Initial p of b, nil if s is not its key. It
-// leaves b as it is. What was cut by the snaplen cannot be authenticated;
-// then whole is false, and it is for the caller to see whether the frames
-// make sense.
+// open returns the frames of the Initial p of b, nil if s is not its key. It does
+// not change b. A packet that the snaplen cut cannot be authenticated: then whole
+// is false, and the caller checks whether the frames are plausible.
 func (o *opener) open(s *keys, b []byte, p *packet) (frames []byte, whole bool) {
 	if p.number+minProtected > p.to {
 		return nil, false
@@ -152,7 +151,7 @@ func (o *opener) open(s *keys, b []byte, p *packet) (frames []byte, whole bool) 
 	return plain, true
 }
 
-// decrypt is the counter mode inside GCM, NIST SP 800-38D section 6.5.
+// decrypt is the counter mode of GCM, NIST SP 800-38D section 6.5.
 func (o *opener) decrypt(s *keys, body []byte) []byte {
 	o.plain = append(o.plain[:0], body...)
 	copy(o.input[:], o.nonce[:])
@@ -167,8 +166,8 @@ func (o *opener) decrypt(s *keys, body []byte) []byte {
 	return o.plain
 }
 
-// fullNumber finds the packet number that ends with these bits and is nearest
-// to the next one expected, RFC 9000 appendix A.3.
+// fullNumber returns the packet number with these low bits that is nearest to the
+// expected one, RFC 9000 appendix A.3.
 func fullNumber(largest, short int64, bits int) int64 {
 	expected, window := largest+1, int64(1)<<bits
 	n := expected&^(window-1) | short

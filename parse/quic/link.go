@@ -7,7 +7,7 @@ import (
 	"pfsight/capture/stream"
 )
 
-// Limits of what is compared.
+// Limits of the work for one datagram.
 const (
 	maxNumbers = 16 // Initials of the client: a ClientHello and its retransmissions have fewer
 	maxChosen  = 4  // connection IDs that keys may follow from
@@ -25,14 +25,14 @@ type Link struct {
 	ids      []cid // see chosen
 	crypto   crypto
 	numbers  []int64
-	repeated bool // a packet number came twice
-	repeats  bool // a part of the ClientHello came twice
+	repeated bool // a packet number came twice, or there are too many
+	repeats  bool // a part of the ClientHello came twice, and was the same
 	derived  int
 	opened   int
 }
 
 // Names returns the connection IDs of a packet with a long header of a known
-// version. A short header does not tell how long its one is.
+// version. A short header has no length of its connection ID.
 func (*Link) Names(b []byte) (to, from []byte, ok bool) {
 	if len(b) < 7 || b[0]&0x80 == 0 {
 		return nil, nil, false
@@ -44,15 +44,15 @@ func (*Link) Names(b []byte) (to, from []byte, ok bool) {
 	return p.dcid, p.scid, true
 }
 
-// Same reports whether a datagram with the client's connection ID in c is
-// another one of this client, or of the server to it. It is not where c has the
-// same one: then both sides of a NAT are captured. An ID that the server chose
-// in c is no other connection's. Any other may be: that of the client's first
-// Initials belongs to another client too if that chooses all alike, and a later
-// one of the server was given to the client in a frame that is encrypted. Then an
-// Initial must prove it: it is protected with keys of c, and one of the client
-// bears a number that none of c has, as RFC 9000 section 12.3 demands, and agrees
-// with what c has of the ClientHello.
+// Same reports whether a datagram with the client's connection ID in c was sent
+// by this client from another address, or by the server to it. A datagram that c
+// holds already is not: then both sides of a NAT are captured. A connection ID
+// that the server chose in c belongs to this connection only. Any other
+// connection ID may belong to another one: that of the client's first Initials if
+// a client chooses all alike, and a later one of the server, which is sent
+// encrypted. Then an Initial has to prove it. It is protected with keys of c; and
+// one of the client has a packet number that is new in c, as RFC 9000 section
+// 12.3 demands, and agrees with the ClientHello in c.
 func (l *Link) Same(c *stream.Conversation, d stream.Dir, b []byte) bool {
 	if copied(&c.Half[d], b) {
 		return false
@@ -89,9 +89,8 @@ func (l *Link) Same(c *stream.Conversation, d stream.Dir, b []byte) bool {
 	return false
 }
 
-// chosen finds the connection IDs that a client made up, or that a Retry told
-// it: those that keys of an Initial follow from. Of its first datagrams that
-// is so.
+// chosen finds the connection IDs that keys of Initials follow from: those that
+// the client made up or received in a Retry, in its first datagrams.
 func (l *Link) chosen(client *stream.Half) {
 	l.ids = l.ids[:0]
 	datagrams(client, func(m stream.Mark, _ int) {
@@ -110,9 +109,9 @@ func (l *Link) chosen(client *stream.Half) {
 	})
 }
 
-// more reports whether the Initials in b, which are protected with the keys
-// that follow from id, are others than those of the client, which are protected
-// with l's keys, but say nothing else.
+// more reports whether the Initials in b are new, and agree with the ClientHello.
+// Those in b are protected with the keys that follow from id, and those in client
+// with l's keys.
 func (l *Link) more(client *stream.Half, b []byte, id *cid) bool {
 	l.reset()
 	datagrams(client, func(m stream.Mark, _ int) { l.add(stream.ToServer, client.Data[:m.To], int(m.From)) })
@@ -131,7 +130,7 @@ func (l *Link) reset() {
 	l.numbers, l.repeated = l.numbers[:0], false
 }
 
-// copied reports whether b is a datagram of h.
+// copied reports whether b equals a datagram of h.
 func copied(h *stream.Half, b []byte) (yes bool) {
 	datagrams(h, func(m stream.Mark, _ int) {
 		yes = yes || bytes.Equal(h.Data[m.From:m.To], b)
@@ -139,8 +138,8 @@ func copied(h *stream.Half, b []byte) (yes bool) {
 	return yes
 }
 
-// bears reports whether a datagram of h, from the endpoint that is named from
-// to the one that is named to, is there.
+// bears reports whether h holds a datagram to the connection ID to, from the
+// connection ID from.
 func bears(h *stream.Half, to, from []byte) (yes bool) {
 	datagrams(h, func(m stream.Mark, _ int) {
 		if !yes {
@@ -151,9 +150,9 @@ func bears(h *stream.Half, to, from []byte) (yes bool) {
 	return yes
 }
 
-// add reads the Initials of the datagram b[from:], said in direction d, that
-// are protected with l's keys, and returns how many there are. repeated is set where
-// one has a number that was there before, or where there are too many.
+// add reads the Initials of the datagram b[from:] of direction d that are
+// protected with l's keys, and returns their number. It sets repeated if a packet
+// number came before, or if there are too many.
 func (l *Link) add(d stream.Dir, b []byte, from int) (n int) {
 	for from < len(b) {
 		p, ok := nextPacket(b, from)

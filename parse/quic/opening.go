@@ -2,21 +2,20 @@ package quic
 
 import "pfsight/capture/stream"
 
-// An Opening is what the first packets of one UDP conversation say. All that
-// is by direction is by role: stream.ToServer is the client, also where the
-// transport took the other endpoint for it (Swapped).
+// An Opening is what the first packets of a UDP conversation show. Arrays by
+// stream.Dir are by role: stream.ToServer is the client, even if Swapped is set.
 type Opening struct {
-	// Version is that of the Initial packets that carried the hellos, the
-	// server's where that differs (compatible version negotiation, RFC 9368),
-	// or the last that a long header showed if none could be opened. 0: only
+	// Version is the version of the Initial packets with the hellos; the
+	// server's, if they differ (compatible version negotiation, RFC 9368); the
+	// last one in a long header, if no Initial could be opened; and 0 if only
 	// 1-RTT packets or a Version Negotiation were seen.
 	Version Version
-	// FirstVersion is what the client began with, 0 if that is Version.
+	// FirstVersion is the version that the client began with, 0 if it is Version.
 	FirstVersion Version
 
 	// Hello holds the CRYPTO streams of the Initial packets: handshake messages
-	// without records, from the first byte. A gap is what was not seen; a mark
-	// names the datagram that brought the bytes first. Packets is that of the
+	// without records, from the first byte. A gap was not seen. A mark is the
+	// datagram that first brought the bytes. Packets is that of the
 	// conversation's half. The streams alias memory of the Reader.
 	Hello [2]stream.Half
 
@@ -26,33 +25,33 @@ type Opening struct {
 	Retry              bool // the server sent a Retry
 	VersionNegotiation bool // the server sent a Version Negotiation
 
-	// What packets each side sent. A client sends Handshake packets when it
-	// has read the ServerHello, and 1-RTT packets when it has verified the
-	// server's Finished. 1-RTT packets can be told only by their connection ID.
+	// The packets of each side. A client sends Handshake packets when it has read
+	// the ServerHello, and 1-RTT packets when it has verified the server's
+	// Finished. 1-RTT packets are known by their connection ID only.
 	Initial, ZeroRTT, Handshake, OneRTT [2]Packets
-	// Finished are the Handshake packets that are long enough for a Finished:
-	// of a client, the first is one, or the certificate before it.
+	// Finished are the Handshake packets that are long enough for a Finished. The
+	// first one of a client holds it, or the certificate before it.
 	Finished [2]Packets
-	// Opened counts the Initials that could be decrypted. Where it is 0 and
-	// Initial is not, the client's first connection ID is not known, or what
-	// was captured of the packets is not enough.
+	// Opened counts the Initials that were decrypted. If it is 0 and Initial is
+	// not, the client's first connection ID is not known, or not enough of the
+	// packets was captured.
 	Opened [2]int
 
 	// Close is the first CONNECTION_CLOSE of an Initial.
 	Close Close
 
-	// Others counts the attempts at further connections with the same
-	// endpoints: client Initials with keys of their own that follow neither a
-	// Retry nor a Version Negotiation. Other is the first packet of the first.
+	// Others counts further connections between the same endpoints: client
+	// Initials with their own keys that follow neither a Retry nor a Version
+	// Negotiation. Other is the datagram of the first of them.
 	Others int
 	Other  stream.Mark
 
-	// Problems are the first few of what was malformed.
+	// Problems are the first problems.
 	Problems []Problem
 }
 
-// Packets tells of packets of one kind; a packet counts where it begins, and
-// a datagram may hold several. First is the datagram of the first.
+// Packets counts packets of one kind. A datagram may hold several. First is the
+// datagram of the first.
 type Packets struct {
 	N     int
 	First stream.Mark
@@ -70,7 +69,7 @@ type Close struct {
 	Seen  bool
 	From  stream.Dir // the role of the sender
 	Code  uint64     // transport error code
-	Frame uint64     // type of the frame that caused it, 0 for none known
+	Frame uint64     // type of the frame that caused it, 0 if unknown
 	Mark  stream.Mark
 }
 
@@ -79,15 +78,15 @@ func (c *Close) Alert() (code uint8, ok bool) {
 	return uint8(c.Code), c.Seen && c.Code >= 0x100 && c.Code <= 0x1ff
 }
 
-// A Problem is something malformed at an offset of what one role sent, in the
-// datagrams as they stand one behind the other.
+// A Problem is something malformed. Offset is in the concatenated datagrams of
+// the role.
 type Problem struct {
 	From   stream.Dir
 	Offset int
 	What   string
 }
 
-// maxProblems is how many problems are kept.
+// maxProblems is the number of problems that are kept.
 const maxProblems = 16
 
 func (r *Reader) problem(role stream.Dir, offset int, what string) {

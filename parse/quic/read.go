@@ -4,11 +4,11 @@ import "pfsight/capture/stream"
 
 // Limits of what one conversation may make a Reader do.
 const (
-	maxInitials = 256 // Initials that are looked at, of both directions
+	maxInitials = 256 // Initials of both directions that are read
 	maxPairs    = 12  // connection IDs that keys are derived from
 	maxTrials   = 512 // decryptions, of which nearly all succeed
 	maxMissed   = 48  // decryptions that fail
-	maxOthers   = 8   // further connections that are told apart
+	maxOthers   = 8   // further connections that are counted
 	roleTries   = 3   // Initials of a half that may show that it is the client
 )
 
@@ -24,10 +24,10 @@ type Reader struct {
 	retries  []cid // Source Connection IDs of Retry packets
 	others   []cid // Destination Connection IDs of further connections
 	chosen   []cid // Destination Connection IDs whose keys opened the client's Initials
-	hints    []cid // what the server's keys may follow from
+	hints    []cid // connection IDs that the server's keys may follow from
 	pairs    [maxPairs]pair
 	nPairs   int
-	refused  Version // what the client gave up after a Version Negotiation, 0 for none
+	refused  Version // version that a Version Negotiation refused, 0 for none
 	trials   int
 	missed   int
 
@@ -123,8 +123,8 @@ func (r *Reader) try(k *pair, role stream.Dir, b []byte, p *packet) (frames []by
 	return nil, false
 }
 
-// client tells which half is the client's, and the keys that showed it, if
-// keys did; the Initial that they opened is read then.
+// client returns the half of the client, and its keys if these showed it. Then
+// the Initial that they opened was read.
 func (r *Reader) client(c *stream.Conversation) (half stream.Dir, k *pair) {
 	for d, f := range r.flags {
 		if f.negotiation || f.retry {
@@ -163,15 +163,15 @@ func (r *Reader) clients(c *stream.Conversation, half stream.Dir, cur *pair) {
 			cur = r.clientInitial(c, x, cur)
 			again = again || cur == nil
 			if before == nil && cur != nil && again {
-				i, again = -1, false // those before it may follow from its keys
+				i, again = -1, false // those before it may have these keys
 			}
 		}
 	}
 	r.settle(cur)
 }
 
-// clientInitial reads an Initial of the client, if cur are its keys or others
-// are found, and returns the keys of the connection.
+// clientInitial reads an Initial of the client. cur are the keys of the
+// connection so far, nil for none. It returns the keys after the Initial.
 func (r *Reader) clientInitial(c *stream.Conversation, x *initial, cur *pair) *pair {
 	const role = stream.ToServer
 	b, p := x.packet(c)
@@ -230,7 +230,7 @@ func (r *Reader) clientInitial(c *stream.Conversation, x *initial, cur *pair) *p
 	return own
 }
 
-// renew forgets the attempt that a Version Negotiation ended.
+// renew drops the attempt that a Version Negotiation ended.
 func (r *Reader) renew() {
 	r.crypto[stream.ToServer].reset()
 	r.o.Opened[stream.ToServer] = 0
@@ -248,7 +248,7 @@ func (r *Reader) hinted(role stream.Dir, b []byte, p *packet, list []cid) (*pair
 	return nil, nil
 }
 
-// settle puts the keys of the connection that is read first.
+// settle moves the keys of the connection to the front.
 func (r *Reader) settle(cur *pair) {
 	for i := range r.nPairs {
 		if &r.pairs[i] == cur {
@@ -259,11 +259,11 @@ func (r *Reader) settle(cur *pair) {
 	r.nPairs = 0 // none of them opened anything
 }
 
-// servers reads the server's Initials: with the keys that opened the
-// client's, or such as the headers hint at.
+// servers reads the server's Initials, with the keys of the client's Initials, or
+// with those that follow from connection IDs in other headers.
 func (r *Reader) servers(c *stream.Conversation, client stream.Dir) {
 	const role = stream.ToClient
-	r.missed = 0 // the client's tries leave these
+	r.missed = 0 // the server's Initials have their own limit
 	hints := r.retries
 	if r.nPairs > 0 {
 		r.hints = append(append(r.hints[:0], newCID(0, r.pairs[0].cid[:r.pairs[0].n])), r.retries...)
@@ -283,7 +283,7 @@ func (r *Reader) servers(c *stream.Conversation, client stream.Dir) {
 			continue
 		}
 		r.take(c, x, role, &p, frames)
-		if len(hints) > 1 { // the one it is
+		if len(hints) > 1 { // the others are not needed
 			r.hints = append(r.hints[:0], newCID(0, k.cid[:k.n]))
 			hints = r.hints
 		}
@@ -326,7 +326,7 @@ func (r *Reader) take(c *stream.Conversation, x *initial, role stream.Dir, p *pa
 	}
 }
 
-// versions says which versions were spoken where no Initial said it.
+// versions sets the versions if no Initial showed them.
 func (r *Reader) versions(client stream.Dir) {
 	o := &r.o
 	server := client.Opposite()

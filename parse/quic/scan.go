@@ -22,12 +22,12 @@ type cid struct {
 	v Version
 }
 
-// flags is what the headers of a half show.
+// flags are what the packet headers of a half show.
 type flags struct {
 	initial, zero, handshake, finished, one Packets
-	strange                                 Packets // short headers with a connection ID that no long one had
+	strange                                 Packets // short headers with a connection ID that no long header had
 	retry, negotiation                      bool
-	cut                                     bool // an Initial was, by the snaplen
+	cut                                     bool // the snaplen cut an Initial
 	quic                                    bool
 }
 
@@ -39,7 +39,8 @@ func earlier(a, b Packets) stream.Mark {
 	return a.First
 }
 
-// datagrams calls do for each datagram of h. Without marks all is one.
+// datagrams calls do for each datagram of h. A half without marks is one
+// datagram.
 func datagrams(h *stream.Half, do func(m stream.Mark, i int)) {
 	at := 0
 	for i, m := range h.Marks {
@@ -57,8 +58,8 @@ func datagrams(h *stream.Half, do func(m stream.Mark, i int)) {
 // scan reads the headers of all packets of a half.
 func (r *Reader) scan(h *stream.Half, d stream.Dir) {
 	f := &r.flags[d]
-	var known, last []byte // connection IDs of this half's packets: the last one, and within the datagram
-	any := false           // a long header had one
+	var known, last []byte // connection ID of the last long header, and of the last one in the datagram
+	any := false           // a long header was seen
 	datagrams(h, func(m stream.Mark, i int) {
 		b := h.Data[:m.To]
 		long := false
@@ -129,12 +130,12 @@ func (r *Reader) scan(h *stream.Half, d stream.Dir) {
 	})
 }
 
-// minFinished is the least length of a Handshake packet that holds a Finished:
-// a packet number, the header of a CRYPTO frame, the message of 36 bytes, and
-// the tag. One with acknowledgments alone is shorter.
+// minFinished is the least length of a Handshake packet that holds a Finished: a
+// packet number, the header of a CRYPTO frame, the message of 36 bytes, and the
+// tag. A packet with only acknowledgments is shorter.
 const minFinished = 1 + 3 + 36 + 16
 
-// keep adds a connection ID to the few that are kept.
+// keep adds a connection ID to a list of at most four.
 func keep(list []cid, p *packet, id []byte) []cid {
 	if len(id) == 0 || len(list) >= 4 || has(list, p.version, id) {
 		return list

@@ -16,12 +16,12 @@ const (
 	sharedBits   = 1 << 16 // size of the filter of pairs with several connections
 )
 
-// A Sessions tells apart the connections between one pair of endpoints, one
-// after the other or several at once (RFC 9000 section 5.2). Its method Split
-// is a stream.Splitter. The first connection of a pair has session 0, so the
-// 1-RTT packets of a pair with one connection cost one probe of a filter. A
-// Sessions remembers the latest 16384 pairs, and of each the last 8
-// connections. NewSessions makes one.
+// A Sessions tells the connections between one pair of endpoints apart, one after
+// the other or several at once (RFC 9000 section 5.2). The method Split is a
+// stream.Splitter. The first connection of a pair has session 0, so 1-RTT packets
+// of a pair with one connection cost one probe of a filter. A Sessions remembers
+// the latest 16384 pairs, and the last 8 connections of each. NewSessions makes
+// one.
 type Sessions struct {
 	pairs  *bounded.Map[uint64, *sharing] // by Datagram.Flow
 	shared [sharedBits / 64]uint64        // by the low bits of Datagram.Flow: the pair may have several connections
@@ -39,15 +39,15 @@ type sharing struct {
 }
 
 // An attempt is what is known of one connection. The connection IDs of an
-// endpoint are those that it gave as its source and those that its peer sent
-// to, the made-up one of the client's first Initial included. Roles are not
-// needed: the first datagram in the capture may be the server's.
+// endpoint are the source IDs of its packets and the destination IDs of its
+// peer's packets, with the made-up one of the client's first Initial. Roles are
+// not needed: the first datagram in the capture may be the server's.
 type attempt struct {
 	session   uint32
 	version   [2]Version // of the last Initial or 0-RTT packet, by endpoint
 	from      uint8      // the endpoint that sent the first datagram
 	names     [2][]cid   // connection IDs by endpoint, maxNames at the most
-	anonymous [2]bool    // the endpoint gave or was given an empty one
+	anonymous [2]bool    // an ID of the endpoint is empty
 	spoke     [2]bool    // the endpoint sent more than a Retry or a Version Negotiation
 	handshook [2]bool    // it sent a Handshake packet
 	retried   [2]bool    // it sent a Retry
@@ -56,27 +56,27 @@ type attempt struct {
 	negotiated [2]bool // the endpoint sent a Version Negotiation
 }
 
-// SessionsCost is about what a Sessions takes when it is full, bytes.
+// SessionsCost is about how many bytes a full Sessions takes.
 const SessionsCost = maxEndpoints * (maxAttempts*(128+2*maxNames*24) + 128)
 
-// Within has s remember less, so that it takes no more than about so many
-// bytes. It is called before the first Split.
+// Within limits s to about this number of bytes. It is called before the first
+// Split.
 func (s *Sessions) Within(memory int64) {
 	s.pairs = bounded.NewMap[uint64, *sharing](bounded.Fit(maxEndpoints, memory, SessionsCost))
 }
 
-// NewSessions returns a Sessions that has seen nothing.
+// NewSessions returns an empty Sessions.
 func NewSessions() *Sessions {
 	return &Sessions{pairs: bounded.NewMap[uint64, *sharing](maxEndpoints)}
 }
 
 // Split is a stream.Splitter. A datagram with a long header belongs to the
-// connection that has its connection IDs. One with IDs that no connection has
-// begins another connection. The exceptions are a client's answer to a Version
-// Negotiation or Retry that is not in the capture yet, and a packet of a client
-// without a connection ID of its own to an ID that the server chose in a
-// datagram that is not in the capture yet. There a client's first Initial is
-// told by its keys, which follow from its Destination Connection ID.
+// connection with its connection IDs. Unknown connection IDs begin another
+// connection, with two exceptions: a client's answer to a Version Negotiation or
+// Retry that was not seen before, and a packet of a client without a connection
+// ID to an ID that the server chose in a datagram that was not seen before. In
+// the second case the keys of a client's first Initial, which follow from its
+// Destination Connection ID, show a new connection.
 func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lost bool) {
 	b := d.Data
 	if d.Transport != stream.UDP || len(b) < 7 {
@@ -124,10 +124,10 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 	return a.session, 0, lost
 }
 
-// short returns the session of a datagram that begins with a 1-RTT packet, whose
-// connection ID has no length. An ID that is not known is one that was given
-// under encryption, or the receiver has none: then it is of the connection of the
-// sender's last long header.
+// short returns the session of a datagram that begins with a 1-RTT packet, which
+// does not show the length of its connection ID. An unknown ID was given under
+// encryption, or the receiver has none: then the datagram belongs to the
+// connection of the sender's last long header.
 func (s *Sessions) short(d *stream.Datagram) uint32 {
 	if s.shared[d.Flow%sharedBits/64]&(1<<(d.Flow%64)) == 0 {
 		return 0
@@ -150,8 +150,7 @@ func (s *Sessions) short(d *stream.Datagram) uint32 {
 	return x.at[d.From&1]
 }
 
-// of returns the connection that a packet of an endpoint is of, nil for one
-// that was not seen before.
+// of returns the connection of a packet of an endpoint, nil for a new one.
 func (s *Sessions) of(x *sharing, from uint8, b []byte, p *packet) *attempt {
 	if len(x.attempts) == 0 {
 		return nil
@@ -162,7 +161,7 @@ func (s *Sessions) of(x *sharing, from uint8, b []byte, p *packet) *attempt {
 	retried := p.kind == kindInitial && len(p.token) > 0 && !last.token && !last.handshook[from]
 	if a := x.find(from, p); a != nil {
 		if a == last && a.from == from && a.answered() && !retried && p.kind == kindInitial && !a.has(to, p.dcid) && s.begins(b, p) {
-			return nil // a client that names itself alike in all connections
+			return nil // a client with the same connection ID in all connections
 		}
 		return a
 	}
@@ -177,7 +176,7 @@ func (s *Sessions) of(x *sharing, from uint8, b []byte, p *packet) *attempt {
 		(last.version[from] != 0 && p.version != last.version[from] || last.negotiated[to] && !last.spoke[from] || len(p.token) > 0 && !last.token):
 		return last // after a Version Negotiation, or a Retry
 	case p.kind == kindInitial && last.negotiated[from] && !last.spoke[from] && p.version != last.version[to]:
-		return last // the server, before the client's second attempt is in the capture
+		return last // the server's packet comes before the client's second attempt
 	case len(p.scid) == 0 && last.anonymous[from] && !(last.spoke[from] && last.spoke[to]):
 		if last.from == to || !s.begins(b, p) {
 			return last // the server's datagrams come first, or it has chosen an ID
@@ -186,9 +185,9 @@ func (s *Sessions) of(x *sharing, from uint8, b []byte, p *packet) *attempt {
 	return nil
 }
 
-// waiting returns the connection that a server answers to in a packet to a client
-// without a connection ID: one in which it has not chosen an ID, the oldest of
-// several unless the keys of an Initial tell.
+// waiting returns the connection of a server's packet to a client without a
+// connection ID. It is one in which the server has not chosen an ID. Of several,
+// the keys of an Initial show which; else it is the oldest.
 func (s *Sessions) waiting(x *sharing, from uint8, b []byte, p *packet) (oldest *attempt) {
 	n := 0
 	for i := range x.attempts {
@@ -217,8 +216,8 @@ func (s *Sessions) waiting(x *sharing, from uint8, b []byte, p *packet) (oldest 
 	return oldest
 }
 
-// initialBehind returns the Initial that stands behind the 0-RTT packet p in
-// its datagram, p if there is none.
+// initialBehind returns the Initial that follows the 0-RTT packet p in its
+// datagram, p if there is none.
 func initialBehind(b []byte, p packet) packet {
 	for at := p.to; at < len(b); {
 		q, ok := nextPacket(b, at)
@@ -233,8 +232,8 @@ func initialBehind(b []byte, p packet) packet {
 	return p
 }
 
-// begins reports whether p is an Initial of a client that did not hear from its
-// server: its keys follow from the ID that it is sent to.
+// begins reports whether p is an Initial of a client that has not heard from its
+// server: its keys follow from its Destination Connection ID.
 func (s *Sessions) begins(b []byte, p *packet) bool {
 	if p.kind != kindInitial || len(p.dcid) < minFirstCID {
 		return false
@@ -242,8 +241,8 @@ func (s *Sessions) begins(b []byte, p *packet) bool {
 	return s.opens(stream.ToServer, b, p, p.dcid)
 }
 
-// opens reports whether the keys of a role that follow from an ID are those of
-// the Initial p.
+// opens reports whether the Initial p is protected with the keys of a role that
+// follow from id.
 func (s *Sessions) opens(role stream.Dir, b []byte, p *packet, id []byte) bool {
 	s.keys.start(p.version, id)
 	frames, whole := s.opener.open(s.keys.of(role), b, p)
@@ -261,8 +260,8 @@ func (x *sharing) add(from uint8) *attempt {
 	return x.latest()
 }
 
-// find returns the connection that has most of the connection IDs of a packet,
-// the latest of several, nil for none. An ID that is empty says nothing.
+// find returns the connection with most of the connection IDs of a packet, the
+// latest of several, nil for none. Empty IDs do not count.
 func (x *sharing) find(from uint8, p *packet) (best *attempt) {
 	most := 0
 	for i := len(x.attempts) - 1; i >= 0; i-- {
@@ -292,7 +291,7 @@ func (a *attempt) has(of uint8, id []byte) bool {
 // answered reports whether the second endpoint chose a connection ID.
 func (a *attempt) answered() bool { return a.spoke[a.from^1] }
 
-// learn notes the connection IDs of a packet of a.
+// learn notes what a packet of an endpoint shows.
 func (a *attempt) learn(from uint8, p *packet) {
 	switch p.kind {
 	case kindNegotiation:

@@ -6,20 +6,17 @@ import (
 	"pfsight/capture/stream"
 )
 
-// minShort is the least length of a 1-RTT packet that is told from other
-// datagrams: shorter ones that could not be told from a stateless reset are
-// not sent, RFC 9000 section 10.3.
+// minShort is the least length of a 1-RTT packet: shorter ones could not be told
+// from a stateless reset and are not sent, RFC 9000 section 10.3.
 const minShort = 21
 
-// Sign is a stream.Signer for UDP: it tells from the first bytes of a
-// datagram whether a handshake of QUIC may begin there. It says ClientSign
-// for an Initial of a known version that may be a client's first, and for a
-// packet of the same shape with a reserved version, which a client sends to
-// force a version negotiation; ServerSign for a Version Negotiation, for a
-// Retry, and for an Initial to a connection ID that is too short for a client's
-// first; MaybeSign for other packets of a known version and for what may be a 1-RTT packet, which has nothing to be known by but
-// one bit, and not even that if the peer said that it need not be there (RFC
-// 9287): that is NoSign. It does not decrypt.
+// Sign is the stream.Signer of QUIC. It does not decrypt. ClientSign is for an
+// Initial of a known version that may be the first of a client, and for such a
+// packet with a reserved version, which a client sends to force a version
+// negotiation. ServerSign is for a Version Negotiation, a Retry, and an Initial
+// to a connection ID that is too short for a client's first Initial. MaybeSign is
+// for other packets of a known version, and for what may be a 1-RTT packet. Only
+// one bit shows the latter; without it, as RFC 9287 allows, the sign is NoSign.
 func Sign(b []byte) stream.Sign {
 	if len(b) < 7 {
 		return stream.NoSign
@@ -40,7 +37,7 @@ func Sign(b []byte) stream.Sign {
 	case v.Known():
 		return signKnown(b)
 	case v.IsReserved():
-		// The layout is that of the versions such a client knows.
+		// The layout is that of the versions that such a client knows.
 		if b[0]&0x70 == 0x40 && len(b) >= minDatagram && b[5] >= minFirstCID && signReserved(b) {
 			return stream.ClientSign
 		}
@@ -54,7 +51,7 @@ func signKnown(b []byte) stream.Sign {
 		return stream.NoSign
 	}
 	if p.kind == kindZeroRTT && p.length >= minProtected {
-		p = initialBehind(b, p) // RFC 9000 section 12.2 has no order for these two
+		p = initialBehind(b, p) // RFC 9000 section 12.2 allows both orders
 	}
 	fixed := b[p.from]&0x40 != 0
 	switch p.kind {
@@ -63,8 +60,9 @@ func signKnown(b []byte) stream.Sign {
 		case p.length < minProtected:
 			return stream.NoSign
 		case !fixed && len(p.token) == 0:
-			// RFC 9287: only who has been told may leave the bit out, a client by
-			// a server that also gave it a token.
+			// RFC 9287: an endpoint leaves the bit out only after its peer has
+			// allowed it. A server that allowed it has also given the client a
+			// token.
 			return stream.MaybeSign
 		case len(p.dcid) < minFirstCID && len(p.scid) > 0 && len(p.token) == 0 && fixed:
 			return stream.ServerSign
@@ -87,7 +85,7 @@ func signKnown(b []byte) stream.Sign {
 	return stream.MaybeSign
 }
 
-// signReserved reports whether b goes on like an Initial of version 1.
+// signReserved reports whether b has the layout of an Initial of version 1.
 func signReserved(b []byte) bool {
 	dcid, at, ok := prefixed(b, 5)
 	if !ok || len(dcid) > maxCID {

@@ -2,12 +2,11 @@ package quic
 
 import "fmt"
 
-// A Version is a version of QUIC as it stands in a long header, RFC 9000
-// section 15.
+// A Version is a version of QUIC in a long header, RFC 9000 section 15.
 type Version uint32
 
-// Versions whose Initial packets can be opened, but for the drafts 22 to 34
-// of version 1, which are 0xff000000 and their number.
+// Versions whose Initial packets can be opened. The drafts 22 to 34 of version 1
+// are 0xff000000 and their number.
 const (
 	Version1       Version = 1
 	Version2       Version = 0x6b3343cf // RFC 9369
@@ -20,16 +19,15 @@ const (
 	reservedMarker Version = 0x0a0a0a0a
 )
 
-// A dialect is what a version does its own way with Initial packets.
+// A dialect is how a version differs in its Initial packets.
 type dialect struct {
 	salt   *[20]byte
 	v2     bool // packet types and labels of RFC 9369
-	google bool // frames of Google's own
+	google bool // frames of Google's versions
 }
 
 // Salts of the Initial secret: RFC 9001 section 5.2, RFC 9369 section 3.3.1,
-// their drafts, and those that Google's and Facebook's own versions publish
-// in their sources.
+// their drafts, and those in the sources of Google's and Facebook's versions.
 var (
 	salt22      = [20]byte{0x7f, 0xbc, 0xdb, 0x0e, 0x7c, 0x66, 0xbb, 0xe9, 0x19, 0x3a, 0x96, 0xcd, 0x21, 0x51, 0x9e, 0xbd, 0x7a, 0x02, 0x64, 0x4a}
 	salt23      = [20]byte{0xc3, 0xee, 0xf7, 0x12, 0xc7, 0x2e, 0xbb, 0x5a, 0x11, 0xa7, 0xd2, 0x43, 0x2b, 0xb4, 0x63, 0x65, 0xbe, 0xf9, 0xf5, 0x02}
@@ -49,7 +47,7 @@ var (
 	dialectT051 = dialect{salt: &saltT051, google: true}
 )
 
-// dialect returns nil for a version that is not known.
+// dialect returns the dialect of a version, nil if it is unknown.
 func (v Version) dialect() *dialect {
 	switch {
 	case v == Version1:
@@ -92,13 +90,13 @@ func (v Version) Known() bool { return v.dialect() != nil }
 // version negotiation, RFC 9000 section 15.
 func (v Version) IsReserved() bool { return v&reservedMask == reservedMarker }
 
-// listed reports whether the version may be in the list of a Version
-// Negotiation packet as far as this package can tell.
+// listed reports whether the version may be in the list of a Version Negotiation
+// packet, as far as is known.
 func (v Version) listed() bool {
 	return v.Known() || v.IsReserved() || v>>8 == draft>>8 && v&0xff <= 34 || v&^0xff == facebookMvfst || v>>24 == 'Q' || v>>24 == 'T'
 }
 
-// String returns the name by which the version is known, or its number.
+// String returns the common name of the version, or its number.
 func (v Version) String() string {
 	switch {
 	case v == Version1:

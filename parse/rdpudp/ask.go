@@ -4,13 +4,13 @@ import "pfsight/capture/stream"
 
 // Bits of stream.Note.State.
 const (
-	noteVersion1 = 1 << iota // the half's SYN says so
+	noteVersion1 = 1 << iota // the SYN of the half has this version
 	noteVersion2
 	noteData // a record of application data was seen
 )
 
-// Ask is the stream.Asker of RDP over UDP. It has enough when both sides sent
-// records of application data: with TLS 1.2 they follow the handshake, and
+// Ask is the stream.Asker of RDP over UDP. It has enough when both sides have
+// sent records of application data. With TLS 1.2 they follow the handshake, and
 // with TLS 1.3 the client's first one ends it.
 func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 	h, other := &c.Half[d], &c.Half[d.Opposite()]
@@ -35,7 +35,7 @@ func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 	return stream.More
 }
 
-// noted returns the version that Ask knows of: the server's SYN+ACK decides.
+// noted returns the version that Ask knows. The SYN+ACK of the server decides.
 func noted(c *stream.Conversation) uint8 {
 	for _, d := range []stream.Dir{stream.ToClient, stream.ToServer} {
 		if v := uint8(c.Half[d].Note.State & (noteVersion1 | noteVersion2)); v != 0 {

@@ -22,14 +22,14 @@ const (
 	flagSYNEX       = 0x1000
 )
 
-// The least and the greatest MTU, section 2.2.2.5. A SYN is padded to the
-// less of the two that it proposes, section 3.1.5.1.1.
+// The smallest and the largest MTU, section 2.2.2.5. A SYN is padded to the
+// smaller of the two that it proposes, section 3.1.5.1.1.
 const (
 	minMTU = 1132
 	maxMTU = 1232
 )
 
-// Versions of the transport, section 2.2.2.9, as far as they differ in format.
+// Versions of the transport with different formats, section 2.2.2.9.
 const (
 	version1 = 1 // RDPUDP_PROTOCOL_VERSION_1 and _2
 	version2 = 2 // RDPUDP_PROTOCOL_VERSION_3: MS-RDPEUDP2
@@ -77,9 +77,9 @@ func readSYN(b []byte) (s syn, ok bool) {
 	return s, true
 }
 
-// A source is a packet that carries a part of what the application said.
+// A source is a packet with application data.
 type source struct {
-	seq     uint32 // where in the order it belongs
+	seq     uint32 // sequence number
 	payload []byte
 }
 
@@ -132,7 +132,7 @@ const (
 )
 
 // readV2 reads a data packet of MS-RDPEUDP2, section 2.2. Its first byte
-// travels in the place of the eighth; numbers are little-endian:
+// and its eighth are exchanged on the wire; numbers are little-endian:
 //
 //	prefix(1) header(2) [ACK] [overhead(1)] [delay info(3)] [AOA(2)]
 //	data sequence number(2) [ACK vector] channel sequence number(2) data
@@ -161,7 +161,7 @@ func readV2(b []byte) (s source, ok bool) {
 	}
 	i := 3
 	if flags&flag2ACK != 0 {
-		// sequence number(2) time(3) gap(1) number of delayed ACKs(4 bits) scale(4 bits) and these
+		// sequence number(2) time(3) gap(1) number of delayed ACKs(4 bits) scale(4 bits) delayed ACKs
 		i += 7
 		if i > len(b) {
 			return s, false
@@ -196,14 +196,14 @@ func readV2(b []byte) (s source, ok bool) {
 	s.seq = uint32(at(i)) | uint32(at(i+1))<<8
 	i += 2
 	if i < 8 {
-		return s, false // the eighth byte is not the payload's: section 2.2 has more before it
+		return s, false // the eighth byte is in the payload, which no header of section 2.2 allows
 	}
 	s.payload = b[i:]
 	return s, true
 }
 
-// hello returns what the payload of a source packet begins with: 1 a
-// ClientHello, 2 a ServerHello or HelloVerifyRequest, 0 neither.
+// hello returns the kind of hello that the payload of a source packet begins
+// with: 1 is a ClientHello, 2 a ServerHello or HelloVerifyRequest, 0 neither.
 func hello(b []byte) (typ uint8, dtls bool) {
 	if len(b) >= 6 && b[0] == 22 && b[1] == 3 && b[2] <= 4 {
 		typ = b[5]
@@ -219,9 +219,9 @@ func hello(b []byte) (typ uint8, dtls bool) {
 	return 0, dtls
 }
 
-// Sign is a stream.Signer: it knows the SYN and the SYN+ACK by their numbers
-// and their padding, and a source packet that carries a hello. Other source
-// packets may belong to a connection that is known.
+// Sign is the stream.Signer of RDP over UDP. It recognizes the SYN and the
+// SYN+ACK by their fields and their padding, and a source packet with a hello.
+// Other source packets may belong to a known connection.
 func Sign(b []byte) stream.Sign {
 	if len(b) < 16 {
 		return stream.NoSign
@@ -245,7 +245,7 @@ func Sign(b []byte) stream.Sign {
 		return stream.NoSign
 	}
 	switch typ, _ := hello(s.payload); {
-	case flags&flagACK == 0: // each acknowledges what came before
+	case flags&flagACK == 0: // every source packet acknowledges
 	case typ == 1:
 		return stream.ClientSign
 	case typ == 2:

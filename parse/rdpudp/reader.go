@@ -13,17 +13,16 @@ import (
 type Opening struct {
 	// Protocol is "rdp-udp".
 	Protocol string
-	// TLS are the streams of records. ToServer is what the TLS client said. A
-	// mark names the datagram that brought the bytes; of DTLS it is one
-	// datagram of DTLS. A gap of one byte at the end says that the rest was
-	// not seen and its length is not known.
+	// TLS are the streams of records. ToServer is that of the TLS client. A mark
+	// is the datagram that brought the bytes; for DTLS it is one datagram of
+	// DTLS. A gap of one byte at the end says that the rest, of unknown length,
+	// was not seen.
 	TLS [2]stream.Half
-	// DTLS says that the records are of DTLS.
+	// DTLS says that the records are DTLS records.
 	DTLS bool
 	// Swapped says that the TLS client is the server of the conversation.
 	Swapped bool
-	// Result is how the outer protocol ended: it does not say, so it is
-	// always 0.
+	// Result is always 0: the outer protocol has no result.
 	Result uint8
 }
 
@@ -31,14 +30,14 @@ type Opening struct {
 // The zero value is ready; one goroutine uses it.
 type Reader struct {
 	open Opening
-	half [2]stream.Half // by who speaks in TLS
+	half [2]stream.Half // by role in TLS
 	list [2][]piece     // by Dir of the conversation, in the order of arrival
 	mark []arrived
 }
 
 // A piece is the payload of one source packet.
 type piece struct {
-	off     int32  // from the first of the order, or from the first that was seen
+	off     int32  // from the first of the sequence, or from the first that was seen
 	payload []byte // of the conversation
 	cut     bool   // its end may be missing
 	mark    stream.Mark
@@ -50,13 +49,13 @@ type arrived struct {
 	order int
 }
 
-// Read returns the TLS or DTLS in c, nil where there is none. The result is
-// valid until the next call.
+// Read returns the TLS or DTLS in c, nil if there is none. The result is valid
+// until the next call.
 func (r *Reader) Read(c *stream.Conversation) *Opening {
 	r.open = Opening{Protocol: "rdp-udp"}
 	var syns [2]*syn
 	var room [2]syn
-	client := stream.ToServer // who is the client of TLS, by Dir
+	client := stream.ToServer // direction of the TLS client
 	version := uint8(version1)
 	for d := range c.Half {
 		if s, ok := firstSYN(&c.Half[d]); ok {
@@ -112,7 +111,7 @@ func (r *Reader) Read(c *stream.Conversation) *Opening {
 	return &r.open
 }
 
-// firstSYN returns what a half opened the connection with.
+// firstSYN returns the first SYN of a half.
 func firstSYN(h *stream.Half) (syn, bool) {
 	for _, m := range h.Marks {
 		if s, ok := readSYN(h.Data[m.From:m.To]); ok {
@@ -129,7 +128,7 @@ func (r *Reader) collect(d stream.Dir, h *stream.Half, version uint8, open *syn)
 	base, based := uint32(0), false
 	switch {
 	case version == version2:
-		base, based = 1, true // channel sequence numbers begin so
+		base, based = 1, true // channel sequence numbers begin with 1
 	case open != nil:
 		base, based = open.first+1, true
 	}
@@ -160,7 +159,7 @@ func (r *Reader) collect(d stream.Dir, h *stream.Half, version uint8, open *syn)
 	r.list[d] = list
 }
 
-// datagrams makes a half of DTLS: what arrived, as it arrived.
+// datagrams makes a half of DTLS, in the order of arrival.
 func (r *Reader) datagrams(h *stream.Half, list []piece) {
 	for i := range list {
 		x := &list[i]
@@ -173,8 +172,8 @@ func (r *Reader) datagrams(h *stream.Half, list []piece) {
 	}
 }
 
-// join makes a half of TLS: the payloads in the order of their numbers. With
-// known the first of them is known to be 0.
+// join makes a half of TLS: the payloads in the order of their numbers. known
+// says that the first number is 0.
 func (r *Reader) join(h *stream.Half, list []piece, known bool) {
 	slices.SortFunc(list, func(a, b piece) int { return cmp.Or(cmp.Compare(a.off, b.off), cmp.Compare(a.order, b.order)) })
 	marks, broken := r.mark[:0], false
