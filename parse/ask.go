@@ -10,59 +10,58 @@ import (
 	"pfsight/parse/starttls"
 )
 
-// The kinds of stream.Note of a conversation over TCP. A half is in the
-// plaintext before TLS or in TLS, whatever the other half is in.
-const noteTLS = 1 // those of package starttls follow
+// The kinds of stream.Note of a conversation over TCP. Each half is in the
+// plaintext before TLS or in TLS, independent of the other half.
+const noteTLS = 1 // the kinds of package starttls follow
 
-// Bits of stream.Note.State of a half in TLS: what its records have shown.
-// Offset is how far the records were looked at. Aux is where the ServerHello
-// ends, and in the client's half where the record ends with which askAuth begins.
+// Bits of stream.Note.State of a half in TLS: what its records have shown. Offset
+// is the end of the records that were read. Aux is the end of the ServerHello,
+// and in the client's half the end of the record with which askAuth begins.
 const (
 	askSeen       = 1 << iota // a record that is one of TLS
 	askServer                 // a ServerHello that is no HelloRetryRequest
 	askEarly                  // the ClientHello offers early data
 	askCCS                    // ChangeCipherSpec
 	askRetry                  // a HelloRetryRequest
-	askUpgraded               // something was said before TLS
+	askUpgraded               // another protocol preceded TLS
 	askSSLv2Hello             // a ClientHello in the form of SSL 2.0
 	askSSLv2                  // what follows is encrypted records of SSL 2.0
 	askAuth                   // a TLS 1.3 client that sends more than its Finished
 	askAlert                  // an alert in the clear, which ended the half
 	askFinished               // the encrypted Finished
-	askEmpty      = 11        // from here on, 6 bits: how many handshake records were empty
-	askShift      = 17        // from here on: how many records of encrypted data
+	askEmpty      = 11        // from here on, 6 bits: the number of empty handshake records
+	askShift      = 17        // from here on: the number of records of encrypted data
 )
 
 const (
-	// maxEarly is how many records of the client are passed over while the
-	// ServerHello has not come; behind that nothing of a handshake is expected.
+	// maxEarly is the number of records of the client that are skipped while the
+	// ServerHello is missing. No handshake is expected behind them.
 	maxEarly = 64
-	// maxEmpty is how many handshake records of a half may be empty. RFC 8446
-	// section 5.1 forbids them, and stacks end a connection at 16 to 32 of them
-	// in a row.
+	// maxEmpty is the number of handshake records of a half that may be empty.
+	// RFC 8446 section 5.1 forbids them, and stacks end a connection at 16 to 32
+	// of them in a row.
 	maxEmpty = 32
-	// maxFlight is how many encrypted records of a TLS 1.3 server are looked
-	// at while the client's have not come. Its flight has five messages.
+	// maxFlight is the number of encrypted records of a TLS 1.3 server that are
+	// read while the client's are missing. Its flight has five messages.
 	maxFlight = 16
 )
 
-// An asker keeps the memory that asking needs.
+// An asker keeps the memory of its method ask.
 type asker struct{ quic quic.Asker }
 
-// NewAsker returns the stream.Asker of all that is followed. One Run uses it.
+// NewAsker returns the stream.Asker of all protocols. One Run uses it.
 func NewAsker() stream.Asker { return new(asker).ask }
 
-// ask is the stream.Asker. Of TLS over TCP it walks the record headers of
-// Half[d], each once, and knows that a handshake is over by what follows it:
-// in TLS <= 1.2 the encrypted Finished after the ChangeCipherSpec, in TLS 1.3
-// the first encrypted record of the server after its hello and of the client
-// after that. Where the client's is no Finished by its length, it sends a
-// certificate, and what the server says in answer to it tells whether it was
-// taken: an alert means no, unless the client had closed before.
+// ask is the stream.Asker. For TLS over TCP it reads the record headers of
+// Half[d] once. What follows the hellos shows that a handshake is complete: in
+// TLS <= 1.2 the encrypted Finished after the ChangeCipherSpec, in TLS 1.3 the
+// first encrypted record of the server after its hello, and that of the client
+// after it. If the length of the client's record is not that of a Finished, the
+// client sends a certificate. Then the server's answer shows whether it was
+// accepted: an alert is a refusal, unless the client had closed before.
 //
-// Either half may come first, and by any number of bytes. What one half waits
-// for in the other is told by its bytes and its acknowledgments, never by the
-// order of the questions.
+// Either half may be ahead by any number of bytes. Bytes and acknowledgments
+// show what one half may expect of the other, not the order of the calls.
 func (a *asker) ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 	if p := protocolOf(c); p != nil {
 		return p.ask(a, c, d)
@@ -119,7 +118,7 @@ func (a *asker) ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
 	return more(h, other)
 }
 
-// tlsState returns the State of a half's Note if it is in TLS, else 0.
+// tlsState returns the State of a half's Note if the half is in TLS, else 0.
 func tlsState(h *stream.Half) uint32 {
 	if h.Note.Kind != noteTLS {
 		return 0
@@ -127,8 +126,8 @@ func tlsState(h *stream.Half) uint32 {
 	return h.Note.State
 }
 
-// askPreambles follows what precedes TLS in Half[d], whose gapless bytes are
-// b, and reports whether TLS begins at its Note.Offset.
+// askPreambles follows what precedes TLS in Half[d], whose bytes before the first
+// gap are b. It reports whether TLS begins at Note.Offset.
 func askPreambles(c *stream.Conversation, d stream.Dir, b []byte) (v stream.Verdict, tls bool) {
 	h, other := &c.Half[d], &c.Half[d.Opposite()]
 	if h.Note.Kind == 0 {
@@ -137,12 +136,12 @@ func askPreambles(c *stream.Conversation, d stream.Dir, b []byte) (v stream.Verd
 		}
 		if st := tlsState(other); d == stream.ToClient && st&askSeen != 0 && st&askUpgraded == 0 {
 			h.Done = true
-			return stream.Enough, false // an answer in another language
+			return stream.Enough, false // an answer in another protocol
 		}
 	}
 	v, ready := starttls.Ask(c, d)
 	switch {
-	case v == stream.Enough: // what either side says after that is none of the handshake
+	case v == stream.Enough: // nothing after that belongs to a handshake
 		h.Done, other.Done = true, true
 		return v, false
 	case ready:
@@ -180,8 +179,8 @@ func more(h, other *stream.Half) stream.Verdict {
 	return stream.More
 }
 
-// ended wants no more of a half whose peer said a last alert, when all that the
-// peer had read of it is there.
+// ended sets h.Done if the peer sent a last alert, and all that the peer had read
+// of h is there.
 func ended(peer, h *stream.Half) {
 	if tlsState(peer)&askAlert != 0 && tlsState(h)&askSeen != 0 && h.Holds(markAt(peer, peer.Note.Offset)) {
 		h.Done = true
@@ -191,7 +190,7 @@ func ended(peer, h *stream.Half) {
 // markAt returns the mark of the packet that brought the byte before to.
 func markAt(h *stream.Half, to int) stream.Mark { return h.Completed(to-1, to) }
 
-// look reads one record of Half[d] and reports whether nothing more of its half
+// look reads one record of Half[d] and reports whether nothing more of the half
 // is wanted.
 func look(h, other *stream.Half, d stream.Dir, r record, body []byte) bool {
 	st := &h.Note.State
@@ -237,14 +236,14 @@ func look(h, other *stream.Half, d stream.Dir, r record, body []byte) bool {
 	return false
 }
 
-// finished takes the Finished of a half. Where the other direction is not
+// finished handles the Finished of a half. If the other direction is not
 // captured, only what follows shows that the handshake succeeded.
 func finished(h, other *stream.Half) bool {
 	h.Note.State |= askFinished
 	return other.Seen()
 }
 
-// lookServer takes a record of encrypted data behind a ServerHello.
+// lookServer handles a record of encrypted data behind a ServerHello.
 func lookServer(h, other *stream.Half, r record) bool {
 	if st := tlsState(other); st&askAuth != 0 && markAt(h, r.to).Answers(markAt(other, int(other.Note.Aux)), int(other.Note.Aux)) {
 		other.Done = true // this is the answer
@@ -252,7 +251,7 @@ func lookServer(h, other *stream.Half, r record) bool {
 	return other.Done || h.Note.State>>askShift >= maxFlight
 }
 
-// lookClient takes a record of encrypted data of a half without a ServerHello.
+// lookClient handles a record of encrypted data of a half without a ServerHello.
 func lookClient(h, other *stream.Half, d stream.Dir, r record) bool {
 	st, peer, n := &h.Note.State, tlsState(other), h.Note.State>>askShift
 	size := r.to - r.from
@@ -280,8 +279,8 @@ func lookClient(h, other *stream.Half, d stream.Dir, r record) bool {
 	return answered(h, other)
 }
 
-// answered reports whether the server has said something in answer to what a
-// client sent with its certificate; then no more of it is wanted.
+// answered reports whether the server has answered a client's flight with a
+// certificate; then no more of it is wanted.
 func answered(h, other *stream.Half) bool {
 	if tlsState(other)&askServer == 0 || len(other.Marks) == 0 {
 		return false
@@ -298,9 +297,9 @@ func answered(h, other *stream.Half) bool {
 // section 4.5: a message header, the content type, and the tag.
 const endOfEarlyData = 4 + 1 + 16
 
-// finishedLike reports whether an encrypted record of n bytes may hold a
-// Finished of TLS 1.3 alone: a header, a hash of 32 or 48 bytes, the content
-// type and the tag (RFC 8446 sections 4.4.4 and 5.2).
+// finishedLike reports whether an encrypted record of n bytes may hold only a
+// Finished of TLS 1.3: a header, a hash of 32 or 48 bytes, the content type and
+// the tag (RFC 8446 sections 4.4.4 and 5.2).
 func finishedLike(n int) bool {
 	return n == 4+32+1+16 || n == 4+48+1+16 || n == 4+32+1+8
 }
@@ -317,7 +316,7 @@ func alertLike(n int, shortTag bool) bool {
 }
 
 // plainMessage returns the type of the handshake message that a record begins
-// with, and whether its length fits: an encrypted one looks like that once in
+// with, and whether its length fits. An encrypted record looks like that once in
 // millions.
 func plainMessage(b []byte) (typ uint8, whole bool) {
 	if len(b) < 4 {
@@ -336,9 +335,9 @@ func isRetry(b []byte) bool {
 	return len(b) >= 38 && string(b[6:38]) == retryRandom
 }
 
-// offersEarlyData looks for the extension early_data in a ClientHello that
-// begins here; one that is longer than its record is looked at as far as it
-// goes.
+// offersEarlyData reports whether a ClientHello at the start of b has the
+// extension early_data. One that is longer than its record is read as far as it
+// is there.
 func offersEarlyData(b []byte) bool {
 	i := 38
 	if len(b) <= i {

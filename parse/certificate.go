@@ -2,9 +2,9 @@ package parse
 
 import "golang.org/x/crypto/cryptobyte"
 
-// certificates reads a Certificate message of TLS <= 1.2, RFC 5246 section
-// 7.4.2: ASN.1Cert certificate_list<0..2^24-1>. A list that is cut or lies
-// loses the certificates from there on.
+// certificates reads a Certificate message of TLS <= 1.2, RFC 5246 section 7.4.2:
+// ASN.1Cert certificate_list<0..2^24-1>. Of a list that is cut or malformed, the
+// certificates up to there are kept.
 func (p *Parser) certificates(m message, out *[][]byte) {
 	s := cryptobyte.String(m.body)
 	var list cryptobyte.String

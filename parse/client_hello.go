@@ -6,8 +6,8 @@ import (
 	"pfsight/parse/iana"
 )
 
-// clientHello takes a ClientHello message. All of them are looked at up to a
-// limit, since one may follow a HelloRetryRequest.
+// clientHello reads a ClientHello. All of them are read up to a limit, since one
+// may follow a HelloRetryRequest.
 func (p *Parser) clientHello(m message) {
 	i := min(p.nHello, maxHellos-1)
 	h := &p.hellos[i]
@@ -22,7 +22,7 @@ func (p *Parser) clientHello(m message) {
 	h.unmarshal(p, &m)
 }
 
-// unmarshal reads RFC 8446 section 4.1.2 as far as it goes.
+// unmarshal reads RFC 8446 section 4.1.2 as far as it is complete.
 func (h *ClientHello) unmarshal(p *Parser, m *message) {
 	const name = "client_hello"
 	s := cryptobyte.String(m.body)
@@ -67,7 +67,7 @@ func (h *ClientHello) unmarshal(p *Parser, m *message) {
 	rest := s
 	if !s.ReadUint16LengthPrefixed(&exts) {
 		p.malformed(m, rest, name, "extensions")
-		// What is there of them is read all the same.
+		// The part that is there is read anyway.
 		if !rest.Skip(2) {
 			return
 		}
@@ -95,8 +95,8 @@ func (h *ClientHello) unmarshal(p *Parser, m *message) {
 	}
 }
 
-// extension reads one extension of a ClientHello into h and reports whether
-// it is well-formed so far; bytes that it leaves are trailing ones.
+// extension reads one extension of a ClientHello into h. It reports whether it is
+// well-formed so far; bytes left in s are trailing ones.
 func (h *ClientHello) extension(t iana.ExtensionType, s *cryptobyte.String) bool {
 	switch t {
 	case iana.ExtServerName:
@@ -217,7 +217,8 @@ func (h *ClientHello) extension(t iana.ExtensionType, s *cryptobyte.String) bool
 }
 
 // cutExtension reads an extension whose end, or more, was not seen. Its type
-// tells that it was sent. Lists are left out: a part of one would pass for all.
+// shows that it was sent. Lists are omitted, because a part of one would pass for
+// the whole.
 func (h *ClientHello) cutExtension(s cryptobyte.String) {
 	var t iana.ExtensionType
 	if !s.ReadUint16((*uint16)(&t)) {

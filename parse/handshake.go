@@ -5,7 +5,7 @@ import (
 	"pfsight/parse/iana"
 )
 
-// A Protocol is the way the handshake was carried.
+// A Protocol is the form of TLS in which the handshake was.
 type Protocol uint8
 
 // The protocols.
@@ -25,38 +25,37 @@ func (p Protocol) String() string {
 	return "tls"
 }
 
-// A Handshake is what two endpoints said to agree on keys. A nil message was
-// not seen. Messages alias the conversation's bytes and the Parser that made
-// them: a Handshake is valid until the Parser's next call, and what must live
-// longer is to be copied.
+// A Handshake is the messages that two endpoints exchanged to agree on keys. A
+// nil message was not seen. Messages alias the bytes of the conversation and of
+// the Parser: a Handshake is valid until the Parser's next call, and what must
+// live longer is copied.
 type Handshake struct {
 	Protocol Protocol
-	// Swapped says that the endpoint which the transport showed as server
-	// sent the ClientHello (or its counterpart): Half[ToClient] is the
-	// client's.
+	// Swapped says that the server of the transport sent the ClientHello, or
+	// another message of a client: Half[ToClient] is the client's.
 	Swapped bool
 
-	// Carried are the records of the client and of the server where another
-	// protocol over UDP or EAPOL carried them, by stream.Dir: their gaps and
-	// their ends are not those of the conversation. Nil where nothing did.
+	// Carried are the records of the client and of the server, by stream.Dir, if
+	// another protocol over UDP or EAPOL carried them: their gaps and their ends
+	// are not those of the conversation. Otherwise it is nil.
 	Carried *[2]stream.Half
 
-	// Upgrade is what was spoken last before TLS, UpgradeChain all of it,
-	// outermost first, if it is more than that, and Target where a proxy was
-	// told to connect; see starttls.Upgrade. Target may hold any byte.
+	// Upgrade is the last protocol before TLS, UpgradeChain all of them,
+	// outermost first, if there are several, and Target the destination that a
+	// proxy was asked for; see starttls.Upgrade. Target may hold any byte.
 	Upgrade      string
 	UpgradeChain []string
 	Target       string
 
 	// QUICVersion names the version of QUIC, such as "v1"; "" without QUIC.
 	QUICVersion string
-	// CarrierFailed says that what carried the handshake said that it failed, as
-	// EAP does.
+	// CarrierFailed says that the protocol around the handshake reported a
+	// failure, as EAP does.
 	CarrierFailed bool
-	// CarrierSucceeded says that it said that it succeeded.
+	// CarrierSucceeded says that it reported success.
 	CarrierSucceeded bool
-	// Carrier names what the handshake's packets were wrapped in below its own
-	// protocol: "capwap", or "turn"; "" for nothing.
+	// Carrier is the encapsulation of the packets below the handshake's own
+	// protocol: "capwap", or "turn"; "" for none.
 	Carrier string
 
 	ClientHello *ClientHello // the last one before the ServerHello
@@ -64,8 +63,8 @@ type Handshake struct {
 	// FirstHelloUnseen says that ClientHello may be the second of two: the
 	// beginning of the client's half was not seen.
 	FirstHelloUnseen bool
-	// SecondHelloCut says that ClientHello is the first of two, in place of the
-	// second, of which a part or all was not seen.
+	// SecondHelloCut says that ClientHello is the first of two, because a part or
+	// all of the second was not seen.
 	SecondHelloCut bool
 
 	RetryRequest *ServerHello // HelloRetryRequest, RFC 8446 section 4.1.4
@@ -91,33 +90,33 @@ type Handshake struct {
 	// ClientRefused says that a TLS 1.3 server answered the certificate and
 	// the Finished of the client with an alert.
 	ClientRefused bool
-	// AnswerUnseen says that it cannot be told, since bytes of the server are
-	// missing where the alert would be.
+	// AnswerUnseen says that ClientRefused is undetermined, because bytes of the
+	// server are missing where the alert would be.
 	AnswerUnseen bool
 	ClientCCS    bool // ChangeCipherSpec seen (in TLS 1.3: the compatibility record)
 	ServerCCS    bool
 	// EarlyDataSent says that the client sent application data before the
 	// ServerHello, RFC 8446 section 2.3.
 	EarlyDataSent bool
-	// ApplicationData says that a record of application data was seen from
-	// either side after its Finished, which only TLS <= 1.2 shows.
+	// ApplicationData says that either side sent a record of application data
+	// after its Finished. Only TLS <= 1.2 shows it.
 	ApplicationData bool
-	// ClientData and ServerData say from which side.
+	// ClientData and ServerData are ApplicationData by side.
 	ClientData, ServerData bool
 
-	// ServerHelloSeen says that the beginning of a ServerHello was seen, even
-	// where its suite was not and ServerHello is nil.
+	// ServerHelloSeen says that the beginning of a ServerHello was seen, even if
+	// its suite was not and ServerHello is nil.
 	ServerHelloSeen bool
-	// RetryUnseen says that what precedes ServerHello was not all seen, so that
-	// there may have been a HelloRetryRequest.
+	// RetryUnseen says that a HelloRetryRequest may have preceded ServerHello and
+	// was not seen.
 	RetryUnseen bool
 	// ServerUnseen says that no packet of the server's direction was captured,
 	// ServerDamaged that bytes of it were lost or cut.
 	ServerUnseen, ServerDamaged bool
 	ClientDamaged               bool // the same of the client's direction
-	// Lost says, by role, that messages are missing which must have been sent,
-	// though the direction was captured. LateStart says that what precedes the
-	// first message that was seen is not known.
+	// Lost says, by role, that messages are missing which were sent, though the
+	// direction was captured. LateStart says that what precedes the first message
+	// is unknown.
 	Lost      [2]bool
 	LateStart bool
 
@@ -128,9 +127,9 @@ type Handshake struct {
 	ServerSeen bool // any handshake message of the server was seen
 }
 
-// Version returns the negotiated version: supported_versions of the
-// ServerHello if it is there, else its legacy_version (RFC 8446 section
-// 4.2.1). Without a ServerHello it is 0.
+// Version returns the negotiated version: supported_versions of the ServerHello
+// if present, else its legacy_version (RFC 8446 section 4.2.1). Without a
+// ServerHello it is 0.
 func (h *Handshake) Version() iana.Version {
 	if h.ServerHello == nil {
 		return 0
@@ -143,14 +142,14 @@ type Alert struct {
 	From  stream.Dir // ToServer: sent by the client (after Swapped is applied)
 	Fatal bool
 	Code  iana.Alert
-	// Encrypted says that Level and Code could not be read: the record was
-	// sent after the keys changed.
+	// Encrypted says that Fatal and Code are unknown: the record was sent after
+	// the keys changed.
 	Encrypted bool
 	Packet    uint64
 }
 
-// A Problem is something malformed: where (an offset into the half's bytes),
-// which field, and what. It never stops the reading of what follows it.
+// A Problem is something malformed: an offset in the bytes of the half, the
+// field, and what is wrong. What follows it is still read.
 type Problem struct {
 	From   stream.Dir
 	Offset int
@@ -186,21 +185,21 @@ type ClientHello struct {
 	ExtendedMaster    bool   // RFC 7627
 	EncryptThenMAC    bool   // RFC 7366
 	RenegotiationInfo bool   // RFC 5746
-	TicketCut         bool   // the extension was sent, and what was seen of it does not tell whether a ticket is in it
+	TicketCut         bool   // the extension was sent; whether it holds a ticket is undetermined
 	Cookie            bool   // RFC 8446 section 4.2.2; in DTLS also that of RFC 6347 section 4.2.1
-	ECH               bool   // encrypted_client_hello, outer or GREASE: an observer cannot tell
+	ECH               bool   // encrypted_client_hello, outer or GREASE: they look the same
 
 	Offset int         // of the handshake message in its half
 	Length int         // of the message's body
 	Mark   stream.Mark // the packet that completed the message
 	Split  bool        // the message came in more than one packet
 	// Incomplete says that the end of the message was not seen: what is absent
-	// may only be missing.
+	// may be missing.
 	Incomplete bool
 }
 
-// HasServerNameExtension reports whether the extension was sent, with a name
-// in it or not.
+// HasServerNameExtension reports whether the extension was sent, with or without
+// a name.
 func (h *ClientHello) HasServerNameExtension() bool {
 	for i := range h.Extensions {
 		if h.Extensions[i].Type == iana.ExtServerName {
@@ -259,9 +258,9 @@ type ServerHello struct {
 	end int // offset behind the message in its half
 }
 
-// Version returns the version that the message selects. Where its end was not
-// seen, supported_versions may be missing: then a suite of TLS 1.3, which no
-// other version has, tells.
+// Version returns the version that the message selects. If its end was not seen,
+// supported_versions may be missing: then a suite of TLS 1.3, which no other
+// version has, shows the version.
 func (m *ServerHello) Version() iana.Version {
 	switch {
 	case m.SelectedVersion != 0:
@@ -295,13 +294,13 @@ type ServerKeyExchange struct {
 	RSAModulus []byte
 	PSKHint    []byte
 
-	Unread bool // the key exchange is unknown, so the body was not read
+	Unread bool // the key exchange is unknown, and the body was not read
 	Mark   stream.Mark
 }
 
 // A ClientKeyExchange is RFC 5246 section 7.4.7.
 type ClientKeyExchange struct {
-	Public      []byte // dh_Yc or ECPoint or SRP's A, where the key exchange has one
+	Public      []byte // dh_Yc, ECPoint or SRP's A, if the key exchange has one
 	PSKIdentity []byte
 	Length      int
 }

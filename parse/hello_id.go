@@ -7,10 +7,10 @@ import (
 )
 
 // HelloID is the stream.Identifier of TLS over TCP: a hash of a part of the
-// Random of the ClientHello or ServerHello that b begins with, or of the
-// challenge in a hello of SSL 2.0.
-// The second ClientHello after a HelloRetryRequest has the Random of the first
-// (RFC 8446 section 4.1.2), and a HelloRetryRequest has none of its own.
+// Random in the ClientHello or ServerHello that b begins with, or of the
+// challenge in a hello of SSL 2.0. The second ClientHello after a
+// HelloRetryRequest has the Random of the first (RFC 8446 section 4.1.2). A
+// HelloRetryRequest has no identity.
 func HelloID(b []byte) uint32 {
 	const random = recordHeader + messageHeader + 2 // offset: the version precedes it
 	if len(b) > 0 {
@@ -24,7 +24,7 @@ func HelloID(b []byte) uint32 {
 	if b[5] != msgClientHello && b[5] != msgServerHello || signTLS(b) < stream.ClientSign || isRetry(b[recordHeader:]) {
 		return 0
 	}
-	// Eight of its bytes are as good as all: the others are of no other origin.
+	// Eight of its bytes are as random as all.
 	return mixID(binary.BigEndian.Uint64(b[random+8:]))
 }
 
@@ -41,5 +41,5 @@ func sslv2ID(b []byte) uint32 {
 	return mixID(binary.BigEndian.Uint64(b[n-8:]))
 }
 
-// mixID makes of 8 bytes a number that is not 0.
+// mixID returns a hash of 8 bytes that is not 0.
 func mixID(x uint64) uint32 { return uint32(x*0x9e3779b97f4a7c15>>32) | 1 }

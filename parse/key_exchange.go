@@ -8,9 +8,9 @@ import (
 	"pfsight/parse/iana"
 )
 
-// serverKeyExchange reads a ServerKeyExchange. Its structure follows from the
-// key exchange of the suite, not from the suite itself, so that a new suite
-// of a known family is read too.
+// serverKeyExchange reads a ServerKeyExchange. Its structure follows from the key
+// exchange of the suite, not from the suite itself, so that new suites of a known
+// key exchange are read too.
 func (p *Parser) serverKeyExchange(m message) {
 	if p.hs.ServerKeyExchange != nil {
 		return
@@ -27,8 +27,8 @@ func (p *Parser) serverKeyExchange(m message) {
 	}
 }
 
-// unmarshal reads the parameters; the signature behind them is of no
-// interest. It names the field that it could not read.
+// unmarshal reads the parameters, without the signature behind them. It returns
+// the field that it could not read.
 func (k *ServerKeyExchange) unmarshal(s *cryptobyte.String, kex iana.KeyExchange) (bool, string) {
 	if kex.UsesPSK() {
 		// RFC 4279 section 2: opaque psk_identity_hint<0..2^16-1>.
@@ -116,8 +116,8 @@ func BitLen(b []byte) int {
 	return (len(b)-1)*8 + bits.Len8(b[0])
 }
 
-// clientKeyExchange reads a ClientKeyExchange, RFC 5246 section 7.4.7. Where
-// the suite was not seen only its length is known.
+// clientKeyExchange reads a ClientKeyExchange, RFC 5246 section 7.4.7. If the
+// suite was not seen, only its length is known.
 func (p *Parser) clientKeyExchange(m message) {
 	if p.hs.ClientKeyExchange != nil {
 		return
@@ -146,7 +146,7 @@ func (p *Parser) clientKeyExchange(m message) {
 	}
 }
 
-// newSessionTicket reads RFC 5077 section 3.3. The last one counts.
+// newSessionTicket reads RFC 5077 section 3.3. Of several, the last one is kept.
 func (p *Parser) newSessionTicket(m message) {
 	t := &p.ticket
 	*t = NewSessionTicket{}

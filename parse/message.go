@@ -9,16 +9,17 @@ import (
 
 const messageHeader = 4
 
-// A message is a handshake message, or as much of it as was seen.
+// A message is a handshake message, or the part of it that was seen.
 type message struct {
 	typ    uint8
 	body   []byte // may be shorter than length
-	length int    // as its header says
+	length int    // in its header
 	off    int    // of its header in the half
 	end    int    // of its last byte in the half
-	seen   int    // of a message with bytes missing: how much of body comes before them
+	seen   int    // bytes of body before the first missing one
 
-	// placed says that mark and split are set: the half does not tell.
+	// placed says that mark and split are set and need not be looked up in the
+	// half.
 	placed bool
 	mark   stream.Mark
 	split  bool
@@ -60,25 +61,25 @@ func nextMessage(b []byte) (m message, s state) {
 	return m, have
 }
 
-// An assembler puts handshake messages together from record bodies. Messages
-// that lie in one record are not copied.
+// An assembler assembles handshake messages from record bodies. A message in one
+// record is not copied.
 type assembler struct {
 	p     *Parser
-	from  int  // where in p.join the unfinished message begins
-	start int  // offset in the half of the unfinished message
-	open  bool // there is one
+	from  int  // start of the unfinished message in p.join
+	start int  // offset of the unfinished message in the half
+	open  bool // there is an unfinished message
 	lost  bool // bytes of it were not seen
-	seen  int  // with lost: how many bytes of it, its header included, come before those
-	deaf  bool // the place in the message stream was lost
+	seen  int  // if lost is set: the number of its bytes before those, with its header
+	deaf  bool // the boundaries of messages are not known
 }
 
-// add takes the body of a handshake record that lies at [from, to) in the half.
+// add adds the body of a handshake record, which is at [from, to) of the half.
 func (a *assembler) add(b []byte, from, to int) {
 	p := a.p
 	missing := p.half.Missing(from, min(to, len(p.half.Data)))
 	if a.deaf {
-		// A record that begins with a known message which fits is a place to
-		// go on from.
+		// Assembly can continue at a record that begins with a known message of a
+		// length that fits.
 		if m, s := nextMessage(b); missing || s == notTLS || len(m.body) != m.length || m.length+messageHeader > len(b) || !known(m.typ) {
 			return
 		}
@@ -87,7 +88,7 @@ func (a *assembler) add(b []byte, from, to int) {
 	at := 0
 	for at < len(b) {
 		if a.open {
-			// Bytes of a message that began before.
+			// Bytes of a message that began in an earlier record.
 			got := len(p.join) - a.from
 			want := messageHeader
 			if got >= messageHeader {
@@ -145,8 +146,8 @@ func (a *assembler) add(b []byte, from, to int) {
 	}
 }
 
-// lose notes that bytes of [from, to) in the half were not seen, where the
-// message goes on behind its first got bytes.
+// lose notes that bytes of [from, to) in the half were not seen. The unfinished
+// message has got bytes before them.
 func (a *assembler) lose(got, from, to int) {
 	if a.lost {
 		return
@@ -176,7 +177,7 @@ func (a *assembler) giveUp(off int) {
 	a.open, a.deaf = false, true
 }
 
-// flush gives away what there is of an unfinished message.
+// flush emits the seen part of an unfinished message.
 func (a *assembler) flush() {
 	if !a.open {
 		return
@@ -205,7 +206,7 @@ func (a *assembler) flush() {
 	a.p.message(m)
 }
 
-// began takes a message of which less than the header was seen.
+// began notes a message of which less than the header was seen.
 func (p *Parser) began(b []byte, off int) {
 	if len(b) == 0 {
 		return
@@ -220,8 +221,7 @@ func (p *Parser) began(b []byte, off int) {
 	}
 }
 
-// lost notes a message with bytes that were not seen; that it was there says
-// something all the same.
+// lost notes a message with missing bytes. Its presence alone may be a fact.
 func (p *Parser) lost(m message) {
 	p.problem(m.off, messageName(m.typ), "bytes missing")
 	if p.role == stream.ToServer {
@@ -303,7 +303,7 @@ func messageName(typ uint8) string {
 	return "handshake"
 }
 
-// readRecords walks the records of one half. role says whose it is.
+// readRecords reads the records of one half, whose sender has this role.
 func (p *Parser) readRecords(in records, role stream.Dir) {
 	h, off := in.half, in.from
 	p.half, p.role = h, role
@@ -350,14 +350,14 @@ func (p *Parser) readRecords(in records, role stream.Dir) {
 	a.flush()
 }
 
-// isTLS13 reports whether the server has said so. In TLS 1.3 what is
-// encrypted is application data on the outside, so a handshake record is in
-// the clear wherever it stands.
+// isTLS13 reports whether the server chose TLS 1.3. There the outer type of
+// encrypted records is application data, so a handshake record is always in the
+// clear.
 func (p *Parser) isTLS13() bool {
 	return p.hs.RetryRequest != nil || p.hs.ServerHello != nil && p.hs.ServerHello.Version().IsTLS13()
 }
 
-// keepRecords is how many records after the handshake are looked at.
+// keepRecords is the number of records after the handshake that are kept.
 const keepRecords = maxEarly + 4
 
 func keep(list []record, r record) []record {
@@ -367,16 +367,16 @@ func keep(list []record, r record) []record {
 	return list
 }
 
-// maxPlainAlert is the longest record of alerts in the clear: of some that were
-// put into one record, which TLS 1.2 does not forbid. An encrypted one has 18
-// bytes or more.
+// maxPlainAlert is the length of the longest record of alerts in the clear.
+// TLS 1.2 does not forbid several in one record. An encrypted alert has 18 bytes
+// or more.
 const maxPlainAlert = 8
 
-// readAlert reads an alert, RFC 8446 section 6. After the keys changed only
-// that there was one can be told.
+// readAlert reads an alert, RFC 8446 section 6. After the keys changed its
+// content is not known.
 func (p *Parser) readAlert(r record, body []byte, ccs bool) {
 	packet := p.half.Completed(r.off, r.to).Packet
-	// Where the ChangeCipherSpec was not seen, the length tells.
+	// If the ChangeCipherSpec was not seen, the length shows that it is encrypted.
 	if ccs && !p.isTLS13() && len(body) != 2 || r.to-r.from > maxPlainAlert {
 		p.alert(Alert{From: p.role, Encrypted: true, Packet: packet})
 		return

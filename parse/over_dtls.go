@@ -58,7 +58,7 @@ func (p *Parser) dtlsMessage(x *dtls.Message) {
 	}
 }
 
-// settleDTLS tells from the protected records how far the handshake came.
+// settleDTLS sets how far the handshake came, by the protected records.
 func (p *Parser) settleDTLS(o *dtls.Opening) {
 	hs := &p.hs
 	client, server := &o.Said[stream.ToServer], &o.Said[stream.ToClient]
@@ -99,14 +99,14 @@ func (p *Parser) lostAtEnd(client, server *dtls.Side) {
 	p.hs.Lost[stream.ToServer] = p.hs.Lost[stream.ToServer] || done && !exchange && client.CCS.Count > 0
 }
 
-// settleDTLS13 tells how far one side of DTLS 1.3 came. Its keys for
-// application data, of epoch 3, follow its Finished (RFC 9147 section 6.1).
-// Under the keys of the handshake, of epoch 2, the length of a record tells.
+// settleDTLS13 sets how far one side of DTLS 1.3 came. The keys for application
+// data, of epoch 3, follow its Finished (RFC 9147 section 6.1). Under the keys of
+// the handshake, of epoch 2, the length of a record decides.
 func (p *Parser) settleDTLS13(d stream.Dir, s *dtls.Side) {
 	finished := &p.hs.ServerFinished
 	least := 0
 	if d == stream.ToServer {
-		finished, least = &p.hs.ClientFinished, minFinished13 // what is shorter is an ACK
+		finished, least = &p.hs.ClientFinished, minFinished13 // shorter records are ACKs
 	}
 	var alert *dtls.Record
 	for i := range s.Records {

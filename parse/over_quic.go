@@ -7,8 +7,8 @@ import (
 	"pfsight/parse/iana"
 )
 
-// overQUIC reads the handshake in the Initial packets of QUIC. The rest of it
-// is encrypted in packets of another kind, which show how far it came.
+// overQUIC reads the handshake in the Initial packets of QUIC. The rest is
+// encrypted in other packets, which show how far it came.
 func (p *Parser) overQUIC(c *stream.Conversation) *Handshake {
 	o := p.quic.Read(c)
 	if o == nil {
@@ -36,8 +36,8 @@ func (p *Parser) overQUIC(c *stream.Conversation) *Handshake {
 	p.settleHellos()
 	hs.EarlyDataSent = o.ZeroRTT[stream.ToServer].N > 0
 	hs.ServerFinished = o.Handshake[stream.ToClient].N > 0
-	// The client sends 1-RTT packets when it is done; they may be late, and
-	// can be told only by their connection ID.
+	// The client sends 1-RTT packets when it is done. They may be late, and are
+	// known by their connection ID only.
 	hs.ClientFinished = hs.ServerHello != nil && !o.Close.Seen && o.OneRTT[stream.ToServer].N+o.Finished[stream.ToServer].N > 0
 	return hs
 }

@@ -26,11 +26,11 @@ const (
 	msgCertificateStatus  = 22
 )
 
-// Limits of what one handshake may make the Parser do.
+// Limits of the work for one handshake.
 const (
 	maxProblems = 32      // problems kept
-	maxMessage  = 1 << 18 // a handshake message longer than this is not waited for
-	maxHellos   = 3       // ClientHellos looked at
+	maxMessage  = 1 << 18 // bytes; longer handshake messages are not assembled
+	maxHellos   = 3       // ClientHellos read
 	maxAlerts   = 16      // alerts kept
 	maxCerts    = 64      // certificates of one message kept
 )
@@ -51,7 +51,7 @@ type Parser struct {
 	rdp     rdpudp.Reader
 	v2      SSLv2
 	join    []byte         // messages that span records
-	bare    [2]stream.Half // by stream.Dir: TLS records without what carried them
+	bare    [2]stream.Half // by stream.Dir: TLS records without their framing
 
 	role   stream.Dir // of the half being read: ToServer is the client's
 	half   *stream.Half
@@ -60,8 +60,8 @@ type Parser struct {
 	data   [2][]record // application data records, by role, the first few
 }
 
-// Parse reads a conversation. It returns nil where no handshake message of
-// TLS is in it. The result is valid until the next call and aliases c.
+// Parse reads a conversation. It returns nil if c has no handshake message. The
+// result is valid until the next call and aliases c.
 func (p *Parser) Parse(c *stream.Conversation) *Handshake {
 	p.hs = Handshake{
 		Certificates:       p.hs.Certificates[:0],

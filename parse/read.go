@@ -26,8 +26,8 @@ func (p *Parser) read(c *stream.Conversation) *Handshake {
 
 // overRecords reads a handshake in the records of TLS.
 func (p *Parser) overRecords(client, server records) *Handshake {
-	// The server's half first: the suite says how the client's key exchange is
-	// to be read.
+	// The server's half comes first: the format of the client's key exchange
+	// depends on the suite.
 	p.readRecords(server, stream.ToClient)
 	p.readRecords(client, stream.ToServer)
 	if !p.hs.ClientSeen && !p.hs.ServerSeen {
@@ -47,7 +47,7 @@ type records struct {
 	from int // where they begin
 }
 
-// upgrade finds what was said before TLS, and where TLS begins behind it.
+// upgrade finds what precedes TLS, and where TLS begins behind it.
 func (p *Parser) upgrade(c *stream.Conversation, client, server *records) {
 	u, ok := starttls.Find(c)
 	if !ok {
@@ -63,22 +63,22 @@ func (p *Parser) upgrade(c *stream.Conversation, client, server *records) {
 	}
 }
 
-// unfinished reports whether all that was said is a part of a ClientHello,
-// with nothing missing but its end: no handshake began.
+// unfinished reports whether the conversation is the start of a ClientHello only,
+// and nothing was lost: no handshake began.
 func unfinished(hs *Handshake, client *stream.Half) bool {
 	return hs.ClientHello != nil && hs.ClientHello.Incomplete && !hs.ServerSeen && len(hs.Alerts) == 0 &&
 		!client.Cut && !client.Full && !client.Lost && len(client.Gaps) == 0
 }
 
-// swapped reports whether the halves say that the transport's guess of who is
-// the client is wrong.
+// swapped reports whether the halves show that the client of the transport is the
+// server.
 func swapped(client, server records) bool {
 	a, b := opens(client), opens(server)
 	return b == msgClientHello && a != msgClientHello || a == msgServerHello && b != msgServerHello
 }
 
-// opens returns the type of the first handshake message of a half, 0 if it
-// cannot be told.
+// opens returns the type of the first handshake message of a half, 0 if it is
+// undetermined.
 func opens(r records) uint8 {
 	b := r.half.Data[:r.half.Contiguous()]
 	b = b[min(r.from, len(b)):]
@@ -103,7 +103,7 @@ func opens(r records) uint8 {
 	return 0
 }
 
-// message reads one handshake message; body may be cut short of length.
+// message reads one handshake message, whose body may be cut.
 func (p *Parser) message(m message) {
 	if p.role == stream.ToServer {
 		switch m.typ {
@@ -129,7 +129,7 @@ func (p *Parser) message(m message) {
 		p.serverHello(m)
 	case msgCertificate:
 		if p.hs.CertificatesSeen {
-			return // a renegotiation's
+			return // of a renegotiation
 		}
 		p.hs.CertificatesSeen = true
 		p.certificates(m, &p.hs.Certificates)

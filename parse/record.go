@@ -24,8 +24,8 @@ const (
 	maxRecord = 1<<14 + 2048
 )
 
-// A state is what can be said of the bytes at a place: there is a record or
-// message, more bytes are needed to tell, or it is none.
+// A state is the result of reading a header: it is there, it needs more bytes, or
+// it is not one.
 type state uint8
 
 const (
@@ -34,15 +34,15 @@ const (
 	notTLS
 )
 
-// A record is where a TLSPlaintext or TLSCiphertext lies in its half.
+// A record is the position of a TLSPlaintext or TLSCiphertext in its half.
 type record struct {
 	typ      uint8
 	off      int // of the header
-	from, to int // of the body; to may lie behind the bytes that are there
+	from, to int // of the body; to may be behind the captured bytes
 }
 
-// nextRecord reads the record header at off, RFC 8446 section 5.1. Only the
-// header is asked for.
+// nextRecord reads the record header at off, RFC 8446 section 5.1. The body need
+// not be there.
 func nextRecord(b []byte, off int) (record, state) {
 	h := b[min(off, len(b)):]
 	if len(h) > 0 && (h[0] < recCCS || h[0] > recHeartbeat) {
@@ -67,8 +67,8 @@ func recordVersion(major, minor byte) bool {
 	return major == 3 && minor <= 4 || major == 1 && minor == 1
 }
 
-// Sign tells from the first bytes of a segment whether a handshake, or what
-// precedes one, may begin there; it is the stream.Signer of TLS over TCP.
+// Sign is the stream.Signer of TLS over TCP: it looks whether a handshake, or
+// what precedes one, may begin in a segment.
 func Sign(b []byte) stream.Sign {
 	if s := signTLS(b); s != stream.NoSign || len(b) == 0 {
 		return s
@@ -122,9 +122,8 @@ func signTLS(b []byte) stream.Sign {
 	return stream.MaybeSign
 }
 
-// helloVersion reports whether these bytes may be the version of a hello:
-// those of records, and drafts of TLS 1.3, which put their own into the
-// ServerHello.
+// helloVersion reports whether these bytes may be the version of a hello: those
+// of records, and those of the drafts of TLS 1.3 in a ServerHello.
 func helloVersion(major, minor byte) bool {
 	return recordVersion(major, minor) || major == 0x7f || major == 0xfb || major == 0x7e
 }

@@ -6,8 +6,8 @@ import (
 	"pfsight/parse/iana"
 )
 
-// serverHello takes a ServerHello or a HelloRetryRequest. The first of each
-// is meant; what comes later is a renegotiation.
+// serverHello reads a ServerHello or a HelloRetryRequest. The first of each
+// counts; later ones belong to renegotiations.
 func (p *Parser) serverHello(m message) {
 	retry := m.typ == msgHelloRetryRequest || len(m.body) >= 34 && string(m.body[2:34]) == retryRandom
 	i, to := 1, &p.hs.ServerHello
@@ -27,12 +27,12 @@ func (p *Parser) serverHello(m message) {
 	if h.unmarshal(p, &m, retry) {
 		*to = h
 	} else if len(m.body) < 34 {
-		p.hs.RetryUnseen = true // it may be one
+		p.hs.RetryUnseen = true // it may be a HelloRetryRequest
 	}
 }
 
-// unmarshal reads RFC 8446 section 4.1.3 and reports whether there is a
-// suite, without which it says nothing.
+// unmarshal reads RFC 8446 section 4.1.3. It reports whether the suite was read;
+// without it the message is useless.
 func (h *ServerHello) unmarshal(p *Parser, m *message, retry bool) bool {
 	name := messageName(m.typ)
 	s := cryptobyte.String(m.body)
@@ -41,10 +41,10 @@ func (h *ServerHello) unmarshal(p *Parser, m *message, retry bool) bool {
 		p.malformed(m, s, name, "version")
 		return false
 	}
-	// Drafts 18 to 21 have neither session id nor compression, and their
-	// HelloRetryRequest has no random: draft-ietf-tls-tls13-18 section 4.1.3.
-	// Drafts before 16 say the version without the draft's number, and some of
-	// them have a session id.
+	// Drafts 18 to 21 have neither a session ID nor compression, and their
+	// HelloRetryRequest has no Random: draft-ietf-tls-tls13-18 section 4.1.3.
+	// Drafts before 16 have the version without the number of the draft, and some
+	// of them have a session ID.
 	old := h.LegacyVersion > 0x7f00 && h.LegacyVersion <= 0x7f15 || h.LegacyVersion == iana.TLS13 && !holdsSessionID(m)
 	if m.typ == msgHelloRetryRequest {
 		if h.LegacyVersion > 0x7f12 && !s.ReadUint16((*uint16)(&h.CipherSuite)) {
@@ -149,7 +149,7 @@ func (h *ServerHello) extension(t iana.ExtensionType, s *cryptobyte.String, retr
 }
 
 // cutExtension reads an extension whose end, or more, was not seen. Its type
-// tells that it was sent, and the first bytes of a key share tell the group.
+// shows that it was sent, and the first bytes of a key share show the group.
 func (h *ServerHello) cutExtension(s cryptobyte.String, retry bool) {
 	var t iana.ExtensionType
 	if !s.ReadUint16((*uint16)(&t)) {
@@ -168,8 +168,8 @@ func (h *ServerHello) cutExtension(s cryptobyte.String, retry bool) {
 	}
 }
 
-// holdsSessionID reports whether a session id is between the Random and the
-// suite: where it is, the extensions end with the message.
+// holdsSessionID reports whether there is a session ID between the Random and the
+// suite: with it, the extensions end with the message.
 func holdsSessionID(m *message) bool {
 	s := cryptobyte.String(m.body)
 	var id, exts cryptobyte.String

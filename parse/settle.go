@@ -7,7 +7,7 @@ import (
 	"pfsight/parse/iana"
 )
 
-// settleHellos decides which ClientHello is the one answered.
+// settleHellos decides which ClientHello the server answered.
 func (p *Parser) settleHellos() {
 	hs := &p.hs
 	if p.nHello == 0 {
@@ -31,13 +31,12 @@ func (p *Parser) settleHellos() {
 	}
 	if p.hellos[pick].Incomplete && !p.hellos[0].Incomplete {
 		hs.SecondHelloCut = true
-		pick = 0 // but for its key shares, the second one repeats the first, RFC 8446 section 4.1.2
+		pick = 0 // the second one differs in its key shares only, RFC 8446 section 4.1.2
 	}
 	hs.ClientHello = &p.hellos[pick]
 }
 
-// settleEnd tells from the records after the hellos how far the handshake
-// came.
+// settleEnd sets how far the handshake came, by the records after the hellos.
 func (p *Parser) settleEnd(client, server *stream.Half) {
 	hs := &p.hs
 	v13 := hs.ServerHello != nil && hs.ServerHello.Version().IsTLS13()
@@ -51,11 +50,11 @@ func (p *Parser) settleEnd(client, server *stream.Half) {
 		hs.ApplicationData = hs.ClientData || hs.ServerData
 		return
 	}
-	hs.ClientData, hs.ServerData = false, false // handshake messages look alike
+	hs.ClientData, hs.ServerData = false, false // encrypted handshake messages look the same
 	if v13 {
 		if d := p.data[stream.ToClient]; len(d) > 0 {
 			if r := d[0]; p.alertLike(r) && server.Missing(hs.ServerHello.end, r.off) {
-				// What it said before may be its Finished.
+				// The record before it may be the Finished.
 			} else if p.alertLike(r) {
 				p.alert(Alert{From: stream.ToClient, Fatal: true, Encrypted: true, Packet: server.Completed(r.off, r.to).Packet})
 			} else {
@@ -71,15 +70,16 @@ func (p *Parser) settleEnd(client, server *stream.Half) {
 		case early && !after:
 			hs.EarlyDataSent = true
 		case !v13:
-			// Without the ServerHello, a client that offers TLS 1.3, and sends
-			// what looks like data without the Finished of older versions, goes on.
+			// Without the ServerHello: a client that offers TLS 1.3, and sends
+			// what looks like data without the Finished of older versions, has
+			// continued.
 			if hs.ServerHello == nil && !early && hs.ClientHello != nil && offers13(hs.ClientHello) && !p.alertLike(r) {
-				// Behind a certificate more records may be of the handshake.
+				// More records behind a certificate may belong to the handshake.
 				hs.ClientFinished, hs.ClientData = true, finishedLike(r.to-r.from) && len(p.data[stream.ToServer]) > 1
 			}
 			return
 		case p.alertLike(r) && (hs.ClientHello == nil || client.Missing(hs.ClientHello.Offset, r.off)):
-			return // what it said before may be its Finished
+			return // the record before it may be the Finished
 		case p.alertLike(r):
 			p.alert(Alert{From: stream.ToServer, Fatal: true, Encrypted: true, Packet: m.Packet})
 			return
@@ -87,7 +87,7 @@ func (p *Parser) settleEnd(client, server *stream.Half) {
 		default:
 			hs.ClientFinished = true
 			if !finishedLike(r.to-r.from) && !p.settleRefusal(client, server, m, r.to) {
-				hs.AnswerUnseen = damaged(server) || hs.Carried == nil && !server.FIN && !server.RST // or not captured yet
+				hs.AnswerUnseen = damaged(server) || hs.Carried == nil && !server.FIN && !server.RST // or the answer is not captured yet
 			}
 			return
 		}
@@ -99,10 +99,10 @@ func offers13(h *ClientHello) bool {
 	return slices.ContainsFunc(h.Versions, iana.Version.IsTLS13)
 }
 
-// settleRefusal tells whether a TLS 1.3 server that asked for a certificate
-// took what the client sent, up to offset to, in the packet of mark m: if not,
-// its answer is an alert. Where the client had closed before, by an alert or a
-// FIN, the server's alert only answers that. It reports whether an answer was
+// settleRefusal decides whether a TLS 1.3 server that asked for a certificate
+// accepted what the client sent, up to offset to, in the packet of mark m. If
+// not, its answer is an alert. If the client had closed before, with an alert or
+// a FIN, the server's alert only answers that. It reports whether an answer was
 // seen.
 func (p *Parser) settleRefusal(client, server *stream.Half, m stream.Mark, to int) bool {
 	for _, r := range p.data[stream.ToClient] {
@@ -119,8 +119,8 @@ func (p *Parser) settleRefusal(client, server *stream.Half, m stream.Mark, to in
 	return false
 }
 
-// closedBefore reports whether the client had closed, by what is as long as an
-// alert or by a FIN, before the server sent the packet of mark at.
+// closedBefore reports whether the client had closed, with a record as long as an
+// alert or with a FIN, before the server sent the packet of mark at.
 func (p *Parser) closedBefore(client *stream.Half, at stream.Mark) bool {
 	if client.FIN && (at.Seq|at.Ack == 0 || int32(at.Ack-client.FINSeq) > 0) {
 		return true
@@ -168,9 +168,8 @@ func settleLosses(hs *Handshake, c *stream.Conversation) {
 }
 
 // mayBeSecond reports whether a ClientHello may answer a HelloRetryRequest: it
-// has the one key share that this asked for, or its cookie (RFC 8446 section
-// 4.1.2). Where its end is missing, the server's answer may tell that it is not
-// TLS 1.3.
+// has one key share, as that demands, or its cookie (RFC 8446 section 4.1.2). If
+// its end is missing, the server's answer may show that it is not TLS 1.3.
 func mayBeSecond(h *ClientHello, answer *ServerHello) bool {
 	switch {
 	case h.Cookie:
@@ -183,14 +182,14 @@ func mayBeSecond(h *ClientHello, answer *ServerHello) bool {
 	return len(h.KeyShares) == 1 && offers13(h)
 }
 
-// blames reports whether an alert is one that a client sends for what the server
-// said from its ServerHello on.
+// blames reports whether an alert is one that a client sends in answer to a
+// ServerHello or what follows it.
 func blames(a Alert) bool {
 	if a.From != stream.ToServer || a.Encrypted || !a.Fatal {
 		return false
 	}
 	switch a.Code {
-	case 42, 43, 44, 45, 46, 47, 48, 49, 51, 70, 71, 110, 113: // those of certificates, of versions, illegal_parameter, decrypt_error and others
+	case 42, 43, 44, 45, 46, 47, 48, 49, 51, 70, 71, 110, 113: // of certificates, of versions, illegal_parameter, decrypt_error and others
 		return true
 	}
 	return false

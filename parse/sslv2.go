@@ -16,14 +16,13 @@ const (
 	ssl2ServerHello     = 4
 )
 
-// An SSLv2 is what a handshake of SSL 2.0 said besides what its hellos have
-// in common with those of later versions.
+// An SSLv2 is the part of a handshake of SSL 2.0 that later versions do not have.
 type SSLv2 struct {
 	Offered   []iana.SSLv2Kind // of the client
-	Agreed    []iana.SSLv2Kind // of the server: those of the client's that it knows
-	Kind      iana.SSLv2Kind   // what the client chose
+	Agreed    []iana.SSLv2Kind // of the server: the known ones of Offered
+	Kind      iana.SSLv2Kind   // chosen by the client
 	HasKind   bool
-	SessionID bool // the server took the session that the client named
+	SessionID bool // the server resumed the session of the client
 }
 
 // sslv2Hello reads the header of a ClientHello in SSL 2.0's form, RFC 5246
@@ -121,13 +120,13 @@ func sslv2Record(b []byte) (length int, s state) {
 	return length, have
 }
 
-// sslv2Enough is how many encrypted records of a half are waited for: of the
-// client its Finished and the first data, of the server SERVER-VERIFY and
-// SERVER-FINISHED.
+// sslv2Enough is the number of encrypted records of a half that are waited for:
+// the Finished and the first data of the client, SERVER-VERIFY and
+// SERVER-FINISHED of the server.
 const sslv2Enough = 2
 
-// lookSSLv2 looks for messages of SSL 2.0 in Half[d], behind what precedes TLS,
-// and reports whether that is all there is to do now.
+// lookSSLv2 reads messages of SSL 2.0 in Half[d], behind what precedes TLS. It
+// reports whether nothing more is to be done now.
 func lookSSLv2(h *stream.Half, d stream.Dir, b []byte) (wait bool) {
 	for !h.Done {
 		st, rest := tlsState(h), b[min(h.Note.Offset, len(b)):]
@@ -156,14 +155,14 @@ func lookSSLv2(h *stream.Half, d stream.Dir, b []byte) (wait bool) {
 		}
 		n, s := read(rest)
 		if st&askSSLv2 == 0 {
-			n += 2 // the header, which these leave out
+			n += 2 // the header, which the lengths exclude
 		}
 		switch {
 		case s == needMore:
 			h.Want = h.Note.Offset + least
 			return true
 		case s == notTLS && st&askSSLv2Hello != 0:
-			h.Note.State |= askSSLv2 // a session that is resumed has no CLIENT-MASTER-KEY
+			h.Note.State |= askSSLv2 // a resumed session has no CLIENT-MASTER-KEY
 			continue
 		case s == notTLS:
 			return false
@@ -179,9 +178,9 @@ func lookSSLv2(h *stream.Half, d stream.Dir, b []byte) (wait bool) {
 	return true
 }
 
-// sslv2 reads messages of SSL 2.0 that begin at from, among them the
-// ClientHello in its form for later versions (RFC 5246 appendix E.2), and
-// returns where the records begin.
+// sslv2 reads messages of SSL 2.0 that begin at from, such as a ClientHello in
+// this form for later versions (RFC 5246 appendix E.2). It returns where the TLS
+// records begin.
 func (p *Parser) sslv2(half *stream.Half, from int) int {
 	b := half.Data[:half.Contiguous()]
 	b = b[min(from, len(b)):]
@@ -218,7 +217,8 @@ func (p *Parser) sslv2(half *stream.Half, from int) int {
 	return from + len(b)
 }
 
-// sslv2Records returns how many whole encrypted records of SSL 2.0 begin b.
+// sslv2Records returns the number of complete encrypted records of SSL 2.0 at the
+// start of b.
 func sslv2Records(b []byte) (n int) {
 	for n <= sslv2Enough {
 		length, s := sslv2Record(b)
@@ -242,7 +242,7 @@ func appendKinds(list []iana.SSLv2Kind, b []byte) []iana.SSLv2Kind {
 	return list
 }
 
-// sslv2ClientHello takes a ClientHello whose lengths sslv2Hello has looked at.
+// sslv2ClientHello reads a ClientHello whose lengths sslv2Hello has checked.
 func (p *Parser) sslv2ClientHello(half *stream.Half, b []byte, from int) {
 	h := &p.hellos[0]
 	*h = ClientHello{
@@ -273,8 +273,7 @@ func (p *Parser) sslv2ClientHello(half *stream.Half, b []byte, from int) {
 	p.hs.SSLv2 = &p.v2
 }
 
-// sslv2ServerHello takes a SERVER-HELLO whose lengths sslv2Answer has looked
-// at.
+// sslv2ServerHello reads a SERVER-HELLO whose lengths sslv2Answer has checked.
 func (p *Parser) sslv2ServerHello(half *stream.Half, b []byte, from int) {
 	h := &p.server[1]
 	*h = ServerHello{LegacyVersion: iana.SSL20, Extensions: h.Extensions[:0], Offset: from, Length: len(b), Mark: half.Completed(from, from+2+len(b))}

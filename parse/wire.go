@@ -28,8 +28,7 @@ func readUint16Prefixed(s *cryptobyte.String, out *[]byte) bool {
 	return true
 }
 
-// appendUint16s reads values of 16 bits until s holds no more; an odd byte is
-// left in s.
+// appendUint16s appends 16-bit values while s holds one. An odd byte stays in s.
 func appendUint16s[T ~uint16](list []T, s *cryptobyte.String) []T {
 	var v uint16
 	for len(*s) >= 2 && s.ReadUint16(&v) {
@@ -38,8 +37,8 @@ func appendUint16s[T ~uint16](list []T, s *cryptobyte.String) []T {
 	return list
 }
 
-// malformed notes that field could not be read where s stands. In a message
-// that was cut this is no fault of the message.
+// malformed notes that field could not be read at the start of s. If the message
+// was cut, it is not malformed.
 func (p *Parser) malformed(m *message, s cryptobyte.String, name, field string) {
 	what := "malformed"
 	if m.cut() {

@@ -11,17 +11,17 @@ import (
 	"pfsight/parse/turn"
 )
 
-// NewSplitter returns the stream.Splitter of what shares one pair of
-// endpoints: EAP sessions, the exchanges of keys of an OpenVPN tunnel, the
-// peers behind a TURN relay, and connections of DTLS and QUIC, one after the
-// other or several at once. One Run uses it.
+// NewSplitter returns the stream.Splitter for sessions that share a pair of
+// endpoints: EAP sessions, the key exchanges of an OpenVPN tunnel, the peers
+// behind a TURN relay, and connections of DTLS and QUIC, one after the other or
+// several at once. One Run uses it.
 func NewSplitter() stream.Splitter { return NewSplitterWithin(splitterCost) }
 
-// splitterCost is about what all that is remembered takes when it is full,
-// bytes.
+// splitterCost is about how many bytes a full Splitter takes.
 const splitterCost = eap.Cost + openvpn.Cost + turn.Cost + dtls.SessionsCost + quic.SessionsCost
 
-// NewSplitterWithin returns one that takes no more than about so many bytes.
+// NewSplitterWithin returns a Splitter that takes at most about this number of
+// bytes.
 func NewSplitterWithin(memory int64) stream.Splitter {
 	part := func(cost int64) int64 { return int64(float64(memory) * float64(cost) / splitterCost) }
 	e, o, t := eap.NewSessions(), openvpn.NewSessions(), turn.NewSessions(dtls.Sign)
@@ -44,7 +44,8 @@ func NewSplitterWithin(memory int64) stream.Splitter {
 	}
 }
 
-// leastOpenVPN is how many bytes over TCP tell whether a half may be OpenVPN's.
+// leastOpenVPN is the number of bytes over TCP that show whether a half may be
+// OpenVPN.
 const leastOpenVPN = 3
 
 // beginsOpenVPN reports whether b, the first bytes of a half over TCP, may
@@ -59,7 +60,7 @@ func beginsOpenVPN(b []byte, midstream bool) bool {
 	return binary.BigEndian.Uint16(b) >= least && b[0] < recCCS && (resets>>op&1 != 0 || midstream && op == 4)
 }
 
-// isOpenVPN reports whether a conversation over TCP is OpenVPN's.
+// isOpenVPN reports whether a conversation over TCP is OpenVPN.
 func isOpenVPN(c *stream.Conversation) bool {
 	for d := range c.Half {
 		if h := &c.Half[d]; beginsOpenVPN(h.Data[:h.Contiguous()], h.Midstream) {
@@ -69,8 +70,8 @@ func isOpenVPN(c *stream.Conversation) bool {
 	return false
 }
 
-// wrapped reads a handshake that something else carried: tls is what each of
-// its sides said, after swapped is applied.
+// wrapped reads a handshake that another protocol carried. tls is what each role
+// sent.
 func (p *Parser) wrapped(c *stream.Conversation, by string, tls *[2]stream.Half, swapped, isDTLS bool) *Handshake {
 	if isDTLS {
 		inner := *c
@@ -85,7 +86,7 @@ func (p *Parser) wrapped(c *stream.Conversation, by string, tls *[2]stream.Half,
 	client, server := records{half: &tls[stream.ToServer]}, records{half: &tls[stream.ToClient]}
 	hs := p.overRecords(client, server)
 	if hs != nil && !(hs.ClientFinished && (hs.ServerFinished || p.isTLS13())) {
-		// What was cut around TLS may have held what is not there of it.
+		// The cut part may have held the missing records.
 		for d := range tls {
 			from := stream.Dir(d)
 			if swapped {
