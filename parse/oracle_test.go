@@ -222,7 +222,7 @@ func ask(c *stream.Conversation, n int) (v stream.Verdict, asked int) {
 }
 
 // TestAsk feeds real handshakes in pieces of every kind: the question must
-// come to the same end, and not be asked for every byte.
+// end the same way, and not be asked for every byte.
 func TestAsk(t *testing.T) {
 	for _, x := range handshakes() {
 		for _, n := range []int{1, 7, 100, 1460, 1 << 20} {

@@ -23,7 +23,7 @@ func record12(typ byte, epoch, seq uint16, body []byte) []byte {
 	return append(binary.BigEndian.AppendUint16(b, uint16(len(body))), body...)
 }
 
-// message12 makes a handshake message in a record of its own.
+// message12 makes a handshake message in its own record.
 func message12(typ byte, seq uint16, body []byte) []byte {
 	b := make([]byte, 12, 12+len(body))
 	b[0], b[3], b[11] = typ, byte(len(body)), byte(len(body))
@@ -58,7 +58,7 @@ func TestDTLSMessageLost(t *testing.T) {
 				want[x.d] = true
 			}
 			if want[c] && want[s] {
-				continue // of a ClientKeyExchange that is lost too, nothing tells
+				continue // if the ClientKeyExchange is lost too, nothing shows it
 			}
 			hs := p.Parse(conversationOf(slices.Concat(all[:from], all[to:])))
 			if hs == nil || hs.Lost != want {

@@ -118,7 +118,7 @@ func TestCaptures(t *testing.T) {
 				t.Fatal(err)
 			}
 			n := 0
-			left := slices.Clone(said) // of those that end out of order, the port tells
+			left := slices.Clone(said) // those that end out of order are known by their port
 			read(t, base+".pcap", func(c *stream.Conversation) {
 				if n++; n > len(said) || n > len(messages[name]) {
 					return
@@ -263,7 +263,7 @@ func types(s *dtls.Side) string {
 	return strings.Join(w, " ")
 }
 
-// ask gives the datagrams of a conversation to Ask anew, in order of capture.
+// ask gives the datagrams of a conversation to Ask, in order of capture.
 func ask(c *stream.Conversation) stream.Verdict {
 	type datagram struct {
 		d stream.Dir

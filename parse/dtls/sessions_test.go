@@ -135,7 +135,7 @@ func TestSplit(t *testing.T) {
 				}
 				sessionsOf(t, list)
 				if a.refused || b.refused || a.silence || b.silence {
-					return // nothing tells which of two hellos a late alert refuses
+					return // which of two hellos a late alert refuses is undetermined
 				}
 				for by := range 5 {
 					sessionsOf(t, lag(list, stream.ToClient, by))

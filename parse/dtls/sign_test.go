@@ -75,7 +75,7 @@ func TestSign(t *testing.T) {
 }
 
 // TestSignRandom looks at random bytes: no hello may be seen in them. One in
-// thirty looks like a unified header, which tells very little.
+// thirty looks like a unified header, which shows very little.
 func TestSignRandom(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 4))
 	const n = 1 << 20

@@ -270,7 +270,7 @@ func TestMalformed(t *testing.T) {
 }
 
 // hostile is all that a conversation may hold, of what costs most: Initials
-// that no key opens, each with a connection ID of its own, and frames of one
+// that no key opens, each with its own connection ID, and frames of one
 // byte in no order.
 func hostile(t testing.TB) *stream.Conversation {
 	t.Helper()

@@ -67,7 +67,7 @@ func (l *Link) Same(c *stream.Conversation, d stream.Dir, b []byte) bool {
 		its, clients = clients, its
 	}
 	l.chosen(&c.Half[stream.ToServer])
-	if !has(l.ids, p.version, its) && bears(&c.Half[stream.ToClient], clients, its) {
+	if !has(l.ids, p.version, its) && holds(&c.Half[stream.ToClient], clients, its) {
 		return true
 	}
 	for i := range l.ids {
@@ -138,9 +138,9 @@ func copied(h *stream.Half, b []byte) (yes bool) {
 	return yes
 }
 
-// bears reports whether h holds a datagram to the connection ID to, from the
+// holds reports whether h holds a datagram to the connection ID to, from the
 // connection ID from.
-func bears(h *stream.Half, to, from []byte) (yes bool) {
+func holds(h *stream.Half, to, from []byte) (yes bool) {
 	datagrams(h, func(m stream.Mark, _ int) {
 		if !yes {
 			p, ok := nextPacket(h.Data[:m.To], int(m.From))

@@ -8,7 +8,7 @@ import (
 	"pfsight/capture/stream"
 )
 
-// TestSame tells datagrams of a client that moved from others.
+// TestSame compares datagrams of a client that moved with others.
 func TestSame(t *testing.T) {
 	with := func(l long, f func(*long)) long { f(&l); return l }
 	one, two := cryptoFrame(helloC, 0, 150), cryptoFrame(helloC, 150, 300)
@@ -107,7 +107,7 @@ func TestNames(t *testing.T) {
 }
 
 // FuzzLink holds that names are short, that no datagram is more of what has it
-// already, and that one with other keys is nobody's.
+// already, and that one with other keys belongs to no client.
 func FuzzLink(f *testing.F) {
 	for _, x := range seeds(f) {
 		f.Add([]byte(x[0]), []byte(x[1]), []byte(x[0]), uint16(1200))

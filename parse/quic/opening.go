@@ -73,7 +73,7 @@ type Close struct {
 	Mark  stream.Mark
 }
 
-// Alert returns the TLS alert that the code stands for, RFC 9001 section 4.8.
+// Alert returns the TLS alert of the code, RFC 9001 section 4.8.
 func (c *Close) Alert() (code uint8, ok bool) {
 	return uint8(c.Code), c.Seen && c.Code >= 0x100 && c.Code <= 0x1ff
 }

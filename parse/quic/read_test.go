@@ -34,7 +34,7 @@ const (
 	longClose  = "\x1c\x80\x00\x01\x28\x40\x00\x44\x00what" // a reason that is longer than there is
 )
 
-// TestFrames reads what may stand in Initials, all of the client.
+// TestFrames reads the frames that Initials of a client may hold.
 func TestFrames(t *testing.T) {
 	msg := message(msgClientHello, 600)
 	big := message(msgClientHello, 80000)

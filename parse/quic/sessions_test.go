@@ -71,7 +71,7 @@ func (s shape) connect(t testing.TB, n int) (list []labelled) {
 }
 
 // sessionsOf splits datagrams and fails where two of one connection, or of
-// several, are not told so.
+// several, get the wrong session.
 func sessionsOf(t *testing.T, list []labelled) {
 	t.Helper()
 	s := NewSessions()

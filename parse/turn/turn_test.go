@@ -99,7 +99,7 @@ func sign(b []byte) stream.Sign {
 	return stream.MaybeSign
 }
 
-// TestSplit tells peers apart.
+// TestSplit splits the datagrams of several peers.
 func TestSplit(t *testing.T) {
 	type step struct {
 		flow uint64
@@ -171,7 +171,7 @@ func TestSplitBindLost(t *testing.T) {
 	}
 }
 
-// TestLimits holds that what is remembered is bounded, and that what that costs is told.
+// TestLimits holds that memory is bounded, and that forgotten sessions are reported.
 func TestLimits(t *testing.T) {
 	s := NewSessions(sign)
 	split := func(flow uint64, b string) (uint32, bool) {
