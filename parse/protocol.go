@@ -33,7 +33,7 @@ var protocols = [...]protocol{
 	byQUIC: {quic.Sign, func(a *asker, c *stream.Conversation, d stream.Dir) stream.Verdict {
 		return a.quic.Ask(c, d)
 	}, (*Parser).overQUIC},
-	byOpenVPN: {openvpn.Sign, with(openvpn.Ask), (*Parser).overOpenVPN},
+	byOpenVPN: {openvpn.Sniff, with(openvpn.Ask), (*Parser).overOpenVPN},
 	byEAP:     {eap.Sign, with(eap.Ask), (*Parser).overEAP},
 	byRDPUDP:  {rdpudp.Sign, with(rdpudp.Ask), (*Parser).overRDPUDP},
 }
