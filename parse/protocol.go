@@ -29,13 +29,13 @@ const (
 // protocols are in the order in which they are asked: those come first whose
 // first byte is that of no other.
 var protocols = [...]protocol{
-	byDTLS: {dtls.Sign, with(dtls.Ask), (*Parser).overDTLS},
-	byQUIC: {quic.Sign, func(a *asker, c *stream.Conversation, d stream.Dir) stream.Verdict {
+	byDTLS: {dtls.Sniff, with(dtls.Ask), (*Parser).overDTLS},
+	byQUIC: {quic.Sniff, func(a *asker, c *stream.Conversation, d stream.Dir) stream.Verdict {
 		return a.quic.Ask(c, d)
 	}, (*Parser).overQUIC},
 	byOpenVPN: {openvpn.Sniff, with(openvpn.Ask), (*Parser).overOpenVPN},
 	byEAP:     {eap.Sign, with(eap.Ask), (*Parser).overEAP},
-	byRDPUDP:  {rdpudp.Sign, with(rdpudp.Ask), (*Parser).overRDPUDP},
+	byRDPUDP:  {rdpudp.Sniff, with(rdpudp.Ask), (*Parser).overRDPUDP},
 }
 
 // with adapts an Asker that keeps nothing.

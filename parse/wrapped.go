@@ -24,7 +24,7 @@ const splitterCost = eap.Cost + openvpn.Cost + turn.Cost + dtls.SessionsCost + q
 // bytes.
 func NewSplitterWithin(memory int64) stream.Splitter {
 	part := func(cost int64) int64 { return int64(float64(memory) * float64(cost) / splitterCost) }
-	e, o, t := eap.NewSessions(), openvpn.NewSessions(), turn.NewSessions(dtls.Sign)
+	e, o, t := eap.NewSessions(), openvpn.NewSessions(), turn.NewSessions(dtls.Sniff)
 	e.Within(part(eap.Cost))
 	o.Within(part(openvpn.Cost))
 	t.Within(part(turn.Cost))

@@ -44,7 +44,7 @@ func read(t testing.TB, path string, f func(*stream.Conversation)) {
 		t.Fatal(err)
 	}
 	defer src.Close()
-	opt := capture.Options{Ask: dtls.Ask, Sign: func([]byte) stream.Sign { return stream.NoSign }, SignUDP: dtls.Sign, Split: turn.NewSessions(dtls.Sign).Split}
+	opt := capture.Options{Ask: dtls.Ask, Sign: func([]byte) stream.Sign { return stream.NoSign }, SignUDP: dtls.Sniff, Split: turn.NewSessions(dtls.Sniff).Split}
 	if _, err = capture.Run(context.Background(), src, opt, sink(f)); err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@
 // Files:
 //
 //   - dtls.go: Opening, what a Reader returns.
-//   - sign.go: Sign, whether a handshake may begin in a datagram.
+//   - sniff.go: Sniff, whether a handshake may begin in a datagram.
 //   - sessions.go: Sessions, which of several connections between the same
 //     endpoints a datagram belongs to. look.go: what it sees of a datagram.
 //   - ask.go: Ask, whether a handshake is complete.

@@ -85,8 +85,8 @@ func FuzzAsk(f *testing.F) {
 	})
 }
 
-// FuzzSign holds the cheap look at a datagram against the Reader.
-func FuzzSign(f *testing.F) {
+// FuzzSniff holds the cheap look at a datagram against the Reader.
+func FuzzSniff(f *testing.F) {
 	for _, s := range scenes() {
 		for _, x := range append(inTURN(s.in), s.in...) {
 			f.Add(x.b)
@@ -94,7 +94,7 @@ func FuzzSign(f *testing.F) {
 	}
 	var r Reader
 	f.Fuzz(func(t *testing.T, b []byte) {
-		sign := Sign(b)
+		sign := Sniff(b)
 		if sign != stream.ClientSign && sign != stream.ServerSign {
 			return
 		}

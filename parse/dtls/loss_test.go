@@ -116,7 +116,7 @@ func TestFlight(t *testing.T) {
 					x := moved[i]
 					moved = slices.Insert(slices.Delete(moved, i, i+1), at, x)
 					sessionsOf(t, moved)
-					if s := Sign(x.b); s != stream.ServerSign {
+					if s := Sniff(x.b); s != stream.ServerSign {
 						t.Errorf("sign %d", s)
 					}
 					var in []said

@@ -72,7 +72,7 @@ func TestPrefixes(t *testing.T) {
 				o := r.Read(conversation(in))
 				check(t, conversation(in), o)
 				ask(in)
-				Sign(in[i].b)
+				Sniff(in[i].b)
 			}
 		}
 	}

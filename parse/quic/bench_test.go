@@ -74,7 +74,7 @@ func BenchmarkAsk(b *testing.B) {
 	}
 }
 
-func BenchmarkSign(b *testing.B) {
+func BenchmarkSniff(b *testing.B) {
 	v := vectors(b)
 	rtp := append([]byte("\x80\x00\x12\x34\x00\x01\x02\x03"), make([]byte, 164)...)
 	random := make([]byte, 1200)
@@ -92,7 +92,7 @@ func BenchmarkSign(b *testing.B) {
 			b.ReportAllocs()
 			var s stream.Sign
 			for b.Loop() {
-				s = Sign(x.b)
+				s = Sniff(x.b)
 			}
 			_ = s
 		})

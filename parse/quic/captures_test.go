@@ -76,7 +76,7 @@ func follow(t testing.TB, path string, ask stream.Asker) []*stream.Conversation 
 	defer src.Close()
 	var c collector
 	no := func([]byte) stream.Sign { return stream.NoSign }
-	if _, err := capture.Run(context.Background(), src, capture.Options{Ask: ask, Sign: no, SignUDP: Sign, Link: new(Link)}, &c); err != nil {
+	if _, err := capture.Run(context.Background(), src, capture.Options{Ask: ask, Sign: no, SignUDP: Sniff, Link: new(Link)}, &c); err != nil {
 		t.Fatal(err)
 	}
 	return c.list

@@ -7,7 +7,7 @@
 // Files:
 //
 //   - opening.go: Opening, what a Reader returns.
-//   - sign.go: Sign, whether a handshake may begin in a datagram.
+//   - sniff.go: Sniff, whether a handshake may begin in a datagram.
 //   - sessions.go: Sessions, which of several connections between the same
 //     endpoints a datagram belongs to.
 //   - link.go: Link, whether a datagram of another address belongs to a client.

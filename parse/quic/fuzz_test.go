@@ -94,21 +94,21 @@ func FuzzAsk(f *testing.F) {
 	})
 }
 
-// FuzzSign holds the cheap look at a datagram against the Reader: what it
+// FuzzSniff holds the cheap look at a datagram against the Reader: what it
 // opens by itself must have been worth following.
-func FuzzSign(f *testing.F) {
+func FuzzSniff(f *testing.F) {
 	for _, x := range seeds(f) {
 		f.Add([]byte(x[0]))
 		f.Add([]byte(x[1]))
 	}
 	var r Reader
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s := Sign(b)
+		s := Sniff(b)
 		if s > stream.ServerSign {
 			t.Fatalf("sign %d", s)
 		}
 		if o := r.Read(conversation(datagram{toServer, string(b)})); o != nil && o.Opened[0] > 0 && s == stream.NoSign {
-			t.Errorf("an Initial was opened that Sign does not see: %x", b)
+			t.Errorf("an Initial was opened that Sniff does not see: %x", b)
 		}
 	})
 }

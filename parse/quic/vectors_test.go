@@ -43,13 +43,13 @@ func TestVectors(t *testing.T) {
 			if m := o.Hello[toClient].Completed(0, 4); m.Packet != 2 {
 				t.Errorf("the ServerHello came in packet %d", m.Packet)
 			}
-			if s := Sign([]byte(client)); s != stream.ClientSign {
+			if s := Sniff([]byte(client)); s != stream.ClientSign {
 				t.Errorf("sign of the client %d", s)
 			}
-			if s := Sign([]byte(server)); s != stream.ServerSign {
+			if s := Sniff([]byte(server)); s != stream.ServerSign {
 				t.Errorf("sign of the server %d", s)
 			}
-			if s := Sign(v[x.name+" retry packet"]); s != stream.ServerSign {
+			if s := Sniff(v[x.name+" retry packet"]); s != stream.ServerSign {
 				t.Errorf("sign of the Retry %d", s)
 			}
 			var r2 Reader
@@ -64,7 +64,7 @@ func TestVectors(t *testing.T) {
 			}
 			whole := string(o.Hello[toServer].Data)
 			for n := range client {
-				Sign([]byte(client[:n]))
+				Sniff([]byte(client[:n]))
 				c := conversation(datagram{toServer, client[:n]})
 				if o := r.Read(c); o != nil && len(o.Hello[toServer].Data) != 0 {
 					t.Fatalf("%d bytes of a hello in a packet of %d bytes that is too long for its datagram", len(o.Hello[0].Data), n)

@@ -7,7 +7,7 @@
 //
 // Files:
 //
-//   - packet.go: the formats of packets, and Sign.
+//   - packet.go: the formats of packets, and Sniff.
 //   - ask.go: Ask, whether a handshake is complete.
 //   - reader.go: Reader, the records of a whole conversation.
 package rdpudp

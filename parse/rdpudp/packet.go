@@ -219,10 +219,10 @@ func hello(b []byte) (typ uint8, dtls bool) {
 	return 0, dtls
 }
 
-// Sign is the stream.Signer of RDP over UDP. It recognizes the SYN and the
+// Sniff is the stream.Signer of RDP over UDP. It recognizes the SYN and the
 // SYN+ACK by their fields and their padding, and a source packet with a hello.
 // Other source packets may belong to a known connection.
-func Sign(b []byte) stream.Sign {
+func Sniff(b []byte) stream.Sign {
 	if len(b) < 16 {
 		return stream.NoSign
 	}

@@ -320,7 +320,7 @@ func TestSwapped(t *testing.T) {
 	}
 }
 
-func TestSign(t *testing.T) {
+func TestSniff(t *testing.T) {
 	c, s := stream.ToServer, stream.ToClient
 	for _, x := range []struct {
 		name string
@@ -344,11 +344,11 @@ func TestSign(t *testing.T) {
 		{"DNS", []byte("\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07example\x03com\x00\x00\x01\x00\x01"), stream.NoSign},
 		{"nothing", nil, stream.NoSign},
 	} {
-		if got := Sign(x.b); got != x.want {
+		if got := Sniff(x.b); got != x.want {
 			t.Errorf("%s: %v, want %v", x.name, got, x.want)
 		}
 		for n := range x.b {
-			if n < minMTU && x.want != stream.MaybeSign && len(x.b) > minMTU && Sign(x.b[:n]) != stream.NoSign {
+			if n < minMTU && x.want != stream.MaybeSign && len(x.b) > minMTU && Sniff(x.b[:n]) != stream.NoSign {
 				t.Errorf("%s, the first %d bytes", x.name, n)
 			}
 		}
@@ -415,7 +415,7 @@ func FuzzRead(f *testing.F) {
 		var list []said
 		for i, x := range [][]byte{a, b, c, d, e, c} {
 			list = append(list, said{stream.Dir(i & 1), x})
-			Sign(x)
+			Sniff(x)
 		}
 		conv := conversation(list)
 		Ask(conv, 0)
@@ -458,12 +458,12 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
-func BenchmarkSign(b *testing.B) {
+func BenchmarkSniff(b *testing.B) {
 	for name, p := range map[string][]byte{"syn": synOf(0, false, 2), "other": append([]byte{0x40}, bytes.Repeat([]byte{0x77}, 1200)...)} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				Sign(p)
+				Sniff(p)
 			}
 		})
 	}

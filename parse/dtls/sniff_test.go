@@ -9,7 +9,7 @@ import (
 	"pfsight/capture/stream"
 )
 
-func TestSign(t *testing.T) {
+func TestSniff(t *testing.T) {
 	hello := messageOf(1, 0, hello1)
 	for _, c := range []struct {
 		name, datagram string
@@ -68,15 +68,15 @@ func TestSign(t *testing.T) {
 		{"CAPWAP discovery", "00 10 02 00 00 00 00 00 00 00 00 01 00 00 00 00 00 00", stream.NoSign},
 		{"TLS", "16 0301 0200 0100 01fc 0303 0000 0000 0000 0000", stream.NoSign},
 	} {
-		if got := Sign(unhex(c.datagram)); got != c.want {
+		if got := Sniff(unhex(c.datagram)); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
 		}
 	}
 }
 
-// TestSignRandom looks at random bytes: no hello may be seen in them. One in
+// TestSniffRandom looks at random bytes: no hello may be seen in them. One in
 // thirty looks like a unified header, which shows very little.
-func TestSignRandom(t *testing.T) {
+func TestSniffRandom(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 4))
 	const n = 1 << 20
 	maybe := 0
@@ -88,7 +88,7 @@ func TestSignRandom(t *testing.T) {
 				b[i+k] = byte(v >> (8 * k))
 			}
 		}
-		switch Sign(b) {
+		switch Sniff(b) {
 		case stream.MaybeSign:
 			maybe++
 		case stream.ClientSign, stream.ServerSign:
@@ -101,7 +101,7 @@ func TestSignRandom(t *testing.T) {
 	t.Logf("%d of %d may be DTLS", maybe, n)
 }
 
-func BenchmarkSign(b *testing.B) {
+func BenchmarkSniff(b *testing.B) {
 	for _, c := range []struct{ name, datagram string }{
 		{"ClientHello", plain(messageOf(1, 0, hello1))},
 		{"data", data},
@@ -114,7 +114,7 @@ func BenchmarkSign(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				Sign(d)
+				Sniff(d)
 			}
 		})
 	}

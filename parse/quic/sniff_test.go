@@ -9,7 +9,7 @@ import (
 	"pfsight/capture/stream"
 )
 
-func TestSign(t *testing.T) {
+func TestSniff(t *testing.T) {
 	c := first(t, cryptoFrame(helloC, 0, 300))
 	with := func(f func(*long)) string { l := c; f(&l); return l.seal(t) }
 	s := answer(cryptoFrame(helloS, 0, 90))
@@ -60,7 +60,7 @@ func TestSign(t *testing.T) {
 		{"WireGuard", "\x01\x00\x00\x00" + strings.Repeat("w", 144), stream.NoSign},
 		{"OpenVPN", "\x38" + strings.Repeat("o", 13), stream.NoSign},
 	} {
-		if got := Sign([]byte(x.b)); got != x.want {
+		if got := Sniff([]byte(x.b)); got != x.want {
 			t.Errorf("%s: %d, want %d", x.name, got, x.want)
 		}
 	}
@@ -79,7 +79,7 @@ func TestSignNoise(t *testing.T) {
 		if i%4 != 0 {
 			b[0] |= 0xc0
 		}
-		if Sign(b[:32+rng.IntN(len(b)-32)]) >= stream.ClientSign {
+		if Sniff(b[:32+rng.IntN(len(b)-32)]) >= stream.ClientSign {
 			taken++
 		}
 	}
@@ -92,7 +92,7 @@ func TestSignNoise(t *testing.T) {
 		binary.BigEndian.PutUint16(b[2:], uint16(seq))
 		binary.BigEndian.PutUint32(b[4:], uint32(160*seq))
 		binary.BigEndian.PutUint32(b[8:], 1)
-		if Sign(b[:172]) >= stream.ClientSign {
+		if Sniff(b[:172]) >= stream.ClientSign {
 			t.Fatalf("RTP with sequence number %d would be followed", seq)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"pfsight/parse/turn"
 )
 
-// Limits of the fields of a hello that Sign accepts.
+// Limits of the fields of a hello that Sniff accepts.
 const (
 	minClientHello = 2 + 32 + 1 + 1 + 2 + 2 + 1 + 1 // one suite, one compression method
 	minServerHello = 2 + 32 + 1 + 2 + 1
@@ -15,11 +15,11 @@ const (
 	maxHelloSeq    = 8 // message_seq: each cookie or HelloRetryRequest costs one
 )
 
-// Sign is the stream.Signer of DTLS: it looks whether a DTLS handshake may begin
+// Sniff is the stream.Signer of DTLS: it looks whether a DTLS handshake may begin
 // or continue in a datagram. A message counts by any of its fragments, and a
-// server's flight by any of its messages, since they come in any order. Sign is
+// server's flight by any of its messages, since they come in any order. Sniff is
 // called for every datagram of a conversation that is not followed.
-func Sign(b []byte) stream.Sign {
+func Sniff(b []byte) stream.Sign {
 	if len(b) < recordHeader {
 		return stream.NoSign
 	}
@@ -27,7 +27,7 @@ func Sign(b []byte) stream.Sign {
 	case 4, 0: // TURN: a channel, or an indication
 		from, to, ok := turn.Unwrap(b)
 		if ok && b[from]>>4 != 4 && b[from] > 1 {
-			return Sign(b[from:to])
+			return Sniff(b[from:to])
 		}
 	}
 	if b[0] == 1 {
@@ -43,7 +43,7 @@ func Sign(b []byte) stream.Sign {
 		return stream.NoSign
 	}
 	if typ >= RecordUnified {
-		return signUnified(b)
+		return sniffUnified(b)
 	}
 	version, epoch := binary.BigEndian.Uint16(b[1:]), binary.BigEndian.Uint16(b[3:])
 	// Sequence numbers begin at 0 in each epoch, and epochs at 0.
@@ -62,7 +62,7 @@ func Sign(b []byte) stream.Sign {
 		return stream.NoSign
 	}
 	if epoch == 0 && typ == RecordHandshake {
-		return signHello(b, n)
+		return sniffHello(b, n)
 	}
 	if end > len(b) || epoch == 0 && !plainFits(typ, n) {
 		return stream.NoSign
@@ -89,9 +89,9 @@ func plainFits(typ uint8, n int) bool {
 	return true
 }
 
-// signUnified checks a unified header, RFC 9147 section 4, which shows no content
+// sniffUnified checks a unified header, RFC 9147 section 4, which shows no content
 // type and perhaps no length.
-func signUnified(b []byte) stream.Sign {
+func sniffUnified(b []byte) stream.Sign {
 	n := 2
 	if b[0]&8 != 0 {
 		n++
@@ -109,8 +109,8 @@ func signUnified(b []byte) stream.Sign {
 	return stream.MaybeSign
 }
 
-// signHello checks a handshake record of epoch 0 with n bytes.
-func signHello(b []byte, n int) stream.Sign {
+// sniffHello checks a handshake record of epoch 0 with n bytes.
+func sniffHello(b []byte, n int) stream.Sign {
 	if n < messageHeader || len(b) < recordHeader+messageHeader || b[6] != 0 {
 		return stream.NoSign
 	}

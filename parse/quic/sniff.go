@@ -10,14 +10,14 @@ import (
 // from a stateless reset and are not sent, RFC 9000 section 10.3.
 const minShort = 21
 
-// Sign is the stream.Signer of QUIC. It does not decrypt. ClientSign is for an
+// Sniff is the stream.Signer of QUIC. It does not decrypt. ClientSign is for an
 // Initial of a known version that may be the first of a client, and for such a
 // packet with a reserved version, which a client sends to force a version
 // negotiation. ServerSign is for a Version Negotiation, a Retry, and an Initial
 // to a connection ID that is too short for a client's first Initial. MaybeSign is
 // for other packets of a known version, and for what may be a 1-RTT packet. Only
 // one bit shows the latter; without it, as RFC 9287 allows, the sign is NoSign.
-func Sign(b []byte) stream.Sign {
+func Sniff(b []byte) stream.Sign {
 	if len(b) < 7 {
 		return stream.NoSign
 	}
@@ -35,17 +35,17 @@ func Sign(b []byte) stream.Sign {
 		}
 		return stream.NoSign
 	case v.Known():
-		return signKnown(b)
+		return sniffKnown(b)
 	case v.IsReserved():
 		// The layout is that of the versions that such a client knows.
-		if b[0]&0x70 == 0x40 && len(b) >= minDatagram && b[5] >= minFirstCID && signReserved(b) {
+		if b[0]&0x70 == 0x40 && len(b) >= minDatagram && b[5] >= minFirstCID && sniffReserved(b) {
 			return stream.ClientSign
 		}
 	}
 	return stream.NoSign
 }
 
-func signKnown(b []byte) stream.Sign {
+func sniffKnown(b []byte) stream.Sign {
 	p, ok := nextPacket(b, 0)
 	if !ok {
 		return stream.NoSign
@@ -85,8 +85,8 @@ func signKnown(b []byte) stream.Sign {
 	return stream.MaybeSign
 }
 
-// signReserved reports whether b has the layout of an Initial of version 1.
-func signReserved(b []byte) bool {
+// sniffReserved reports whether b has the layout of an Initial of version 1.
+func sniffReserved(b []byte) bool {
 	dcid, at, ok := prefixed(b, 5)
 	if !ok || len(dcid) > maxCID {
 		return false
