@@ -149,7 +149,7 @@ func TestRead(t *testing.T) {
 			{"one lost", without(whole, 5), client, flight1 + "_"},
 			{"first one lost", without(whole, 4), client, "_"},
 			{"client's lost", without(whole, 8), hello + "_", server},
-			{"last one lost", without(whole, 6), client, flight1 + flight2},
+			{"last one lost", without(whole, 6), client, flight1 + flight2 + "_"},
 			{"only the client", slices.DeleteFunc(slices.Clone(whole), func(s sent) bool { return s.dir == stream.ToClient }), client, ""},
 			{"only the server", slices.DeleteFunc(slices.Clone(whole), func(s sent) bool { return s.dir == stream.ToServer }), "", server},
 			{"client starts again", slices.Concat(other, whole), client, server},

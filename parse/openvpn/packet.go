@@ -40,6 +40,7 @@ type packet struct {
 	op, key uint8
 	session uint64
 	acks    int
+	acked   []byte // acknowledged message packet IDs, 4 bytes each
 	remote  uint64 // session ID of the other side; set if acks > 0
 	id      uint32 // message packet ID; not set in an ACK
 	payload []byte
@@ -73,7 +74,7 @@ func readPacket(b []byte, digest uint8) (p packet, ok bool) {
 		if len(b) < 4*p.acks+8 {
 			return p, false
 		}
-		b = b[4*p.acks:]
+		p.acked, b = b[:4*p.acks], b[4*p.acks:]
 		p.remote, b = binary.BigEndian.Uint64(b), b[8:]
 	}
 	if p.op == ackV1 {

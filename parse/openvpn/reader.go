@@ -29,7 +29,19 @@ type Reader struct {
 	tls    [2]choice  // the channel to read, by Dir of the conversation
 	half   [2]stream.Half
 	marks  []arrivedMark
+	acked  [2][]lastAcked // what was acknowledged of the messages of each Dir
 }
+
+// A lastAcked is the highest message packet ID of a channel that the other side
+// has acknowledged.
+type lastAcked struct {
+	channel channel
+	id      uint32
+}
+
+// maxChannels is the number of channels of one direction whose acknowledgments
+// are remembered: a conversation has one key exchange, or few.
+const maxChannels = 8
 
 // A piece is the payload of one control packet.
 type piece struct {
@@ -140,8 +152,12 @@ func (r *Reader) collect(c *stream.Conversation, d stream.Dir, digest uint8) {
 	r.pieces[d] = r.pieces[d][:0]
 	h := &c.Half[d]
 	mark, longest := 0, 0
+	r.acked[d.Opposite()] = r.acked[d.Opposite()][:0]
 	packets(c, d, func(b []byte, from, to int) bool {
 		p, ok := readPacket(b, digest)
+		if ok {
+			r.acknowledge(d.Opposite(), &p)
+		}
 		if !ok || p.op != controlV1 || len(p.payload) == 0 {
 			return true
 		}
@@ -274,7 +290,7 @@ func (r *Reader) join(h *stream.Half, d stream.Dir) {
 			break
 		}
 	}
-	if broken {
+	if broken || r.lacks(d, ch, list) {
 		addGap(h)
 	}
 	// A Half keeps its marks in the order of arrival.
@@ -283,4 +299,26 @@ func (r *Reader) join(h *stream.Half, d stream.Dir) {
 		h.Marks = append(h.Marks, m.mark)
 	}
 	r.marks = marks
+}
+
+// acknowledge notes what p acknowledges of direction d.
+func (r *Reader) acknowledge(d stream.Dir, p *packet) {
+	ch := channel{p.remote, p.key}
+	for b := p.acked; len(b) >= 4; b = b[4:] {
+		id := binary.BigEndian.Uint32(b)
+		i := slices.IndexFunc(r.acked[d], func(x lastAcked) bool { return x.channel == ch })
+		switch {
+		case i >= 0:
+			r.acked[d][i].id = max(r.acked[d][i].id, id)
+		case len(r.acked[d]) < maxChannels:
+			r.acked[d] = append(r.acked[d], lastAcked{ch, id})
+		}
+	}
+}
+
+// lacks reports whether the other side has acknowledged a message behind the last
+// one of list, which is of channel ch of direction d.
+func (r *Reader) lacks(d stream.Dir, ch channel, list []piece) bool {
+	i := slices.IndexFunc(r.acked[d], func(x lastAcked) bool { return x.channel == ch })
+	return i >= 0 && len(list) > 0 && r.acked[d][i].id > list[len(list)-1].id
 }

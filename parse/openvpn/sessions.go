@@ -30,7 +30,14 @@ type tunnel struct {
 	client uint64    // session ID of the client since its last hard reset; 0 if not known
 	keys   [8]uint32 // session number by key ID; 0 for none
 	began  [8]int64  // when, by key ID
+	before uint32    // session number of key ID 0 before the last hard reset; 0 for none
+	said   [2]uint8  // control packets since then, by Datagram.From, up to leastControl
 }
+
+// leastControl is how many control packets each side sends at least before data
+// with the key that they agree on: its first TLS flight, and behind the handshake
+// the message of key method 2. Until then data are of the exchange before.
+const leastControl = 2
 
 // NewSessions returns an empty Sessions.
 func NewSessions() *Sessions {
@@ -69,7 +76,7 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 				t.client = p.session // a retransmission, or captured after the server's answer
 				return t.keys[0], stream.ToServer, lost
 			}
-			*t = tunnel{client: p.session}
+			*t = tunnel{client: p.session, before: t.keys[0]}
 		} else if t.keys[key] != 0 && d.Time-t.began[key] < resetLifetime {
 			return t.keys[key], stream.ToServer, lost
 		}
@@ -96,9 +103,27 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 			_, lost = s.tunnels.Put(d.Flow, t)
 			s.begin(t, key, d.Time)
 		}
+		if key == 0 && t.before != 0 && t.precedes(op, d.From) {
+			return t.before, stream.ToServer, lost
+		}
 		return t.keys[key], stream.ToServer, lost
 	}
 	return 0, 0, false
+}
+
+// precedes reports whether a packet with key ID 0 belongs to the exchange before
+// the last hard reset: data that were under way, or that a side still sends.
+func (t *tunnel) precedes(op, from uint8) bool {
+	switch op {
+	case controlV1:
+		t.said[from&1] = min(t.said[from&1]+1, leastControl)
+	case dataV1, dataV2:
+		if min(t.said[0], t.said[1]) < leastControl {
+			return true
+		}
+		t.before = 0
+	}
+	return false
 }
 
 // begin gives the key exchange that begins in t a new number.

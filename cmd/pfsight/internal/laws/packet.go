@@ -110,8 +110,8 @@ func survey(list []Packet, base int) int {
 	type state struct {
 		conn  int
 		first endpoint
-		syn   uint32
-		known bool // syn
+		syn   uint64 // what names it: its sequence number, or the session of OpenVPN
+		known bool   // syn
 	}
 	flows := map[flow]*state{}
 	for i := range list {
@@ -126,14 +126,14 @@ func survey(list []Packet, base int) int {
 		}
 		key := flowOf(p)
 		st := flows[key]
-		syn := p.proto == protoTCP && p.flags()&(flagSYN|flagACK) == flagSYN
-		if st == nil || syn && st.known && st.syn != p.seq() {
+		name, syn := p.begins()
+		if st == nil || syn && st.known && st.syn != name {
 			base++
 			st = &state{conn: base, first: p.src()}
 			flows[key] = st
 		}
 		if syn {
-			st.syn, st.known = p.seq(), true
+			st.syn, st.known = name, true
 		}
 		p.conn = st.conn
 		if p.src() != st.first {
@@ -141,6 +141,19 @@ func survey(list []Packet, base int) int {
 		}
 	}
 	return base
+}
+
+// begins returns what names the connection that p begins: a SYN, or the reset
+// with which a client of OpenVPN begins, maybe again from the same port.
+func (p *Packet) begins() (name uint64, ok bool) {
+	if p.proto == protoTCP {
+		return uint64(p.seq()), p.flags()&(flagSYN|flagACK) == flagSYN
+	}
+	const hardReset = 7 // P_CONTROL_HARD_RESET_CLIENT_V2
+	if b := p.payload(); len(b) >= 14 && b[0]>>3 == hardReset {
+		return be.Uint64(b[1:]), true
+	}
+	return 0, false
 }
 
 // span returns the times of the first and the last packet.
