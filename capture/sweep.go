@@ -54,8 +54,8 @@ func (t *tracker) sweep(now int64) {
 		switch now := t.clocks.now(f.clock); {
 		case t.idle(f, now):
 			t.end(t.flowAt, f, stream.EndIdle)
-		case f.last-now > jump:
-			f.last = now // of a packet whose time was far from true
+		case f.last-now > jump && t.clocks.all[f.clock].odd == 0:
+			f.last = now // of a packet whose time was far from true, as the next one said
 		}
 	}
 	var over [window]uint32

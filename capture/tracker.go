@@ -396,6 +396,11 @@ func (t *tracker) syn(s *segment, ref uint32, f *flow) bool {
 		s.seq++
 		f.begin(e, isn)
 		return false
+	} else if d := int32(f.isn[e] - isn); f.bits&(hasNext<<e) != 0 && d >= 0 && d <= maxAhead && fitDomain(f.bits, &f.domain, s) >= 0 && (s.flags&flagACK == 0 || !t.answersOther(s, f)) {
+		// It precedes the first segment that was seen, and came after the handshake.
+		s.seq++
+		f.begin(e, isn)
+		return false
 	}
 	if s.flags&flagACK != 0 && f.bits&(sawRST|sawRSTb|hasFIN|hasFINb) == 0 && !t.answersOther(s, f) {
 		return true // a stray on a living connection

@@ -143,13 +143,14 @@ func earlier(w *Work, base *Capture, other, conn, gap, way int) bool {
 	return true
 }
 
-// far moves the sequence numbers of TCP packets so that they are far from
-// those of the connection whose first packet has an index.
+// far moves the sequence numbers of TCP packets so that they are far from those
+// of all connections between the same endpoints as the one whose first packet has
+// an index.
 func (w *Work) far(list []Packet, at int) {
 	if list[0].proto != protoTCP {
 		return
 	}
-	const distance = 0x30000000
+	const distance = 0x14000000
 	for dir := range 2 {
 		var seq, theirs uint32
 		found := false
@@ -168,7 +169,12 @@ func (w *Work) far(list []Packet, at int) {
 		if !found || !known {
 			continue
 		}
-		d := seq + distance*uint32(1+len(w.Added)%4) - theirs
+		used := w.begins(at, dir)
+		to := seq
+		for slices.ContainsFunc(used, func(x uint32) bool { return x-to+distance/2 < distance }) {
+			to += distance
+		}
+		d := to - theirs
 		for i := range list {
 			p := &list[i]
 			if p.dir == dir {
@@ -178,6 +184,19 @@ func (w *Work) far(list []Packet, at int) {
 			}
 		}
 	}
+}
+
+// begins returns the first sequence numbers, in a direction, of the connections
+// between the same endpoints as a packet.
+func (w *Work) begins(at, dir int) (list []uint32) {
+	seen := map[int]bool{}
+	for i := range w.Packets {
+		if p := &w.Packets[i]; p.proto == protoTCP && p.dir == dir && !seen[p.conn] && flowOf(p) == flowOf(&w.Packets[at]) {
+			seen[p.conn] = true
+			list = append(list, p.seq())
+		}
+	}
+	return list
 }
 
 // beside mixes the packets of another capture, between other endpoints, with
