@@ -53,7 +53,6 @@ type court struct {
 	mu  sync.Mutex
 	// whole are the answers for captures as they are, by name.
 	whole map[string]answer
-	known []knownViolation
 	// spoil changes what is held against the law, so that a test can see that
 	// the court notices; nil for nothing.
 	spoil func(x laws.Composition, got []record)
@@ -73,7 +72,7 @@ func newCourt(t testing.TB) *court {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	return &court{all: all, dir: dir, whole: map[string]answer{}, known: knownViolations}
+	return &court{all: all, dir: dir, whole: map[string]answer{}}
 }
 
 func (c *court) capture(name string) *laws.Capture {
