@@ -2,25 +2,25 @@ package report
 
 import "container/heap"
 
-// A heavy is a table of the keys that come most often, in bounded memory, as
-// Metwally, Agrawal and El Abbadi describe it in "Efficient computation of
-// frequent and top-k elements in data streams" (Space-Saving). As long as it
-// is not full everything in it is exact. When it is, a key that is new takes
-// the place of the one that weighs least and inherits its weight: so nothing
-// new is shut out for ever, and whatever has more than its share of all weight
-// is in the table. What is kept of a key counts from when it came in.
+// A heavy is a table of the most frequent keys in bounded memory: the
+// Space-Saving algorithm of Metwally, Agrawal and El Abbadi, "Efficient
+// computation of frequent and top-k elements in data streams". Until the table
+// is full, it is exact. When it is full, a new key replaces the key with the
+// lowest weight and inherits that weight. So a new key is always accepted, and
+// each key with more than total weight / limit is in the table. The value of a
+// key counts only what was added since the key entered the table.
 type heavy[K comparable, V any] struct {
 	m     map[K]*heavyEntry[K, V]
-	least heavyHeap[K, V] // lightest first; empty until the table is full
+	least heavyHeap[K, V] // min-heap by weight; empty until the table is full
 	limit int
 	came  uint64
 }
 
 type heavyEntry[K comparable, V any] struct {
 	key    K
-	weight uint64 // what was inherited included
-	order  uint64 // of coming in
-	at     int    // in least
+	weight uint64 // includes the inherited weight
+	order  uint64 // of insertion
+	at     int    // index in least
 	value  V
 }
 
@@ -28,12 +28,13 @@ func newHeavy[K comparable, V any](limit int) heavy[K, V] {
 	return heavy[K, V]{m: map[K]*heavyEntry[K, V]{}, limit: limit}
 }
 
-// get returns the entry of a key, nil if it has none.
+// get returns the entry of a key, or nil.
 func (h *heavy[K, V]) get(k K) *heavyEntry[K, V] { return h.m[k] }
 
-// add gives weight to a key; e is what get returned of it. fresh says that its
-// value is a new one; evicted is the value that made room for it, nil for none.
-// Of two that weigh the same the one that was there first goes.
+// add adds weight to a key. e is the entry that get returned for k. fresh
+// reports whether the value is new. evicted is the value that was removed to
+// make room, or nil. Of two keys with the lowest weight, the older one is
+// removed.
 func (h *heavy[K, V]) add(e *heavyEntry[K, V], k K, weight uint64) (value *V, fresh bool, evicted *V) {
 	if e != nil {
 		e.weight += weight
@@ -84,36 +85,36 @@ func (h *heavyHeap[K, V]) Pop() any {
 	return x
 }
 
-// A reuses remembers values that may come again, in bounded memory: those
-// that did come again since they were last looked at stay, of the others the
-// oldest make room. Its sums are of all that was ever seen.
+// A reuses counts repeated values in bounded memory. When it is full, it
+// replaces the oldest value that was not repeated since the ring position last
+// passed it. Its sums cover all values ever seen.
 type reuses[K comparable] struct {
-	m     map[K]uint32 // places in ring: without pointers the collector has nothing to do
-	ring  []reuse[K]   // in the order in which they came
+	m     map[K]uint32 // index in ring; holds no pointers, so the garbage collector does not scan it
+	ring  []reuse[K]   // in order of insertion
 	next  int
 	limit int
 
-	values      uint64 // distinct, as far as they were remembered
-	span        int64  // the longest time between the first and the last use of one, nanoseconds
+	values      uint64 // distinct values, where a forgotten value counts again
+	span        int64  // the longest time between the first and the last use of a value, nanoseconds
 	again       uint64 // values seen more than once
-	connections uint64 // with those
-	againSpan   int64  // span of those
+	connections uint64 // connections with a value seen more than once
+	againSpan   int64  // as span, of the values seen more than once
 	forgotten   uint64
 }
 
-// A reuse is one value seen in one or several connections.
+// A reuse is one value and the connections that used it.
 type reuse[K comparable] struct {
 	key         K
 	n           uint64
 	first, last int64
-	came        bool // again, since the ring passed it
+	came        bool // repeated since the ring position last passed it
 }
 
 func newReuses[K comparable](limit int) reuses[K] {
 	return reuses[K]{m: map[K]uint32{}, limit: limit}
 }
 
-// get returns what is remembered of a value, nil for nothing.
+// get returns the entry of a value, or nil.
 func (r *reuses[K]) get(k K) *reuse[K] {
 	if at, ok := r.m[k]; ok {
 		return &r.ring[at]
@@ -121,7 +122,7 @@ func (r *reuses[K]) get(k K) *reuse[K] {
 	return nil
 }
 
-// see takes one use of a value; u is what get returned of it.
+// see counts one use of a value. u is the entry that get returned for k.
 func (r *reuses[K]) see(u *reuse[K], k K, first, last int64) {
 	if u == nil {
 		u = r.room(k)
@@ -142,7 +143,7 @@ func (r *reuses[K]) see(u *reuse[K], k K, first, last int64) {
 	r.stretch(u)
 }
 
-// stretch takes up how long u is in use.
+// stretch updates the longest spans with that of u.
 func (r *reuses[K]) stretch(u *reuse[K]) {
 	if u.first != 0 {
 		r.span = max(r.span, u.last-u.first)
@@ -152,7 +153,7 @@ func (r *reuses[K]) stretch(u *reuse[K]) {
 	}
 }
 
-// ended says that a use went on until last.
+// ended extends the last use of k to the time last.
 func (r *reuses[K]) ended(k K, last int64) {
 	if u := r.get(k); u != nil {
 		u.last = max(u.last, last)
@@ -160,15 +161,15 @@ func (r *reuses[K]) ended(k K, last int64) {
 	}
 }
 
-// room makes room for k in the ring.
+// room returns a slot of the ring for k. It may evict another value.
 func (r *reuses[K]) room(k K) *reuse[K] {
 	if n := len(r.ring); n < r.limit {
 		r.ring = append(r.ring, reuse[K]{})
 		r.m[k] = uint32(n)
 		return &r.ring[n]
 	}
-	// Values that all came again are passed over for so long only: the work for
-	// one that is new does not grow with the table.
+	// The limit keeps the cost of one insertion constant when all values were
+	// repeated.
 	const mostPassed = 64
 	for passed := 0; ; passed++ {
 		at := r.next

@@ -15,17 +15,16 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// Limits of what a Builder remembers to share between rows. One that is met
-// makes it forget all, so that what comes now is shared again.
+// Limits of the tables of shared values in a Builder. A full table is cleared.
 const (
 	maxOffers       = 1 << 14
 	maxCertificates = 1 << 14
 	maxNames        = 1 << 16
-	maxSpare        = 1 << 12 // rows kept to be used again
+	maxSpare        = 1 << 12 // rows kept for reuse
 )
 
-// A Builder makes rows of handshakes. Equal offers, certificates and names
-// are made once and shared. One goroutine uses it.
+// A Builder makes rows from handshakes. Rows with equal offers, certificates or
+// names share one value. A Builder is not safe for concurrent use.
 type Builder struct {
 	offers  map[string]*Offer
 	certs   map[[32]byte]*Certificate
@@ -35,14 +34,14 @@ type Builder struct {
 	key     []byte
 	spare   []*Connection
 	finger  *fingerprinter // nil: rows have no JA3, JA3S and JA4
-	history *History       // nil: rows are not joined to those before them
-	local   bool           // ephemeral values are named for this process alone
+	history *History       // nil: rows are not linked to earlier rows
+	local   bool           // IDs of ephemeral values are valid in this process only
 
-	// See Within.
+	// Limits; see Within.
 	maxOffers, maxCerts, maxNames, maxSpare int
 }
 
-// NewBuilder returns a Builder.
+// NewBuilder returns a Builder with the default limits.
 func NewBuilder() *Builder {
 	return &Builder{
 		offers: map[string]*Offer{}, certs: map[[32]byte]*Certificate{}, seed: maphash.MakeSeed(), names: map[string]string{},
@@ -50,26 +49,27 @@ func NewBuilder() *Builder {
 	}
 }
 
-// Fingerprint makes the Builder give rows JA3, JA3S and JA4, which cost about
-// as much as all the rest.
+// Fingerprint makes the Builder compute JA3, JA3S and JA4. They cost about as
+// much as the rest of the row.
 func (b *Builder) Fingerprint() { b.finger = new(fingerprinter) }
 
-// For makes the Builder note what h needs to join its rows.
+// For sets the History that rows are linked to.
 func (b *Builder) For(h *History) { b.history = h }
 
-// Local makes the Builder name ephemeral values in a way that holds for its
-// History alone, at a tenth of the cost: rows that nobody writes down or holds
-// against written ones need no more.
+// Local makes the Builder use cheaper IDs of ephemeral values, at about a tenth
+// of the cost of SHA-256. They are valid only within the Builder's History, so
+// it is for rows that are not written. It has no effect before For.
 func (b *Builder) Local() { b.local = b.history != nil }
 
-// Recycle gives back a row of which nobody holds anything any more.
+// Recycle returns a row to the Builder for reuse. The caller must not use r
+// afterwards.
 func (b *Builder) Recycle(r *Connection) {
 	if len(b.spare) < b.maxSpare {
 		b.spare = append(b.spare, r)
 	}
 }
 
-// row returns a row to write, whatever it holds.
+// row returns a row to overwrite. Its content is arbitrary.
 func (b *Builder) row() *Connection {
 	k := len(b.spare)
 	if k == 0 {
@@ -80,7 +80,8 @@ func (b *Builder) row() *Connection {
 	return r
 }
 
-// Connection makes the row of a handshake in c. It keeps nothing of h and c.
+// Connection makes the row of a handshake in c. The row does not refer to h; it
+// shares the slices of c.
 func (b *Builder) Connection(h *parse.Handshake, c *stream.Conversation) *Connection {
 	j := secrecy.Judge(h)
 	r := b.row()
@@ -107,7 +108,7 @@ func (b *Builder) Connection(h *parse.Handshake, c *stream.Conversation) *Connec
 	}
 	switch {
 	case h.Carried != nil && (client.Cut || server.Cut):
-		// What was cut may not be known for a part of what carried the handshake.
+		// Whether a part of the carrier was cut is not known for each half.
 	case !server.Seen():
 		r.OneWay = "client"
 	case !client.Seen():
@@ -135,7 +136,7 @@ func (b *Builder) Connection(h *parse.Handshake, c *stream.Conversation) *Connec
 	if t := h.Ticket; t != nil && len(t.Ticket) > 0 {
 		r.TicketLifetime = int64(t.Lifetime)
 		r.TicketKey = ticketKey(t.Ticket)
-	} else if h.ClientHello != nil && len(h.ClientHello.Ticket) > 0 && !h.ServerDamaged { // else a new one may have been issued
+	} else if h.ClientHello != nil && len(h.ClientHello.Ticket) > 0 && !h.ServerDamaged { // else a new ticket may have been issued
 		r.TicketKey = ticketKey(h.ClientHello.Ticket)
 	}
 	b.sessionNames(r, h)
@@ -151,7 +152,7 @@ func (b *Builder) clientHello(r *Connection, h *parse.Handshake) {
 	ch := h.ClientHello
 	offered := ch
 	if h.FirstHello != nil {
-		offered = h.FirstHello // what was asked for at first; the second one only obeys
+		offered = h.FirstHello // the second ClientHello only follows the HelloRetryRequest
 	}
 	if !ch.Incomplete && !h.SecondHelloCut {
 		r.ClientHelloPacket = ch.Mark.Packet
@@ -193,8 +194,9 @@ func (b *Builder) serverHello(r *Connection, h *parse.Handshake) {
 	}
 }
 
-// helloRetryRequest takes what binds the ServerHello that follows, RFC 8446
-// section 4.1.4, where none was seen.
+// helloRetryRequest records a HelloRetryRequest. Without a ServerHello, it
+// takes the version, the suite and the group from the HelloRetryRequest: they
+// bind the ServerHello, RFC 8446 section 4.1.4.
 func (r *Connection) helloRetryRequest(h *parse.Handshake) {
 	retry := h.RetryRequest
 	r.HelloRetryRequest = secrecy.True
@@ -210,20 +212,21 @@ func (r *Connection) helloRetryRequest(h *parse.Handshake) {
 	}
 }
 
-// keyID names an ephemeral public value.
+// keyID returns the ID of an ephemeral public value.
 func (b *Builder) keyID(public []byte) (id KeyID) {
 	if b.local {
-		// 64 bits: of a million values two have one name once in 10^7 runs.
+		// 64 bits: the chance of a collision among a million values is about 1
+		// in 3·10^7.
 		binary.LittleEndian.PutUint64(id[:], maphash.Bytes(b.history.seed, public))
-		id[len(id)-1] = 1 // zero is none
+		id[len(id)-1] = 1 // the zero KeyID means none
 		return id
 	}
 	sum := sha256.Sum256(public)
 	return KeyID(sum[:16])
 }
 
-// ticketKey returns the key name of a ticket in the form that RFC 5077
-// section 4 recommends.
+// ticketKey returns the key name of a ticket in the format that RFC 5077
+// section 4 recommends, in hex.
 func ticketKey(t []byte) string {
 	if len(t) < 32 {
 		return ""
@@ -231,7 +234,7 @@ func ticketKey(t []byte) string {
 	return hex.EncodeToString(t[:16])
 }
 
-// name returns the string, shared with equal ones.
+// name returns s as a string that equal names share.
 func (b *Builder) name(s []byte) string {
 	if len(s) == 0 {
 		return ""
@@ -247,8 +250,9 @@ func (b *Builder) name(s []byte) string {
 	return n
 }
 
-// offer returns what a ClientHello offers, shared with equal ones.
-// Where it may be the second one, the key shares of the first are not known.
+// offer returns the content of a ClientHello. Equal offers share one value.
+// second reports whether ch may be the second ClientHello; the key shares of
+// the first one are then undetermined.
 func (b *Builder) offer(ch *parse.ClientHello, v2 *parse.SSLv2, second bool) *Offer {
 	shares := ch.KeyShares
 	if second {
@@ -304,16 +308,16 @@ func (b *Builder) offer(ch *parse.ClientHello, v2 *parse.SSLv2, second bool) *Of
 	return o
 }
 
-// sent tells whether an extension was sent: where the end of the ClientHello was
-// not seen, one that is not there may be missing only.
+// sent reports whether an extension was sent. In an incomplete ClientHello, an
+// absent extension is undetermined.
 func sent(ch *parse.ClientHello, there bool) secrecy.Tri {
 	if !there && ch.Incomplete {
-		return secrecy.Untold
+		return secrecy.Undetermined
 	}
 	return secrecy.TriOf(there)
 }
 
-// flags packs booleans, at most 8.
+// flags packs at most 8 booleans.
 func flags(list ...bool) (b byte) {
 	for i, f := range list {
 		if f {
@@ -333,7 +337,7 @@ func appendList[T ~uint16](k []byte, list []T) []byte {
 
 func clone[T any](list []T) []T { return append([]T(nil), list...) }
 
-// problems says what was malformed or missing.
+// problems records what was malformed or missing.
 func (r *Connection) problems(h *parse.Handshake, client, server *stream.Half) {
 	n := len(h.Problems)
 	for i := range h.Problems {
@@ -362,7 +366,7 @@ func (r *Connection) problems(h *parse.Handshake, client, server *stream.Half) {
 		} else if len(s.half.Gaps) > 0 || s.half.Lost {
 			r.Gap = true
 			r.Problems = append(r.Problems, s.name+": bytes missing")
-		} else if h.Lost[role] && (r.OneWay == "" || r.OneWay == s.name) { // else one_direction says it
+		} else if h.Lost[role] && (r.OneWay == "" || r.OneWay == s.name) { // else OneWay says it
 			r.Gap = true
 			r.Problems = append(r.Problems, s.name+": messages missing")
 		}

@@ -13,20 +13,21 @@ import (
 	"hash/maphash"
 )
 
-// Limits of the certificates that are known by their bytes, in front of those
-// known by their hash: a comparison costs a tenth of a SHA-256.
+// Limits of the cache that is keyed by a certificate's bytes. It is consulted
+// before the table keyed by SHA-256: a comparison costs a tenth of a hash.
 const (
 	cachedCerts = 1 << 9
-	cachedBytes = 4 << 10 // of one
+	cachedBytes = 4 << 10 // of one certificate
 )
 
-// A cachedCert is a certificate and its bytes.
+// A cachedCert is a certificate with its DER encoding.
 type cachedCert struct {
 	der  []byte
 	cert *Certificate
 }
 
-// certificate reads a certificate, once for each distinct one.
+// certificate returns the parsed form of a certificate. Equal certificates
+// share one value.
 func (b *Builder) certificate(der []byte) *Certificate {
 	at := &b.recent[maphash.Bytes(b.seed, der)%cachedCerts]
 	if bytes.Equal(at.der, der) && at.cert != nil {
@@ -39,7 +40,7 @@ func (b *Builder) certificate(der []byte) *Certificate {
 	return c
 }
 
-// hashed finds or reads the certificate by its hash.
+// hashed finds a certificate by its SHA-256, or parses it.
 func (b *Builder) hashed(der []byte) *Certificate {
 	sum := sha256.Sum256(der)
 	if c, ok := b.certs[sum]; ok {
@@ -79,7 +80,8 @@ func readCertificate(der []byte) *Certificate {
 	return c
 }
 
-// tbsCertificate is RFC 5280 section 4.1 as far as it is of interest.
+// tbsCertificate holds the first fields of a TBSCertificate, RFC 5280 section
+// 4.1.
 type tbsCertificate struct {
 	Version  int `asn1:"optional,explicit,default:0,tag:0"`
 	Serial   asn1.RawValue
@@ -90,8 +92,8 @@ type tbsCertificate struct {
 	SPKI     asn1.RawValue
 }
 
-// tolerant reads what can be read of a certificate that crypto/x509 refuses,
-// such as one of an unusual curve or with a negative serial number.
+// tolerant parses as much as possible of a certificate that crypto/x509
+// rejects, such as one with an unsupported curve or a negative serial number.
 func tolerant(der []byte) *Certificate {
 	c := &Certificate{Malformed: true}
 	var outer struct {
@@ -121,7 +123,7 @@ func distinguished(der []byte) string {
 	return seq.String()
 }
 
-// oidNames are the public key algorithms that crypto/x509 does not read.
+// oidNames are the public key algorithms that crypto/x509 does not parse.
 var oidNames = map[string]string{
 	"1.2.840.113549.1.1.1": "RSA", "1.2.840.10045.2.1": "ECDSA", "1.3.101.110": "X25519", "1.3.101.111": "X448",
 	"1.3.101.112": "Ed25519", "1.3.101.113": "Ed448", "1.2.840.10040.4.1": "DSA", "1.2.840.10046.2.1": "DH", "1.2.840.113549.1.3.1": "DH",
@@ -133,7 +135,8 @@ var curveBits = map[string]int{
 	"1.3.36.3.3.2.8.1.1.7": 256, "1.3.36.3.3.2.8.1.1.11": 384, "1.3.36.3.3.2.8.1.1.13": 512,
 }
 
-// spki names the algorithm of a SubjectPublicKeyInfo, RFC 5280 section 4.1.2.7.
+// spki reads the algorithm and the size of a SubjectPublicKeyInfo, RFC 5280
+// section 4.1.2.7.
 func spki(der []byte, c *Certificate) {
 	var info struct {
 		Algorithm pkix.AlgorithmIdentifier

@@ -1,16 +1,16 @@
 package report
 
-// A clients is a set of addresses by their hashes, which are counted and not
-// named. It is open addressing over the hashes alone: most servers have one
-// client or a few, and a map of each costs ten times as much.
+// A clients is a set of hashed addresses, for counting. It uses open addressing
+// over the hashes alone. Most servers have few clients, and a Go map for each
+// server takes ten times as much memory.
 type clients struct {
-	slots []uint64 // power of two, or none; 0 is empty
+	slots []uint64 // the length is 0 or a power of two; 0 marks an empty slot
 	n     int
 }
 
 const leastSlots = 4
 
-// add adds the address of a hash if there is room, and reports whether it did.
+// add adds a hash if room is true, and reports whether the set grew.
 func (c *clients) add(hash uint64, room bool) bool {
 	if hash == 0 {
 		hash = 1
@@ -37,7 +37,7 @@ func (c *clients) add(hash uint64, room bool) bool {
 	return true
 }
 
-// find returns the place of hash, or the empty one where it would be.
+// find returns the index of hash, or of the empty slot for it.
 func (c *clients) find(hash uint64) int {
 	mask := uint64(len(c.slots) - 1)
 	i := hash & mask

@@ -1,5 +1,3 @@
-// Package report says what handshakes mean: it makes one Connection, the
-// row, of each, and keeps the sums that answer questions over many of them.
 package report
 
 import (
@@ -11,9 +9,9 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// A Connection is one row: what was seen of one TLS connection and what it
-// means. The names of the record's fields, and what an absent one means, are
-// documented in package schema. The zero value of a field is "not seen".
+// A Connection is one row: what was seen of one TLS connection, and its
+// verdict. Package schema documents the names of the record's fields and the
+// meaning of an absent field. The zero value of a field means "not seen".
 type Connection struct {
 	ID          uint64
 	Time        int64 // of the first packet, nanoseconds since 1970 UTC
@@ -21,80 +19,80 @@ type Connection struct {
 	Server      Endpoint
 	Transport   stream.Transport
 	Protocol    parse.Protocol
-	QUICVersion string // "" without QUIC
+	QUICVersion string // "" for other transports
 	Upgrade     string // the protocol that was upgraded, such as "smtp"; "" for none
 
-	UpgradeChain []string // all that was spoken before TLS, outermost first; nil where that is Upgrade alone
-	Target       string   // where a proxy was told to connect, host:port; may hold any byte
+	UpgradeChain []string // every protocol spoken before TLS, outermost first; nil if it is Upgrade alone
+	Target       string   // host:port that a proxy was asked to connect to; may hold any byte
 
 	Encapsulation []string       // outermost first; shared
 	Source        string         // the file or interface of the first packet
-	MigratedTo    netip.AddrPort // the client's address after it changed within the handshake, the last one; zero: it did not
-	Swapped       bool           // the ClientHello came from the side that did not begin the connection
+	MigratedTo    netip.AddrPort // the client's last address if it changed during the handshake, else zero
+	Swapped       bool           // the ClientHello came from the side that did not open the connection
 
 	ServerName string // as sent in the ClientHello; may hold any byte
-	ALPN       string // the protocol selected; may hold any byte
+	ALPN       string // the selected protocol; may hold any byte
 
 	HasServerHello bool
-	Version        iana.Version // negotiated, or what a HelloRetryRequest settled; 0 without either
+	Version        iana.Version // of the ServerHello, or of the HelloRetryRequest if there is no ServerHello; 0 without either
 	CipherSuite    iana.CipherSuite
-	SSLv2Kind      iana.SSLv2Kind // in place of CipherSuite where Version is SSL 2.0; 0 for none seen
+	SSLv2Kind      iana.SSLv2Kind // replaces CipherSuite if Version is SSL 2.0; 0 if not seen
 	KeyExchange    string         // family, such as "ECDHE", "RSA", "PSK"; in TLS 1.3 "ECDHE", "DHE", "KEM", "hybrid", "PSK"
-	Authentication string         // such as "RSA", "ECDSA", "anon", "PSK"; "" in TLS 1.3, where it is encrypted, unless a PSK was answered
+	Authentication string         // such as "RSA", "ECDSA", "anon", "PSK"; "" in TLS 1.3 without a PSK, where it is encrypted
 	Group          iana.Group
 	HasGroup       bool
 	DHBits         int    // size of the finite-field prime, bits
-	DHPrime        string // its name if it is a known one
-	CurveBits      int    // size of the field of a curve that is not named but spelled out, bits
+	DHPrime        string // name of a well-known prime
+	CurveBits      int    // field size of an explicit curve, bits
 
 	PSKMode           string // "psk_ke", "psk_dhe_ke"
 	Resumed           secrecy.Tri
 	Resumption        string      // "ticket", "session_id", "psk"
 	EarlyData         string      // "offered", "sent", "rejected"; "" for none
-	HelloRetryRequest secrecy.Tri // Untold without a ServerHello
-	RetryGroup        iana.Group  // the group that the HelloRetryRequest asked for
-	HasRetryGroup     bool        // it asked for one
+	HelloRetryRequest secrecy.Tri // Undetermined without a ServerHello
+	RetryGroup        iana.Group  // the group that the HelloRetryRequest selected
+	HasRetryGroup     bool        // it selected one
 	ECH               secrecy.Tri // offered, real or GREASE
 	ExtendedMaster    secrecy.Tri // TLS <= 1.2: negotiated
 	EncryptThenMAC    secrecy.Tri // TLS <= 1.2: negotiated
-	Renegotiation     secrecy.Tri // TLS <= 1.2: secure renegotiation, RFC 5746, negotiated
+	Renegotiation     secrecy.Tri // TLS <= 1.2: secure renegotiation negotiated, RFC 5746
 
 	ForwardSecrecy secrecy.Verdict
 	Reasons        secrecy.Reasons
 	PostQuantum    secrecy.Tri
 
 	Outcome     Outcome
-	Alert       string // its name; "encrypted" where only its presence was seen
+	Alert       string // its name; "encrypted" if only its presence was seen
 	AlertFrom   string // "client", "server"
-	OneWay      string // "client": only the client's direction was seen; "server"; "" both
+	OneWay      string // the only direction seen, "client" or "server"; "" if both were seen
 	Certificate *Certificate
 	ClientCert  *Certificate
 
-	EphemeralKey   KeyID  // of the server's public value, zero for none
-	TicketKey      string // hex of the ticket's first 16 bytes (RFC 5077 key name), "" for none
-	TicketLifetime int64  // seconds; -1 where no ticket was issued
+	EphemeralKey   KeyID  // of the server's public value; zero for none
+	TicketKey      string // hex of the ticket's first 16 bytes (RFC 5077 key name); "" for none
+	TicketLifetime int64  // seconds; -1 if no ticket was issued
 
 	session    sessionNames
 	random     uint64  // the last bytes of the ServerHello's random
-	Session    Session // that was resumed
-	HasSession bool    // the connection that made it was seen
+	Session    Session // the resumed session
+	HasSession bool    // the connection that created Session was seen
 
 	JA3, JA3S, JA4 string
 
-	Gap               bool   // bytes of the handshake are missing, but not for the capture's snaplen
+	Gap               bool   // handshake bytes are missing, for another reason than the snaplen
 	FirstHelloSplit   bool   // the first ClientHello came in more than one packet
-	ClientHelloPacket uint64 // number of the packet that completed it, in its file; 0 for none
+	ClientHelloPacket uint64 // number in its file of the packet that completed it; 0 for none
 	ServerHelloPacket uint64
 
 	Totals  stream.Totals
 	Offered *Offer // nil without a ClientHello; shared
-	// Problems tell what was malformed, missing or contradictory, such as
+	// Problems describe what was malformed, missing or contradictory, such as
 	// "client_hello.extensions: trailing bytes at 131". At most MaxProblems.
 	Problems []string
 }
 
-// Suite returns the name and the number of what was negotiated, "" for none:
-// a cipher suite, or in SSL 2.0 a cipher kind.
+// Suite returns the name and the number of the negotiated cipher suite, or in
+// SSL 2.0 of the cipher kind; "" for none.
 func (c *Connection) Suite() (name, id string) {
 	if name = c.suiteName(); name == "" {
 		return "", ""
@@ -105,7 +103,8 @@ func (c *Connection) Suite() (name, id string) {
 	return name, c.CipherSuite.ID()
 }
 
-// suiteName is Suite without the number, which costs memory.
+// suiteName returns the name that Suite returns. It does not allocate the
+// number.
 func (c *Connection) suiteName() string {
 	switch {
 	case c.Version == 0, c.Version == iana.SSL20 && c.SSLv2Kind == 0:
@@ -116,56 +115,57 @@ func (c *Connection) suiteName() string {
 	return c.CipherSuite.String()
 }
 
-// MaxProblems is the number of problems that a Connection keeps; a count of
-// the rest is its last one.
+// MaxProblems is the number of problems that a Connection keeps. The last one
+// counts those omitted.
 const MaxProblems = 16
 
 // A KeyID is the first 16 bytes of the SHA-256 of an ephemeral public value, or
-// what Builder.Local has in its place.
+// the substitute that Builder.Local selects.
 type KeyID [16]byte
 
-// An Offer is what a ClientHello offered, GREASE values included. Equal
-// offers share one value; do not write.
+// An Offer is the content of a ClientHello, including GREASE values. Equal
+// offers share one value; read only.
 type Offer struct {
 	Versions            []iana.Version
 	CipherSuites        []iana.CipherSuite
-	SSLv2Kinds          []iana.SSLv2Kind // of a hello in SSL 2.0's form
+	SSLv2Kinds          []iana.SSLv2Kind // of a ClientHello in SSL 2.0 format
 	Groups              []iana.Group
 	KeyShares           []iana.Group
 	SignatureAlgorithms []iana.SignatureScheme
 	ALPN                []string
 	PSKModes            []uint8
-	// Whether the ClientHello has the extension; without supported_versions,
-	// Versions holds legacy_version. Untold of records that do not say it.
+	// Whether the ClientHello has the extension. Without supported_versions,
+	// Versions holds legacy_version. Undetermined in saved records that do not
+	// state it.
 	SupportedVersions, ExtendedMaster, RenegotiationInfo secrecy.Tri
-	// CompressedPointsOnly says that ec_point_formats was sent and does not
-	// hold uncompressed, RFC 8422 section 5.1.2.
+	// CompressedPointsOnly reports whether ec_point_formats was sent without
+	// the uncompressed format, RFC 8422 section 5.1.2.
 	CompressedPointsOnly bool
-	// Incomplete says that the end of the ClientHello was not seen, or that a
-	// saved record names what is not registered: what is absent may only be
-	// missing.
+	// Incomplete reports whether the end of the ClientHello was not seen, or a
+	// saved record names an unregistered value. What is absent is then
+	// undetermined.
 	Incomplete bool
 }
 
-// A Certificate is an end-entity certificate as sent in the clear (TLS <=
-// 1.2). A field that could not be read is empty. Shared; do not write.
+// A Certificate is an end-entity certificate sent in the clear (TLS <= 1.2). A
+// field that could not be parsed is empty. Shared; read only.
 type Certificate struct {
 	Subject, Issuer     string // RFC 4514; may hold any byte
 	Key                 string // "RSA", "ECDSA", "Ed25519", "DSA", else the OID
 	Bits                int
 	NotBefore, NotAfter int64 // seconds since 1970 UTC
 	SHA256, SPKI        [32]byte
-	Malformed           bool // only SHA256 is meant
+	Malformed           bool // only SHA256 is valid
 }
 
 // An Outcome says how a handshake ended, as far as it was seen.
 type Outcome uint8
 
-// The outcomes.
+// The outcomes of a handshake.
 const (
 	Incomplete  Outcome = iota // neither of the others was seen
-	Established                // both sides finished, or data flowed after the handshake
-	Rejected                   // a fatal alert, or the connection closed instead of an answer
+	Established                // both sides finished, or application data followed the handshake
+	Rejected                   // a fatal alert, or a close instead of an answer
 )
 
 var outcomeNames = [...]string{"incomplete", "established", "rejected"}

@@ -1,9 +1,9 @@
 package report
 
-// Ended adds what became known at the end of a connection that Add counted
-// when its handshake was read: its bytes, and how long it went on. It is for
-// a Report that is looked at while connections live; elsewhere Add is given
-// whole rows and Ended is not called. c must have been added with zero Totals.
+// Ended adds what is known only at the end of a connection: its bytes and its
+// duration. It is for a Report that is read while connections are open, where
+// Add is called as soon as the handshake was read, with zero Totals. Otherwise
+// Add gets complete rows, and Ended is not called.
 func (r *Report) Ended(c *Connection) {
 	if !c.HasServerHello {
 		return

@@ -7,11 +7,11 @@ import (
 	"pfsight/capture/stream"
 )
 
-// An Endpoint is one side of a connection: an address and a port, or, where
-// there is no IP, the address of a station of a LAN.
+// An Endpoint is one side of a connection: an IP address and a port, or a MAC
+// address for traffic without IP.
 type Endpoint struct {
-	netip.AddrPort            // not valid where there is no IP
-	MAC            stream.MAC // zero where there is IP, or where it was not seen
+	netip.AddrPort            // invalid without IP
+	MAC            stream.MAC // zero with IP, or if it was not seen
 }
 
 // A Host is an Endpoint without its port.
@@ -23,11 +23,11 @@ type Host struct {
 // Host returns the endpoint without its port.
 func (e Endpoint) Host() Host { return Host{e.Addr(), e.MAC} }
 
-// HasMAC reports whether the endpoint is a station of a LAN that was seen.
+// HasMAC reports whether the endpoint has a MAC address.
 func (e Endpoint) HasMAC() bool { return e.MAC != stream.MAC{} }
 
-// String returns the address and the port, or the MAC address, or "" where
-// neither is known.
+// String returns the address and the port, or the MAC address, or "" if neither
+// is known.
 func (e Endpoint) String() string {
 	if e.IsValid() {
 		return e.AddrPort.String()
@@ -35,7 +35,7 @@ func (e Endpoint) String() string {
 	return e.Host().String()
 }
 
-// Compare orders endpoints: stations of a LAN come first.
+// Compare orders endpoints. Those with a MAC address come first.
 func (e Endpoint) Compare(o Endpoint) int {
 	if c := e.AddrPort.Compare(o.AddrPort); c != 0 {
 		return c
@@ -43,8 +43,7 @@ func (e Endpoint) Compare(o Endpoint) int {
 	return bytes.Compare(e.MAC[:], o.MAC[:])
 }
 
-// String returns the IP address, or the MAC address, or "" where neither is
-// known.
+// String returns the IP address, or the MAC address, or "" if neither is known.
 func (h Host) String() string {
 	switch {
 	case h.IsValid():
@@ -55,7 +54,7 @@ func (h Host) String() string {
 	return ""
 }
 
-// Compare orders hosts: stations of a LAN come first.
+// Compare orders hosts. Those with a MAC address come first.
 func (h Host) Compare(o Host) int {
 	if c := h.Addr.Compare(o.Addr); c != 0 {
 		return c

@@ -5,16 +5,16 @@ import (
 	"pfsight/parse/fingerprint"
 )
 
-// A fingerprinter makes the fingerprints of rows in memory that it keeps.
+// A fingerprinter computes the fingerprints of rows. It reuses its buffers.
 type fingerprinter struct {
 	h fingerprint.Hasher
 	c fingerprint.Client
 	s fingerprint.Server
 }
 
-// fill makes the fingerprints of the ServerHello, or of the HelloRetryRequest
-// where no other was seen, and of the ClientHello that
-// it answers, which after a HelloRetryRequest is the second one.
+// fill sets JA3 and JA4 from the ClientHello, which after a HelloRetryRequest
+// is the second one, and JA3S from the ServerHello, or from the
+// HelloRetryRequest if no ServerHello was seen.
 func (f *fingerprinter) fill(r *Connection, h *parse.Handshake) {
 	if ch := h.ClientHello; ch != nil && !ch.Incomplete && !h.SecondHelloCut {
 		c := &f.c

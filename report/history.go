@@ -8,32 +8,32 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// Limits of what a History remembers; the oldest make room.
+// Limits of the tables of a History. A full table evicts its oldest entry.
 const (
-	maxSessions  = 1 << 16 // names of sessions
+	maxSessions  = 1 << 16 // session IDs and tickets
 	maxEphemeral = 1 << 16 // ephemeral public values
 	maxTicketKey = 1 << 14 // names of ticket keys
 )
 
-// ticketKeyLife is how long one ticket key is used at the most by those who
-// rotate them, nanoseconds.
+// ticketKeyLife is the age from which a ticket key counts as unrotated,
+// nanoseconds.
 const ticketKeyLife = 24 * 3600 * 1e9
 
-// A History tells of a connection what only those before it show: the
-// connection that made the session which it resumes, an ephemeral value that
-// was used before, a ticket key that is old. One goroutine uses it.
+// A History links a connection to earlier ones: to the connection that created
+// the session it resumes, to earlier uses of its ephemeral value, and to the
+// first use of its ticket key. A History is not safe for concurrent use.
 //
-// Resumptions of TLS <= 1.2 are known by the bytes of the session ID or of the
-// ticket. In TLS 1.3 the ticket is encrypted where it is issued, so nothing
-// can be joined.
+// In TLS <= 1.2 a resumption is matched by the bytes of its session ID or
+// ticket. In TLS 1.3 tickets are issued encrypted, so resumptions cannot be
+// matched.
 type History struct {
 	seed      maphash.Seed
 	sessions  recent[uint64, Session]
-	ephemeral recent[KeyID, uint64] // the random of the first hello with it
-	tickets   recent[string, int64] // when it was first seen
+	ephemeral recent[KeyID, uint64] // the random of the first handshake with it
+	tickets   recent[string, int64] // the time of its first use
 }
 
-// A Session is the connection that made a session.
+// A Session identifies the connection that created a session.
 type Session struct {
 	Time           int64  // of its first packet
 	Packet         uint64 // of its ServerHello
@@ -41,7 +41,7 @@ type Session struct {
 	ForwardSecrecy secrecy.Verdict
 }
 
-// NewHistory returns a History that remembers nothing yet.
+// NewHistory returns an empty History.
 func NewHistory() *History {
 	return &History{
 		seed:     maphash.MakeSeed(),
@@ -49,13 +49,12 @@ func NewHistory() *History {
 	}
 }
 
-// Join notes in r what those before it tell, and remembers r. Rows are to be
-// given in the order of the capture.
+// Join completes r from earlier rows, and records r. Rows must be passed in
+// capture order.
 func (s *History) Join(r *Connection) {
 	s.joinSession(r)
 	if r.EphemeralKey != (KeyID{}) {
-		// The same handshake seen on both sides of a translator of addresses
-		// is no second use.
+		// One handshake captured on both sides of a NAT is not a reuse.
 		if random, ok := s.ephemeral.get(r.EphemeralKey); !ok {
 			s.ephemeral.add(r.EphemeralKey, r.random)
 		} else if random != r.random {
@@ -64,7 +63,7 @@ func (s *History) Join(r *Connection) {
 	}
 	if r.TicketKey != "" {
 		if r.Time == 0 {
-			// It does not tell how old the key is.
+			// Without a time, the age of the key is undetermined.
 		} else if first, ok := s.tickets.get(r.TicketKey); !ok {
 			s.tickets.add(r.TicketKey, r.Time)
 		} else if r.Time-first > ticketKeyLife {
@@ -73,14 +72,14 @@ func (s *History) Join(r *Connection) {
 	}
 }
 
-// sessionNames are hashes of the names of a session; 0 is none.
+// sessionNames are hashes of the identifiers of a session; 0 is none.
 type sessionNames struct {
-	id, ticket uint64 // made or renewed by the connection
-	resumed    uint64 // taken up by it
+	id, ticket uint64 // created or renewed by the connection
+	resumed    uint64 // resumed by it
 }
 
-// joinSession notes the session that r made and, if r resumed one that is
-// known, notes in r which connection made that.
+// joinSession records the session that r created. If r resumed a recorded
+// session, it sets the connection that created it.
 func (s *History) joinSession(r *Connection) {
 	made := Session{r.Time, r.ServerHelloPacket, r.Source, r.ForwardSecrecy}
 	if r.session.resumed != 0 {
@@ -89,7 +88,7 @@ func (s *History) joinSession(r *Connection) {
 			return
 		}
 		r.Session, r.HasSession = origin, true
-		made = origin // a ticket that is renewed carries the same keys
+		made = origin // a renewed ticket carries the same keys
 	}
 	for _, name := range [2]uint64{r.session.id, r.session.ticket} {
 		if name != 0 {
@@ -132,15 +131,16 @@ func (m *recent[K, V]) add(k K, v V) {
 	m.values[k] = v
 }
 
-// sessionNames finds the names of the sessions that a handshake made or took up.
+// sessionNames sets the identifiers of the sessions that a handshake created or
+// resumed.
 func (b *Builder) sessionNames(r *Connection, h *parse.Handshake) {
 	sh := h.ServerHello
 	if b.history == nil || sh == nil {
 		return
 	}
 	if len(sh.Random) >= 16 {
-		// Its first bytes may be the time, and its last ones are the same
-		// wherever TLS 1.3 was not agreed on, RFC 8446 section 4.1.3.
+		// The first bytes may be a time, and the last 8 are a constant in a
+		// downgrade from TLS 1.3, RFC 8446 section 4.1.3.
 		r.random = binary.BigEndian.Uint64(sh.Random[8:])
 	}
 	if r.Version.IsTLS13() {

@@ -1,25 +1,25 @@
 package report
 
-// What tables take when they are full, about, bytes. Those of a Report are
-// mostly servers and their clients.
+// Approximate size of the full tables, bytes. Most of a Report's memory is
+// servers and their clients.
 const (
 	reportCost  = 80 << 20
 	historyCost = 20 << 20
 	builderCost = 28 << 20
-	// leastKept is how many entries a table may have in any case.
+	// leastKept is the lowest limit of a table, in entries.
 	leastKept = 64
 )
 
-// ReportShare is how the memory for what is remembered of connections that
-// ended is best divided between a Report, a History and n Builders.
+// ReportShare divides memory between a Report, a History and n Builders, in
+// proportion to their full sizes. All values are in bytes.
 func ReportShare(memory int64, n int) (report, history, builder int64) {
 	all := int64(reportCost + historyCost + n*builderCost)
 	part := func(cost int64) int64 { return int64(float64(memory) * float64(cost) / float64(all)) }
 	return part(reportCost), part(historyCost), part(builderCost)
 }
 
-// share returns the limit of a table where the tables that cost so much with
-// their own limits are to take no more than memory.
+// share scales the limit of a table to memory. cost is the size of all tables
+// at their default limits.
 func share(limit int, memory, cost int64) int {
 	if memory >= cost {
 		return limit
@@ -27,8 +27,8 @@ func share(limit int, memory, cost int64) int {
 	return max(int(float64(limit)*float64(memory)/float64(cost)), leastKept)
 }
 
-// Within makes r keep less apart, so that it takes no more than about so many
-// bytes. It is called before the first Add.
+// Within lowers the limits of r so that it takes at most about memory bytes.
+// Call it before the first Add.
 func (r *Report) Within(memory int64) {
 	r.servers.limit = share(maxServers, memory, reportCost)
 	r.keys.limit = share(maxKeys, memory, reportCost)
@@ -37,16 +37,15 @@ func (r *Report) Within(memory int64) {
 	r.maxClients = share(maxAllClients, memory, reportCost)
 }
 
-// Within makes h remember less, so that it takes no more than about so many
-// bytes. It is called before the first Join.
+// Within lowers the limits of h so that it takes at most about memory bytes.
+// Call it before the first Join.
 func (h *History) Within(memory int64) {
 	h.sessions.limit = share(maxSessions, memory, historyCost)
 	h.ephemeral.limit = share(maxEphemeral, memory, historyCost)
 	h.tickets.limit = share(maxTicketKey, memory, historyCost)
 }
 
-// Within makes b remember less, so that it takes no more than about so many
-// bytes.
+// Within lowers the limits of b so that it takes at most about memory bytes.
 func (b *Builder) Within(memory int64) {
 	b.maxOffers = share(maxOffers, memory, builderCost)
 	b.maxCerts = share(maxCertificates, memory, builderCost)

@@ -6,16 +6,15 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// outcome tells how the handshake ended, once, from what both sides said. A
-// handshake is established when its client and its server finished, or, where
-// only one side was seen, when that side did. A fatal alert before that
-// rejects it, and so does a connection that closes where an answer was due.
+// outcome sets how the handshake ended. A handshake is established if both
+// sides finished or, if only one side was seen, that side finished. A fatal
+// alert before that rejects it, and so does a close when an answer was due.
 func (r *Connection) outcome(h *parse.Handshake, client, server *stream.Half) {
-	// A client may send data before the server's Finished, RFC 7918, a server
-	// not before the client's.
+	// A client may send data before the server's Finished, RFC 7918. A server
+	// may not send data before the client's Finished.
 	finished := !h.ClientRefused && !h.AnswerUnseen && (h.ClientFinished && h.ServerFinished || h.ServerData ||
 		h.ServerHello != nil && h.ServerHello.Version().IsTLS13() && h.ClientFinished || // the client finishes last
-		r.OneWay == "server" && h.ServerFinished && r.Resumed == secrecy.False && !r.Version.IsTLS13() || // in a resumption the client's comes last
+		r.OneWay == "server" && h.ServerFinished && r.Resumed == secrecy.False && !r.Version.IsTLS13() || // in a resumption the client finishes last
 		r.OneWay == "client" && h.ClientFinished && h.ClientData)
 	for i := range h.Alerts {
 		a := &h.Alerts[i]
@@ -27,13 +26,13 @@ func (r *Connection) outcome(h *parse.Handshake, client, server *stream.Half) {
 		case a.Encrypted && finished && !a.Fatal:
 			continue // most likely close_notify
 		case a.Encrypted && !r.Version.IsTLS13() && (damaged(peer) || !peer.Seen() || h.Protocol == parse.DTLS):
-			continue // the Finished that is missing may be there: of DTLS, nothing tells what was lost
+			continue // the Finished may have been lost; in DTLS a loss is undetectable
 		case a.Encrypted && (damaged(own) || h.Lost[a.From]) && !h.ClientRefused:
-			continue // its Finished may be in what is missing
+			continue // its Finished may be in the missing part
 		case a.Encrypted && !r.Version.IsTLS13() && h.Lost[a.From.Opposite()]:
-			continue // or that of the other side
+			continue // the peer's Finished may be in the missing part
 		case a.Encrypted && a.From == stream.ToServer && client.Midstream && h.ClientHello == nil:
-			continue // the Finished may be in what came before
+			continue // the Finished may precede the capture
 		case !a.Encrypted && !a.Fatal:
 			continue
 		}
@@ -57,14 +56,14 @@ func (r *Connection) outcome(h *parse.Handshake, client, server *stream.Half) {
 	case h.CarrierFailed:
 		r.Outcome = Rejected
 	case h.Carried == nil && !h.CarrierSucceeded && !h.ServerSeen && h.ClientHello != nil && !h.ClientHello.Incomplete && (server.FIN || server.RST) && !damaged(server) && !h.Lost[stream.ToClient]:
-		r.Outcome = Rejected // closed instead of an answer
+		r.Outcome = Rejected // a close instead of an answer
 	}
 }
 
 // damaged reports whether bytes of a half are missing.
 func damaged(h *stream.Half) bool { return h.Cut || h.Full || h.Lost || len(h.Gaps) > 0 }
 
-// Close takes what is known only when the connection has ended.
+// Close sets what is known only at the end of the connection.
 func (r *Connection) Close(t stream.Totals) {
 	r.Totals = t
 	if r.Swapped {

@@ -11,38 +11,38 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// Limits of what a Report keeps apart, so that one can be added to for
-// months. Below them everything is exact. Beyond them what comes most often
-// stays (see heavy), and what is new always finds room.
+// Limits of a Report, so that it can run for months. Below them everything is
+// exact. Above them the most frequent entries stay (see heavy), and a new entry
+// is always accepted.
 const (
 	maxServers = 1 << 16 // distinct servers (address, port and name)
-	maxKeys    = 1 << 17 // ephemeral values remembered
+	maxKeys    = 1 << 17 // ephemeral values
 	maxExposed = 1 << 14 // server keys with connections that are not forward secret
-	// maxAllClients is how many clients are kept of all servers together; one
-	// may have leastClients in any case.
+	// maxAllClients limits the clients of all servers together. Each server may
+	// have leastClients in any case.
 	maxAllClients = 1 << 20
 	leastClients  = 16
-	// insecureWeight is what a connection that is not forward secret weighs,
-	// beside 1 of another, when it is decided which server has to make room.
+	// insecureWeight is the weight of a connection that is not forward secret
+	// when a server is evicted. Other connections have weight 1.
 	insecureWeight = 16
 )
 
-// A Report sums connections up. The zero value is not ready; see NewReport.
+// A Report sums up connections. Use NewReport to make one.
 type Report struct {
-	s          Summary
-	versions   map[iana.Version]uint64
-	suites     map[string]uint64
-	groups     map[string]uint64
-	kex        map[kexLabel]uint64
-	reasons    [secrecy.NumReasons]uint64
-	untold     [secrecy.NumReasons]uint64
-	servers    heavy[uint64, server] // see serverAt
-	keys       reuses[KeyID]
-	ticketKeys reuses[string]
-	exposed    heavy[[32]byte, exposure]
-	clients    int // in all sets of clients
-	maxClients int // of them
-	seed       maphash.Seed
+	s            Summary
+	versions     map[iana.Version]uint64
+	suites       map[string]uint64
+	groups       map[string]uint64
+	kex          map[kexLabel]uint64
+	reasons      [secrecy.NumReasons]uint64
+	undetermined [secrecy.NumReasons]uint64
+	servers      heavy[uint64, server] // keyed by hash; see serverAt
+	keys         reuses[KeyID]
+	ticketKeys   reuses[string]
+	exposed      heavy[[32]byte, exposure]
+	clients      int // sum over all client sets
+	maxClients   int // limit of clients
+	seed         maphash.Seed
 }
 
 type kexLabel struct {
@@ -92,7 +92,7 @@ func (r *Report) Add(c *Connection) {
 	c.Reasons.All(func(x secrecy.Reason) { r.reasons[x]++ })
 	if c.ForwardSecrecy == secrecy.Unknown {
 		if why, ok := c.Reasons.First(); ok {
-			r.untold[why]++
+			r.undetermined[why]++
 		}
 	}
 	if c.Gap {
@@ -139,8 +139,8 @@ func (r *Report) Add(c *Connection) {
 	r.addKeys(c)
 }
 
-// maxLabels is how many suites and how many groups are counted by name: more
-// than are registered. What an attacker makes up beyond that is "other".
+// maxLabels is the number of suites, and of groups, counted by name. It is
+// above the number of registered ones. Others count as "other".
 const maxLabels = 1 << 10
 
 func bump(m map[string]uint64, label string) {
@@ -154,8 +154,7 @@ func dhLabel(c *Connection) string {
 	return "DH " + strconv.Itoa(c.DHBits) + " bits"
 }
 
-// PostQuantum reports whether a group that withstands a quantum computer is
-// offered.
+// PostQuantum reports whether the offer has a post-quantum group.
 func (o *Offer) PostQuantum() bool {
 	for _, g := range o.Groups {
 		if g.Info().PostQuantum {
@@ -191,9 +190,9 @@ func (r *Report) addServer(c *Connection) {
 	}
 }
 
-// serverAt returns the key of c's server in the table, and its entry if it
-// has one. The key is a hash, which the map takes in less time than an address
-// and a name; another server with the same one gets the next.
+// serverAt returns the key of c's server in the table, and its entry or nil.
+// The key is a hash, which a map finds faster than an address and a name. On a
+// collision the next free number is the key.
 func (r *Report) serverAt(c *Connection) (uint64, *heavyEntry[uint64, server]) {
 	at := r.hash(&c.Server, c.Server.Port()) ^ maphash.String(r.seed, c.ServerName)*0x9e3779b97f4a7c15
 	for ; ; at++ {
@@ -214,7 +213,7 @@ func (r *Report) hash(e *Endpoint, port uint16) uint64 {
 	return maphash.Bytes(r.seed, b[:])
 }
 
-// addClient keeps a client as long as there is room.
+// addClient adds a client to set if there is room.
 func (r *Report) addClient(set *clients, client Endpoint) {
 	room := set.n < MaxClients && (r.clients < r.maxClients || set.n < leastClients)
 	if set.add(r.hash(&client, 0), room) {
@@ -222,8 +221,8 @@ func (r *Report) addClient(set *clients, client Endpoint) {
 	}
 }
 
-// Earlier returns the earlier of two times, nanoseconds since 1970 UTC, of which
-// 0 is none.
+// Earlier returns the earlier of two times in nanoseconds since 1970 UTC. 0
+// means no time.
 func Earlier(a, b int64) int64 {
 	if a == 0 || b != 0 && b < a {
 		return b
@@ -233,8 +232,8 @@ func Earlier(a, b int64) int64 {
 
 func (r *Report) addKeys(c *Connection) {
 	end := max(c.Time, c.Totals.Last)
-	// The same handshake seen on both sides of a translator of addresses is no
-	// second use of its key; History has told them apart.
+	// One handshake captured on both sides of a NAT is not a reuse of its key.
+	// History has set ReusedEphemeralKey accordingly.
 	if k := c.EphemeralKey; k != (KeyID{}) {
 		if u := r.keys.get(k); u == nil || c.Reasons.Has(secrecy.ReusedEphemeralKey) {
 			r.keys.see(u, k, c.Time, end)
@@ -260,14 +259,13 @@ func (r *Report) addKeys(c *Connection) {
 	r.addClient(&e.clients, c.Client)
 }
 
-// exposes reports whether the holder of the server's long-term key can read
-// the connection.
+// exposes reports whether the server's long-term key decrypts the connection.
 func (c *Connection) exposes() bool {
 	return c.ForwardSecrecy == secrecy.No && c.Certificate != nil &&
 		(c.Reasons.Has(secrecy.RSAKeyTransport) || c.Reasons.Has(secrecy.StaticDH) || c.Reasons.Has(secrecy.RSAPSK))
 }
 
-// Summary returns the sums. Its order is fixed by what was added, not by when.
+// Summary returns the sums. Its order does not depend on the order of Add.
 func (r *Report) Summary() *Summary {
 	s := r.s
 	s.Versions = counts(r.versions, func(v iana.Version) (string, string) { return v.String(), "" })
@@ -275,7 +273,7 @@ func (r *Report) Summary() *Summary {
 	s.Groups = counts(r.groups, func(v string) (string, string) { return v, "" })
 	s.KeyExchanges = counts(r.kex, func(k kexLabel) (string, string) { return k.name, k.verdict.String() })
 	s.Reasons = reasonCounts(&r.reasons)
-	s.Untold = reasonCounts(&r.untold)
+	s.Undetermined = reasonCounts(&r.undetermined)
 	for _, e := range r.servers.m {
 		v := &e.value
 		out := Server{Addr: v.addr, Name: v.name, N: v.n, Verdicts: v.verdicts, Bytes: v.bytes, Clients: uint64(v.clients.n)}
@@ -313,7 +311,7 @@ func (r *Report) Summary() *Summary {
 
 func counts[K comparable](m map[K]uint64, name func(K) (string, string)) []Count {
 	out := make([]Count, 0, len(m))
-	at := map[[2]string]int{} // two numbers may have one name, as DTLS 1.0 does
+	at := map[[2]string]int{} // several version numbers may share one name, as for DTLS 1.0
 	for k, n := range m {
 		label, note := name(k)
 		i, ok := at[[2]string{label, note}]

@@ -1,96 +1,98 @@
 package report
 
-// A Summary answers "what was seen" over many connections. Every share is a
-// Count of Negotiated unless a field says otherwise.
+// A Summary is the sums over many connections. The base of every share is
+// Negotiated unless a field says otherwise.
 type Summary struct {
 	Input       Input
-	Connections uint64 // every row
+	Connections uint64 // all rows
 	Negotiated  uint64 // with a ServerHello: the base of every share
 
 	Verdicts    [4]uint64 // by secrecy.Verdict, over Negotiated
-	TicketKey   uint64    // of the yes: a TLS <= 1.2 ticket was issued, so the secret also rests on the ticket key
+	TicketKey   uint64    // of the yes: a TLS <= 1.2 ticket was issued, so the secret also depends on the ticket key
 	PostQuantum uint64    // of Negotiated
 	Resumed     uint64    // of Negotiated
 
-	HelloRetryRequests uint64 // of Negotiated: each cost a round trip
+	HelloRetryRequests uint64 // of Negotiated: each cost one round trip
 
-	ClientHellos       uint64 // connections of which the offer was seen
+	ClientHellos       uint64 // connections with a ClientHello
 	PostQuantumOffered uint64 // of ClientHellos
-	HellosSplit        uint64 // of ClientHellos: came in more than one packet
+	HellosSplit        uint64 // of ClientHellos: sent in more than one packet
 	ClientOnly         uint64 // of Connections: only the client's direction was seen
 	ServerOnly         uint64
-	Gaps               uint64 // of Connections: bytes of the handshake are missing, but not for the capture's snaplen
+	Gaps               uint64 // of Connections: handshake bytes are missing, for another reason than the snaplen
 
 	Outcomes [3]uint64 // by Outcome, over Connections
 
-	// The same ephemeral value of a server in several connections.
+	// Ephemeral values of a server used in several connections.
 	ReusedKeys           uint64 // values
 	ReusedKeyConnections uint64
-	ReusedKeySpan        int64 // the longest time between the first and the last use, nanoseconds
+	ReusedKeySpan        int64 // the longest time between the first and the last use of a value, nanoseconds
 	// Session tickets of TLS <= 1.2, by the name of the key that protects them.
 	TicketKeys    uint64
-	TicketKeySpan int64  // the longest time a name was seen, nanoseconds: a lower bound of the key's life
-	KeysLost      uint64 // values and connections that made room for newer ones: what comes of them later is taken for new
+	TicketKeySpan int64  // the longest time a name was seen, nanoseconds: a lower bound of the key's lifetime
+	KeysLost      uint64 // values and connections evicted by newer ones; a later use of them counts as new
 
-	// Exposure says what each long-term server key opens, most connections
-	// first.
+	// Exposure lists the long-term server keys that decrypt recorded
+	// connections, most connections first.
 	Exposure []Exposure
 
 	Versions     []Count // over Negotiated, most first
-	KeyExchanges []Count // label is family; with the verdict it leads to in Note
+	KeyExchanges []Count // Label is the family, Note its verdict
 	Groups       []Count
 	Suites       []Count
-	Reasons      []Count // by stable code, over Connections
-	// Untold says why connections have no verdict: label is a stable reason code.
-	Untold []Count
+	Reasons      []Count // by reason code, over Connections
+	// Undetermined says why connections have no verdict. Label is a reason
+	// code.
+	Undetermined []Count
 
-	// Servers without forward secrecy first: most connections that are "no", then "conditional".
+	// Servers without forward secrecy first: most "no" connections, then most
+	// "conditional" ones.
 	Servers      []Server
-	ServersTotal uint64 // distinct, as far as they were kept
-	ServersLost  uint64 // connections of servers that made room for others; 0 means that all servers and counts are exact
+	ServersTotal uint64 // distinct servers kept
+	ServersLost  uint64 // connections of evicted servers; 0 means that all servers and counts are exact
 }
 
-// An Input is what was read, and what of it was lost.
+// An Input describes what was read and what was lost.
 type Input struct {
 	Files       []string
 	Packets     uint64
 	Bytes       uint64
-	First, Last int64  // capture time, nanoseconds since 1970 UTC; 0, 0 where no packet has one
-	Loss        []Loss // everything dropped, by reason; only counts above zero
+	First, Last int64  // capture time, nanoseconds since 1970 UTC; both 0 if no packet has a time
+	Loss        []Loss // all losses by reason; only counts above zero
 
-	Saved   bool   // saved records were read, which do not say what their captures lost
-	Records uint64 // of them
-	Filter  string // the expression that chose the packets, "" for all
-	Where   string // the expression that chose the connections, "" for all
+	Saved   bool   // saved records were read; they do not state what their captures lost
+	Records uint64 // saved records
+	Filter  string // packet filter expression, "" for none
+	Where   string // connection filter expression, "" for none
 
-	Interrupted bool   // reading was ended before the end of the input
-	Ongoing     bool   // reading goes on
-	Limit       uint64 // reading ended after so many packets that Filter wanted, 0 for no limit
-	FilteredOut uint64 // of Packets: those that Filter did not want, or could not be applied to
-	Unwanted    uint64 // connections that were read and that Where did not want
-	Events      string // the expression that chose of which connections events were written, "" for all; the sums are of all
+	Interrupted bool   // reading stopped before the end of the input
+	Ongoing     bool   // the input is still being read
+	Limit       uint64 // reading stopped after this many packets that match Filter; 0 for no limit
+	FilteredOut uint64 // of Packets: those that do not match Filter or cannot be tested
+	Unwanted    uint64 // connections that do not match Where
+	Events      string // filter expression of the written events, "" for none; it does not affect the sums
 }
 
 // Timed reports whether First and Last are known.
 func (in *Input) Timed() bool { return in.First != 0 || in.Last != 0 }
 
-// A Loss is one reason for which something was not read.
+// A Loss is a reason why something was not read, and how often it occurred.
 type Loss struct {
 	Reason string // stable code, such as "kernel_drops", "tcp_gaps", "snaplen_cut", "one_direction"
-	What   string // for people, such as "packets dropped by the kernel"
+	What   string // description, such as "packets dropped by the kernel"; its first noun is in the plural
 	Count  uint64
-	// Incomplete says that the input was not complete or not read completely,
-	// which the exit code tells.
+	// Incomplete reports whether the input was incomplete or not read
+	// completely. The exit code depends on it.
 	Incomplete bool
-	Kinds      []Count // what Count consists of, such as the link types of packets; most first; nil where that is not told
-	// Files are the inputs that the loss is of, at most MaxLossFiles, most
-	// first; N is 0 where it is the input itself. Nil for one input, and for
-	// what belongs to none.
+	Kinds      []Count // parts of Count, such as the link types of packets, most first; nil if undetermined
+	// Files are the inputs with the loss, at most MaxLossFiles, most first. N
+	// is 0 if the whole input was lost. Nil if there is one input, or if no
+	// input can be named.
 	Files     []Count
-	MoreFiles int // inputs beyond those
+	MoreFiles int // number of further inputs
 }
 
-// MaxLossFiles is how many inputs a Loss names.
+// MaxLossFiles is the limit of Files in a Loss.
 const MaxLossFiles = 8
 
 // A Count is a labelled number.
@@ -100,31 +102,31 @@ type Count struct {
 	N     uint64
 }
 
-// MaxClients is how many distinct clients are counted of a server or a key:
-// where there are so many, there may be more.
+// MaxClients is the limit of the distinct clients counted for a server or a
+// key. A count that reaches it is a lower bound.
 const MaxClients = 1 << 10
 
-// A Server is an address, port and name, and how its connections fared.
+// A Server is an address, port and name, and the sums of its connections.
 type Server struct {
 	Addr     Endpoint
 	Name     string // server_name; may hold any byte
-	N        uint64 // connections negotiated
+	N        uint64 // negotiated connections
 	Verdicts [4]uint64
 	Bytes    uint64
-	Clients  uint64 // distinct client addresses, as far as they were kept
-	Why      string // the commonest reason code against it
+	Clients  uint64 // distinct client addresses that were kept
+	Why      string // the most frequent reason code against it
 }
 
-// An Exposure is a server key whose holder can read recorded connections.
+// An Exposure is a server key that decrypts recorded connections.
 type Exposure struct {
 	SPKI        [32]byte // SHA-256 of the SubjectPublicKeyInfo
-	Subject     string   // of a certificate with it; may hold any byte
+	Subject     string   // of a certificate with the key; may hold any byte
 	Key         string
 	Bits        int
-	Server      Endpoint // one that used it
+	Server      Endpoint // one that used the key
 	Name        string   // may hold any byte
 	N           uint64   // connections
 	Bytes       uint64
-	Clients     uint64 // distinct, as far as they were kept
+	Clients     uint64 // distinct clients that were kept
 	First, Last int64  // nanoseconds since 1970 UTC
 }

@@ -5,11 +5,10 @@ import (
 	"unicode/utf8"
 )
 
-// Text returns s as the text that a JSON string of this program holds. JSON
-// has no bytes that are not UTF-8, and names of files and what comes from the
-// wire may have them: such a byte becomes \xNN, two hex digits in lower case. A
-// backslash of s that xNN follows becomes \x5c, so that no two strings have the
-// same text. Any other backslash stays one.
+// Text returns s as valid UTF-8, for JSON strings. File names and data from the
+// wire may hold other bytes. Such a byte becomes \xNN with two lower-case hex
+// digits. A backslash in s that begins such an escape becomes \x5c, so that
+// distinct strings have distinct texts. Other backslashes are unchanged.
 func Text(s string) string {
 	if utf8.ValidString(s) && !strings.Contains(s, `\x`) {
 		return s
@@ -29,7 +28,7 @@ func Text(s string) string {
 	return b.String()
 }
 
-// Untext returns the string that Text made text of.
+// Untext is the inverse of Text.
 func Untext(text string) string {
 	if !strings.Contains(text, `\x`) {
 		return text
@@ -46,7 +45,7 @@ func Untext(text string) string {
 	return string(b)
 }
 
-// IsByteEscape reports whether s begins like an escape that Text makes.
+// IsByteEscape reports whether s begins with an escape of Text.
 func IsByteEscape(s string) bool {
 	return len(s) >= len(`\xNN`) && s[0] == '\\' && s[1] == 'x' && strings.IndexByte(hexDigits, s[2]) >= 0 && strings.IndexByte(hexDigits, s[3]) >= 0
 }

@@ -10,10 +10,10 @@ import (
 
 	"pfsight/capture/filter"
 	"pfsight/parse/iana"
-	"pfsight/report/near"
 	"pfsight/report/policy"
 	"pfsight/report/schema"
 	"pfsight/report/secrecy"
+	"pfsight/report/suggest"
 	"pfsight/report/where"
 )
 
@@ -239,10 +239,10 @@ func para(w io.Writer, text string) {
 // suggestions returns known codes that are like code.
 func suggestions(code string) []string {
 	code = strings.ToLower(code)
-	var list near.Ranking
+	var list suggest.Ranking
 	add := func(name string) {
 		l := strings.ToLower(name)
-		switch d := near.Distance(code, l); {
+		switch d := suggest.Distance(code, l); {
 		case len(code) >= 4 && strings.Contains(l, code):
 			list.Add(name, 0)
 		case d <= max(1, len(code)/4):

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"pfsight/cmd/pfsight/docs"
-	"pfsight/report/near"
+	"pfsight/report/suggest"
 )
 
 // Widths of help, columns.
@@ -105,10 +105,10 @@ func (a *app) writeTopic(t docs.Topic) error {
 // unknownTopic is the error for a name that is no command and no topic. It
 // suggests names that are similar to it or contain it.
 func unknownTopic(root *cobra.Command, name string) error {
-	var list near.Ranking
+	var list suggest.Ranking
 	add := func(known string) {
 		lower := strings.ToLower(name)
-		switch d := near.Distance(lower, known); {
+		switch d := suggest.Distance(lower, known); {
 		case strings.HasPrefix(known, lower) || len(lower) >= 3 && strings.HasPrefix(lower, known):
 			list.Add(known, 0)
 		case d <= max(1, len(lower)/3):

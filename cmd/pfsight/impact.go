@@ -213,7 +213,7 @@ func (a *app) impact(ctx context.Context, f *impactFlags, args []string) error {
 	if err := a.show(o, func(w io.Writer) error { return render.Impact(w, r, f.asked, o.render) }); err != nil {
 		return err
 	}
-	if len(f.fail) > 0 && r.Now.Told.Connections == 0 {
+	if len(f.fail) > 0 && r.Now.Complete.Connections == 0 {
 		return errors.New("--fail-on: no ClientHello was observed, so there is nothing to judge by")
 	}
 	a.impactFails(f, o, r, limit)
@@ -263,8 +263,8 @@ func (a *app) impactFails(f *impactFlags, o *options, r *render.ImpactReport, li
 			{"breaks", x.Breaks}, {"depends", x.Depends}, {"no-forward-secrecy", x.NoForwardSecrecy}, {"loses-forward-secrecy", x.LosesForwardSecrecy},
 			{"loses-post-quantum", x.LosesPostQuantum}, {"round-trip", x.RoundTrip},
 		} {
-			if slices.Contains(f.fail, c.what) && limit.exceeded(c.t.Connections, r.Now.Told.Connections) {
-				a.fails(o.quiet, "%s: %s of %s observed connections, of %s clients: %s", x.Name, render.Number(c.t.Connections), render.Number(r.Now.Told.Connections), render.Number(c.t.Clients), c.what)
+			if slices.Contains(f.fail, c.what) && limit.exceeded(c.t.Connections, r.Now.Complete.Connections) {
+				a.fails(o.quiet, "%s: %s of %s observed connections, of %s clients: %s", x.Name, render.Number(c.t.Connections), render.Number(r.Now.Complete.Connections), render.Number(c.t.Clients), c.what)
 			}
 		}
 	}

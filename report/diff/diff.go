@@ -9,26 +9,26 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// A Change says what became of a share.
+// A Change says how a share changed.
 type Change string
 
-// The changes.
+// The changes of a share.
 const (
-	Same   Change = "same"
-	More   Change = "more"
-	Less   Change = "less"
-	Chance Change = "chance" // a difference that chance alone would make too
-	Untold Change = "untold" // a side has too little for a test: nothing, or one client
+	Same         Change = "same"
+	More         Change = "more"
+	Less         Change = "less"
+	Chance       Change = "chance" // a difference that is not significant
+	Undetermined Change = "untold" // a side has no base, or a single client, so there is no test
 )
 
-// A Counted is a share and what it rests on.
+// A Counted is a share with its base.
 type Counted struct {
 	N       uint64 `json:"n"`
 	Of      uint64 `json:"of"`
-	Clients uint64 `json:"clients"` // distinct ones among Of, as far as they were kept
+	Clients uint64 `json:"clients"` // distinct clients among Of, up to the limit
 }
 
-// Share returns N of Of, not a number for nothing.
+// Share returns N/Of. It is NaN if Of is 0.
 func (c Counted) Share() float64 { return float64(c.N) / float64(c.Of) }
 
 // A Share is a share before and after.
@@ -40,7 +40,7 @@ type Share struct {
 	Before Counted `json:"before"`
 	After  Counted `json:"after"`
 	Change Change  `json:"change"`
-	// P is the probability of such a difference by chance alone, corrected for
+	// P is the two-sided p-value of the difference, after Holm's correction for
 	// the number of tests; -1 without a test.
 	P float64 `json:"p"`
 }
@@ -52,11 +52,14 @@ type Moved struct {
 	After  Party  `json:"after"`
 }
 
-// Parties is what became of servers or of clients. Gained: some connections
-// were not forward secret before, and none after, of which at least one was
-// forward secret; Lost: the reverse. Resumed connections count for neither.
-// Refused: some connections were negotiated before, and none after, though
-// there were some; Answered: the reverse.
+// Parties compares the servers, or the clients, of both sides. Only connections
+// whose verdict is yes or no count for Gained, Lost and StillNot; resumed ones
+// usually are conditional.
+//
+// Refused: negotiated before; not negotiated after, though there were
+// connections. Answered: the reverse. Gained: some connections were not forward
+// secret before; after, some were forward secret and none was not. Lost: the
+// reverse. New and Gone: seen on one side only.
 type Parties struct {
 	Refused   []Moved `json:"refused"`
 	Answered  []Moved `json:"answered"`
@@ -64,10 +67,10 @@ type Parties struct {
 	Lost      []Moved `json:"lost"`
 	New       []Moved `json:"new"`
 	Gone      []Moved `json:"gone"`
-	StillNot  []Moved `json:"still_not"` // on both sides some were not forward secret
+	StillNot  []Moved `json:"still_not"` // some connections were not forward secret, on both sides
 	Before    uint64  `json:"before"`    // distinct
 	After     uint64  `json:"after"`
-	Unchanged uint64  `json:"unchanged"` // of neither list above
+	Unchanged uint64  `json:"unchanged"` // in none of the lists above
 }
 
 // A Diff is a comparison of two sides.
@@ -76,12 +79,12 @@ type Diff struct {
 	After   SideInput
 	Alpha   float64
 	Tests   int
-	Shares  []Share // by kind; then the greatest differences first
+	Shares  []Share // by kind; within a kind the greatest differences first
 	Servers Parties
 	Clients Parties
 }
 
-// A SideInput is what a side rests on.
+// A SideInput describes the input of a side.
 type SideInput struct {
 	Input       report.Input
 	Connections uint64
@@ -102,7 +105,7 @@ func (s *Side) input() SideInput {
 	return SideInput{Input: s.Input, Connections: s.of[connections], Negotiated: s.of[negotiated], Lost: s.lost}
 }
 
-// A view is a Side with the sums that tests need.
+// A view is a Side with the sums that the tests need.
 type view struct {
 	s    *Side
 	base [numBases]sums
@@ -128,7 +131,8 @@ func (s *Side) view() *view {
 	return v
 }
 
-// share returns the share of l, and a sample of it for a test.
+// share returns the share of l and its sample. ok reports whether the sample
+// can be tested.
 func (v *view) share(l label) (c Counted, s sample, ok bool) {
 	of := v.base[l.base]
 	c = Counted{Of: v.s.of[l.base], Clients: uint64(of.clients)}
@@ -159,13 +163,13 @@ func (d *Diff) shares(before, after *Side) {
 		sh.After, y, okY = a.share(l)
 		switch {
 		case sh.Before.Of == 0 || sh.After.Of == 0:
-			sh.Change = Untold
+			sh.Change = Undetermined
 		case sh.Before.Share() == sh.After.Share():
 			sh.Change = Same
 		case !okX || !okY:
-			sh.Change = Untold
+			sh.Change = Undetermined
 		default:
-			sh.P = chance(x, y)
+			sh.P = pValue(x, y)
 		}
 		d.Shares = append(d.Shares, sh)
 	}
@@ -197,7 +201,7 @@ func (d *Diff) shares(before, after *Side) {
 	d.Tests = len(tested)
 }
 
-// moved is how far a share moved; one without a base on a side did not.
+// moved returns the absolute difference of a share; 0 if a side has no base.
 func (s *Share) moved() float64 {
 	if m := math.Abs(s.After.Share() - s.Before.Share()); !math.IsNaN(m) {
 		return m
@@ -205,7 +209,7 @@ func (s *Share) moved() float64 {
 	return 0
 }
 
-// Find returns the share of a kind and label.
+// Find returns the share with this kind and label.
 func (d *Diff) Find(k Kind, label string) (Share, bool) {
 	for _, s := range d.Shares {
 		if s.Kind == k && s.Label == label {

@@ -34,10 +34,10 @@ func TestFisher(t *testing.T) {
 
 func TestChance(t *testing.T) {
 	// prop.test(c(60, 40), c(100, 100), correct = FALSE): p = 0.004678
-	if got := chance(sample{60, 100}, sample{40, 100}); !near(got, 0.0046777) {
+	if got := pValue(sample{60, 100}, sample{40, 100}); !near(got, 0.0046777) {
 		t.Error(got)
 	}
-	if got := chance(sample{50, 100}, sample{50, 100}); got != 1 {
+	if got := pValue(sample{50, 100}, sample{50, 100}); got != 1 {
 		t.Error(got)
 	}
 }

@@ -1,6 +1,3 @@
-// Package diff compares what was seen before a change with what was seen
-// after it: shares, and the servers and clients that gained or lost forward
-// secrecy.
 package diff
 
 import (
@@ -12,19 +9,19 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// Limits of what a Side keeps apart. What is beyond them is counted in the
-// shares, but not by name.
+// Limits of a Side. Connections beyond them count in the shares, but not for
+// the client, server or label.
 const (
 	maxClients = 1 << 16
 	maxServers = 1 << 16
-	maxLabels  = 1 << 12 // distinct things that have a share
-	maxHas     = 1 << 8  // of one client
+	maxLabels  = 1 << 12 // distinct labels of shares
+	maxHas     = 1 << 8  // labels of one client
 )
 
-// A Kind says what a share is of.
+// A Kind is a group of shares.
 type Kind uint8
 
-// The kinds, in the order in which they are shown.
+// The kinds, in the order of the output.
 const (
 	Verdict Kind = iota
 	Quality
@@ -40,7 +37,7 @@ var kindNames = [numKinds]string{"forward_secrecy", "quality", "key_exchange", "
 
 func (k Kind) String() string { return kindNames[k%numKinds] }
 
-// A base is what a share is a share of.
+// A base is the denominator of a share.
 type base uint8
 
 const (
@@ -52,15 +49,15 @@ const (
 
 var baseNames = [numBases]string{"negotiated connections", "connections", "ClientHellos"}
 
-// A label is a thing that has a share.
+// A label identifies a share.
 type label struct {
 	kind Kind
 	base base
 	name string
 }
 
-// A Server is a name and a port, or an address and a port where the client
-// sent no name.
+// A Server is a name and a port, or an address and a port if the client sent no
+// name.
 type Server struct {
 	Name string // may hold any byte
 	Addr report.Host
@@ -72,7 +69,7 @@ func (s Server) String() string {
 		return s.Name + ":" + strconv.Itoa(int(s.Port))
 	}
 	if !s.Addr.IsValid() {
-		return s.Addr.String() // a station of a LAN
+		return s.Addr.String() // a MAC address
 	}
 	return netip.AddrPortFrom(s.Addr.Addr, s.Port).String()
 }
@@ -84,13 +81,13 @@ func serverOf(c *report.Connection) Server {
 	return Server{Addr: c.Server.Host(), Port: c.Server.Port()}
 }
 
-// A Party is a server or a client, and how its connections fared.
+// A Party is the sums of a server or a client.
 type Party struct {
 	Connections uint64
-	Verdicts    [4]uint64 // by secrecy.Verdict, of the negotiated ones
+	Verdicts    [4]uint64 // by secrecy.Verdict, of the negotiated connections
 }
 
-// MarshalJSON writes the verdicts by their names.
+// MarshalJSON writes the verdicts under their names.
 func (p Party) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]uint64{
 		"connections": p.Connections, "yes": p.Verdicts[secrecy.Yes], "no": p.Verdicts[secrecy.No],
@@ -98,12 +95,13 @@ func (p Party) MarshalJSON() ([]byte, error) {
 	})
 }
 
-// Negotiated is the number of its connections with a ServerHello.
+// Negotiated returns the number of connections with a ServerHello.
 func (p *Party) Negotiated() uint64 {
 	return p.Verdicts[0] + p.Verdicts[1] + p.Verdicts[2] + p.Verdicts[3]
 }
 
-// state says whether all that is known of p was forward secret.
+// state returns No if some connection was not forward secret, else Yes if some
+// was forward secret, else Unknown.
 func (p *Party) state() secrecy.Verdict {
 	switch {
 	case p.Verdicts[secrecy.No] > 0:
@@ -111,7 +109,7 @@ func (p *Party) state() secrecy.Verdict {
 	case p.Verdicts[secrecy.Yes] > 0:
 		return secrecy.Yes
 	}
-	return secrecy.Unknown // resumed or unknown ones alone
+	return secrecy.Unknown // all are conditional or unknown
 }
 
 func (p *Party) add(o *Party) {
@@ -128,7 +126,7 @@ func (p *Party) count(c *report.Connection) {
 	}
 }
 
-// A client is an address, and which shares its connections are in.
+// A client is the sums of a client, with its count in each share.
 type client struct {
 	Party
 	of  [numBases]uint32
@@ -140,7 +138,8 @@ type has struct {
 	n     uint32
 }
 
-// A Side sums up one side of a comparison.
+// A Side sums up one side of a comparison. Use NewSide to make one. It is not
+// safe for concurrent use.
 type Side struct {
 	Input   report.Input
 	of      [numBases]uint64
@@ -149,12 +148,11 @@ type Side struct {
 	totals  []uint64 // by label
 	clients map[report.Host]*client
 	servers map[Server]*Party
-	// Lost are connections of clients, servers and labels beyond the limits.
-	lost Lost
+	lost    Lost
 }
 
-// Lost says what the limits cost: connections whose client, server or label is
-// not kept apart.
+// Lost counts the connections beyond the limits: their client, server or label
+// is not kept.
 type Lost struct {
 	Clients uint64 `json:"clients"`
 	Servers uint64 `json:"servers"`
@@ -166,7 +164,8 @@ func NewSide() *Side {
 	return &Side{ids: map[label]uint16{}, clients: map[report.Host]*client{}, servers: map[Server]*Party{}}
 }
 
-// id returns the number of a label.
+// id returns the number of a label. It reports false if the table of labels is
+// full.
 func (s *Side) id(l label) (uint16, bool) {
 	id, ok := s.ids[l]
 	if !ok {
@@ -190,7 +189,7 @@ func (s *Side) Add(c *report.Connection) {
 	}
 	if cl == nil {
 		s.lost.Clients++
-		cl = new(client) // counted in the totals, and forgotten
+		cl = new(client) // counts in the totals only
 	}
 	cl.count(c)
 	key := serverOf(c)
@@ -256,7 +255,7 @@ func (s *Side) Add(c *report.Connection) {
 	}
 }
 
-// in counts a connection of cl in a share.
+// in counts a connection of cl in the share l.
 func (s *Side) in(cl *client, l label) {
 	id, ok := s.id(l)
 	if !ok {
@@ -279,8 +278,8 @@ func (cl *client) see(id uint16, n uint32) {
 	}
 }
 
-// Merge adds what o saw to s. What is kept apart where a limit is met depends
-// on the order. o is not to be used afterwards.
+// Merge adds the sums of o to s. Which entries are kept at a limit depends on
+// the order of calls. o must not be used afterwards.
 func (s *Side) Merge(o *Side) {
 	for i, n := range o.of {
 		s.of[i] += n
@@ -288,7 +287,7 @@ func (s *Side) Merge(o *Side) {
 	s.lost.Clients += o.lost.Clients
 	s.lost.Servers += o.lost.Servers
 	s.lost.Labels += o.lost.Labels
-	ids := make([]int, len(o.labels)) // in s; -1 for none
+	ids := make([]int, len(o.labels)) // IDs in s by ID in o; -1 beyond the limit
 	for i, l := range o.labels {
 		ids[i] = -1
 		if id, ok := s.id(l); ok {

@@ -10,48 +10,50 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// A Step is a policy and what it would break: a point of the curve of
-// strictness against breakage.
+// A Step is a policy and what it breaks: a point of the curve of strictness
+// against breakage.
 type Step struct {
 	Policy           *policy.Policy `json:"-"`
 	Name             string         `json:"policy"`
-	ForwardSecret    string         `json:"forward_secret"` // what the policy accepts: all, some or nothing of it
+	ForwardSecret    string         `json:"forward_secret"` // forward secrecy of what the policy accepts: all, some or nothing
 	MinVersion       string         `json:"min_version"`
 	Suites           int            `json:"cipher_suites"`
 	Breaks           Tally          `json:"breaks"`
 	Depends          Tally          `json:"depends"`
-	NoForwardSecrecy Tally          `json:"no_forward_secrecy"` // would be answered without it
-	Affected         Tally          `json:"affected"`           // that break or depend; a client may do both
+	NoForwardSecrecy Tally          `json:"no_forward_secrecy"` // would be answered without forward secrecy
+	Affected         Tally          `json:"affected"`           // breaks or depends; a client may do both, and counts once
 	Unauthenticated  Tally          `json:"unauthenticated"`    // would be answered without a certificate or a shared key
 	Weak             Tally          `json:"weak"`               // would be answered below TLS 1.2, or with a cipher below 128 bits
-	PostQuantum      Tally          `json:"post_quantum"`       // would be answered with it
-	// Asked: it is one that was asked about, and not only a candidate.
+	PostQuantum      Tally          `json:"post_quantum"`       // would be answered with a post-quantum group
+	// Asked reports whether the policy was requested, and is not only a
+	// candidate.
 	Asked bool `json:"asked"`
-	// Best: no other policy is both at least as strict and affects at most as
-	// many clients, and is better in one of the two.
+	// Best reports whether the policy is on the Pareto front: no other policy
+	// is at least as strict, affects at most as many clients and is better in
+	// one of the two.
 	Best bool `json:"best"`
 }
 
-// Advice says how far one can go.
+// Advice says how strict a policy can be without breaking observed clients.
 type Advice struct {
 	// Steps are the policies, the strictest first; see Strictness.
 	Steps []Step
-	// Strictest is the first of Steps that breaks no observed client, nil for
-	// none; Next is the one of the stricter ones that breaks the fewest
-	// clients, and NextBreaking are those.
+	// Strictest is the first of Steps that breaks no observed client, or nil.
+	// Next is the stricter one that breaks the fewest clients, and NextBreaking
+	// lists these clients.
 	Strictest    *Step
 	Next         *Step
 	NextBreaking []Breaking
-	// Openings say, of each policy that was asked for, what would let all in.
+	// Openings are the smallest changes that let all clients in, one for each
+	// requested policy.
 	Openings []Opening
 }
 
-// A strictness orders policies, field by field: forward secrecy of all that
-// is accepted; the lowest version; post-quantum groups alone; AEAD alone; few
-// suites. It is a convention: no order of policies is the only one.
+// A strictness orders policies by its fields in turn. The order is a
+// convention; others are possible.
 type strictness struct{ secret, version, quantum, aead, suites int }
 
-// Strictness says by what policies are ordered.
+// Strictness describes the order of policies.
 const Strictness = "forward secrecy of all that is accepted, then the lowest version, post-quantum groups alone, AEAD alone, fewer suites"
 
 func strictnessOf(p *policy.Policy) strictness {
@@ -95,21 +97,21 @@ func isAEAD(i *iana.Suite) bool {
 	return false
 }
 
-// compareStrictness orders the stricter one first.
+// compareStrictness orders the stricter policy first.
 func compareStrictness(p, q *policy.Policy) int {
 	a, b := strictnessOf(p), strictnessOf(q)
 	return cmp.Or(cmp.Compare(b.secret, a.secret), cmp.Compare(b.version, a.version), cmp.Compare(b.quantum, a.quantum), cmp.Compare(b.aead, a.aead), cmp.Compare(b.suites, a.suites), cmp.Compare(p.Name, q.Name))
 }
 
-// step says what p would break.
+// step returns what p would break.
 func (st *Study) step(p *policy.Policy) Step {
 	answers := st.answers(p)
 	breaks, depends, without, affected, anonymous, weak, quantum := st.counter(), st.counter(), st.counter(), st.counter(), st.counter(), st.counter(), st.counter()
 	for i := range st.parties {
 		x := &st.parties[i]
-		a := &answers[x.meeting]
+		a := &answers[x.question]
 		switch {
-		case a.Untold():
+		case a.Undetermined():
 			depends.add(x)
 			affected.add(x)
 			continue
@@ -142,7 +144,7 @@ func (st *Study) step(p *policy.Policy) Step {
 		Affected: affected.tally(), Unauthenticated: anonymous.tally(), Weak: weak.tally(), PostQuantum: quantum.tally()}
 }
 
-// markBest sets Best. The steps are in the order of strictness, strictest
+// markBest sets Best. The steps must be in the order of strictness, strictest
 // first.
 func markBest(steps []Step) {
 	for i := range steps {
@@ -159,10 +161,10 @@ func markBest(steps []Step) {
 	}
 }
 
-// Advise looks for the strictest of candidates that breaks no client, and for
-// what would open each of chosen to all of them without what is weak, but for the
-// kinds in allow. A host of a configuration is opened to the connections that it
-// takes.
+// Advise finds the strictest of candidates that breaks no client, and for each
+// of chosen the smallest change that lets all clients in. The change adds no
+// weakness but those in allow. A host of a configuration is opened to the
+// connections that it takes.
 func (st *Study) Advise(candidates, chosen []*policy.Policy, allow Weakness) *Advice {
 	adv := new(Advice)
 	list := slices.Clone(candidates)
@@ -194,7 +196,7 @@ func (st *Study) Advise(candidates, chosen []*policy.Policy, allow Weakness) *Ad
 	for i := range adv.Steps {
 		s := &adv.Steps[i]
 		if len(st.parties) == 0 {
-			break // nobody to break: no advice
+			break // no connections, so no advice
 		}
 		if !slices.Contains(candidates, s.Policy) {
 			continue

@@ -5,34 +5,31 @@ import (
 	"slices"
 )
 
-// A Gain is a line of an Opening's table: additions, and what they buy when
-// those of the lines before are there. One can stop after any line.
+// A Gain is one line of an Opening's table: a bundle of additions and its
+// effect, given the lines before it. An operator can stop after any line.
 type Gain struct {
 	Additions []Addition
-	Opens     Tally // that no longer break
-	Breaks    Tally // that still break after it
-	// The price: what more is answered without forward secrecy, without
-	// authentication and with less strength than TLS 1.2 and 128 bits, and what is
-	// answered without a post-quantum group that was answered with one.
+	Opens     Tally // that the bundle lets in
+	Breaks    Tally // that still break with the bundle
+	// The price in connections: answered without forward secrecy, without
+	// authentication, below TLS 1.2 and 128 bits, or without the post-quantum
+	// group that they had.
 	NoForwardSecrecy, Unauthenticated, Weak, LosesPostQuantum uint64
 }
 
-// An Isolated is a client that is let in by nothing that may be added: it has to
-// be upgraded, or kept apart.
+// An Isolated is a client that no allowed addition lets in. It has to be
+// upgraded or isolated.
 type Isolated struct {
 	Breaking
-	// Needs are the kinds of weakness that would let it in; none where no
-	// addition does.
+	// Needs are the weaknesses that would let it in; 0 if no addition does.
 	Needs Weakness
 }
 
-// maxRank is how many bundles of additions are held against each other for one
-// line of the table.
+// maxRank is the number of bundles compared for one line of the table.
 const maxRank = 256
 
-// rank puts the additions that were chosen in an order: those first that open
-// the most connections, the cheaper ones where that is equal. Additions that
-// open something only together are one line.
+// rank orders the chosen additions by the connections that they let in, then by
+// price. Additions that let clients in only together form one bundle.
 func (s *search) rank(o *Opening, used []bool) {
 	have := make([]bool, len(s.atoms))
 	before := s.st.step(s.p)
@@ -43,7 +40,7 @@ func (s *search) rank(o *Opening, used []bool) {
 		price := 0
 		seen := map[string]bool{}
 		for _, ways := range s.all {
-			if open(ways, have) {
+			if admits(ways, have) {
 				continue
 			}
 			for _, w := range ways {
@@ -69,11 +66,12 @@ func (s *search) rank(o *Opening, used []bool) {
 				}
 				var n uint64
 				for j, other := range s.all {
-					if !open(other, have) && open(other, then) {
+					if !admits(other, have) && admits(other, then) {
 						n += s.allConns[j]
 					}
 				}
-				// Gain for each addition, so that a bundle does not hide a cheap one.
+				// The gain for each addition, so that a bundle does not hide a
+				// cheap one.
 				n /= uint64(len(missing))
 				if p := s.sum(missing); best == nil || n > most || n == most && p < price {
 					best, most, price = missing, n, p
@@ -91,7 +89,7 @@ func (s *search) rank(o *Opening, used []bool) {
 		slices.SortFunc(g.Additions, func(a, b Addition) int {
 			return cmp.Or(cmp.Compare(a.Kind(), b.Kind()), cmp.Compare(a.String(), b.String()))
 		})
-		next := with(current, g.Additions)
+		next := extend(current, g.Additions)
 		after := s.st.step(next)
 		g.Breaks = after.Breaks
 		g.Opens = s.st.opened(current, next)

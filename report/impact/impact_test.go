@@ -104,7 +104,7 @@ func study(list []*report.Connection, keys ...policy.KeyType) *Study {
 func TestAsk(t *testing.T) {
 	st := study(network())
 	now := st.Now()
-	if now.Connections != 12 || now.Told.Connections != 10 || now.NoHello != 1 || now.Incomplete != 1 || now.Told.Clients != 10 || now.Told.Servers != 2 || now.KeysUnknown != 1 {
+	if now.Connections != 12 || now.Complete.Connections != 10 || now.NoHello != 1 || now.Incomplete != 1 || now.Complete.Clients != 10 || now.Complete.Servers != 2 || now.KeysUnknown != 1 {
 		t.Errorf("%+v", now)
 	}
 	o := st.Ask(strict())
@@ -140,8 +140,8 @@ func TestAsk(t *testing.T) {
 		t.Errorf("%+v", o.Transitions)
 	}
 	sum := o.Keeps.Connections + o.Changes.Connections + o.Mends.Connections + o.Breaks.Connections + o.Fails.Connections + o.Depends.Connections
-	if sum != now.Told.Connections {
-		t.Errorf("%d of %d", sum, now.Told.Connections)
+	if sum != now.Complete.Connections {
+		t.Errorf("%d of %d", sum, now.Complete.Connections)
 	}
 }
 
@@ -310,7 +310,7 @@ func TestLimits(t *testing.T) {
 		t.Errorf("%d offers, %d lost", len(s.hellos), s.lost)
 	}
 	st := s.Study(nil)
-	if n := st.Now(); n.Beyond != s.lost || n.Beyond+n.Told.Connections != maxHellos+50 {
+	if n := st.Now(); n.Beyond != s.lost || n.Beyond+n.Complete.Connections != maxHellos+50 {
 		t.Errorf("%+v", st.Now())
 	}
 	if o := st.open(strict(), 0); o.Exact || len(o.Additions) == 0 {

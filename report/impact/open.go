@@ -11,21 +11,21 @@ import (
 
 // Limits of the search for the smallest change.
 const (
-	maxWays  = 128     // of one ClientHello
-	maxNodes = 200_000 // looked at before the search is content with what it has
-	maxOpen  = 256     // distinct ClientHellos that are to be let in
-	maxTries = 200_000 // policies that are asked, for all of them
-	maxRound = 256     // ways that a greedy choice looks at
+	maxWays  = 128     // for one ClientHello
+	maxNodes = 200_000 // nodes of the branch and bound
+	maxOpen  = 256     // distinct ClientHellos to let in
+	maxTries = 200_000 // policies evaluated, for all ClientHellos together
+	maxRound = 256     // ways compared in one greedy step
 )
 
-// An Addition is one thing that is added to a policy. One of its fields is set.
+// An Addition is one thing added to a policy. Exactly one field is set.
 type Addition struct {
 	Version   iana.Version
 	Suite     iana.CipherSuite
 	HasSuite  bool
 	Group     iana.Group
 	Signature iana.SignatureScheme
-	// Dropped is a demand that is given up: extended_master_secret or
+	// Dropped is a requirement that is removed: extended_master_secret or
 	// renegotiation_info.
 	Dropped string
 }
@@ -44,7 +44,7 @@ func (a Addition) String() string {
 	return "no demand for " + a.Dropped
 }
 
-// Kind says what a is.
+// Kind returns the kind of the addition, as the output names it.
 func (a Addition) Kind() string {
 	switch {
 	case a.Version != 0:
@@ -59,8 +59,8 @@ func (a Addition) Kind() string {
 	return "demand"
 }
 
-// price orders changes of the same size: what is not forward secret is the
-// dearest, then old versions, then what is weak.
+// price orders changes of the same size: additions without forward secrecy cost
+// most, then old versions, then weak algorithms.
 func (a Addition) price() int {
 	switch {
 	case a.Version != 0 && a.Version < iana.TLS12:
@@ -88,41 +88,43 @@ func (a Addition) price() int {
 	return 0
 }
 
-// An Opening is the smallest change to a policy that lets every observed
-// client in that can be let in without what is weak; see Weakness.
+// An Opening is the smallest change to a policy that lets in every observed
+// client that can be let in without a weakness; see Weakness.
 type Opening struct {
-	Policy    *policy.Policy // that was asked for
-	Opened    *policy.Policy // with the additions; nil where nothing has to be added
+	Policy    *policy.Policy // the requested policy
+	Opened    *policy.Policy // with the additions; nil if there are none
 	Additions []Addition
-	// Exact: no smaller set of additions does, of those that were considered.
-	// Else the search was ended by its limit, and a smaller one may exist.
+	// Exact reports whether no smaller set of the considered additions
+	// suffices. Otherwise the search reached a limit, and a smaller set may
+	// exist.
 	Exact bool
-	// Price is what the opened policy would answer without forward secrecy.
+	// Price is the connections that the opened policy would answer without
+	// forward secrecy.
 	Price Tally
-	// Left are connections that no addition lets in that is allowed, such as
-	// those that need a certificate of another type.
+	// Left is the connections that no allowed addition lets in, such as those
+	// that need a certificate of another type.
 	Left Tally
-	// Gains are the additions in the order of what they buy, chosen greedily.
+	// Gains are the additions in a greedy order of their effect.
 	Gains []Gain
 	// Isolate are the clients of Left, most connections first.
 	Isolate []Isolated
-	// Hellos is how many distinct ClientHellos at distinct certificates were
-	// to be let in.
+	// Hellos is the number of distinct pairs of ClientHello and server keys to
+	// let in.
 	Hellos int
 }
 
-// with returns p with additions at the ends of its lists; post-quantum groups
-// stay before others.
-func with(p *policy.Policy, add []Addition) *policy.Policy {
+// extend returns p with additions at the ends of its lists. Post-quantum groups
+// stay before other groups.
+func extend(p *policy.Policy, add []Addition) *policy.Policy {
 	q := *p
 	q.Variants = nil
 	for _, v := range p.Variants {
-		q.Variants = append(q.Variants, with(v, add))
+		q.Variants = append(q.Variants, extend(v, add))
 	}
 	q.GroupTuples = slices.Clone(p.GroupTuples)
 	q.Versions, q.Suites, q.Suites13, q.Groups, q.SuiteGroups = slices.Clone(p.Versions), slices.Clone(p.Suites), slices.Clone(p.Suites13), slices.Clone(p.Groups), slices.Clone(p.SuiteGroups)
 	q.Signatures = slices.Clone(p.Signatures)
-	// The stronger suites go before the weaker ones.
+	// Stronger suites go before weaker ones.
 	add = slices.SortedStableFunc(slices.Values(add), func(a, b Addition) int {
 		return cmp.Or(cmp.Compare(a.price(), b.price()), cmp.Compare(a.String(), b.String()))
 	})
@@ -137,7 +139,7 @@ func with(p *policy.Policy, add []Addition) *policy.Policy {
 			if q.SuiteGroups != nil {
 				q.SuiteGroups = append(q.SuiteGroups, 0)
 			}
-		case a.Group != 0 && slices.Contains(q.Groups, a.Group): // a variant has it
+		case a.Group != 0 && slices.Contains(q.Groups, a.Group): // in a variant only
 		case a.Group != 0 && a.Group.Info().PostQuantum:
 			at := 0
 			for at < len(q.Groups) && q.Groups[at].Info().PostQuantum {
@@ -165,10 +167,11 @@ func with(p *policy.Policy, add []Addition) *policy.Policy {
 	return &q
 }
 
-// A way is a set of additions, as their numbers, ascending.
+// A way is a set of additions that lets a ClientHello in, as ascending atom
+// numbers.
 type way []int
 
-// A search looks for the smallest set of additions that holds a way for every
+// A search finds the smallest set of additions that contains a way for every
 // ClientHello.
 type search struct {
 	st    *Study
@@ -176,8 +179,8 @@ type search struct {
 	allow Weakness
 	ids   map[Addition]int
 	atoms []Addition
-	ways  [][]way // of each ClientHello that is to be let in
-	all   [][]way // the same, one for each of allConns
+	ways  [][]way // of each ClientHello to let in; sorted and without duplicates after solve
+	all   [][]way // as ways, parallel to allConns
 	// allConns are the connections of each ClientHello.
 	allConns []uint64
 	tries    int
@@ -187,8 +190,7 @@ type search struct {
 	exact    bool
 }
 
-// open looks for the smallest change to p. Kinds of weakness in allow may be
-// added.
+// open finds the smallest change to p. It may add the weaknesses in allow.
 func (st *Study) open(p *policy.Policy, allow Weakness) Opening {
 	o := Opening{Policy: p, Exact: true}
 	if p.Unread != "" {
@@ -196,23 +198,23 @@ func (st *Study) open(p *policy.Policy, allow Weakness) Opening {
 	}
 	answers := st.answers(p)
 	s := &search{st: st, p: p, allow: allow, ids: map[Addition]int{}, exact: true}
-	conns := map[uint32]uint64{} // of the meetings that break
+	conns := map[uint32]uint64{} // by question that breaks
 	var order []uint32
 	for i := range st.parties {
 		x := &st.parties[i]
-		if a := &answers[x.meeting]; !a.OK && !a.Untold() && st.states[x.state].negotiated {
-			if conns[x.meeting] == 0 {
-				order = append(order, x.meeting)
+		if a := &answers[x.question]; !a.OK && !a.Undetermined() && st.states[x.state].negotiated {
+			if conns[x.question] == 0 {
+				order = append(order, x.question)
 			}
-			conns[x.meeting] += x.n
+			conns[x.question] += x.n
 		}
 	}
 	if len(order) > maxOpen {
 		s.exact, order = false, order[:maxOpen]
 	}
 	for _, n := range order {
-		m := st.meetings[n]
-		if w := s.find(st.hello[m.hello], st.servers[m.keys]); len(w) > 0 {
+		m := st.questions[n]
+		if w := s.findWays(st.hello[m.hello], st.servers[m.keys]); len(w) > 0 {
 			s.ways, s.all, s.allConns = append(s.ways, w), append(s.all, w), append(s.allConns, conns[n])
 		}
 	}
@@ -229,7 +231,7 @@ func (st *Study) open(p *policy.Policy, allow Weakness) Opening {
 			return cmp.Or(cmp.Compare(a.Kind(), b.Kind()), cmp.Compare(a.String(), b.String()))
 		})
 		o.Exact = s.exact
-		opened = with(p, o.Additions)
+		opened = extend(p, o.Additions)
 		opened.Name, opened.Title = p.Name+"-opened", p.Title+", opened to all clients that were observed"
 		o.Opened = opened
 		s.rank(&o, used)
@@ -243,22 +245,23 @@ func (st *Study) open(p *policy.Policy, allow Weakness) Opening {
 	return o
 }
 
-// isolate lists who still breaks, and what weakness would let them in.
+// isolate lists the clients that still break, with the weakness that would let
+// each in.
 func (st *Study) isolate(o *Opening, opened *policy.Policy, allow Weakness) {
 	answers := st.answers(opened)
 	all := &search{st: st, p: opened, allow: ^Weakness(0), ids: map[Addition]int{}}
 	needs := map[uint32]Weakness{}
 	for i := range st.parties {
 		x := &st.parties[i]
-		a := &answers[x.meeting]
-		if a.OK || a.Untold() || !st.states[x.state].negotiated {
+		a := &answers[x.question]
+		if a.OK || a.Undetermined() || !st.states[x.state].negotiated {
 			continue
 		}
-		need, known := needs[x.meeting]
+		need, known := needs[x.question]
 		if !known && len(needs) < maxOpen {
-			m := st.meetings[x.meeting]
+			m := st.questions[x.question]
 			cheapest := -1
-			for _, w := range all.find(st.hello[m.hello], st.servers[m.keys]) {
+			for _, w := range all.findWays(st.hello[m.hello], st.servers[m.keys]) {
 				var kinds Weakness
 				for _, i := range w {
 					kinds |= all.atoms[i].weakness()
@@ -268,7 +271,7 @@ func (st *Study) isolate(o *Opening, opened *policy.Policy, allow Weakness) {
 				}
 			}
 			need &^= allow
-			needs[x.meeting] = need
+			needs[x.question] = need
 		}
 		var list []Breaking
 		(&Outcome{}).list(&list, st, x, a)
@@ -278,31 +281,31 @@ func (st *Study) isolate(o *Opening, opened *policy.Policy, allow Weakness) {
 	}
 }
 
-// opened counts what breaks with p and not with q.
+// opened counts the connections that break with p but not with q.
 func (st *Study) opened(p, q *policy.Policy) Tally {
 	before, after := st.answers(p), st.answers(q)
 	c := st.counter()
 	for i := range st.parties {
 		x := &st.parties[i]
-		a, b := &before[x.meeting], &after[x.meeting]
-		if st.states[x.state].negotiated && !a.OK && !a.Untold() && b.OK && !b.Untold() {
+		a, b := &before[x.question], &after[x.question]
+		if st.states[x.state].negotiated && !a.OK && !a.Undetermined() && b.OK && !b.Undetermined() {
 			c.add(x)
 		}
 	}
 	return c.tally()
 }
 
-// find returns the ways to let h in: sets of at most a version, a suite, a
-// group, a scheme and a demand, none of which holds another one.
-func (s *search) find(h *policy.Hello, sv *policy.Server) []way {
+// findWays returns the ways to let h in. Each has at most one version, suite,
+// group, scheme and requirement, and none contains another one.
+func (s *search) findWays(h *policy.Hello, sv *policy.Server) []way {
 	var out []way
 	var try func(add []Addition, depth int)
 	try = func(add []Addition, depth int) {
 		if s.tries++; len(out) >= maxWays || s.tries > maxTries {
 			return
 		}
-		a := with(s.p, add).Answer(h, sv)
-		if a.OK && !a.Untold() {
+		a := extend(s.p, add).Answer(h, sv)
+		if a.OK && !a.Undetermined() {
 			s.add(&out, add)
 			return
 		}
@@ -343,7 +346,7 @@ func (s *search) find(h *policy.Hello, sv *policy.Server) []way {
 					more(Addition{Group: g})
 				}
 			}
-			for _, c := range h.Suites { // or a suite that needs none
+			for _, c := range h.Suites { // or a suite that needs no group
 				if !a.Version.IsTLS13() && c.Known() && !c.IsSCSV() && !c.IsGREASE() && c>>8 != 0x13 && !slices.Contains(s.p.Suites, c) && !slices.ContainsFunc(add, func(x Addition) bool { return x.HasSuite }) {
 					more(Addition{Suite: c, HasSuite: true})
 				}
@@ -363,11 +366,12 @@ func (s *search) find(h *policy.Hello, sv *policy.Server) []way {
 	return out
 }
 
-// sure reports whether h offers v beyond doubt. Without supported_versions only
-// the highest version is named, and that lower ones are taken is a guess.
+// sure reports whether h certainly offers v. Without supported_versions the
+// client names only its highest version; whether it accepts lower ones is
+// undetermined.
 func sure(h *policy.Hello, v iana.Version) bool {
 	if h.HasVersions || len(h.Versions) == 0 {
-		return true // the answer will tell
+		return true // Answer decides
 	}
 	highest := h.Versions[0]
 	switch {
@@ -379,7 +383,7 @@ func sure(h *policy.Hello, v iana.Version) bool {
 	return v == min(highest, iana.TLS12)
 }
 
-// add puts a way into list, if none that is there is a part of it.
+// add appends a way to list unless list has a subset of it.
 func (s *search) add(list *[]way, add []Addition) {
 	var w way
 	for _, a := range add {
@@ -400,11 +404,11 @@ func (s *search) add(list *[]way, add []Addition) {
 	*list = append(*list, w)
 }
 
-// weight makes the number of additions count first, and their price then.
+// weight ranks sets by size first, then by price.
 func (s *search) weight(i int) int { return 100_000 + s.atoms[i].price() }
 
-// solve returns the additions to use. It begins with what a greedy choice
-// gives, and looks for less by branch and bound.
+// solve returns the additions to use. It starts from a greedy solution and
+// improves it by branch and bound.
 func (s *search) solve() []bool {
 	slices.SortStableFunc(s.ways, func(a, b []way) int { return len(a) - len(b) })
 	s.ways = slices.CompactFunc(s.ways, func(a, b []way) bool { return slices.EqualFunc(a, b, slices.Equal[way]) })
@@ -432,8 +436,8 @@ func (s *search) sum(w way) (n int) {
 	return n
 }
 
-// open reports whether used lets in the ClientHello of ways.
-func open(ways []way, used []bool) bool {
+// admits reports whether used contains one of the ways of a ClientHello.
+func admits(ways []way, used []bool) bool {
 	for _, w := range ways {
 		if !slices.ContainsFunc(w, func(i int) bool { return !used[i] }) {
 			return true
@@ -442,7 +446,7 @@ func open(ways []way, used []bool) bool {
 	return false
 }
 
-// missing is the weight of what way w adds to used.
+// missing returns the weight of the atoms of w that used lacks.
 func (s *search) missing(w way, used []bool) (n int) {
 	for _, i := range w {
 		if !used[i] {
@@ -452,7 +456,8 @@ func (s *search) missing(w way, used []bool) (n int) {
 	return n
 }
 
-// greedy takes, again and again, the way that lets in the most for its weight.
+// greedy repeatedly takes the way that lets in the most ClientHellos for its
+// weight.
 func (s *search) greedy() []bool {
 	used := make([]bool, len(s.atoms))
 	for {
@@ -460,7 +465,7 @@ func (s *search) greedy() []bool {
 		most := 0.0
 		seen := map[string]bool{}
 		for _, ways := range s.ways {
-			if open(ways, used) {
+			if admits(ways, used) {
 				continue
 			}
 			for _, w := range ways {
@@ -478,7 +483,7 @@ func (s *search) greedy() []bool {
 				}
 				n := 0
 				for _, other := range s.ways {
-					if !open(other, used) && open(other, then) {
+					if !admits(other, used) && admits(other, then) {
 						n++
 					}
 				}
@@ -496,7 +501,7 @@ func (s *search) greedy() []bool {
 	}
 }
 
-// branch tries each way of the first ClientHello that is not let in.
+// branch tries each way of the first ClientHello that used does not let in.
 func (s *search) branch(used []bool, cost int) {
 	if s.nodes++; s.nodes >= maxNodes {
 		return
@@ -504,7 +509,7 @@ func (s *search) branch(used []bool, cost int) {
 	var first []way
 	least := 0
 	for _, ways := range s.ways {
-		if open(ways, used) {
+		if admits(ways, used) {
 			continue
 		}
 		if first == nil {
@@ -514,7 +519,7 @@ func (s *search) branch(used []bool, cost int) {
 		for _, w := range ways[1:] {
 			cheapest = min(cheapest, s.missing(w, used))
 		}
-		least = max(least, cheapest) // at least this is to be added
+		least = max(least, cheapest) // lower bound of the remaining cost
 	}
 	if first == nil {
 		if cost < s.cost {

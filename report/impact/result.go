@@ -11,7 +11,7 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// A Tally counts connections, and the distinct clients and servers of them.
+// A Tally counts connections, and their distinct clients and servers.
 type Tally struct {
 	Connections uint64 `json:"connections"`
 	Clients     uint64 `json:"clients"`
@@ -22,65 +22,65 @@ type Tally struct {
 // Now is what was observed.
 type Now struct {
 	Connections uint64    `json:"connections"`
-	Told        Tally     `json:"told"`            // of which a whole ClientHello was seen: the base of what is said of policies
-	NoHello     uint64    `json:"no_hello"`        // connections without one
-	Incomplete  uint64    `json:"hello_cut"`       // with only a part of one
-	Beyond      uint64    `json:"beyond_limits"`   // that the limits left out
-	ECH         uint64    `json:"ech"`             // of Told: with encrypted_client_hello, real or GREASE; the outer ClientHello is asked about
-	Hellos      uint64    `json:"distinct_hellos"` // as far as an answer depends on them
-	Verdicts    [4]uint64 `json:"-"`               // by secrecy.Verdict, of Told that were negotiated
-	Negotiated  uint64    `json:"negotiated"`      // of Told
+	Complete    Tally     `json:"told"`            // with a complete ClientHello: the base of the answers
+	NoHello     uint64    `json:"no_hello"`        // connections without a ClientHello
+	Incomplete  uint64    `json:"hello_cut"`       // connections with an incomplete ClientHello
+	Beyond      uint64    `json:"beyond_limits"`   // connections beyond the limits
+	ECH         uint64    `json:"ech"`             // of Complete: with encrypted_client_hello, real or GREASE; answers are for the outer ClientHello
+	Hellos      uint64    `json:"distinct_hellos"` // distinct in what an answer depends on
+	Verdicts    [4]uint64 `json:"-"`               // by secrecy.Verdict, of Complete that were negotiated
+	Negotiated  uint64    `json:"negotiated"`      // of Complete
 	First       int64     `json:"-"`               // nanoseconds since 1970 UTC
 	Last        int64     `json:"-"`
-	KeysUnknown uint64    `json:"certificate_unknown"` // of Told: at servers whose certificate was not seen
+	KeysUnknown uint64    `json:"certificate_unknown"` // of Complete: at servers whose certificate was not seen
 }
 
-// An Outcome is what a policy would do to observed connections.
+// An Outcome is the effect of a policy on the observed connections.
 type Outcome struct {
 	Policy *policy.Policy `json:"-"`
 	Name   string         `json:"policy"`
 	Title  string         `json:"title"`
 
-	// Asked are the connections that the policy was asked about: all that can
-	// be told, or those that its host of a configuration takes.
+	// Asked are the connections that the policy was evaluated for: all with a
+	// complete ClientHello, or those that its host of a configuration takes.
 	Asked Tally `json:"asked"`
 	// Elsewhere are connections to addresses where the configuration does not
-	// listen; nothing is said of them.
+	// listen. They have no answer.
 	Elsewhere Tally `json:"elsewhere"`
 
-	// Each connection of Asked is in one of these six.
+	// Each connection of Asked is in exactly one of these six.
 	Keeps   Tally `json:"keeps"`       // same version, suite and group
-	Changes Tally `json:"changes"`     // another one of them
-	Mends   Tally `json:"mends"`       // was seen without a ServerHello, and would be answered
-	Breaks  Tally `json:"breaks"`      // was negotiated, and would be refused
-	Fails   Tally `json:"still_fails"` // was seen without a ServerHello, and would be refused
-	Depends Tally `json:"depends"`     // it depends on what is not known, such as the server's certificate
+	Changes Tally `json:"changes"`     // another version, suite or group
+	Mends   Tally `json:"mends"`       // no ServerHello was seen; would be answered
+	Breaks  Tally `json:"breaks"`      // was negotiated; would be refused
+	Fails   Tally `json:"still_fails"` // no ServerHello was seen; would be refused
+	Depends Tally `json:"depends"`     // undetermined, because of unknown facts such as the server's certificate
 
-	// These are parts of them.
+	// These overlap with the six above.
 	GainsForwardSecrecy Tally `json:"gains_forward_secrecy"` // no before, yes after
 	LosesForwardSecrecy Tally `json:"loses_forward_secrecy"`
-	NoForwardSecrecy    Tally `json:"no_forward_secrecy"` // would be answered without it
+	NoForwardSecrecy    Tally `json:"no_forward_secrecy"` // would be answered without forward secrecy
 	GainsPostQuantum    Tally `json:"gains_post_quantum"`
 	LosesPostQuantum    Tally `json:"loses_post_quantum"`
-	RoundTrip           Tally `json:"round_trip"` // would need a HelloRetryRequest, and did not
-	Doubtful            Tally `json:"doubtful"`   // would be answered; with what is not sure
-	// Doubts are why, of Doubtful; Causes the same of Depends.
+	RoundTrip           Tally `json:"round_trip"` // would need a HelloRetryRequest, and did not before
+	Doubtful            Tally `json:"doubtful"`   // would be answered, but parts of the answer are undetermined
+	// Doubts are the causes of Doubtful, Causes those of Depends.
 	Doubts policy.Cause `json:"-"`
 	Causes policy.Cause `json:"-"`
 
-	Verdicts [4]uint64 `json:"-"` // by secrecy.Verdict, of those that would be answered
+	Verdicts [4]uint64 `json:"-"` // by secrecy.Verdict, of the connections that would be answered
 
 	Failures    []Failure    `json:"failures"`    // why connections break, most first
 	Transitions []Transition `json:"transitions"` // of Changes and Mends, most first
 	Breaking    []Breaking   `json:"breaking"`    // most connections first
 	Depending   []Breaking   `json:"depending"`
-	More        uint64       `json:"breaking_more"` // entries beyond the limit of the two lists
+	More        uint64       `json:"breaking_more"` // entries beyond the limits of the lists above
 }
 
-// maxBreaking is how many clients an Outcome lists.
+// maxBreaking is the limit of each list of clients in an Outcome.
 const maxBreaking = 1 << 16
 
-// A Failure is a reason for which connections break.
+// A Failure is a reason why connections break.
 type Failure struct {
 	Failure policy.Failure `json:"-"`
 	Code    string         `json:"code"`
@@ -97,9 +97,9 @@ type Side struct {
 	Group       string `json:"group,omitempty"`
 }
 
-// A Transition is a change from one Side to another one.
+// A Transition is a change from one Side to another.
 type Transition struct {
-	From Side `json:"from"` // empty: no ServerHello was seen
+	From Side `json:"from"` // zero: no ServerHello was seen
 	To   Side `json:"to"`
 	Tally
 }
@@ -112,14 +112,14 @@ type Breaking struct {
 	Server      report.Endpoint
 	Connections uint64
 	Bytes       uint64
-	First, Last int64 // of the connections' beginnings, nanoseconds since 1970 UTC
-	// The packets of the ClientHellos, in their files; 0 is not known.
+	First, Last int64 // starts of the first and last connection, nanoseconds since 1970 UTC
+	// Packet numbers of the ClientHellos in their files; 0 if unknown.
 	FirstPacket, LastPacket uint64
 	FirstSource, LastSource string
-	Failure                 policy.Failure // why it breaks, or would
-	Cause                   policy.Cause   // why it cannot be told
+	Failure                 policy.Failure // why it breaks, or may break
+	Cause                   policy.Cause   // why it is undetermined
 	Alert                   iana.Alert
-	Version                 iana.Version // the one at which it fails; 0 for none
+	Version                 iana.Version // at which it fails; 0 for none
 	Offered                 *report.Offer
 }
 
@@ -135,7 +135,7 @@ func (b bitmap) count() (n uint64) {
 	return n
 }
 
-// A counter makes a Tally.
+// A counter accumulates a Tally.
 type counter struct {
 	n, bytes         uint64
 	clients, servers bitmap
@@ -157,36 +157,37 @@ func (c *counter) tally() Tally { return Tally{c.n, c.clients.count(), c.servers
 func (st *Study) count() {
 	s := st.Sum
 	now := Now{Connections: s.connections, NoHello: s.noHello, Incomplete: s.incomplete, Beyond: s.lost, Hellos: uint64(len(s.hellos)), First: s.first, Last: s.last}
-	told := st.counter()
+	complete := st.counter()
 	for i := range st.parties {
 		p := &st.parties[i]
-		told.add(p)
+		complete.add(p)
 		now.ECH += p.ech
 		if x := &s.states[p.state]; x.negotiated {
 			now.Negotiated += p.n
 			now.Verdicts[x.verdict] += p.n
 		}
-		if st.meetings[p.meeting].keys&^pskKey == 0 {
+		if st.questions[p.question].keys&^pskKey == 0 {
 			now.KeysUnknown += p.n
 		}
 	}
-	now.Told = told.tally()
+	now.Complete = complete.tally()
 	st.now = now
 }
 
 // Now returns what was observed.
 func (st *Study) Now() Now { return st.now }
 
-// maxTransitions is how many changes are kept apart; the others are one.
+// maxTransitions limits the distinct transitions. Others are summed in one
+// entry.
 const maxTransitions = 1 << 10
 
 type transitionKey struct {
 	from sideKey
-	kex  string // of from
+	kex  string // key exchange of from
 	to   sideKey
 }
 
-// A sideKey is a Side by its numbers; version 0: no ServerHello.
+// A sideKey is a Side in numbers. Version 0 means no ServerHello.
 type sideKey struct {
 	version iana.Version
 	suite   iana.CipherSuite
@@ -194,15 +195,15 @@ type sideKey struct {
 	has     bool
 }
 
-// Ask says what p would do to the connections, whatever host of a
-// configuration it is of; see AskSite.
+// Ask returns the effect of p on all connections, regardless of the hosts of a
+// configuration; see AskSite.
 func (st *Study) Ask(p *policy.Policy) *Outcome {
 	answers := st.answers(p)
-	return st.ask(p, func(i int) *policy.Answer { return &answers[st.parties[i].meeting] })
+	return st.ask(p, func(i int) *policy.Answer { return &answers[st.parties[i].question] })
 }
 
-// ask sums up what the connections are answered, by the index of their party.
-// Those without an answer are left out.
+// ask sums up the answers, which answer returns by the index of a party. A nil
+// answer leaves the party out.
 func (st *Study) ask(p *policy.Policy, answer func(i int) *policy.Answer) *Outcome {
 	out := &Outcome{Policy: p, Name: p.Name, Title: p.Title}
 	asked := st.counter()
@@ -218,7 +219,7 @@ func (st *Study) ask(p *policy.Policy, answer func(i int) *policy.Answer) *Outco
 		}
 		asked.add(x)
 		switch {
-		case a.Untold():
+		case a.Undetermined():
 			depends.add(x)
 			out.Causes |= a.Cause
 			out.list(&out.Depending, st, x, a)
@@ -298,10 +299,10 @@ func (st *Study) ask(p *policy.Policy, answer func(i int) *policy.Answer) *Outco
 	return out
 }
 
-// keepsAll reports whether the answer is what the connection has. A resumed
-// one of TLS 1.2 or older has no exchange of its own to compare. One of TLS 1.3
-// without a group was resumed without an exchange (psk_ke): an answer with a
-// group is a change, unless the record may have lost the group.
+// keepsAll reports whether the answer equals what the connection negotiated. A
+// resumed connection of TLS 1.2 or older has no key exchange to compare. A
+// connection of TLS 1.3 without a group was resumed with psk_ke: an answer with
+// a group is a change, unless the record may lack the group.
 func keepsAll(now *state, a *policy.Answer) bool {
 	if now.version != a.Version || now.suite != a.Suite {
 		return false
@@ -315,7 +316,7 @@ func keepsAll(now *state, a *policy.Answer) bool {
 	return true
 }
 
-// list adds a client to one of the lists.
+// list appends a client to one of the lists.
 func (out *Outcome) list(to *[]Breaking, st *Study, x *seen, a *policy.Answer) {
 	if len(*to) == maxBreaking {
 		out.More++
@@ -329,7 +330,7 @@ func (out *Outcome) list(to *[]Breaking, st *Study, x *seen, a *policy.Answer) {
 	})
 }
 
-// transitions makes the list of changes.
+// transitions fills the list of changes.
 func (out *Outcome) transitions(moves map[transitionKey]*counter) {
 	for k, c := range moves {
 		t := Transition{Tally: c.tally()}
@@ -358,7 +359,7 @@ func (k sideKey) side(kex string) Side {
 	return s
 }
 
-// kexOf names the key exchange of an answer as the record names it.
+// kexOf returns the key exchange of an answer under the record's name.
 func kexOf(a sideKey) string {
 	if !a.version.IsTLS13() {
 		return a.suite.Info().KeyExchange.String()

@@ -18,16 +18,17 @@ func HelloOf(o *report.Offer) *policy.Hello {
 	switch o.SupportedVersions {
 	case secrecy.True:
 		h.HasVersions = true
-	case secrecy.Untold: // a record that does not say it: legacy_version is one and at most TLS 1.2
+	case secrecy.Undetermined: // the record does not state it; legacy_version is a single version, at most TLS 1.2
 		h.HasVersions = len(o.Versions) > 1 || len(o.Versions) == 1 && o.Versions[0].IsTLS13()
 	}
 	return h
 }
 
-// serverOf returns the server that has keys k.
+// serverOf returns a server with keys k.
 func serverOf(k keySet) *policy.Server {
 	s := &policy.Server{PSK: k&pskKey != 0}
-	// The order of a server with several certificates is not seen; ECDSA goes first, as most have it.
+	// The preference among several certificates is not observed. ECDSA goes
+	// first, as on most servers.
 	for _, t := range []policy.KeyType{policy.KeyECDSAP256, policy.KeyECDSAP384, policy.KeyECDSAP521, policy.KeyEd25519, policy.KeyEd448, policy.KeyRSA, policy.KeyRSAPSS, policy.KeyDSA,
 		policy.KeyMLDSA44, policy.KeyMLDSA65, policy.KeyMLDSA87} {
 		if k>>t&1 != 0 {
@@ -37,33 +38,33 @@ func serverOf(k keySet) *policy.Server {
 	return s
 }
 
-// A meeting is a distinct offer that meets a server with distinct keys: what
-// has to be simulated, once.
-type meeting struct {
+// A question is a distinct pair of an offer and a set of server keys. It is
+// simulated once.
+type question struct {
 	hello uint32
 	keys  keySet
 }
 
-// A Study is a Sum that is finished: policies can be asked about it. Any
-// number of goroutines may ask.
+// A Study is a finished Sum. It is read only and safe for concurrent use.
 type Study struct {
 	*Sum
-	hello    []*policy.Hello
-	meetings []meeting
-	servers  map[keySet]*policy.Server
-	parties  []seen // in a fixed order
-	now      Now
+	hello     []*policy.Hello
+	questions []question
+	servers   map[keySet]*policy.Server
+	parties   []seen // in a fixed order
+	now       Now
 }
 
-// seen is a party and its meeting.
+// seen is a party and the number of its question.
 type seen struct {
 	partyKey
 	*party
-	meeting uint32
+	question uint32
 }
 
-// Study finishes s. With keys, every server has certificates of these types;
-// else those that it was seen to have, and of the others nothing is known.
+// Study finishes s. If keys is not empty, every server has certificates of
+// these types. Otherwise a server has those that were observed, and what
+// depends on others is undetermined.
 func (s *Sum) Study(keys []policy.KeyType) *Study {
 	st := &Study{Sum: s, servers: map[keySet]*policy.Server{}}
 	for _, o := range s.hellos {
@@ -73,13 +74,13 @@ func (s *Sum) Study(keys []policy.KeyType) *Study {
 	for _, k := range keys {
 		given |= 1 << k
 	}
-	ids := map[meeting]uint32{}
+	ids := map[question]uint32{}
 	for k, p := range s.parties {
-		m := meeting{k.hello, s.servers[k.server].keys}
+		m := question{k.hello, s.servers[k.server].keys}
 		if given != 0 {
 			m.keys = given | m.keys&pskKey
 		}
-		i, _ := id(ids, &st.meetings, m, m, maxParties)
+		i, _ := id(ids, &st.questions, m, m, maxParties)
 		if st.servers[m.keys] == nil {
 			st.servers[m.keys] = serverOf(m.keys)
 		}
@@ -90,8 +91,8 @@ func (s *Sum) Study(keys []policy.KeyType) *Study {
 	return st
 }
 
-// compare orders parties by what they are, whatever their numbers: those with
-// most connections first.
+// compare orders parties by connections, most first, and then by content, so
+// that the order does not depend on the numbers.
 func (st *Study) compare(a, b seen) int {
 	if a.n != b.n {
 		if a.n > b.n {
@@ -137,10 +138,10 @@ func cmpInt(a, b int64) int {
 	return 0
 }
 
-// answers asks p about every meeting.
+// answers evaluates p for every question.
 func (st *Study) answers(p *policy.Policy) []policy.Answer {
-	out := make([]policy.Answer, len(st.meetings))
-	for i, m := range st.meetings {
+	out := make([]policy.Answer, len(st.questions))
+	for i, m := range st.questions {
 		out[i] = p.Answer(st.hello[m.hello], st.servers[m.keys])
 	}
 	return out

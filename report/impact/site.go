@@ -7,23 +7,24 @@ import (
 	"pfsight/report/policy"
 )
 
-// A route is where a configuration sends a party, and what it gets there.
+// A route is the server of a configuration that takes a party, and the policy
+// that applies.
 type route struct {
-	host *policy.Policy // nil: the configuration does not listen there
+	host *policy.Policy // nil if the configuration does not listen there
 	how  policy.Match
 	ask  *policy.Policy
 }
 
-// A Routed is what a configuration of several servers would do: the outcome of
-// each host, with the connections that it takes, and that of all.
+// A Routed is the effect of a configuration with several servers: the outcome
+// of all, and of each host for the connections that it takes.
 type Routed struct {
 	Sum   *Outcome
 	Hosts []*Outcome
 }
 
-// route finds the host of every party. A connection is sent to the server of
-// its address and port, or behind address translation of its port. Where
-// nothing listens at any address or port that was seen, names alone count.
+// route finds the host of every party by address and port. If no address
+// matches, as behind address translation, the port decides; if no port matches
+// either, the names decide.
 func (st *Study) route(site *policy.Site) (routes []route, note string) {
 	routes = make([]route, len(st.parties))
 	match := make([]policy.Match, len(st.Sum.servers))
@@ -59,9 +60,9 @@ func (st *Study) route(site *policy.Site) (routes []route, note string) {
 	return routes, note
 }
 
-// AskSite says what a configuration of several servers would do to the
-// connections: each is answered by the server that takes it, by address, port
-// and server name. Of a configuration with one server the sum is all there is.
+// AskSite returns the effect of a configuration with several servers: each
+// connection is answered by the server that takes it, by address, port and
+// server name. For a configuration with one server, only the sum is filled in.
 func (st *Study) AskSite(site *policy.Site) *Routed {
 	routes, note := st.route(site)
 	answers := map[*policy.Policy]map[uint32]*policy.Answer{}
@@ -78,12 +79,12 @@ func (st *Study) AskSite(site *policy.Site) *Routed {
 			known = map[uint32]*policy.Answer{}
 			answers[r.ask] = known
 		}
-		a := known[x.meeting]
+		a := known[x.question]
 		if a == nil {
-			m := st.meetings[x.meeting]
+			m := st.questions[x.question]
 			one := r.ask.Answer(st.hello[m.hello], st.servers[m.keys])
 			a = &one
-			known[x.meeting] = a
+			known[x.question] = a
 		}
 		byParty[i] = a
 	}
@@ -113,7 +114,7 @@ func (st *Study) AskSite(site *policy.Site) *Routed {
 }
 
 // Host returns the part of a study that one server of a configuration takes,
-// and the policy that most of it gets there; see policy.Site.Route.
+// and the policy that most of these connections get; see policy.Site.Route.
 func (st *Study) Host(site *policy.Site, host *policy.Policy) (*Study, *policy.Policy) {
 	routes, _ := st.route(site)
 	part := *st
@@ -121,7 +122,7 @@ func (st *Study) Host(site *policy.Site, host *policy.Policy) (*Study, *policy.P
 	in := host
 	for i := range st.parties {
 		if routes[i].host == host {
-			if len(part.parties) == 0 { // those with most connections come first
+			if len(part.parties) == 0 { // parties are sorted by connections
 				in = routes[i].ask
 			}
 			part.parties = append(part.parties, st.parties[i])

@@ -1,7 +1,3 @@
-// Package impact answers what servers with a policy would say to the clients
-// that were observed: who keeps what it has, who changes, who gains or loses
-// forward secrecy, and who breaks, and why. It says nothing of clients that
-// were not seen.
 package impact
 
 import (
@@ -13,20 +9,19 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// Limits of what a Sum keeps apart. Connections beyond them are counted, and
-// nothing is said of what would become of them.
+// Limits of a Sum. Connections beyond them are counted, but not evaluated.
 const (
 	maxHellos   = 1 << 14 // distinct offers
 	maxClients  = 1 << 17 // addresses
 	maxServers  = 1 << 16 // addresses, ports and names
 	maxStates   = 1 << 14 // distinct outcomes
-	maxJA4      = 1 << 16 // distinct fingerprints; beyond them a client has none
+	maxJA4      = 1 << 16 // distinct fingerprints; a client beyond the limit has none
 	maxParties  = 1 << 19 // clients at a server, by offer and outcome
-	maxPointers = 1 << 15 // offers found by their address
-	maxSources  = 1 << 12 // files; beyond them packets have no file
+	maxPointers = 1 << 15 // offers found by their pointer
+	maxSources  = 1 << 12 // files; packets beyond the limit have no file
 )
 
-// A state is what became of a connection, as observed.
+// A state is the outcome of a connection, as observed.
 type state struct {
 	negotiated bool // a ServerHello was seen
 	version    iana.Version
@@ -40,27 +35,29 @@ type state struct {
 	kex        string
 }
 
-// A serverKey is what a client spoke to.
+// A serverKey identifies a server.
 type serverKey struct {
 	addr report.Endpoint
 	name string
 }
 
-// keySet is a set of policy.KeyType, and whether there are pre-shared keys.
+// keySet is a bit set of policy.KeyType; one more bit stands for pre-shared
+// keys.
 type keySet uint32
 
 const pskKey keySet = 1 << 31
 
-// A server is a serverKey and the certificates that it was seen to have.
+// A server is a serverKey and its observed certificate types.
 type server struct {
 	serverKey
 	keys keySet
 }
 
-// A partyKey is who met whom, with what offer, and what became of it.
+// A partyKey identifies a party by the numbers of its parts.
 type partyKey struct{ client, server, hello, state, ja4 uint32 }
 
-// A party is all connections of one kind of a client to a server.
+// A party is the connections of one client to one server with the same offer
+// and outcome.
 type party struct {
 	n, bytes    uint64
 	ech         uint64
@@ -71,13 +68,13 @@ type party struct {
 	lastSource  uint32
 }
 
-// A Sum sums up connections. One goroutine uses it.
+// A Sum sums up connections. It is not safe for concurrent use.
 type Sum struct {
 	Input report.Input
 
 	connections uint64
 	noHello     uint64 // no ClientHello was seen
-	incomplete  uint64 // only a part of it
+	incomplete  uint64 // the ClientHello is incomplete
 	lost        uint64 // beyond the limits
 	first, last int64
 
@@ -91,7 +88,7 @@ type Sum struct {
 	stateID  map[state]uint32
 	states   []state
 	ja4ID    map[string]uint32
-	ja4s     []string // the first is none
+	ja4s     []string // index 0 is none
 	sourceID map[string]uint32
 	sources  []string
 	parties  map[partyKey]*party
@@ -107,7 +104,7 @@ func NewSum() *Sum {
 	}
 }
 
-// id returns the number of k in m and list, which it joins if there is room.
+// id returns the number of k in m and list, and adds it if there is room.
 func id[K comparable, V any](m map[K]uint32, list *[]V, k K, v V, limit int) (uint32, bool) {
 	if i, ok := m[k]; ok {
 		return i, true
@@ -194,7 +191,7 @@ func (p *party) merge(o *party) {
 	p.ech += o.ech
 }
 
-// hello returns the number of an offer; equal ones have the same.
+// hello returns the number of an offer. Equal offers have the same number.
 func (s *Sum) hello(o *report.Offer) (uint32, bool) {
 	if i, ok := s.pointers[o]; ok {
 		return i, true
@@ -215,8 +212,7 @@ func (s *Sum) hello(o *report.Offer) (uint32, bool) {
 	return i, true
 }
 
-// appendOffer appends what tells offers apart, as far as a server's answer
-// depends on it.
+// appendOffer appends the parts of an offer that a server's answer depends on.
 func appendOffer(b []byte, o *report.Offer) []byte {
 	b = appendCodes(b, o.Versions)
 	b = appendCodes(b, o.CipherSuites)
@@ -230,8 +226,8 @@ func appendOffer(b []byte, o *report.Offer) []byte {
 	return b
 }
 
-// appendCodes appends a list. GREASE values, which change from one connection
-// to the next, are all the same.
+// appendCodes appends a list. All GREASE values become one, because they change
+// with every connection.
 func appendCodes[T ~uint16](b []byte, list []T) []byte {
 	b = binary.BigEndian.AppendUint16(b, uint16(len(list)))
 	for _, v := range list {
@@ -243,8 +239,8 @@ func appendCodes[T ~uint16](b []byte, list []T) []byte {
 	return b
 }
 
-// keysOf returns the type of the certificate that the server showed, or that
-// the suite says it has.
+// keysOf returns the type of the server's certificate, from the certificate or
+// from the suite.
 func keysOf(c *report.Connection) keySet {
 	var k keySet
 	if x := c.Certificate; x != nil {
@@ -290,8 +286,8 @@ func keysOf(c *report.Connection) keySet {
 	return 0
 }
 
-// Merge adds what o saw to s. What is kept apart where a limit is met depends
-// on the order. o is not to be used afterwards.
+// Merge adds the sums of o to s. Which entries are kept at a limit depends on
+// the order of calls. o must not be used afterwards.
 func (s *Sum) Merge(o *Sum) {
 	s.first = report.Earlier(s.first, o.first)
 	s.last = max(s.last, o.last)

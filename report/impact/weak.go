@@ -8,15 +8,15 @@ import (
 	"pfsight/report/policy"
 )
 
-// A Weakness is a set of kinds of what Advise does not add to a policy unless it
-// is allowed to.
+// A Weakness is a set of weaknesses that Advise does not add to a policy unless
+// they are allowed.
 type Weakness uint8
 
-// The kinds.
+// The weaknesses.
 const (
 	WeakNull      Weakness = 1 << iota // no encryption
 	WeakAnonymous                      // no authentication
-	WeakExport                         // export strength, or a cipher of fewer than 112 bits
+	WeakExport                         // export grade, or a cipher below 112 bits
 	WeakRC4
 	Weak3DES
 	WeakSSL3 // a version below TLS 1.0
@@ -25,10 +25,10 @@ const (
 
 var weakNames = [numWeak]string{"null", "anonymous", "export", "rc4", "3des", "sslv3"}
 
-// Weaknesses returns the names that LookupWeakness knows.
+// Weaknesses returns the names that LookupWeakness accepts.
 func Weaknesses() []string { return weakNames[:] }
 
-// LookupWeakness finds a kind by its name.
+// LookupWeakness finds a weakness by its name.
 func LookupWeakness(name string) (Weakness, error) {
 	for i, n := range weakNames {
 		if strings.EqualFold(n, name) {
@@ -38,7 +38,7 @@ func LookupWeakness(name string) (Weakness, error) {
 	return 0, fmt.Errorf("%q: choose from %s", name, strings.Join(weakNames[:], ", "))
 }
 
-// Names returns the names of the kinds in w.
+// Names returns the names of the weaknesses in w.
 func (w Weakness) Names() []string {
 	out := []string{}
 	for i, n := range weakNames {
@@ -49,7 +49,7 @@ func (w Weakness) Names() []string {
 	return out
 }
 
-// weakness returns the kinds that a suite is of.
+// weakness returns the weaknesses of a suite.
 func weakness(s iana.CipherSuite) (w Weakness) {
 	i := s.Info()
 	e := i.Encryption
@@ -70,7 +70,7 @@ func weakness(s iana.CipherSuite) (w Weakness) {
 	return w
 }
 
-// weakness returns the kinds that an addition is of.
+// weakness returns the weaknesses of an addition.
 func (a Addition) weakness() Weakness {
 	switch {
 	case a.HasSuite:
@@ -81,8 +81,8 @@ func (a Addition) weakness() Weakness {
 	return 0
 }
 
-// weakAnswer reports whether an answer has less strength than TLS 1.2 with a
-// cipher of 128 bits.
+// weakAnswer reports whether an answer is below TLS 1.2 or uses a cipher below
+// 128 bits.
 func weakAnswer(a *policy.Answer) bool {
 	return a.Version < iana.TLS12 && !a.Version.IsDTLS() || a.Version == iana.DTLS10 || weakness(a.Suite)&(WeakNull|WeakExport|WeakRC4|Weak3DES) != 0
 }

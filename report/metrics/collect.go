@@ -44,13 +44,13 @@ var (
 	descQueueLoss  = desc("queue_losses_total", "Rows that a sink did not take in time.", "sink")
 )
 
-// Describe implements prometheus.Collector. It describes nothing, for the
-// registry checks what is collected.
+// Describe implements prometheus.Collector. It sends nothing, so the registry
+// checks the metrics when they are collected.
 func (s *Set) Describe(chan<- *prometheus.Desc) {}
 
 // Collect implements prometheus.Collector.
 func (s *Set) Collect(ch chan<- prometheus.Metric) {
-	capture := s.capture() // before the lock: it may lead to Add
+	capture := s.capture() // before the lock, because it may call Add
 	s.mu.Lock()
 	connections := maps.Clone(s.connections)
 	verdicts, outcomes, reasons, bytes, c := s.verdicts, s.outcomes, s.reasons, s.bytes, s.c

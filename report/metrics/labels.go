@@ -8,21 +8,20 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// other is the label of what has no name of its own: unknown code points,
-// values of a list that is too long to be labels, and all that came when
-// maxSeries was reached.
+// other is the label of unnamed values: unknown code points, rare values, and
+// everything new after maxSeries was reached.
 const other = "other"
 
-// none is the label of a group where the key exchange has none.
+// none is the group label of a key exchange without a group.
 const none = "none"
 
-// maxSeries is how many combinations of labels connections are counted under:
-// a server that answers with every suite and group there is must not fill the
-// memory of whoever scrapes. Beyond it the group, and then the key exchange
-// and the version, are counted as "other"; the sums stay right.
+// maxSeries limits the combinations of labels, so that a server that uses every
+// suite and group does not exhaust the memory of the scraper. Beyond it the
+// group, then the key exchange and the version, count as "other". The totals
+// stay exact.
 const maxSeries = 1000
 
-// labels tell the series of a negotiated connection.
+// labels identify the series of a negotiated connection.
 type labels struct {
 	verdict                     secrecy.Verdict
 	version, keyExchange, group string
@@ -32,8 +31,8 @@ func labelsOf(c *report.Connection) labels {
 	return labels{c.ForwardSecrecy, versionLabel(c.Version), keyExchangeLabel(c.KeyExchange), groupLabel(c)}
 }
 
-// versionLabel is the version's name; drafts and experiments of TLS 1.3 are
-// many and counted as one.
+// versionLabel returns the version's name. All drafts and experiments of TLS
+// 1.3 share one label.
 func versionLabel(v iana.Version) string {
 	switch {
 	case v.IsTLS13() && v != iana.TLS13 && v != iana.DTLS13:
@@ -59,8 +58,8 @@ func keyExchangeLabel(name string) string {
 	return other
 }
 
-// groupLabel is the name of the group, or the size of a finite-field prime
-// that is none of a named group.
+// groupLabel returns the name of the group, or the size of a finite-field prime
+// without a group name.
 func groupLabel(c *report.Connection) string {
 	switch {
 	case c.HasGroup && c.Group.Known() && !c.Group.IsGREASE():

@@ -1,7 +1,3 @@
-// Package metrics counts connections for Prometheus and shows how a capture
-// stands. Names follow the conventions of Prometheus: base units, _total for
-// what only grows, and labels whose values are few and known beforehand. No
-// address and no name from the wire is a label; those are in the report.
 package metrics
 
 import (
@@ -17,19 +13,19 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// A Capture is how a capture stands. Every count is since its start.
+// A Capture is the state of a live capture. Counts are since its start.
 type Capture struct {
 	Packets    uint64
 	Bytes      uint64 // captured
 	Last       int64  // time of the latest packet, nanoseconds since 1970 UTC; 0 without packets
 	Interfaces []Interface
-	Drops      []report.Loss // what was not read, by reason, those at zero too
-	Evictions  []Count       // entries that had to go for lack of room, by table
+	Drops      []report.Loss // losses by reason, including those at zero
+	Evictions  []Count       // entries evicted for lack of room, by table
 	Tables     []Table
-	QueueLoss  []Count // rows that a sink did not take in time, by sink
+	QueueLoss  []Count // rows that a sink did not accept in time, by sink
 }
 
-// An Interface is what the kernel says of one.
+// An Interface is the kernel's statistics of an interface.
 type Interface struct {
 	Name           string
 	Packets, Drops uint64 // received and dropped by the kernel for this capture
@@ -37,19 +33,19 @@ type Interface struct {
 	Up             bool
 }
 
-// A Count is a number with a name.
+// A Count is a named number.
 type Count struct {
 	Name string
 	N    uint64
 }
 
-// A Table is how full a table was at its fullest, and what it may hold.
+// A Table is the peak size and the limit of a table.
 type Table struct {
 	Name        string
 	Peak, Limit uint64
 }
 
-// A Set counts connections and shows a Capture. It is safe for concurrent
+// A Set counts connections and exposes a Capture. It is safe for concurrent
 // use.
 type Set struct {
 	capture func() Capture
@@ -71,14 +67,14 @@ type counters struct {
 	hellos, offered, postQuantum                                     uint64
 }
 
-// New returns a Set. capture is called at each scrape.
+// New returns a Set. It calls capture at each scrape.
 func New(version string, capture func() Capture) *Set {
 	s := &Set{capture: capture, reg: prometheus.NewRegistry(), version: version, connections: map[labels]uint64{}}
 	s.reg.MustRegister(s, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return s
 }
 
-// Add counts a connection whose verdict is known.
+// Add counts a connection whose handshake was read.
 func (s *Set) Add(c *report.Connection) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,12 +114,12 @@ func (s *Set) Add(c *report.Connection) {
 	s.count(labelsOf(c))
 }
 
-// count counts under l, or under less where there are too many already.
+// count counts under l, or under fewer labels if there are too many series.
 func (s *Set) count(l labels) {
 	if _, ok := s.connections[l]; !ok && len(s.connections) >= maxSeries {
 		l.group = other
 		if _, ok := s.connections[l]; !ok {
-			l.version, l.keyExchange = other, other // one for each verdict
+			l.version, l.keyExchange = other, other // one series for each verdict
 		}
 	}
 	s.connections[l]++
@@ -139,13 +135,13 @@ func (s *Set) End(c *report.Connection) {
 	}
 }
 
-// Handler returns what answers a scrape.
+// Handler returns the HTTP handler for scrapes.
 func (s *Set) Handler() http.Handler {
 	return promhttp.HandlerFor(s.reg, promhttp.HandlerOpts{EnableOpenMetrics: true, CoalesceGather: true})
 }
 
-// Gatherer gives the metrics to what is not a scrape.
+// Gatherer returns the metrics for other consumers than a scrape.
 func (s *Set) Gatherer() prometheus.Gatherer { return s.reg }
 
-// goVersion is the version of Go that built the program.
+// goVersion is the Go version that built the program.
 var goVersion = runtime.Version()

@@ -8,36 +8,36 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// An Answer is what a server would say to a ClientHello, with a full
-// handshake and not a resumption. It is comparable.
+// An Answer is a server's response to a ClientHello, assuming a full handshake.
+// It is comparable.
 type Answer struct {
-	// OK: the server goes on with the handshake. Where Doubt has
-	// DoubtOutcome, this is only what is to be expected.
+	// OK reports whether the server continues the handshake. If Doubt has
+	// DoubtOutcome, OK is only the likely outcome.
 	OK      bool
-	Version iana.Version // the DTLS version for a hello of DTLS; 0 where none is common
+	Version iana.Version // the DTLS version for a DTLS hello; 0 if no version is common
 	Suite   iana.CipherSuite
-	// Group is the group of the ephemeral exchange. Without HasGroup there is
-	// none, or a finite-field group without a name.
+	// Group is the group of the ephemeral exchange. If HasGroup is false, there
+	// is no exchange, or a finite-field group without a code point.
 	Group             iana.Group
 	HasGroup          bool
-	Signature         iana.SignatureScheme // 0 where the server signs nothing, and before TLS 1.2
+	Signature         iana.SignatureScheme // 0 if the server signs nothing, and before TLS 1.2
 	Key               KeyType              // of the certificate
 	HelloRetryRequest bool
 
-	Failure Failure    // why not OK
-	Alert   iana.Alert // what a standard server sends then
+	Failure Failure    // why OK is false
+	Alert   iana.Alert // the alert of a standard server
 
-	ForwardSecrecy secrecy.Verdict // of the full handshake; Unknown without one, and where it cannot be told
-	PostQuantum    secrecy.Tri     // the same of post-quantum key exchange
+	ForwardSecrecy secrecy.Verdict // of the full handshake; Unknown without one, or if it is undetermined
+	PostQuantum    secrecy.Tri     // whether the key exchange is post-quantum
 
-	Doubt Doubt // what of this cannot be told for sure
-	Cause Cause // why not
+	Doubt Doubt // undetermined parts of the answer
+	Cause Cause // why they are undetermined
 }
 
-// Untold reports whether it cannot be told if the handshake succeeds.
-func (a *Answer) Untold() bool { return a.Doubt&DoubtOutcome != 0 }
+// Undetermined reports whether it is undetermined if the handshake succeeds.
+func (a *Answer) Undetermined() bool { return a.Doubt&DoubtOutcome != 0 }
 
-// A Failure says why a server has no answer to a ClientHello but an alert.
+// A Failure says why a server refuses a ClientHello.
 type Failure uint8
 
 // The failures.
@@ -48,11 +48,11 @@ const (
 	NoCommonSuite
 	NoCommonGroup
 	NoCommonSignature
-	NoCertificate // common suites all need a certificate, or a secret, that the server does not have
+	NoCertificate // every common suite needs a certificate or a secret that the server lacks
 	NoExtendedMaster
 	NoRenegotiationInfo
 	MissingExtension // TLS 1.3 without signature_algorithms, or without supported_groups and key_share
-	NameRejected     // the server takes no handshake for this name
+	NameRejected     // the server accepts no handshake for this name
 	numFailures
 )
 
@@ -75,13 +75,13 @@ var failures = [numFailures]struct {
 
 func (f Failure) String() string { return failures[f%numFailures].name }
 
-// Text says in words what f means.
+// Text describes f in words.
 func (f Failure) Text() string { return failures[f%numFailures].text }
 
-// Alert returns the alert that the standards name for f.
+// Alert returns the alert that the standards require for f.
 func (f Failure) Alert() iana.Alert { return failures[f%numFailures].alert }
 
-// Failures returns every failure but NoFailure.
+// Failures returns every failure except NoFailure.
 func Failures() []Failure {
 	out := make([]Failure, 0, numFailures-1)
 	for f := NoFailure + 1; f < numFailures; f++ {
@@ -90,15 +90,15 @@ func Failures() []Failure {
 	return out
 }
 
-// A Doubt is a set of those parts of an Answer that cannot be told for sure.
+// A Doubt is the set of undetermined parts of an Answer.
 type Doubt uint8
 
-// The doubts.
+// The parts of an Answer that may be undetermined.
 const (
-	DoubtOutcome Doubt = 1 << iota // whether there is an answer
+	DoubtOutcome Doubt = 1 << iota // whether the server continues
 	DoubtVersion
 	DoubtSuite
-	DoubtGroup // and with it HelloRetryRequest
+	DoubtGroup // and whether it needs a HelloRetryRequest
 	DoubtSignature
 )
 
@@ -106,7 +106,7 @@ var doubtNames = [...]string{"outcome", "version", "suite", "group", "signature"
 
 func (d Doubt) String() string { return setNames(uint16(d), doubtNames[:]) }
 
-// A Cause is a set of reasons for doubt.
+// A Cause is a set of reasons for a Doubt.
 type Cause uint16
 
 // The causes.
@@ -114,12 +114,12 @@ const (
 	CauseVersions      Cause = 1 << iota // the policy's source does not state all versions
 	CauseSuites                          // nor the suites
 	CauseGroups                          // nor all groups, or their order
-	CauseOrder                           // nor whose order of suites counts
-	CauseCertificate                     // the types of the server's certificates are not known
-	CauseSHA1                            // whether the server signs with SHA-1 is not known
+	CauseOrder                           // nor whether the server's or the client's suite order counts
+	CauseCertificate                     // the types of the server's certificates are unknown
+	CauseSHA1                            // whether the server signs with SHA-1 is unknown
 	CauseGroupsNotSent                   // the client did not send supported_groups, and servers differ
-	CauseHello                           // the record does not say whether the client sent an extension that the policy demands
-	CauseServer                          // versions of the server's software differ, and which it is was not stated
+	CauseHello                           // the record does not state whether the client sent an extension that the policy requires
+	CauseServer                          // releases of the server's software differ, and the release is not stated
 	CauseUnread                          // the server's configuration cannot be read
 )
 
@@ -141,16 +141,17 @@ func setNames(v uint16, names []string) string {
 	return b.String()
 }
 
-// Answer says what a server with policy p would answer h. A server without
-// known certificates is asked once for each of the two common key types. What
-// p and its variants answer differently is in doubt.
+// Answer returns the answer of a server with policy p to h. Without known
+// certificates it combines the answers for the two common key types. It also
+// combines the answers of p and its variants. Where they differ, the answer is
+// undetermined.
 func (p *Policy) Answer(h *Hello, s *Server) Answer {
 	if p.Unread != "" {
 		return Answer{Doubt: DoubtOutcome, Cause: CauseUnread}
 	}
 	a := p.answerKeys(h, s)
 	for _, v := range p.Variants {
-		a = fold(a, v.answerKeys(h, s), CauseServer)
+		a = combine(a, v.answerKeys(h, s), CauseServer)
 	}
 	if a.Version != 0 && h.isDTLS() {
 		a.Version = dtlsOf(a.Version)
@@ -163,7 +164,7 @@ func (p *Policy) answerKeys(h *Hello, s *Server) Answer {
 	if len(s.Keys) > 0 {
 		return p.answer(h, s.Keys, s.PSK)
 	}
-	return fold(p.answer(h, rsaOnly[:], s.PSK), p.answer(h, ecdsaOnly[:], s.PSK), CauseCertificate)
+	return combine(p.answer(h, rsaOnly[:], s.PSK), p.answer(h, ecdsaOnly[:], s.PSK), CauseCertificate)
 }
 
 var (
@@ -171,9 +172,9 @@ var (
 	ecdsaOnly = [...]KeyType{KeyECDSAP256}
 )
 
-// fold makes one answer of two possible ones. What differs is in doubt, for
-// the cause.
-func fold(a, b Answer, cause Cause) Answer {
+// combine merges two possible answers. Where they differ, the result is
+// undetermined for the given cause.
+func combine(a, b Answer, cause Cause) Answer {
 	if cause == CauseCertificate && a.Failure == NoCertificate && b.Failure == NoCertificate {
 		return a
 	}
@@ -209,7 +210,7 @@ func fold(a, b Answer, cause Cause) Answer {
 		out.ForwardSecrecy = secrecy.Unknown
 	}
 	if a.PostQuantum != b.PostQuantum {
-		out.PostQuantum = secrecy.Untold
+		out.PostQuantum = secrecy.Undetermined
 	}
 	return out
 }
@@ -224,7 +225,7 @@ func (a *Answer) doubt(d Doubt, c Cause) {
 	a.Cause |= c
 }
 
-// answer is Answer of a server with these keys.
+// answer returns the answer of a server with the given keys.
 func (p *Policy) answer(h *Hello, keys []KeyType, psk bool) Answer {
 	var a Answer
 	v := p.version(h, &a)
@@ -237,7 +238,8 @@ func (p *Policy) answer(h *Hello, keys []KeyType, psk bool) Answer {
 			if hasSuite(h, fallbackSCSV) && p.MaxVersion() != 0 {
 				return a.fail(InappropriateFallback)
 			}
-			// OpenSSL finds that it may not sign after it has chosen a suite.
+			// OpenSSL checks whether it can sign only after it has chosen a
+			// suite.
 			var b Answer
 			p.answer12(h, v, keys, psk, &b)
 			if a.Alert = b.Alert; b.OK {
@@ -262,7 +264,7 @@ func (p *Policy) answer(h *Hello, keys []KeyType, psk bool) Answer {
 	}
 	p.answer12(h, v, keys, psk, &a)
 	if a.Doubt&DoubtVersion != 0 {
-		// It may as well be TLS 1.3.
+		// The server may also have TLS 1.3.
 		if !a.OK {
 			a.doubt(DoubtOutcome, CauseVersions)
 		} else if a.ForwardSecrecy != secrecy.Yes {
@@ -270,14 +272,14 @@ func (p *Policy) answer(h *Hello, keys []KeyType, psk bool) Answer {
 		}
 		for _, g := range h.Groups {
 			if g.Info().PostQuantum {
-				a.PostQuantum = secrecy.Untold
+				a.PostQuantum = secrecy.Undetermined
 			}
 		}
 	}
 	return a
 }
 
-// version returns the highest version that both have.
+// version returns the highest common version.
 func (p *Policy) version(h *Hello, a *Answer) iana.Version {
 	for i := len(p.Versions) - 1; i >= 0; i-- {
 		if v := p.Versions[i]; h.offers(v) {
@@ -302,13 +304,13 @@ func hasSuite(h *Hello, s iana.CipherSuite) bool {
 	return false
 }
 
-// isChaCha reports whether s is one of ChaCha20.
+// isChaCha reports whether s uses ChaCha20.
 func isChaCha(s iana.CipherSuite) bool {
 	return s == 0x1303 || s >= 0xcca8 && s <= 0xccae || s >= 0xcc13 && s <= 0xcc15
 }
 
-// chachaFirst reports whether suites of ChaCha20 go first for this client:
-// the first suite it offers, but for GREASE, is one.
+// chachaFirst reports whether ChaCha20 suites take precedence for this client:
+// they do if its first suite, ignoring GREASE, is one.
 func (p *Policy) chachaFirst(h *Hello, on bool) bool {
 	if !on {
 		return false

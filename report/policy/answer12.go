@@ -8,7 +8,7 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// answer12 is answer in TLS 1.2 and older, RFC 5246 section 7.4.1.3.
+// answer12 is answer for TLS 1.2 and older, RFC 5246 section 7.4.1.3.
 func (p *Policy) answer12(h *Hello, v iana.Version, keys []KeyType, psk bool, a *Answer) {
 	if p.RequireExtendedMaster && h.ExtendedMaster != secrecy.True {
 		if h.ExtendedMaster == secrecy.False {
@@ -30,7 +30,7 @@ func (p *Policy) answer12(h *Hello, v iana.Version, keys []KeyType, psk bool, a 
 	}
 	q := query{p: p, h: h, v: v, keys: keys, psk: psk}
 	q.search()
-	if len(p.Suites) == 0 { // the source does not state them
+	if len(p.Suites) == 0 { // the source does not state the suites
 		a.doubt(DoubtOutcome, CauseSuites)
 	}
 	if v < iana.TLS12 && p.LegacyUnsure {
@@ -72,7 +72,8 @@ func (p *Policy) answer12(h *Hello, v iana.Version, keys []KeyType, psk bool, a 
 	a.PostQuantum = secrecy.TriOf(a.Suite.Info().KeyExchange == iana.KexCECPQ1)
 }
 
-// A query is one ClientHello at one version, before the suites of a policy.
+// A query evaluates one ClientHello at one version against the suites of a
+// policy.
 type query struct {
 	p    *Policy
 	h    *Hello
@@ -81,27 +82,27 @@ type query struct {
 	psk  bool
 
 	best     option
-	n        int     // options: suites that can be chosen, or may be
-	firm     bool    // one of them can be for sure
-	unsure   Cause   // why those before it are not sure
-	verdicts [4]bool // what the options and the skipped ones would be
+	n        int     // number of suites that are, or may be, chosen
+	firm     bool    // one of the options is certain
+	unsure   Cause   // why the options before it are uncertain
+	verdicts [4]bool // possible verdicts of the options and the skipped suites
 
-	failed  [numFailures]bool // why suites that both have could not be chosen
-	skipped Cause             // why one of those might have been, for all that is known
+	failed  [numFailures]bool // why common suites were not chosen
+	skipped Cause             // why a skipped suite may have been chosen after all
 }
 
-// An option is a suite that can be chosen, with what goes with it.
+// An option is a suite that can be chosen, with its group, key and scheme.
 type option struct {
 	suite     iana.CipherSuite
 	group     iana.Group
 	hasGroup  bool
 	signature iana.SignatureScheme
 	key       KeyType
-	doubt     Cause // CauseGroups: of the group alone; others: of the suite
+	doubt     Cause // CauseGroups concerns only the group, other causes the suite
 }
 
-// search goes through the suites in the order that counts, up to the first
-// that can be chosen for sure; where no order is known, through all.
+// search evaluates the suites in order of preference up to the first that is
+// certainly chosen. If the order is unknown, it evaluates all.
 func (q *query) search() {
 	p, h := q.p, q.h
 	if p.Order == ClientOrder {
@@ -134,11 +135,11 @@ func (q *query) search() {
 	}
 }
 
-// try takes the policy's suite of this index for an option, and reports
-// whether the search is over.
+// try evaluates the policy's suite with this index, and reports whether the
+// search is complete.
 func (q *query) try(i int) bool {
 	if q.n > 0 && q.p.Suites[i] == q.best.suite {
-		return false // the same with another group
+		return false // the same suite with another group
 	}
 	o, ok := q.usable(i)
 	if !ok {
@@ -157,8 +158,8 @@ func (q *query) try(i int) bool {
 	return q.p.Order != OrderUnknown
 }
 
-// failure says why no suite could be chosen: what stopped the one that came
-// farthest.
+// failure returns why no suite was chosen: the failure of the suite that passed
+// the most checks.
 func (q *query) failure() Failure {
 	for _, f := range [...]Failure{NoCommonGroup, NoCommonSignature, NoCertificate} {
 		if q.failed[f] {
@@ -173,8 +174,8 @@ func (q *query) no(f Failure) (option, bool) {
 	return option{}, false
 }
 
-// usable reports whether the policy's suite of this index, which the client
-// offers too, can be chosen.
+// usable reports whether a suite that both sides have can be chosen. i is its
+// index in the policy.
 func (q *query) usable(i int) (option, bool) {
 	o := option{suite: q.p.Suites[i]}
 	info := o.suite.Info()
@@ -185,18 +186,20 @@ func (q *query) usable(i int) (option, bool) {
 	if kex.UsesPSK() && !q.psk {
 		return q.no(NoCertificate)
 	}
-	// The certificate and what it signs.
+	// The certificate and the signature.
 	signs := kex.UsesECParams() || kex.UsesDHParams()
 	switch {
 	case kex == iana.KexRSAPSK || kex == iana.KexRSA || kex == iana.KexRSAExport:
-		// It decrypts, RFC 5246 section 7.4.2; a PSS key may not.
+		// RSA key transport decrypts with the key, which an RSASSA-PSS key must
+		// not do, RFC 5246 section 7.4.2.
 		if !slices.Contains(q.keys, KeyRSA) {
 			return q.no(NoCertificate)
 		}
 		o.key = KeyRSA
 	case kex.UsesPSK(), info.Authentication == "anon":
 	case kex == iana.KexECDH:
-		// The key agrees, and its curve is the group, RFC 8422 section 5.3.
+		// The key is used for the agreement and its curve is the group, RFC
+		// 8422 section 5.3.
 		for _, k := range q.keys {
 			if k.isECDSA() && (!q.h.HasGroups || q.h.offersGroup(k.curve())) {
 				o.key, o.group, o.hasGroup = k, k.curve(), true
@@ -209,7 +212,7 @@ func (q *query) usable(i int) (option, bool) {
 			return q.no(f)
 		}
 	default:
-		return q.no(NoCertificate) // SRP, Kerberos, GOST, SM2 and fixed DH need what Server does not tell of
+		return q.no(NoCertificate) // SRP, Kerberos, GOST, SM2 and fixed DH need keys that Server does not describe
 	}
 	switch {
 	case kex.UsesECParams():
@@ -235,11 +238,11 @@ func (q *query) curve(o *option, i int) Failure {
 		bound = p.SuiteGroups[i]
 	}
 	if !h.HasGroups {
-		// RFC 8422 section 4: the server may choose any.
+		// The server may choose any curve, RFC 8422 section 4.
 		switch p.GroupWithout {
 		case secrecy.False:
 			return NoCommonGroup
-		case secrecy.Untold:
+		case secrecy.Undetermined:
 			o.doubt |= CauseGroupsNotSent
 		}
 		o.group, o.hasGroup = bound, bound != 0
@@ -275,18 +278,18 @@ func (q *query) curve(o *option, i int) Failure {
 	return NoFailure
 }
 
-// fits12 reports whether g is a group for ECDHE in TLS 1.2 and older.
+// fits12 reports whether g is an ECDHE group for TLS 1.2 and older.
 func fits12(g iana.Group) bool { return !isFF(g) && !is13Only(g) && !g.IsGREASE() }
 
-// finiteField chooses the group of a DHE suite. A client that names
-// finite-field groups takes no others from a server that minds them, RFC 7919
-// section 4.
+// finiteField chooses the group of a DHE suite. A server that follows RFC 7919
+// section 4 uses only groups that the client names, if it names finite-field
+// groups.
 func (q *query) finiteField(o *option) Failure {
 	p, h := q.p, q.h
 	if p.FFDHE == secrecy.False || !slices.ContainsFunc(h.Groups, isFF) {
 		return NoFailure
 	}
-	if p.FFDHE == secrecy.Untold && !slices.ContainsFunc(p.Groups, isFF) {
+	if p.FFDHE == secrecy.Undetermined && !slices.ContainsFunc(p.Groups, isFF) {
 		return NoFailure
 	}
 	by := p.Group12
@@ -298,7 +301,7 @@ func (q *query) finiteField(o *option) Failure {
 	return NoFailure
 }
 
-// sign finds the key, and in TLS 1.2 the scheme, for a suite with this
+// sign chooses the key, and in TLS 1.2 the scheme, for a suite with this
 // authentication.
 func (q *query) sign(o *option, auth string) Failure {
 	have := false
@@ -311,7 +314,7 @@ func (q *query) sign(o *option, auth string) Failure {
 		}
 		have = true
 		if q.v < iana.TLS12 {
-			o.key = k // MD5 and SHA-1, or SHA-1, without a choice
+			o.key = k // the signature is MD5 with SHA-1, or SHA-1
 			return NoFailure
 		}
 	}
@@ -320,7 +323,8 @@ func (q *query) sign(o *option, auth string) Failure {
 	}
 	p, h := q.p, q.h
 	if !h.HasSignatures {
-		// RFC 5246 section 7.4.1.4.1: as if it had sent SHA-1 with the suite's.
+		// Without the extension, the default is SHA-1 with the suite's
+		// algorithm, RFC 5246 section 7.4.1.4.1.
 		for _, k := range q.keys {
 			s := sha1Of(k)
 			if keyFits(k, auth, q.v) && s != 0 && q.sha1(o, s) {
@@ -330,7 +334,7 @@ func (q *query) sign(o *option, auth string) Failure {
 		}
 		return NoCommonSignature
 	}
-	weak := option{} // with SHA-1 where that is all there is
+	weak := option{} // with SHA-1, as the last resort
 	first, second := h.Signatures, p.Signatures
 	if p.SignatureByServer && p.Signatures != nil {
 		first, second = second, first
@@ -363,23 +367,22 @@ func (q *query) sign(o *option, auth string) Failure {
 	return NoCommonSignature
 }
 
-// sha1 reports whether the server signs with s, which is SHA-1's, and notes
-// where that is not known.
+// sha1 reports whether the server signs with s, a SHA-1 scheme. It records a
+// doubt if that is unknown.
 func (q *query) sha1(o *option, s iana.SignatureScheme) bool {
 	p := q.p
 	if p.Signatures != nil && !slices.Contains(p.Signatures, s) {
 		return false
 	}
-	if p.Signatures == nil && p.SHA1 == secrecy.Untold {
+	if p.Signatures == nil && p.SHA1 == secrecy.Undetermined {
 		o.doubt |= CauseSHA1
 	}
 	return p.Signatures != nil || p.SHA1 != secrecy.False
 }
 
-// signatureShared reports whether a server that asks for a common scheme in TLS
-// 1.2 finds one, whatever the suite. A hello without signature_algorithms makes
-// the keys unusable that SHA-1 is not signed with; what needs no certificate is
-// left.
+// signatureShared reports whether a server that requires a common scheme in TLS
+// 1.2 finds one, for any suite. A hello without signature_algorithms rules out
+// keys without a SHA-1 scheme; suites without a certificate remain possible.
 func (p *Policy) signatureShared(h *Hello, keys []KeyType, psk bool, a *Answer) bool {
 	sha1 := p.SHA1
 	if p.Signatures != nil {
@@ -389,7 +392,7 @@ func (p *Policy) signatureShared(h *Hello, keys []KeyType, psk bool, a *Answer) 
 		switch {
 		case sha1 == secrecy.True || psk || !slices.ContainsFunc(keys, func(k KeyType) bool { return sha1Of(k) != 0 }):
 			return true
-		case sha1 == secrecy.Untold:
+		case sha1 == secrecy.Undetermined:
 			a.doubt(DoubtOutcome, CauseSHA1)
 			return true
 		}
@@ -407,7 +410,7 @@ func (p *Policy) signatureShared(h *Hello, keys []KeyType, psk bool, a *Answer) 
 			return true
 		case sha1 == secrecy.True:
 			return true
-		case sha1 == secrecy.Untold:
+		case sha1 == secrecy.Undetermined:
 			a.doubt(DoubtOutcome, CauseSHA1)
 			return true
 		}
@@ -415,7 +418,7 @@ func (p *Policy) signatureShared(h *Hello, keys []KeyType, psk bool, a *Answer) 
 	return false
 }
 
-// opensslSigns reports whether OpenSSL has a scheme of TLS 1.2 by default.
+// opensslSigns reports whether OpenSSL enables a TLS 1.2 scheme by default.
 func opensslSigns(s iana.SignatureScheme) bool {
 	switch s >> 8 {
 	case 2, 3, 4, 5, 6:
@@ -426,8 +429,8 @@ func opensslSigns(s iana.SignatureScheme) bool {
 	return false
 }
 
-// keyFits reports whether a key of type k authenticates a suite of TLS 1.2
-// and older, RFC 5246 section 7.4.2 and RFC 8422 section 5.10.
+// keyFits reports whether a key of type k authenticates a suite of TLS 1.2 and
+// older, RFC 5246 section 7.4.2 and RFC 8422 section 5.10.
 func keyFits(k KeyType, auth string, v iana.Version) bool {
 	switch auth {
 	case "RSA":
@@ -440,9 +443,9 @@ func keyFits(k KeyType, auth string, v iana.Version) bool {
 	return false
 }
 
-// signs12 reports whether a key of type k makes s in TLS 1.2, where the curve
-// of ECDSA is not part of the scheme: RFC 5246 section 7.4.1.4.1, RFC 8446
-// section 4.2.3.
+// signs12 reports whether a key of type k supports s in TLS 1.2, where ECDSA
+// schemes do not fix the curve: RFC 5246 section 7.4.1.4.1, RFC 8446 section
+// 4.2.3.
 func signs12(k KeyType, s iana.SignatureScheme) bool {
 	switch k {
 	case KeyRSA:
@@ -455,10 +458,10 @@ func signs12(k KeyType, s iana.SignatureScheme) bool {
 	return signs13(k, s)
 }
 
-func isSHA1(s iana.SignatureScheme) bool { return s>>8 == 2 || s>>8 == 1 } // and MD5
+func isSHA1(s iana.SignatureScheme) bool { return s>>8 == 2 || s>>8 == 1 } // or MD5
 
-// sha1Of returns the scheme that is taken where signature_algorithms was not
-// sent; 0 where a key has none.
+// sha1Of returns the default scheme of a key if signature_algorithms was not
+// sent; 0 if it has none.
 func sha1Of(k KeyType) iana.SignatureScheme {
 	switch {
 	case k == KeyRSA:
@@ -471,8 +474,7 @@ func sha1Of(k KeyType) iana.SignatureScheme {
 	return 0
 }
 
-// suiteFits reports whether a suite may be used in v, one of TLS 1.2 and
-// older.
+// suiteFits reports whether v, TLS 1.2 or older, allows a suite.
 func suiteFits(s *iana.Suite, v iana.Version, dtls bool) bool {
 	if s.KeyExchange == iana.KexTLS13 || s.Kind == "scsv" || s.Kind == "grease" {
 		return false
@@ -492,9 +494,9 @@ func suiteFits(s *iana.Suite, v iana.Version, dtls bool) bool {
 	return true
 }
 
-// needs12 reports whether a suite is for TLS 1.2: it is an AEAD or names the
-// hash of its PRF, RFC 5246 section 1.2 and RFC 5288 section 4. CBC with PSK is
-// for any version, RFC 5487 section 3 and RFC 5489 section 3.
+// needs12 reports whether a suite requires TLS 1.2: it is an AEAD or names the
+// hash of its PRF, RFC 5246 section 1.2 and RFC 5288 section 4. CBC suites with
+// PSK are allowed in any version, RFC 5487 section 3 and RFC 5489 section 3.
 func needs12(s *iana.Suite) bool {
 	for _, aead := range [...]string{"GCM", "CCM", "POLY1305", "OCB"} {
 		if strings.Contains(s.Encryption, aead) {

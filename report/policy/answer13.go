@@ -8,11 +8,11 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// suites13 stands for the suites of TLS 1.3 where a source does not state
-// them: what RFC 8446 section 9.1 demands and recommends.
+// suites13 is used if the source does not state the TLS 1.3 suites: those that
+// RFC 8446 section 9.1 requires and recommends.
 var suites13 = []iana.CipherSuite{0x1301, 0x1302, 0x1303}
 
-// answer13 is answer in TLS 1.3, RFC 8446 section 4.1.1.
+// answer13 is answer for TLS 1.3, RFC 8446 section 4.1.1.
 func (p *Policy) answer13(h *Hello, keys []KeyType, psk bool, a *Answer) Answer {
 	list := p.Suites13
 	if len(list) == 0 {
@@ -57,7 +57,7 @@ func (p *Policy) suite13(h *Hello, list []iana.CipherSuite, a *Answer) iana.Ciph
 	}
 	var first iana.CipherSuite
 	n := 0
-	chacha := p.chachaFirst(h, p.ChaChaFirst13 == secrecy.True || p.ChaChaFirst13 == secrecy.Untold && p.ChaChaFirst)
+	chacha := p.chachaFirst(h, p.ChaChaFirst13 == secrecy.True || p.ChaChaFirst13 == secrecy.Undetermined && p.ChaChaFirst)
 	for _, s := range list {
 		if !hasSuite(h, s) {
 			continue
@@ -72,7 +72,7 @@ func (p *Policy) suite13(h *Hello, list []iana.CipherSuite, a *Answer) iana.Ciph
 	return first
 }
 
-// order13 says whose order of suites counts in TLS 1.3.
+// order13 returns whose suite order counts in TLS 1.3.
 func (p *Policy) order13() Order {
 	if p.Order13 != OrderUnknown {
 		return p.Order13
@@ -80,13 +80,12 @@ func (p *Policy) order13() Order {
 	return p.Order
 }
 
-// fits13 reports whether g may be used in TLS 1.3, RFC 8446 section 4.2.7 and
-// RFC 8734.
+// fits13 reports whether TLS 1.3 allows g, RFC 8446 section 4.2.7 and RFC 8734.
 func fits13(g iana.Group) bool {
 	return g >= secp256r1 && g <= secp521r1 || g == 0x001d || g == 0x001e || g >= 0x001f && g != 0xff01 && g != 0xff02
 }
 
-// group13 chooses the group, and tells whether it costs a HelloRetryRequest.
+// group13 chooses the group, and whether it needs a HelloRetryRequest.
 func (p *Policy) group13(h *Hello, a *Answer) {
 	choice := p.choose(h, p.Group13, true, func(g iana.Group) bool { return fits13(g) })
 	a.Group, a.HasGroup = choice.group, choice.ok
@@ -100,28 +99,28 @@ func (p *Policy) group13(h *Hello, a *Answer) {
 			a.doubt(DoubtOutcome, CauseGroups)
 		}
 		if choice.quantum {
-			a.PostQuantum = secrecy.Untold
+			a.PostQuantum = secrecy.Undetermined
 		}
 	}
 }
 
-// A choice is a group chosen.
+// A choice is a chosen group.
 type choice struct {
 	group iana.Group
 	ok    bool
-	doubt bool // another one may be, for all that the policy's source says
-	// quantum: with a doubt, the other one may be post-quantum where group is
-	// not, or the reverse
+	doubt bool // another group is possible, because the policy's source is incomplete
+	// quantum: if doubt is set, the other group may differ in being
+	// post-quantum.
 	quantum bool
 }
 
-// choose chooses a group among those that fit and that both name.
+// choose chooses a group among the common ones that fit.
 func (p *Policy) choose(h *Hello, by GroupChoice, shares bool, fits func(iana.Group) bool) choice {
 	if by == GroupByTuple && shares {
 		return p.chooseTuple(h, fits)
 	}
-	// The rank of a group: those with a share go before the others, unless
-	// the server's order is above that. No list is longer than this.
+	// Groups with a key share rank before others, unless the server's order
+	// takes precedence. No list is longer than unshared.
 	const unshared = 1 << 18
 	var c choice
 	best := math.MaxInt
@@ -172,9 +171,9 @@ func (p *Policy) choose(h *Hello, by GroupChoice, shares bool, fits func(iana.Gr
 		c.doubt = true
 	}
 	if p.GroupsOpen {
-		// The one group that every server must have, RFC 8446 section 9.1 and
-		// RFC 8422 section 5.1.1's practice, is taken for there; of the others
-		// nothing is known.
+		// secp256r1 is mandatory in RFC 8446 section 9.1, and universal in
+		// practice, so the server is assumed to have it. Other groups are
+		// undetermined.
 		if !slices.Contains(p.Groups, secp256r1) && h.offersGroup(secp256r1) {
 			take(secp256r1, unshared-1)
 		}
@@ -191,8 +190,8 @@ func (p *Policy) choose(h *Hello, by GroupChoice, shares bool, fits func(iana.Gr
 	return c
 }
 
-// chooseTuple chooses as OpenSSL 3.5 does: of the first tuple that has a group
-// of the client's, one with a key share, or else one to ask for.
+// chooseTuple follows OpenSSL 3.5: in the first tuple with a common group, it
+// prefers a group with a key share.
 func (p *Policy) chooseTuple(h *Hello, fits func(iana.Group) bool) choice {
 	at := 0
 	for _, size := range p.GroupTuples {
@@ -216,13 +215,13 @@ func (p *Policy) chooseTuple(h *Hello, fits func(iana.Group) bool) choice {
 // allows reports whether the policy is known to have g.
 func (p *Policy) allows(g iana.Group) bool { return slices.Contains(p.Groups, g) }
 
-// signature13 chooses what signs CertificateVerify, RFC 8446 section 4.4.3.
+// signature13 chooses the scheme of CertificateVerify, RFC 8446 section 4.4.3.
 func (p *Policy) signature13(h *Hello, keys []KeyType) (iana.SignatureScheme, KeyType, bool) {
 	return p.pick(h, keys, func(s iana.SignatureScheme, k KeyType) bool { return signs13(k, s) })
 }
 
-// pick chooses a scheme that the client names, the policy allows and one of
-// the keys can make.
+// pick chooses a scheme that the client names, the policy allows and one of the
+// keys supports.
 func (p *Policy) pick(h *Hello, keys []KeyType, can func(iana.SignatureScheme, KeyType) bool) (iana.SignatureScheme, KeyType, bool) {
 	first, second := h.Signatures, p.Signatures
 	if p.SignatureByServer && p.Signatures != nil {
@@ -241,7 +240,7 @@ func (p *Policy) pick(h *Hello, keys []KeyType, can func(iana.SignatureScheme, K
 	return 0, 0, false
 }
 
-// signs13 reports whether a key of type k makes s in TLS 1.3.
+// signs13 reports whether a key of type k supports s in TLS 1.3.
 func signs13(k KeyType, s iana.SignatureScheme) bool {
 	switch k {
 	case KeyRSA:

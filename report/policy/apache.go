@@ -13,27 +13,27 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// apache reads a configuration of Apache: one directive a line, sections in
+// apache reads an Apache configuration: one directive on each line, sections in
 // angle brackets.
 type apache struct {
 	in     *includes
 	soft   Software
-	name   string // the file that was asked for
-	root   string // ServerRoot, "" where it is not set
+	name   string // the file passed by the caller
+	root   string // ServerRoot, "" if it is not set
 	base   vhost
 	hosts  []*vhost
-	open   *vhost // the VirtualHost that is being read
-	marks  []mark // the sections that are open
-	macro  *macro // the one that is being defined
+	open   *vhost // the current VirtualHost
+	marks  []mark // open sections, outermost first
+	macro  *macro // the macro being defined
 	macros map[string]*macro
-	// defines are the values of Define; modules the names of LoadModule.
+	// defines are the values of Define, modules the names of LoadModule.
 	defines map[string]string
 	modules map[string]bool
 	notes   map[string]bool
-	used    int // lines that macros gave
+	used    int // lines produced by macros
 }
 
-// A vhost is a VirtualHost, or what stands outside of all.
+// A vhost is a VirtualHost, or the server config outside of all of them.
 type vhost struct {
 	settings
 	file      string
@@ -42,13 +42,13 @@ type vhost struct {
 	name      string
 	aliases   []string
 	engine    secrecy.Tri
-	said      bool // a directive of TLS was there
+	hasTLS    bool // it has a TLS directive
 	commands  [][2]string
-	err       error // the first directive that cannot be read
+	err       error // of the first directive that cannot be read
 }
 
-// readApache returns a policy for each VirtualHost with TLS; where there is
-// none, one for what stands outside of them.
+// readApache returns a policy for each VirtualHost with TLS. Without any, it
+// returns one for the server config.
 func readApache(text, name string, in *includes, soft Software) ([]*Policy, error) {
 	a := &apache{in: in, soft: soft, name: name, base: vhost{file: name}, macros: map[string]*macro{}, defines: map[string]string{}, modules: map[string]bool{}, notes: map[string]bool{}}
 	for _, d := range soft.Defines {
@@ -69,7 +69,7 @@ func readApache(text, name string, in *includes, soft Software) ([]*Policy, erro
 		if a.base.err != nil {
 			return nil, a.base.err
 		}
-		if !a.base.said {
+		if !a.base.hasTLS {
 			return nil, errors.New("apache: no VirtualHost with TLS, and no directive of mod_ssl")
 		}
 		p, err := a.policy(a.base.effective(&vhost{}), filepath.Base(name), "Apache, "+filepath.Base(name))
@@ -82,7 +82,7 @@ func readApache(text, name string, in *includes, soft Software) ([]*Policy, erro
 	return unique(list), checkRead(list, errs)
 }
 
-// policies makes the policies of the VirtualHosts that do TLS.
+// policies returns the policies of the VirtualHosts with TLS.
 func (a *apache) policies() (list []*Policy, errs []error) {
 	hosts := map[*Policy]*vhost{}
 	r := &rules{apache: true}
@@ -91,8 +91,9 @@ func (a *apache) policies() (list []*Policy, errs []error) {
 		if own == nil || first == nil || host.Unread != "" || def.Unread != "" {
 			return host
 		}
-		// OpenSSL copies the groups from the context of the address's first host,
-		// and mod_ssl adds options to that host's and takes none away. Without an SSLProtocol it leaves that host's versions.
+		// OpenSSL copies the groups from the context of the address's first
+		// host. mod_ssl only adds options to those of that host. Without an
+		// SSLProtocol, that host's versions remain.
 		s, its := own.effective(&a.base), first.effective(&a.base)
 		s.curves = its.curves
 		if its.prefer == secrecy.True {
@@ -111,10 +112,10 @@ func (a *apache) policies() (list []*Policy, errs []error) {
 	}
 	for _, h := range a.hosts {
 		engine := h.engine
-		if engine == secrecy.Untold {
+		if engine == secrecy.Undetermined {
 			engine = a.base.engine
 		}
-		if engine == secrecy.False || engine == secrecy.Untold && !h.said {
+		if engine == secrecy.False || engine == secrecy.Undetermined && !h.hasTLS {
 			continue
 		}
 		name := filepath.Base(h.file)
@@ -175,8 +176,8 @@ func (a *apache) read(text, file string, depth int) error {
 	return nil
 }
 
-// line takes one line. A fault in what a VirtualHost says is that host's; one
-// in the structure is the file's.
+// line reads one line. An error in a directive of a VirtualHost makes that host
+// unreadable; an error in the structure makes the file unreadable.
 func (a *apache) line(line, file string, number, depth int) error {
 	at := func(err error) error { return fmt.Errorf("apache: %s:%d: %w", file, number, err) }
 	if done, err := a.macroLine(line); done || err != nil {
@@ -252,8 +253,8 @@ func (a *apache) line(line, file string, number, depth int) error {
 	return nil
 }
 
-// include reads the files of an Include: a file, a folder with all below it, or
-// a pattern.
+// include reads the files of an Include: a file, a directory tree, or a
+// pattern.
 func (a *apache) include(args []string, depth int, must bool) error {
 	if a.in == nil {
 		a.note("An include was not followed.")
@@ -286,12 +287,13 @@ func (a *apache) note(text string) {
 	}
 }
 
-// maxNotes is how many notes the readers add to a policy.
+// maxNotes is the number of notes that a reader adds to a policy.
 const maxNotes = 16
 
-// openInclude opens what a pattern names. It is relative to ServerRoot. Of a
-// copy, whose ServerRoot is not here, the folder of the file and the one above
-// it, as in ServerRoot/conf/httpd.conf, take its place.
+// openInclude opens the files that match a pattern. A relative pattern starts
+// at ServerRoot. If that directory does not exist, as with a copied
+// configuration, it starts at the directory of the file or its parent, as in
+// ServerRoot/conf/httpd.conf.
 func (a *apache) openInclude(pattern string) (texts, names []string, err error) {
 	dir := a.in.dir
 	var tries []string
@@ -320,7 +322,7 @@ func (a *apache) openInclude(pattern string) (texts, names []string, err error) 
 	return nil, nil, nil
 }
 
-// within reports whether the file that was asked for is below a folder.
+// within reports whether the file passed by the caller is below a directory.
 func (a *apache) within(root string) bool {
 	dir, err := filepath.Abs(a.in.dir)
 	if err != nil {
@@ -330,7 +332,7 @@ func (a *apache) within(root string) bool {
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
 }
 
-// directive takes one of mod_ssl's.
+// directive reads a directive of mod_ssl.
 func (h *vhost) directive(key string, args []string, a *apache) error {
 	switch {
 	case len(args) == 0:
@@ -359,7 +361,7 @@ func (h *vhost) directive(key string, args []string, a *apache) error {
 	case "sslprotocol":
 		return h.protocols(args)
 	case "sslciphersuite":
-		h.said = true
+		h.hasTLS = true
 		switch {
 		case len(args) == 2 && strings.EqualFold(args[0], "TLSv1.3"):
 			h.suites13 = args[1]
@@ -369,10 +371,10 @@ func (h *vhost) directive(key string, args []string, a *apache) error {
 			h.ciphers = args[len(args)-1]
 		}
 	case "sslhonorcipherorder":
-		h.said = true
+		h.hasTLS = true
 		h.prefer = secrecy.TriOf(strings.EqualFold(args[0], "on"))
 	case "sslopensslconfcmd":
-		h.said = true
+		h.hasTLS = true
 		if len(args) == 2 {
 			if strings.EqualFold(args[0], "DHParameters") && a.in != nil {
 				h.dhBits = dhParamBits(a.in.dir, strings.Trim(args[1], `"`))
@@ -389,10 +391,10 @@ func (h *vhost) directive(key string, args []string, a *apache) error {
 	return nil
 }
 
-// protocols takes SSLProtocol: words add and take away, and one without a sign
-// begins anew.
+// protocols reads SSLProtocol. Words with a sign add or remove versions; a word
+// without a sign replaces all.
 func (h *vhost) protocols(args []string) error {
-	h.said = true
+	h.hasTLS = true
 	var on []iana.Version
 	for _, a := range args {
 		op, word := byte(0), a
@@ -425,9 +427,9 @@ func (h *vhost) protocols(args []string) error {
 	return nil
 }
 
-// effective returns what is in force for h, which takes over what base says.
-// The commands of SSLOpenSSLConfCmd come after the other directives, those of
-// base first.
+// effective returns the settings of h, merged with those of base. The commands
+// of SSLOpenSSLConfCmd are applied after the other directives, those of base
+// first.
 func (h *vhost) effective(base *vhost) settings {
 	s := h.settings
 	if s.versions == nil {
@@ -438,7 +440,7 @@ func (h *vhost) effective(base *vhost) settings {
 			*c.own = *c.base
 		}
 	}
-	if s.prefer == secrecy.Untold {
+	if s.prefer == secrecy.Undetermined {
 		s.prefer = base.prefer
 	}
 	if s.dhBits == 0 {
@@ -448,26 +450,25 @@ func (h *vhost) effective(base *vhost) settings {
 	if s.versions == nil {
 		s.versions = []iana.Version{iana.TLS10, iana.TLS11, iana.TLS12, iana.TLS13}
 	}
-	if s.prefer == secrecy.Untold {
+	if s.prefer == secrecy.Undetermined {
 		s.prefer = secrecy.False
 	}
-	s.dh = secrecy.True // mod_ssl has parameters of its own
+	s.dh = secrecy.True // mod_ssl has built-in parameters
 	for _, c := range append(slices.Clone(base.commands), h.commands...) {
-		s.conf(c[0], c[1]) // read without an error before
+		s.conf(c[0], c[1]) // checked when it was read
 	}
 	return s
 }
 
 func (a *apache) policy(s settings, name, title string) (*Policy, error) {
-	// mod_ssl appends this, so that suites that are anonymous, without
-	// encryption or for export stay off.
+	// mod_ssl appends this to disable anonymous, NULL and export suites.
 	if s.ciphers != "" {
 		s.ciphers += ":!aNULL:!eNULL:!EXP"
 	}
 	return s.policy(name, title, a.soft)
 }
 
-// apacheWords splits a line; quoted words may hold spaces.
+// apacheWords splits a line into words; quoted words may contain spaces.
 func apacheWords(line string) ([]string, error) {
 	var out []string
 	for line = strings.TrimLeft(line, " \t"); line != "" && len(out) < maxWords; line = strings.TrimLeft(line, " \t") {
@@ -495,7 +496,7 @@ func apacheWords(line string) ([]string, error) {
 	return out, nil
 }
 
-// derPrimeBits returns the size of the prime in DHParameter, PKCS #3.
+// derPrimeBits returns the size of the prime in a PKCS #3 DHParameter.
 func derPrimeBits(der []byte) int {
 	var dh struct {
 		P, G *big.Int

@@ -10,13 +10,13 @@ import (
 	"strings"
 )
 
-// A mark is a section that is open.
+// A mark is an open section.
 type mark struct {
 	name string // lower case, such as "ifmodule"
-	skip bool   // what is in it does not count
+	skip bool   // its content is ignored
 }
 
-// A macro is a block of lines with parameters, as mod_macro has them.
+// A macro is a block of lines with parameters, as in mod_macro.
 type macro struct {
 	name   string
 	params []string
@@ -27,10 +27,10 @@ type macro struct {
 const (
 	maxMacroLines = 1 << 12 // of one macro
 	maxMacros     = 1 << 10
-	maxUsed       = 1 << 16 // lines that all uses give together
+	maxUsed       = 1 << 16 // lines produced by all uses
 )
 
-// skipping reports whether an open section says that its lines do not count.
+// skipping reports whether an open section is ignored.
 func (a *apache) skipping() bool {
 	return slices.ContainsFunc(a.marks, func(m mark) bool { return m.skip })
 }
@@ -78,15 +78,15 @@ func (a *apache) section(key string, args []string, file string, number int) err
 	case "ifmodule", "ifdefine", "ifversion", "iffile", "ifdirective", "ifsection":
 		m.skip = !a.holds(name, args)
 	default:
-		// Directory, Location, Files, If, Proxy: what mod_ssl says in them is of
-		// a renegotiation or of another connection.
+		// In Directory, Location, Files, If and Proxy, mod_ssl's directives
+		// affect a renegotiation or another connection.
 		m.skip = true
 	}
 	a.marks = append(a.marks, m)
 	return nil
 }
 
-// holds reports whether a condition is so.
+// holds reports whether a condition is true.
 func (a *apache) holds(name string, args []string) bool {
 	if len(args) == 0 {
 		return true
@@ -120,8 +120,8 @@ func (a *apache) holds(name string, args []string) bool {
 
 func quoteShort(s string) string { return fmt.Sprintf("%.60q", s) }
 
-// module reports whether a module is there: it was loaded, or nothing says what
-// is loaded. mod_ssl is always taken to be there.
+// module reports whether a module is loaded. mod_ssl always is, and so is every
+// module if the configuration has no LoadModule.
 func (a *apache) module(name string) bool {
 	switch name {
 	case "ssl_module", "mod_ssl.c", "core.c", "http_core.c", "mod_so.c", "so_module", "core_module", "mod_version.c", "version_module":
@@ -133,8 +133,8 @@ func (a *apache) module(name string) bool {
 	return a.modules[name]
 }
 
-// version reports whether IfVersion holds. Where no release is stated, the
-// newest of 2.4 is taken.
+// version reports whether IfVersion is true. If the release is not stated, it
+// assumes the latest 2.4.
 func (a *apache) version(op string, args []string) bool {
 	have := a.soft.Apache
 	if !have.Known() {
@@ -176,7 +176,7 @@ func (a *apache) version(op string, args []string) bool {
 	return result != not
 }
 
-// substitute puts the values of Define in the place of ${NAME}.
+// substitute replaces ${NAME} with the values of Define.
 func (a *apache) substitute(line string) string {
 	if !strings.Contains(line, "${") || strings.HasPrefix(strings.TrimSpace(line), "#") {
 		return line
@@ -203,7 +203,8 @@ func (a *apache) substitute(line string) string {
 	}
 }
 
-// macroLine takes a line that is part of the definition of a macro.
+// macroLine reads a line in the definition of a macro. done reports whether the
+// line belongs to a definition.
 func (a *apache) macroLine(line string) (done bool, err error) {
 	f := strings.Fields(line)
 	if a.macro != nil {
@@ -237,8 +238,8 @@ func (a *apache) macroLine(line string) (done bool, err error) {
 	return false, nil
 }
 
-// use reads the lines of a macro, with its parameters replaced, the longest
-// name first.
+// use reads the lines of a macro with its parameters replaced, the longest name
+// first.
 func (a *apache) use(args []string, file string, number, depth int) error {
 	if len(args) == 0 {
 		return nil

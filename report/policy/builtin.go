@@ -1,6 +1,6 @@
 package policy
 
-// Builtin returns the policies that are built in, by name. Do not write.
+// Builtin returns the built-in policies, sorted by name. They are read only.
 func Builtin() []*Policy { return builtin }
 
 // Lookup finds a built-in policy by its name.

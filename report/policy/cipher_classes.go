@@ -8,8 +8,8 @@ import (
 	"pfsight/parse/iana"
 )
 
-// A mask is a set of values of one attribute of a suite. As in OpenSSL, the
-// empty mask of a rule asks for nothing.
+// A mask is a set of values of one attribute of a suite. As in OpenSSL, an
+// empty mask in a rule matches everything.
 type mask uint32
 
 // Key exchanges.
@@ -22,7 +22,7 @@ const (
 	kDHEPSK
 	kECDHEPSK
 	kSRP
-	kFixed // fixed DH and ECDH, which OpenSSL lacks since 1.1.0
+	kFixed // fixed DH and ECDH, removed in OpenSSL 1.1.0
 )
 
 // Authentications.
@@ -81,10 +81,10 @@ const (
 	strongHigh
 	strongFIPS
 	strongExport
-	strongNone // without encryption; no word asks for it
+	strongNone // without encryption; no keyword matches it
 )
 
-// A cipherClass holds the attributes of a suite that cipher strings ask for.
+// A cipherClass holds the attributes of a suite that cipher strings match.
 type cipherClass struct {
 	suite      iana.CipherSuite
 	name       string
@@ -96,15 +96,15 @@ type cipherClass struct {
 	notDefault bool
 	bits       int // of the cipher, as OpenSSL counts them
 	min        iana.Version
-	weak       bool // not in OpenSSL's builds since 1.1.0, but still known by name
+	weak       bool // not in default builds since OpenSSL 1.1.0, but still known by name
 }
 
-// ephemeral reports whether OpenSSL counts the suite as forward secret: suites
-// of DHE_PSK and ECDHE_PSK are not among them.
+// ephemeral reports whether OpenSSL treats the suite as forward secret. It
+// excludes DHE_PSK and ECDHE_PSK.
 func (c *cipherClass) ephemeral() bool { return c.kex&(kDHE|kECDHE) != 0 }
 
-// classes returns the suites of OpenSSL by falling number, its own order
-// before any rule.
+// classes returns the suites of OpenSSL in descending order of code points,
+// which is OpenSSL's order before any rule.
 var classes = sync.OnceValue(func() []cipherClass {
 	var out []cipherClass
 	for i := range iana.Suites() {
@@ -114,7 +114,7 @@ var classes = sync.OnceValue(func() []cipherClass {
 			continue
 		}
 		if id, ok := LookupOpenSSL(name); !ok || id != s.ID {
-			continue // an old number of the same suite
+			continue // an obsolete code point of the same suite
 		}
 		out = append(out, classOf(s, name))
 	}
@@ -201,8 +201,8 @@ func classOf(s *iana.Suite, name string) cipherClass {
 	case s.KeyExchange.UsesECParams() || s.KeyExchange.UsesPSK() && c.mac&(mSHA256|mSHA384) != 0:
 		c.min = iana.TLS10
 	}
-	// OpenSSL does not count the suites without encryption among them; DEFAULT
-	// takes those out with !eNULL.
+	// OpenSSL does not include suites without encryption here. DEFAULT removes
+	// them with !eNULL.
 	c.notDefault = c.enc != eNULL && (c.weak || c.auth&(aNULL|aDSS) != 0 || c.enc&(eAESCCM|eARIA128|eARIA256|eCamellia128|eCamellia256) != 0)
 	return c
 }

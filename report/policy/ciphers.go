@@ -13,11 +13,11 @@ import (
 // Limits of a cipher string.
 const (
 	maxCipherString = 1 << 14 // bytes
-	maxRules        = 1 << 9  // rules; each passes over all suites once
+	maxRules        = 1 << 9  // rules; each one visits all suites
 )
 
-// A pattern is what a rule of a cipher string matches: every mask that is not
-// empty, the version and the suite, where they are set.
+// A pattern is what a rule of a cipher string matches. All non-empty masks, the
+// version and the suite, if set, must match.
 type pattern struct {
 	kex, auth, enc, mac mask
 	strong              mask
@@ -33,8 +33,8 @@ func (p *pattern) matches(c *cipherClass) bool {
 		(!p.notDefault || c.notDefault) && (p.min == 0 || p.min == c.min) && (!p.named || p.suite == c.suite)
 }
 
-// narrow makes p match what q matches too, as OpenSSL combines the words of a
-// rule. It reports false where no suite is left.
+// narrow intersects p with q, as OpenSSL combines the words of a rule. It
+// reports false if no suite can match.
 func (p *pattern) narrow(q *pattern) bool {
 	for _, m := range [...]struct {
 		to   *mask
@@ -52,7 +52,7 @@ func (p *pattern) narrow(q *pattern) bool {
 	}
 	if q.strong != 0 {
 		if p.strong == 0 {
-			// OpenSSL keeps both in one word and assigns it here.
+			// OpenSSL stores both attributes in one word, and assigns it here.
 			p.strong, p.notDefault = q.strong, false
 		} else if p.strong &= q.strong; p.strong == 0 {
 			return false
@@ -60,7 +60,7 @@ func (p *pattern) narrow(q *pattern) bool {
 	}
 	p.notDefault = p.notDefault || q.notDefault
 	if q.named {
-		p.suite, p.named = q.suite, true // its version does not count
+		p.suite, p.named = q.suite, true // the version of a named suite is ignored
 		return true
 	}
 	if q.min != 0 {
@@ -72,8 +72,7 @@ func (p *pattern) narrow(q *pattern) bool {
 	return true
 }
 
-// aliases are the words of cipher strings that mean several suites,
-// openssl-ciphers(1).
+// aliases are the keywords of cipher strings, openssl-ciphers(1).
 var aliases = map[string]pattern{
 	"ALL": {enc: ^eNULL}, "COMPLEMENTOFALL": {enc: eNULL}, "COMPLEMENTOFDEFAULT": {notDefault: true},
 	"kRSA": {kex: kRSA}, "kEDH": {kex: kDHE}, "kDHE": {kex: kDHE}, "DH": {kex: kDHE}, "kEECDH": {kex: kECDHE}, "kECDHE": {kex: kECDHE}, "ECDH": {kex: kECDHE},
@@ -94,8 +93,8 @@ var aliases = map[string]pattern{
 	"EXP": {strong: strongExport}, "EXPORT": {strong: strongExport}, // before 1.1.0
 }
 
-// patternOf returns what a word of a rule matches: an alias, or one suite by
-// OpenSSL's name. The standard names of suites are known since 3.2.
+// patternOf returns what a word of a rule matches: an alias, or a suite by
+// OpenSSL's name. OpenSSL knows the standard names since 3.2.
 func patternOf(word string) (pattern, bool) {
 	if p, ok := aliases[word]; ok {
 		return p, true
@@ -111,13 +110,13 @@ func patternOf(word string) (pattern, bool) {
 	return pattern{kex: c.kex, auth: c.auth, enc: c.enc, mac: c.mac, strong: c.strong, notDefault: c.notDefault, suite: s, named: true}, true
 }
 
-// A cipherList is OpenSSL's list while the rules of a string are applied:
-// suites that are on and off keep an order together.
+// A cipherList is OpenSSL's suite list while the rules of a string are applied.
+// Enabled and disabled suites share one order.
 type cipherList struct {
 	list, spare []listed
 }
 
-// A listed is a suite of a cipherList.
+// A listed is a suite in a cipherList.
 type listed struct {
 	*cipherClass
 	on bool
@@ -126,14 +125,14 @@ type listed struct {
 type operator uint8
 
 const (
-	add  operator = iota // to the end, where it is off
-	del                  // off, to the front
-	kill                 // off for good
-	last                 // to the end, where it is on
-	bump                 // to the front, where it is on
+	add  operator = iota // enable, and move to the end
+	del                  // disable, and move to the front
+	kill                 // disable permanently
+	last                 // move to the end if enabled
+	bump                 // move to the front if enabled
 )
 
-// apply does one rule. What moves keeps its order.
+// apply performs one rule. Moved suites keep their relative order.
 func (l *cipherList) apply(op operator, match func(*cipherClass) bool) {
 	stay, move := l.spare[:0], make([]listed, 0, len(l.list))
 	for _, c := range l.list {
@@ -162,22 +161,21 @@ func (l *cipherList) apply(op operator, match func(*cipherClass) bool) {
 	}
 }
 
-// rule applies a rule of a string. A suite that builds lack is added only by
-// its own name.
+// rule applies a rule of a string. A suite that default builds lack is enabled
+// only by its own name.
 func (l *cipherList) rule(op operator, p pattern) {
 	l.apply(op, func(c *cipherClass) bool { return p.matches(c) && (op != add || p.named || !c.weak) })
 }
 
-// strengthen sorts what is on by strength, @STRENGTH.
+// strengthen sorts the enabled suites by strength, @STRENGTH.
 func (l *cipherList) strengthen() {
 	for _, bits := range [...]int{256, 128, 112, 56, 40, 0} {
 		l.apply(last, func(c *cipherClass) bool { return c.bits == bits })
 	}
 }
 
-// newCipherList returns the list in the order that OpenSSL 1.1.0 and later
-// begin with, nothing on: ephemeral before not, AEAD before not, AES before
-// others, 256 bits before 128.
+// newCipherList returns the initial list of OpenSSL 1.1.0 and later, with all
+// suites disabled: ephemeral first, then AEAD, then AES, then 256 bits.
 func newCipherList(universe []*cipherClass) *cipherList {
 	l := &cipherList{}
 	for _, c := range universe {
@@ -205,8 +203,8 @@ func newCipherList(universe []*cipherClass) *cipherList {
 	return l
 }
 
-// A suiteB is a mode of RFC 6460 that a cipher string begins with; it fixes
-// the suites, the curves and the signatures.
+// A suiteB is a mode of RFC 6460 at the start of a cipher string. It sets the
+// suites, the curves and the signatures.
 type suiteB struct {
 	word, ciphers string
 	groups        []iana.Group
@@ -220,25 +218,25 @@ var suiteBModes = [...]suiteB{
 	{"SUITEB192", "ECDHE-ECDSA-AES256-GCM-SHA384", []iana.Group{secp384r1}, []iana.SignatureScheme{0x0503}},
 }
 
-// defaultCiphers is what DEFAULT at the beginning of a string stands for,
-// since 3.0.
+// defaultCiphers is the meaning of DEFAULT at the start of a string, since
+// OpenSSL 3.0.
 const defaultCiphers = "ALL:!COMPLEMENTOFDEFAULT:!eNULL"
 
-// systemProfile begins a string that Red Hat's OpenSSL replaces by the one of
-// the machine's crypto-policy.
+// systemProfile is the prefix that Red Hat's OpenSSL replaces with the
+// system-wide crypto-policy.
 const systemProfile = "PROFILE=SYSTEM"
 
-// A cipherString is what a cipher string means.
+// A cipherString is the meaning of a cipher string.
 type cipherString struct {
-	suites  []iana.CipherSuite // in the order of preference
-	level   int                // security level; -1 where it sets none
-	unknown []string           // words that are not known, which OpenSSL passes over
+	suites  []iana.CipherSuite // in order of preference
+	level   int                // security level; -1 if it is not set
+	unknown []string           // unknown words, which OpenSSL ignores
 	suiteB  *suiteB
 }
 
-// expandCiphers reads a cipher string as OpenSSL 3 does. Suites that later
-// versions lack, such as those of RC4 and triple DES, are taken only where they
-// are named one by one. A string that OpenSSL refuses is an error.
+// expandCiphers evaluates a cipher string as OpenSSL 3 does. It enables suites
+// that later releases lack, such as those with RC4 and triple DES, only by
+// name. A string that OpenSSL rejects is an error.
 func expandCiphers(text string) (cipherString, error) {
 	cipherCache.Lock()
 	defer cipherCache.Unlock()
@@ -252,12 +250,12 @@ func expandCiphers(text string) (cipherString, error) {
 			cipherCache.m[text] = e
 		}
 	}
-	e.spec.suites = slices.Clone(e.spec.suites) // callers take suites away
+	e.spec.suites = slices.Clone(e.spec.suites) // callers remove suites
 	return e.spec, e.err
 }
 
-// cipherCache keeps what strings mean: the servers of a configuration have the
-// same ones, and each is asked for several releases.
+// cipherCache caches evaluated strings: the servers of a configuration share
+// them, and each is evaluated for several releases.
 var cipherCache = struct {
 	sync.Mutex
 	m map[string]expanded
@@ -286,13 +284,13 @@ func expandCiphersOf(text string, universe []*cipherClass) (cipherString, error)
 		return out, fmt.Errorf("the cipher string is longer than %d bytes", maxCipherString)
 	}
 	for i := range suiteBModes {
-		if m := &suiteBModes[i]; strings.HasPrefix(text, m.word) { // what follows is not read
+		if m := &suiteBModes[i]; strings.HasPrefix(text, m.word) { // OpenSSL ignores the rest
 			out.suiteB, text = m, m.ciphers
 			break
 		}
 	}
 	r := ruleReader{out: &out, list: newCipherList(universe)}
-	if rest, ok := strings.CutPrefix(text, "DEFAULT"); ok { // a prefix, whatever follows
+	if rest, ok := strings.CutPrefix(text, "DEFAULT"); ok { // OpenSSL accepts any text after this prefix
 		text = strings.TrimPrefix(rest, ":")
 		if err := r.read(defaultCiphers); err != nil {
 			return out, err
@@ -325,8 +323,8 @@ func isCipherWord(c byte) bool {
 	return c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '.' || c == '='
 }
 
-// read goes through a string as ssl_cipher_process_rulestr does: a rule ends
-// where its words do, so that an operator may follow without a separator.
+// read parses a string as ssl_cipher_process_rulestr does. A rule ends with its
+// words, so an operator may follow without a separator.
 func (r *ruleReader) read(text string) error {
 	at := 0
 	skip := func() { // to the next separator
@@ -395,7 +393,7 @@ func (r *ruleReader) read(text string) error {
 	return nil
 }
 
-// special does a command that begins with @.
+// special applies a command that begins with @.
 func (r *ruleReader) special(word string) error {
 	level, ok := strings.CutPrefix(word, "SECLEVEL=")
 	switch {
@@ -411,8 +409,8 @@ func (r *ruleReader) special(word string) error {
 	return nil
 }
 
-// atLevel reports whether a suite of TLS 1.2 or older is allowed at a security
-// level from 0 to 5, SSL_CTX_set_security_level(3).
+// atLevel reports whether a security level from 0 to 5 allows a suite of TLS
+// 1.2 or older, SSL_CTX_set_security_level(3).
 func (c *cipherClass) atLevel(level int) bool {
 	if level <= 0 {
 		return true
@@ -421,5 +419,5 @@ func (c *cipherClass) atLevel(level int) bool {
 	return c.bits >= bits && c.auth != aNULL && c.mac != mMD5 && (bits <= 160 || c.mac != mSHA1) && (level < 2 || c.enc != eRC4) && (level < 3 || c.ephemeral())
 }
 
-// levelBits are the bits of security that levels ask for.
+// levelBits are the security bits that each level requires.
 var levelBits = [...]int{0, 80, 112, 128, 192, 256}

@@ -8,25 +8,25 @@ import (
 	"strings"
 )
 
-// Limits of configuration files that include others.
+// Limits of configurations with includes.
 const (
 	maxIncludeDepth = 8
 	maxIncludes     = 256     // files
 	maxIncluded     = 8 << 20 // bytes of all files together
-	maxEntries      = 1 << 16 // names in folders that patterns are held against
+	maxEntries      = 1 << 16 // directory entries matched against patterns
 	maxPattern      = 4096    // bytes of a pattern
 	maxServers      = 1 << 12 // policies of one configuration
 	maxWords        = 1 << 10 // of one directive
 	maxBlocks       = 64      // nested
 )
 
-// Load reads the policies of a file: one of YAML, or one for each TLS server of
-// a configuration of nginx, Apache or HAProxy, whose includes are followed.
-// A server of the configuration that cannot be read is a policy with Unread;
-// where none can be, that is an error.
+// Load reads the policies of a file: a YAML policy, or one policy for each TLS
+// server of an nginx, Apache or HAProxy configuration. It follows includes. A
+// server that cannot be read becomes a policy with Unread; if none can be read,
+// Load returns an error.
 func Load(path string) ([]*Policy, error) { return Software{}.Load(path) }
 
-// Load is the function Load for the programs that s states.
+// Load is like the function Load, for the given software releases.
 func (s Software) Load(path string) ([]*Policy, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -44,18 +44,18 @@ func (s Software) Load(path string) ([]*Policy, error) {
 	return list, nil
 }
 
-// Find returns the policies that a word of the command line means: a built-in
-// one, or those of a file.
+// Find returns the policies that a command-line argument names: a built-in
+// policy, or those of a file.
 func Find(word string) ([]*Policy, error) { return Software{}.Find(word) }
 
-// Find is the function Find for the programs that s states.
+// Find is like the function Find, for the given software releases.
 func (s Software) Find(word string) ([]*Policy, error) {
 	if p, ok := Lookup(word); ok {
 		return []*Policy{p}, nil
 	}
 	if _, err := os.Stat(word); err != nil && !strings.ContainsAny(word, "/.") {
 		near := ""
-		if list := nearest(word); len(list) > 0 {
+		if list := similarNames(word); len(list) > 0 {
 			near = "; did you mean " + strings.Join(list, ", ") + "?"
 		}
 		return nil, fmt.Errorf("policy %q: no built-in policy and no file has this name%s", word, near)
@@ -63,8 +63,8 @@ func (s Software) Find(word string) ([]*Policy, error) {
 	return s.Load(word)
 }
 
-// readConfig finds out what a text is, and reads it. Without in, includes are
-// not followed.
+// readConfig detects the format of a text and reads it. If in is nil, includes
+// are not followed.
 func readConfig(text, name string, in *includes, soft Software) ([]*Policy, error) {
 	if strings.IndexByte(text, 0) >= 0 {
 		return nil, errors.New("policy: the file is no text")
@@ -87,8 +87,8 @@ func readConfig(text, name string, in *includes, soft Software) ([]*Policy, erro
 	return []*Policy{p}, nil
 }
 
-// kindOf tells what wrote a text by the directives in it, and by the file's
-// name only for YAML.
+// kindOf detects the format of a text by its directives, and YAML also by the
+// file name.
 func kindOf(text, name string) string {
 	if ext := strings.ToLower(filepath.Ext(name)); ext == ".yaml" || ext == ".yml" {
 		return "yaml"
@@ -127,7 +127,7 @@ func kindOf(text, name string) string {
 	return "nginx"
 }
 
-// unique makes the names of policies of one configuration differ.
+// unique makes the policy names of one configuration distinct.
 func unique(list []*Policy) []*Policy {
 	seen := map[string]int{}
 	for _, p := range list {

@@ -16,8 +16,8 @@ import (
 	"pfsight/capture/stream"
 	"pfsight/parse"
 	"pfsight/parse/iana"
-	"pfsight/report"
 	. "pfsight/report/policy"
+	"pfsight/report/secrecy"
 )
 
 // A realHello is a ClientHello as a client sent it.
@@ -106,8 +106,31 @@ func (c *collector) Take(events []capture.Event) {
 			continue
 		}
 		c.seen[key] = true
-		c.found = append(c.found, realHello{slices.Clone(raw), report.HelloOf(ch), c.from, flaw(ch, h.Problems), ch.HasServerName, ch.EarlyData})
+		c.found = append(c.found, realHello{slices.Clone(raw), helloOf(ch), c.from, flaw(ch, h.Problems), ch.HasServerName, ch.EarlyData})
 	}
+}
+
+// helloOf returns a complete ClientHello in the form that policies answer.
+func helloOf(ch *parse.ClientHello) *Hello {
+	h := &Hello{
+		Versions: slices.Clone(ch.Versions), HasVersions: len(ch.Versions) > 0, Suites: slices.Clone(ch.CipherSuites),
+		Groups: slices.Clone(ch.Groups), HasGroups: ch.HasGroups,
+		Signatures: slices.Clone(ch.SignatureSchemes), HasSignatures: len(ch.SignatureSchemes) > 0,
+		PSKModes:          slices.Clone(ch.PSKModes),
+		NoPointFormat:     len(ch.PointFormats) > 0 && !slices.Contains(ch.PointFormats, 0),
+		ExtendedMaster:    secrecy.TriOf(ch.ExtendedMaster),
+		RenegotiationInfo: secrecy.TriOf(ch.RenegotiationInfo),
+	}
+	if !h.HasVersions {
+		h.Versions = []iana.Version{ch.LegacyVersion}
+	}
+	for _, s := range ch.KeyShares {
+		h.KeyShares = append(h.KeyShares, s.Group)
+	}
+	for _, a := range ch.ALPN {
+		h.ALPN = append(h.ALPN, string(a))
+	}
+	return h
 }
 
 // flaw looks for what RFC 8446 sections 4.1.2 and 4.2 forbid. Hellos that were

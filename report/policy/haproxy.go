@@ -13,21 +13,22 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// haproxy reads a configuration of HAProxy: one directive a line in sections.
+// haproxy reads an HAProxy configuration: sections with one directive on each
+// line.
 type haproxy struct {
 	in     *includes
 	soft   Software
 	name   string
 	global haproxyBind
-	said   bool // a directive of TLS was in global
+	hasTLS bool // the global section has a TLS directive
 	env    map[string]string
 	binds  []*haproxyLine
 }
 
-// haproxyBind is what is in force for a bind line of HAProxy.
+// haproxyBind is the settings of a bind line.
 type haproxyBind struct {
 	settings
-	off []iana.Version // no-tlsv10 and such
+	off []iana.Version // no-tlsv10 and similar options
 }
 
 // A haproxyLine is a bind line with ssl.
@@ -42,8 +43,8 @@ type haproxyLine struct {
 }
 
 // readHAProxy returns a policy for each bind line with ssl, and for each line
-// of its crt-lists that sets something else; where there is none, one for what
-// global sets.
+// of its crt-lists with different settings. Without any, it returns one for the
+// global section.
 func readHAProxy(text, name string, in *includes, soft Software) ([]*Policy, error) {
 	h := &haproxy{in: in, soft: soft, name: name, env: map[string]string{}}
 	section, number, skipped := "", 0, 0
@@ -60,7 +61,7 @@ func readHAProxy(text, name string, in *includes, soft Software) ([]*Policy, err
 		switch words[0] {
 		case ".if", ".elif", ".else", ".endif":
 			skipped++
-			continue // what depends on a condition is taken as it is written
+			continue // conditional directives apply unconditionally
 		case "global", "defaults", "frontend", "backend", "listen", "peers", "resolvers", "userlist", "cache", "program", "ring":
 			section = strings.Join(words[:min(2, len(words))], " ")
 			continue
@@ -74,7 +75,7 @@ func readHAProxy(text, name string, in *includes, soft Software) ([]*Policy, err
 	}
 	list, errs := h.policies()
 	if len(list) == 0 {
-		if !h.said {
+		if !h.hasTLS {
 			return nil, errors.New("haproxy: no bind line with ssl, and no ssl-default-bind directive")
 		}
 		p, err := h.policy(&h.global, filepath.Base(name), "HAProxy, "+filepath.Base(name)+": global")
@@ -86,7 +87,7 @@ func readHAProxy(text, name string, in *includes, soft Software) ([]*Policy, err
 	return unique(list), checkRead(list, errs)
 }
 
-// directive takes one of a section.
+// directive reads a directive of a section.
 func (h *haproxy) directive(words []string, section string, number int) error {
 	key := words[0]
 	switch {
@@ -102,14 +103,14 @@ func (h *haproxy) directive(words []string, section string, number int) error {
 		default:
 			return nil
 		}
-		h.said = true
+		h.hasTLS = true
 		if len(words) < 2 {
 			return fmt.Errorf("%s needs a value", key)
 		}
 		_, err := h.global.option(key[len("ssl-default-bind-"):], words[1])
 		return err
 	case key == "ssl-default-bind-options":
-		h.said = true
+		h.hasTLS = true
 		return h.global.options(words[1:])
 	case key == "ssl-dh-param-file":
 		h.global.dh = secrecy.True
@@ -168,7 +169,7 @@ func (h *haproxy) directive(words []string, section string, number int) error {
 	return nil
 }
 
-// policies makes the policies of the bind lines and their crt-lists.
+// policies returns the policies of the bind lines and their crt-lists.
 func (h *haproxy) policies() (list []*Policy, errs []error) {
 	binds := map[*Policy]*haproxyBind{}
 	r := &rules{}
@@ -177,7 +178,7 @@ func (h *haproxy) policies() (list []*Policy, errs []error) {
 		if own == nil || base == nil {
 			return host
 		}
-		// OpenSSL takes the groups of the bind line's first context.
+		// OpenSSL uses the groups of the bind line's first context.
 		b := *own
 		b.curves = base.curves
 		p, err := h.policy(&b, host.Name, host.Title)
@@ -236,7 +237,7 @@ func (h *haproxy) policies() (list []*Policy, errs []error) {
 	return list, errs
 }
 
-// A crtEntry is a line of a crt-list with options of its own.
+// A crtEntry is a line of a crt-list with its own options.
 type crtEntry struct {
 	haproxyBind
 	names []string
@@ -245,9 +246,9 @@ type crtEntry struct {
 	err   error
 }
 
-// crtList reads a crt-list: certificates, options in brackets, and the server
-// names that they are for. Lines without options or names give what the bind
-// line gives.
+// crtList reads a crt-list: certificates, options in brackets, and server
+// names. It leaves out lines without options or names, which use the settings
+// of the bind line.
 func (h *haproxy) crtList(path string) ([]crtEntry, error) {
 	if h.in == nil {
 		return nil, errors.New("files are not opened")
@@ -275,7 +276,7 @@ func (h *haproxy) crtList(path string) ([]crtEntry, error) {
 		f := strings.Fields(line)
 		e := crtEntry{file: names[0], line: number}
 		for _, n := range f[min(1, len(f)):] {
-			if !strings.HasPrefix(n, "!") { // not for this name
+			if !strings.HasPrefix(n, "!") { // a negated name
 				e.names = append(e.names, n)
 			}
 		}
@@ -288,8 +289,8 @@ func (h *haproxy) crtList(path string) ([]crtEntry, error) {
 	return out, nil
 }
 
-// options takes words of a bind line or of ssl-default-bind-options; those
-// that have no part in what is chosen are passed over.
+// options reads the words of a bind line or of ssl-default-bind-options. It
+// ignores those that do not affect an answer.
 func (b *haproxyBind) options(words []string) error {
 	for i := 0; i < len(words); i++ {
 		value := ""
@@ -310,7 +311,7 @@ func (b *haproxyBind) options(words []string) error {
 	return nil
 }
 
-// option takes one, and reports whether it took the value.
+// option reads one option, and reports whether it used the value.
 func (b *haproxyBind) option(key, value string) (took bool, err error) {
 	if strings.Contains(value, "${") {
 		switch key {
@@ -345,7 +346,7 @@ func (b *haproxyBind) option(key, value string) (took bool, err error) {
 		b.prefer = secrecy.False
 		return false, nil
 	case "crt", "ca-file", "crt-list", "crl-file", "ca-verify-file", "alpn", "npn", "verify", "name", "id", "mode", "user", "group", "maxconn", "process", "thread":
-		return true, nil // a value that may look like an option
+		return true, nil // their value may look like an option
 	default:
 		if v, ok := protocolVersion(strings.TrimPrefix(key, "force-")); ok && strings.HasPrefix(key, "force-") {
 			b.min, b.max = v, v
@@ -357,7 +358,7 @@ func (b *haproxyBind) option(key, value string) (took bool, err error) {
 	return true, nil
 }
 
-// inherit takes over what the line does not set.
+// inherit copies the settings that the line does not set.
 func (b *haproxyBind) inherit(g *haproxyBind) {
 	for _, c := range []struct{ own, base *string }{{&b.ciphers, &g.ciphers}, {&b.suites13, &g.suites13}, {&b.curves, &g.curves}, {&b.sigalgs, &g.sigalgs}} {
 		if *c.own == "" {
@@ -371,19 +372,19 @@ func (b *haproxyBind) inherit(g *haproxyBind) {
 		b.max = g.max
 	}
 	b.off = append(slices.Clone(b.off), g.off...)
-	if b.prefer == secrecy.Untold {
+	if b.prefer == secrecy.Undetermined {
 		b.prefer = g.prefer
 	}
-	if b.dh == secrecy.Untold {
+	if b.dh == secrecy.Undetermined {
 		b.dh = g.dh
 	}
 	b.dhBits = g.dhBits
 	b.notes = append(slices.Clone(g.notes), b.notes...)
 }
 
-// protocols sets the versions that are on. HAProxy passes over no-tls… where a
-// minimum or a maximum is set; without a minimum it is TLS 1.2 since 2.2, but
-// not above the maximum.
+// protocols sets the enabled versions. HAProxy ignores no-tls… if a minimum or
+// maximum is set. The default minimum is TLS 1.2 since 2.2, but at most the
+// maximum.
 func (b *haproxyBind) protocols(r Release) {
 	if b.min != 0 || b.max != 0 {
 		if b.off != nil {
@@ -412,12 +413,12 @@ func (h *haproxy) policy(b *haproxyBind, name, title string) (*Policy, error) {
 	c := *b
 	c.protocols(h.soft.HAProxy)
 	s := c.settings
-	if s.prefer == secrecy.Untold {
+	if s.prefer == secrecy.Undetermined {
 		s.prefer = secrecy.True
 	}
-	s.chacha = s.prefer == secrecy.True // it sets PrioritizeChaCha with its own order
-	if s.dh == secrecy.Untold {
-		s.dh = secrecy.TriOf(h.soft.HAProxy.Known() && h.soft.HAProxy.Before(2, 6, 0)) // parameters of its own before 2.6
+	s.chacha = s.prefer == secrecy.True // it sets PrioritizeChaCha with the server's order
+	if s.dh == secrecy.Undetermined {
+		s.dh = secrecy.TriOf(h.soft.HAProxy.Known() && h.soft.HAProxy.Before(2, 6, 0)) // built-in parameters before 2.6
 	}
 	p, err := s.policy(name, title, h.soft)
 	if err != nil {
@@ -427,8 +428,8 @@ func (h *haproxy) policy(b *haproxyBind, name, title string) (*Policy, error) {
 	return p, nil
 }
 
-// words splits a line: \ escapes, quotes hold words together, # begins a
-// comment, and a variable in double quotes is replaced.
+// words splits a line. It handles backslash escapes, quotes, # comments, and
+// variables in double quotes.
 func (h *haproxy) words(line string) ([]string, error) {
 	var out []string
 	var word strings.Builder
@@ -480,9 +481,10 @@ func (h *haproxy) words(line string) ([]string, error) {
 	return out, nil
 }
 
-// variable returns the value of the variable that text begins with, $NAME,
-// ${NAME} or ${NAME-default}, and its length in text; 0 where the configuration
-// does not set it. The environment of this process is not that of the server.
+// variable returns the value of the variable at the start of text ($NAME,
+// ${NAME} or ${NAME-default}), and its length in text, which is 0 if the
+// configuration does not set it. It does not use the environment of this
+// process, which differs from the server's.
 func (h *haproxy) variable(text string) (value string, n int) {
 	name := ""
 	if strings.HasPrefix(text, "${") {

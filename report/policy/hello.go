@@ -8,37 +8,37 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// A Hello is what a ClientHello offers, as far as a server's choice depends
-// on it. GREASE values may stand in every list and are passed over. The lists
-// may be shared; they are not written.
+// A Hello is the part of a ClientHello that a server's answer depends on. Lists
+// may contain GREASE values, which are ignored. The lists may be shared; they
+// are read only.
 type Hello struct {
-	// Versions are those of supported_versions; without it, the
-	// legacy_version alone, and HasVersions is false.
+	// Versions are those of supported_versions. Without it, HasVersions is
+	// false, and Versions holds legacy_version.
 	Versions    []iana.Version
 	HasVersions bool
-	Suites      []iana.CipherSuite // SCSVs included
-	// Groups are those of supported_groups; HasGroups is false where it was
-	// not sent.
+	Suites      []iana.CipherSuite // includes SCSVs
+	// Groups are those of supported_groups. HasGroups reports whether it was
+	// sent.
 	Groups    []iana.Group
 	HasGroups bool
 	KeyShares []iana.Group
-	// Signatures are those of signature_algorithms; HasSignatures is false
-	// where it was not sent.
+	// Signatures are those of signature_algorithms. HasSignatures reports
+	// whether it was sent.
 	Signatures    []iana.SignatureScheme
 	HasSignatures bool
 	ALPN          []string
 	PSKModes      []uint8
 
-	// NoPointFormat: ec_point_formats was sent and does not hold
-	// uncompressed, RFC 8422 section 5.1.2.
+	// NoPointFormat reports whether ec_point_formats was sent without the
+	// uncompressed format, RFC 8422 section 5.1.2.
 	NoPointFormat bool
-	// ExtendedMaster and RenegotiationInfo say whether the client sent these;
-	// of a record that does not keep them they are Untold. The SCSV in Suites
-	// counts too.
+	// ExtendedMaster and RenegotiationInfo state whether the client sent the
+	// extension. They are Undetermined if the record does not state it. An SCSV
+	// in Suites counts too.
 	ExtendedMaster, RenegotiationInfo secrecy.Tri
 }
 
-// isDTLS reports whether the hello is one of DTLS.
+// isDTLS reports whether the hello is DTLS.
 func (h *Hello) isDTLS() bool {
 	for _, v := range h.Versions {
 		if v.IsDTLS() {
@@ -48,7 +48,7 @@ func (h *Hello) isDTLS() bool {
 	return false
 }
 
-// offers reports whether the client offers v, one of TLS.
+// offers reports whether the client offers v, a version of TLS.
 func (h *Hello) offers(v iana.Version) bool {
 	if h.HasVersions {
 		for _, o := range h.Versions {
@@ -64,7 +64,7 @@ func (h *Hello) offers(v iana.Version) bool {
 	return min(tlsOf(h.Versions[0]), iana.TLS12) >= v // RFC 8446 section 4.2.1
 }
 
-// offersTLS reports whether the client offers anything above SSL 3.0.
+// offersTLS reports whether the client offers a version above SSL 3.0.
 func (h *Hello) offersTLS() bool {
 	for _, v := range h.Versions {
 		if !v.IsGREASE() && tlsOf(v) > iana.SSL30 {
@@ -83,7 +83,7 @@ type KeyType uint8
 const (
 	KeyUnknown KeyType = iota
 	KeyRSA
-	KeyRSAPSS // RSA that may be used with PSS only, RFC 4055
+	KeyRSAPSS // id-RSASSA-PSS, RFC 4055
 	KeyECDSAP256
 	KeyECDSAP384
 	KeyECDSAP521
@@ -100,7 +100,7 @@ var keyTypeNames = [numKeyTypes]string{"unknown", "rsa", "rsa-pss", "ecdsa-p256"
 
 func (k KeyType) String() string { return keyTypeNames[k%numKeyTypes] }
 
-// LookupKeyType finds a key type by its name; "ecdsa" is P-256.
+// LookupKeyType finds a key type by its name; "ecdsa" means P-256.
 func LookupKeyType(name string) (KeyType, bool) {
 	name = strings.ToLower(name)
 	if name == "ecdsa" {
@@ -114,13 +114,13 @@ func LookupKeyType(name string) (KeyType, bool) {
 	return 0, false
 }
 
-// KeyTypes returns the names that LookupKeyType knows.
+// KeyTypes returns the names that LookupKeyType accepts.
 func KeyTypes() []string { return keyTypeNames[KeyRSA:] }
 
 // isECDSA reports whether k is an ECDSA key.
 func (k KeyType) isECDSA() bool { return k == KeyECDSAP256 || k == KeyECDSAP384 || k == KeyECDSAP521 }
 
-// curve returns the group of an ECDSA key, 0 for others.
+// curve returns the group of an ECDSA key, 0 for other keys.
 func (k KeyType) curve() iana.Group {
 	switch k {
 	case KeyECDSAP256:
@@ -133,22 +133,23 @@ func (k KeyType) curve() iana.Group {
 	return 0
 }
 
-// A Server is what a server has beside its policy.
+// A Server is the keys of a server.
 type Server struct {
-	// Keys are the types of the keys it has certificates for, in its order.
-	// Empty: not known, and what depends on it cannot be told.
+	// Keys are the certificate key types, in the server's order. If it is
+	// empty, they are unknown, and what depends on them is undetermined.
 	Keys []KeyType
-	// PSK: it shares a key with the client, so that PSK suites can be chosen.
+	// PSK reports whether the server shares a key with the client, so that PSK
+	// suites can be chosen.
 	PSK bool
 }
 
-// Groups and schemes that the standards treat apart.
+// Groups and suites with special rules.
 const (
 	secp256r1 iana.Group = 0x0017
 	secp384r1 iana.Group = 0x0018
 	secp521r1 iana.Group = 0x0019
 	ffdhe2048 iana.Group = 0x0100
-	ffdheLast iana.Group = 0x01ff // RFC 7919 section 2: ffdhe's range
+	ffdheLast iana.Group = 0x01ff // last code point of the FFDHE range, RFC 7919 section 2
 
 	fallbackSCSV      iana.CipherSuite = 0x5600 // RFC 7507
 	renegotiationSCSV iana.CipherSuite = 0x00ff // RFC 5746 section 3.3
@@ -157,7 +158,7 @@ const (
 // isFF reports whether g is a finite-field group.
 func isFF(g iana.Group) bool { return g >= ffdhe2048 && g <= ffdheLast }
 
-// is13Only reports whether g is for TLS 1.3 alone: hybrids, KEMs, and the
+// is13Only reports whether g exists only in TLS 1.3: hybrids, KEMs, and the
 // curves of RFC 8734.
 func is13Only(g iana.Group) bool {
 	switch g.Info().Kind {

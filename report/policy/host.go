@@ -9,34 +9,35 @@ import (
 	"strings"
 )
 
-// A Host says which connections a server of a configuration takes: those that
-// come to one of its sockets and, of them, those with one of its names.
+// A Host describes which connections a server of a configuration takes: those
+// to one of its sockets with one of its names.
 type Host struct {
-	// Config names the configuration. The hosts of one configuration share it.
+	// Config names the configuration. All hosts of a configuration share it.
 	Config string
-	// Names are exact names, those with a wildcard and, after a ~, regular
+	// Names are exact names, wildcard names and, after a ~, regular
 	// expressions, in the order of the configuration.
 	Names   []string
 	Listens []Listen
 	rules   *rules
 }
 
-// rules are how the program of a configuration finds the host of a connection.
+// rules are how the server software maps a connection to a host.
 type rules struct {
-	// apache: wildcards stand for any string anywhere, and the first host that
-	// has the name is taken; otherwise nginx's rules count.
+	// apache selects Apache's rules: wildcards match any string, and the first
+	// matching host is taken. Otherwise nginx's rules apply.
 	apache bool
-	// underDefault returns the policy of a host that is not the default one of
-	// the socket; what is chosen before the name is known comes from def.
+	// underDefault returns the effective policy of a host on a socket whose
+	// default host is def: what is chosen before the name is known comes from
+	// def.
 	underDefault func(host, def *Policy) *Policy
 }
 
-// A Listen is a socket.
+// A Listen is a listening socket.
 type Listen struct {
-	Addr    netip.Addr // not valid: every address
-	Family  int        // 4 or 6 with every address of one family, 0 of both
+	Addr    netip.Addr // invalid: every address
+	Family  int        // if Addr is invalid: 4 or 6 for one address family, 0 for both
 	Port    uint16     // 0: every port
-	Default bool       // the host is the socket's default one
+	Default bool       // the host is the default host of the socket
 }
 
 func (l Listen) String() string {
@@ -55,11 +56,10 @@ func (l Listen) String() string {
 	return host + ":" + strconv.Itoa(int(l.Port))
 }
 
-// socket is what tells sockets apart.
+// socket returns l without Default, as a map key.
 func (l Listen) socket() Listen { l.Default = false; return l }
 
-// fits says how well l fits an address: 0 not at all, then by how much of it
-// l names.
+// fits ranks how specifically l matches an address; 0 means no match.
 func (l Listen) fits(a netip.AddrPort) int {
 	addr := a.Addr().Unmap()
 	if l.Port != 0 && l.Port != a.Port() {
@@ -82,14 +82,14 @@ func (l Listen) fits(a netip.AddrPort) int {
 	return n
 }
 
-// A Match says how a connection was found to be one of a configuration.
+// A Match says how an address matches a configuration.
 type Match uint8
 
 // The matches.
 const (
 	NoMatch   Match = iota // nothing listens there
-	NameMatch              // nothing listens at any observed address and port; the name alone counts
-	PortMatch              // nothing listens at the address, but at the port, as behind address translation
+	NameMatch              // nothing listens at any observed address and port, so only the name counts
+	PortMatch              // only the port matches, as behind address translation
 	SocketMatch
 )
 
@@ -102,8 +102,8 @@ type Site struct {
 
 type under struct{ host, def *Policy }
 
-// Sites returns the configurations that policies are of, in their order, and
-// the policies that are of none.
+// Sites groups policies by their configuration, in the order of list. others
+// are the policies without a Host.
 func Sites(list []*Policy) (sites []*Site, others []*Policy) {
 	at := map[string]*Site{}
 	for _, p := range list {
@@ -122,8 +122,8 @@ func Sites(list []*Policy) (sites []*Site, others []*Policy) {
 	return sites, others
 }
 
-// Match says how well the site's sockets fit an address: SocketMatch,
-// PortMatch or NoMatch.
+// Match returns the best match of the site's sockets with an address:
+// SocketMatch, PortMatch or NoMatch.
 func (s *Site) Match(a netip.AddrPort) Match {
 	best := NoMatch
 	for _, h := range s.Hosts {
@@ -139,10 +139,10 @@ func (s *Site) Match(a netip.AddrPort) Match {
 	return best
 }
 
-// Route returns the host that takes a connection to the address with the
-// server name ("" for none), and the policy that the connection gets there,
-// which may have parts of the default host's. How says what of the address
-// counts; with NoMatch both are nil.
+// Route returns the host that takes a connection to the address with the server
+// name ("" for none), and the effective policy, which may include settings of
+// the default host. how is the part of the address that counts. With NoMatch
+// both results are nil.
 func (s *Site) Route(a netip.AddrPort, name string, how Match) (host, p *Policy) {
 	if how == NoMatch {
 		return nil, nil
@@ -195,13 +195,13 @@ func (s *Site) Route(a netip.AddrPort, name string, how Match) (host, p *Policy)
 
 func (s *Site) apache() bool { r := s.Hosts[0].Host.rules; return r != nil && r.apache }
 
-// ConfigName makes a policy's name of a file's.
+// ConfigName derives a policy name from a file name.
 func ConfigName(path string) string { return policyName(filepath.Base(path)) }
 
 func normalName(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
 
-// find returns the first host that has the name, by the program's rules; nil
-// for none.
+// find returns the first host with the name, by the rules of the server
+// software; nil for none.
 func find(list []*Policy, name string, apache bool) *Policy {
 	if name == "" {
 		return nil
@@ -216,8 +216,8 @@ func find(list []*Policy, name string, apache bool) *Policy {
 		}
 		return nil
 	}
-	// nginx: exact names, the longest name that begins with a wildcard, the
-	// longest that ends with one, the first regular expression.
+	// nginx: exact names, then the longest leading wildcard, then the longest
+	// trailing wildcard, then the first regular expression.
 	var best *Policy
 	score := 0
 	for _, h := range list {
@@ -240,7 +240,7 @@ func find(list []*Policy, name string, apache bool) *Policy {
 	return nil
 }
 
-// nginxScore says how well a server_name fits; 0 not at all.
+// nginxScore ranks how well a server_name matches; 0 means no match.
 func nginxScore(pattern, name string) int {
 	switch {
 	case strings.HasPrefix(pattern, "~"):
@@ -251,7 +251,7 @@ func nginxScore(pattern, name string) int {
 		if strings.HasSuffix(name, pattern[1:]) {
 			return 1<<18 + len(pattern)
 		}
-	case strings.HasPrefix(pattern, "."): // a name and all below it
+	case strings.HasPrefix(pattern, "."): // a name and all its subdomains
 		if name == pattern[1:] {
 			return 1 << 20
 		}
@@ -267,7 +267,7 @@ func nginxScore(pattern, name string) int {
 }
 
 // expression reports whether a regular expression of a configuration matches.
-// One that Go cannot compile, as PCRE knows more, matches nothing.
+// PCRE syntax that Go does not support never matches.
 func expression(expr, name string) bool {
 	if len(expr) > 1<<10 {
 		return false
@@ -298,8 +298,8 @@ func wildcard(pattern, name string) bool {
 }
 
 // parseListen reads an address and a port as nginx, Apache and HAProxy write
-// them. Without a port it is port; a name is taken for every address. ok is
-// false for what is no Internet socket.
+// them. port is the default port. A host name means every address. ok is false
+// if text is not an Internet socket.
 func parseListen(text string, port uint16) (l Listen, ok bool) {
 	if strings.HasPrefix(text, "unix:") || strings.HasPrefix(text, "/") || strings.HasPrefix(text, "fd@") || strings.HasPrefix(text, "abns@") {
 		return l, false
@@ -339,14 +339,14 @@ func parseListen(text string, port uint16) (l Listen, ok bool) {
 	return l, true
 }
 
-// unreadable makes the policy of a server whose configuration cannot be read.
+// unreadable returns the policy of a server whose configuration cannot be read.
 func unreadable(name, title, source string, err error) *Policy {
 	return &Policy{Name: policyName(name), Title: title, Source: source, Unread: err.Error(), Note: fmt.Sprintf("This server's configuration cannot be read: %v.", err)}
 }
 
-// checkRead returns the error of the only server of a list, or that of the
-// first where none can be read. Where some can, the others are left as they
-// are: a server that cannot be read does not make the rest unusable.
+// checkRead returns the first error if no server of the list can be read.
+// Otherwise it returns nil: one unreadable server does not make the others
+// unusable.
 func checkRead(list []*Policy, errs []error) error {
 	if len(errs) > 0 && len(errs) == len(list) {
 		return errs[0]

@@ -91,10 +91,10 @@ func TestUnreadServer(t *testing.T) {
 		}
 		h := &Hello{Versions: []iana.Version{iana.TLS12}, Suites: []iana.CipherSuite{0x002f}, Signatures: []iana.SignatureScheme{0x0804}, HasSignatures: true}
 		s := &Server{Keys: []KeyType{KeyRSA}}
-		if a := list[0].Answer(h, s); !a.Untold() || a.Cause != CauseUnread || list[0].Unread == "" {
+		if a := list[0].Answer(h, s); !a.Undetermined() || a.Cause != CauseUnread || list[0].Unread == "" {
 			t.Errorf("%s: %+v", kind, a)
 		}
-		if a := list[1].Answer(h, s); !a.OK || a.Untold() {
+		if a := list[1].Answer(h, s); !a.OK || a.Undetermined() {
 			t.Errorf("%s: %+v", kind, a)
 		}
 	}
@@ -213,14 +213,14 @@ func TestCryptoPolicies(t *testing.T) {
 	s := &Server{Keys: []KeyType{KeyRSA}}
 	for name, ok := range map[string]bool{"DEFAULT": true, "LEGACY": true, "FUTURE": false, "FIPS": false} {
 		list, err := readApache(text, "a", nil, Software{CryptoPolicy: name, OpenSSL: openssl30})
-		if a := one(t, list, err, 1, 0).Answer(h, s); a.OK != ok || a.Untold() {
+		if a := one(t, list, err, 1, 0).Answer(h, s); a.OK != ok || a.Undetermined() {
 			t.Errorf("%s: %+v", name, a)
 		}
 	}
 	list, err := readApache(text, "a", nil, Software{})
 	if p := one(t, list, err, 1, 0); !strings.Contains(p.Note, "undetermined") {
 		t.Error(p.Note)
-	} else if a := p.Answer(h, s); !a.Untold() {
+	} else if a := p.Answer(h, s); !a.Undetermined() {
 		t.Errorf("%+v", a)
 	}
 }

@@ -306,7 +306,7 @@ func TestHosts(t *testing.T) {
 					if i == 0 && want.Doubt&^DoubtSignature != 0 && !p.LegacyUnsure {
 						t.Errorf("%s %q: in doubt with the releases stated: %s %s", h.from, name, want.Doubt, want.Cause)
 					}
-					if want.Untold() || want.Doubt&(DoubtSuite|DoubtVersion|DoubtGroup) != 0 {
+					if want.Undetermined() || want.Doubt&(DoubtSuite|DoubtVersion|DoubtGroup) != 0 {
 						doubts++
 						continue
 					}
@@ -318,7 +318,7 @@ func TestHosts(t *testing.T) {
 					if p.Signatures == nil && !got.hasAlert && !got.silent {
 						got.signature = want.Signature // not foretold
 					}
-					if want.PostQuantum == secrecy.Untold {
+					if want.PostQuantum == secrecy.Undetermined {
 						want.PostQuantum = got.row.PostQuantum
 					}
 					if d := compare(&want, got); d != "" {

@@ -12,14 +12,14 @@ import (
 
 // includes opens the files that a configuration includes, within limits.
 type includes struct {
-	dir     string // relative names are relative to this
-	left    int    // bytes
+	dir     string // base of relative names
+	left    int    // remaining bytes
 	files   int
-	entries int // names in folders that were looked at
+	entries int // directory entries read so far
 }
 
-// open returns the texts of the files that a pattern names, in the order of
-// their names. A pattern that names none is no error.
+// open returns the texts of the files that match a pattern, sorted by name. No
+// match is not an error.
 func (in *includes) open(pattern string) (texts, names []string, err error) {
 	if !filepath.IsAbs(pattern) {
 		pattern = filepath.Join(in.dir, pattern)
@@ -40,8 +40,8 @@ func (in *includes) open(pattern string) (texts, names []string, err error) {
 	return texts, names, nil
 }
 
-// read returns the text of a file that a pattern names; ok is false where it is
-// no regular file.
+// read returns the text of a file that matches a pattern. ok is false if it is
+// not a regular file.
 func (in *includes) read(path, pattern string) (text string, ok bool, err error) {
 	if st, err := os.Stat(path); err != nil || !st.Mode().IsRegular() {
 		return "", false, nil
@@ -64,9 +64,8 @@ func (in *includes) read(path, pattern string) (text string, ok bool, err error)
 	return string(all), true, nil
 }
 
-// openTree is open of a pattern that is relative to the working folder; of a
-// folder it opens the files in it and below it, in the
-// order of their names.
+// openTree is like open, for a pattern relative to the working directory. For a
+// directory it opens all files below it, sorted by name.
 func (in *includes) openTree(pattern string) (texts, names []string, err error) {
 	paths, err := in.glob(pattern)
 	if err != nil {
@@ -107,8 +106,8 @@ func (in *includes) openTree(pattern string) (texts, names []string, err error) 
 	return texts, names, nil
 }
 
-// glob is filepath.Glob within limits: a pattern such as /*/*/*/* would look
-// at every name of a file system.
+// glob is filepath.Glob with a limit: a pattern such as /*/*/*/* would visit a
+// whole file system.
 func (in *includes) glob(pattern string) ([]string, error) {
 	if len(pattern) > maxPattern {
 		return nil, fmt.Errorf("longer than %d bytes", maxPattern)
@@ -152,7 +151,7 @@ func (in *includes) glob(pattern string) ([]string, error) {
 	return found, nil
 }
 
-// names returns the names in a folder; none where it cannot be read.
+// names returns the names in a directory; none if it cannot be read.
 func (in *includes) names(dir string) ([]string, error) {
 	f, err := os.Open(dir)
 	if err != nil {

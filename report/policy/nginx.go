@@ -14,29 +14,29 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// nginx reads a configuration of nginx: directives end in ; or hold a block
-// in braces. Only those of TLS count; a server takes over what the block
-// around it says.
+// nginx reads an nginx configuration: directives end with ; or hold a block in
+// braces. Only TLS directives count. A server inherits from the blocks around
+// it.
 type nginx struct {
 	in      *includes
-	dump    nginxDump // the files of "nginx -T", nil for others
+	dump    nginxDump // the files of "nginx -T", nil for other input
 	soft    Software
 	servers []*block
 }
 
-// A block is what is in force in a block of nginx.
+// A block is the settings in force in a block.
 type block struct {
 	settings
 	kind     string // the directive that opened it
-	module   string // http, stream or mail: what the block is in
+	module   string // the enclosing http, stream or mail
 	file     string
 	line     int
 	tls      bool
 	names    []string
 	listens  []nginxListen
 	commands [][2]string // of ssl_conf_command, in force
-	own      bool        // commands are of this block, not of one around it
-	err      error       // the first directive that cannot be read
+	own      bool        // commands are set in this block, not inherited
+	err      error       // of the first directive that cannot be read
 	inner    []func() error
 }
 
@@ -46,8 +46,8 @@ type nginxListen struct {
 	tls bool
 }
 
-// readNginx returns a policy for each server block with TLS; where there is
-// none, one for what stands outside of them.
+// readNginx returns a policy for each server block with TLS. Without any, it
+// returns one for the settings outside of servers.
 func readNginx(text, name string, in *includes, soft Software) ([]*Policy, error) {
 	n := &nginx{in: in, soft: soft}
 	root := &block{kind: "main", file: name}
@@ -76,9 +76,9 @@ func readNginx(text, name string, in *includes, soft Software) ([]*Policy, error
 	return unique(list), checkRead(list, errs)
 }
 
-// policies makes the policies of the servers that do TLS.
+// policies returns the policies of the servers with TLS.
 func (n *nginx) policies(config string) (list []*Policy, errs []error) {
-	// A listen with ssl turns it on for all servers of the socket.
+	// A listen with ssl enables TLS for all servers of the socket.
 	tls := map[string]bool{}
 	key := func(b *block, l nginxListen) string { return b.module + " " + l.socket().String() }
 	for _, b := range n.servers {
@@ -140,12 +140,12 @@ func (b *block) title(h *Host) (name, title string) {
 	return name, title
 }
 
-// nginxReleases stand for those that differ: TLS 1.3 was off by default before
-// 1.23.4, TLS 1.0 and 1.1 on before 1.27.3, and ssl_protocols that of a socket's
-// default server before 1.29.2.
+// nginxReleases represent the releases that differ. TLS 1.3 was off by default
+// before 1.23.4, TLS 1.0 and 1.1 were on before 1.27.3, and ssl_protocols was
+// taken from a socket's default server before 1.29.2.
 var nginxReleases = []Release{{1, 29, 2}, {1, 27, 3}, {1, 23, 4}, {1, 22, 0}}
 
-// releases returns the stated release, or those that stand for all.
+// releases returns the stated release, or the representatives of all releases.
 func (n *nginx) releases() []Release {
 	if n.soft.Nginx.Known() {
 		return []Release{n.soft.Nginx}
@@ -153,12 +153,12 @@ func (n *nginx) releases() []Release {
 	return nginxReleases
 }
 
-// policy makes the policy of a server. Without a stated release those that
-// differ are its variants.
+// policy returns the policy of a server. If the release is not stated, other
+// releases become its variants.
 func (n *nginx) policy(name, title string, s settings, soft Software) (*Policy, error) {
 	releases := n.releases()
 	if s.versions != nil {
-		releases = releases[:1] // no release differs in what a server alone does then
+		releases = releases[:1] // then no releases differ for a single server
 	}
 	return n.variants(releases, func(r Release) (*Policy, error) {
 		t := s
@@ -171,10 +171,10 @@ func (n *nginx) policy(name, title string, s settings, soft Software) (*Policy, 
 		if t.ciphers == "" {
 			t.ciphers = "HIGH:!aNULL:!MD5"
 		}
-		if t.prefer == secrecy.Untold {
+		if t.prefer == secrecy.Undetermined {
 			t.prefer = secrecy.False
 		}
-		if t.dh == secrecy.Untold {
+		if t.dh == secrecy.Undetermined {
 			t.dh = secrecy.False
 		}
 		return t.policy(name, title, soft)
@@ -191,8 +191,9 @@ func nginxVersions(r Release) []iana.Version {
 	return []iana.Version{iana.TLS12, iana.TLS13}
 }
 
-// variants makes one policy of what make gives for each release. A release
-// that refuses the configuration is left out where another one takes it.
+// variants calls make for each release and returns the first policy, with those
+// of the other releases as its variants. A release that rejects the
+// configuration is omitted if another one accepts it.
 func (n *nginx) variants(releases []Release, make func(Release) (*Policy, error)) (*Policy, error) {
 	var p *Policy
 	var first error
@@ -213,10 +214,10 @@ func (n *nginx) variants(releases []Release, make func(Release) (*Policy, error)
 	return p, nil
 }
 
-// underDefault returns the policy that a host gives at a socket whose default
-// server is another one. OpenSSL copies the groups from the default server's
-// context. Before 1.29.2 nginx learns the name only after OpenSSL has chosen the
-// version and, in TLS 1.3, the suite, which then are of the default server's too.
+// underDefault returns the effective policy of a host on a socket with another
+// default server. OpenSSL copies the groups from the default server's context.
+// Before 1.29.2, nginx reads the name only after OpenSSL has chosen the version
+// and, in TLS 1.3, the suite; these come from the default server too.
 func (n *nginx) underDefault(host *Policy, own, def *block) *Policy {
 	if own == nil || def == nil || own.err != nil || def.err != nil {
 		return host
@@ -250,11 +251,11 @@ func (n *nginx) underDefault(host *Policy, own, def *block) *Policy {
 }
 
 // effective returns the settings with the commands of ssl_conf_command, which
-// win over the other directives whatever the order.
+// override the other directives in any order.
 func (b *block) effective() settings {
 	s := b.settings
 	for _, c := range b.commands {
-		s.conf(c[0], c[1]) // read without an error before
+		s.conf(c[0], c[1]) // checked when it was read
 	}
 	return s
 }
@@ -304,7 +305,7 @@ func (n *nginx) block(toks *nginxTokens, b *block, file string, depth, nested in
 				module = kind
 			case "server", "main":
 			default:
-				continue // locations, upstreams, maps: no TLS of a server in them
+				continue // locations, upstreams and maps have no server TLS settings
 			}
 			b.inner = append(b.inner, func() error {
 				child := &block{settings: b.settings, kind: kind, module: module, file: file, line: line, commands: b.commands, err: b.err, tls: b.tls}
@@ -349,7 +350,7 @@ func (n *nginx) include(pattern string, b *block, depth, nested int) error {
 		b.notes = append(b.notes, fmt.Sprintf("The included file %.60q is not here: what it holds is not known.", pattern))
 	}
 	for i, text := range texts {
-		// What is included stands in the block; only the block's end does not.
+		// An included text is inside the block, but does not end it.
 		toks := &nginxTokens{text: text, line: 1, included: true}
 		if err := n.block(toks, b, names[i], depth+1, nested); err != nil {
 			return err
@@ -358,7 +359,7 @@ func (n *nginx) include(pattern string, b *block, depth, nested int) error {
 	return nil
 }
 
-// nginxDirective takes a directive of ngx_http_ssl_module,
+// nginxDirective reads a directive of ngx_http_ssl_module,
 // ngx_stream_ssl_module or ngx_mail_ssl_module.
 func (b *block) nginxDirective(words []string, in *includes) error {
 	args := words[1:]
@@ -417,7 +418,7 @@ func (b *block) nginxDirective(words []string, in *includes) error {
 			return err
 		}
 		if !b.own {
-			b.commands, b.own = nil, true // those of the blocks around are replaced
+			b.commands, b.own = nil, true // the block's own commands replace inherited ones
 		}
 		if len(b.commands) < maxWords {
 			b.commands = append(b.commands, [2]string{args[0], args[1]})
@@ -426,8 +427,8 @@ func (b *block) nginxDirective(words []string, in *includes) error {
 	return nil
 }
 
-// listen takes a listen directive. A port range of the stream module is every
-// port of it; what is no Internet socket is passed over.
+// listen reads a listen directive. A port range of the stream module adds every
+// port. Sockets of other families are ignored.
 func (b *block) listen(args []string) {
 	var tls, def, v6only bool
 	v6only = true
@@ -475,8 +476,8 @@ func (b *block) listen(args []string) {
 	}
 }
 
-// dhParamBits returns the size of the prime in a file of DH parameters, 0
-// where it cannot be read.
+// dhParamBits returns the size of the prime in a DH parameter file, 0 if it
+// cannot be read.
 func dhParamBits(dir, path string) int {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(dir, path)

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// nginxDump is the files of what "nginx -T" prints, by their names.
+// nginxDump is the files in the output of "nginx -T", by name.
 type nginxDump map[string]string
 
 const dumpMark = "# configuration file "
 
-// readDump splits the output of nginx -T, and returns the name of its first
-// file. ok is false where text is something else.
+// readDump splits the output of "nginx -T", and returns the name of its first
+// file. ok is false if text has another format.
 func readDump(text string) (files nginxDump, first string, ok bool) {
 	name, start := "", 0
 	at := 0
@@ -23,7 +23,7 @@ func readDump(text string) (files nginxDump, first string, ok bool) {
 				if name != "" {
 					files[name] = text[start:at]
 				} else if strings.TrimSpace(dropMessages(text[:at])) != "" {
-					return nil, "", false // a comment within a file
+					return nil, "", false // a comment inside a file
 				}
 				if first == "" {
 					first = next
@@ -40,7 +40,7 @@ func readDump(text string) (files nginxDump, first string, ok bool) {
 	return files, first, true
 }
 
-// dropMessages takes away what nginx says of the check.
+// dropMessages removes nginx's messages about the check.
 func dropMessages(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {
@@ -51,8 +51,8 @@ func dropMessages(text string) string {
 	return b.String()
 }
 
-// open returns the files that a pattern names. A relative one is relative to a
-// folder that is not told; a file whose name ends so is taken.
+// open returns the files that match a pattern. A relative pattern matches any
+// file whose name ends with it, because its base directory is unknown.
 func (d nginxDump) open(pattern string) (texts, names []string) {
 	for name := range d {
 		ok, _ := filepath.Match(pattern, name)

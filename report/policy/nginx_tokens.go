@@ -13,16 +13,16 @@ const (
 	tokEOF
 )
 
-// nginxTokens splits a configuration of nginx into directives.
+// nginxTokens splits an nginx configuration into directives.
 type nginxTokens struct {
 	text     string
 	at       int
 	line     int
-	included bool // the text is part of a block whose end is elsewhere
+	included bool // the text is part of a block that ends elsewhere
 	closed   bool // the text ends with the brace that closes it
 }
 
-// next returns the words of a directive and what ends it.
+// next returns the words of a directive and the character that ends it.
 func (t *nginxTokens) next() (words []string, line, end int, err error) {
 	line = t.line
 	for {
@@ -59,8 +59,8 @@ func (t *nginxTokens) next() (words []string, line, end int, err error) {
 	}
 }
 
-// body returns the tokens of the block that has just been opened, its closing
-// brace included, and goes on behind it.
+// body returns the tokens of the block that was just opened, including its
+// closing brace, and skips the block.
 func (t *nginxTokens) body() (*nginxTokens, error) {
 	start, line := t.at, t.line
 	for depth := 1; ; {
@@ -82,7 +82,8 @@ func (t *nginxTokens) body() (*nginxTokens, error) {
 	}
 }
 
-// word returns the next word ('w'), mark (its byte) or 0 at the end.
+// word returns the next word with 'w', or the next punctuation with its byte,
+// or 0 at the end.
 func (t *nginxTokens) word() (string, byte, error) {
 	for t.at < len(t.text) {
 		switch c := t.text[t.at]; c {
@@ -142,8 +143,8 @@ func (t *nginxTokens) quoted(q byte) (string, byte, error) {
 	return "", 0, errors.New("a quoted word is not ended")
 }
 
-// unescape replaces what a backslash escapes: quotes, backslashes and the
-// letters of white space. Before others, as in a regular expression, it stays.
+// unescape replaces the escapes of quotes, backslashes and white space. Other
+// backslashes, as in regular expressions, stay.
 func unescape(word string) string {
 	if strings.IndexByte(word, '\\') < 0 {
 		return word

@@ -86,7 +86,7 @@ func TestOpenSSL35(t *testing.T) {
 			}
 			if !got.hasAlert && !got.silent {
 				got.signature = want.Signature // not foretold
-				if want.PostQuantum == secrecy.Untold {
+				if want.PostQuantum == secrecy.Undetermined {
 					want.PostQuantum = got.row.PostQuantum
 				}
 			}

@@ -7,8 +7,8 @@ import (
 	"pfsight/parse/iana"
 )
 
-// OpenSSLName returns the name by which OpenSSL calls a suite, "" where it
-// has none. TLS 1.3 suites have IANA's there.
+// OpenSSLName returns OpenSSL's name of a suite, "" if it has none. TLS 1.3
+// suites have their IANA names in OpenSSL.
 func OpenSSLName(s iana.CipherSuite) string {
 	i := s.Info()
 	switch i.Kind {
@@ -90,7 +90,7 @@ func OpenSSLName(s iana.CipherSuite) string {
 	return prefix + enc + mac
 }
 
-// openSSLNames finds suites by OpenSSL's names, those of old versions too.
+// openSSLNames maps OpenSSL's names to suites, including names of old releases.
 var openSSLNames = sync.OnceValue(func() map[string]iana.CipherSuite {
 	m := map[string]iana.CipherSuite{}
 	for i := range iana.Suites() {
@@ -112,7 +112,7 @@ var openSSLNames = sync.OnceValue(func() map[string]iana.CipherSuite {
 	return m
 })
 
-// LookupOpenSSL finds a suite by OpenSSL's name of it, in its case.
+// LookupOpenSSL finds a suite by OpenSSL's name, which is case-sensitive.
 func LookupOpenSSL(name string) (iana.CipherSuite, bool) {
 	s, ok := openSSLNames()[name]
 	return s, ok

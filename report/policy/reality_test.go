@@ -350,7 +350,7 @@ func compare(want *Answer, got *reply) string {
 	if !got.retry && got.row.ForwardSecrecy != want.ForwardSecrecy {
 		return fmt.Sprintf("other: forward secrecy %s, want %s", got.row.ForwardSecrecy, want.ForwardSecrecy)
 	}
-	if !got.retry && got.row.PostQuantum != want.PostQuantum && got.row.PostQuantum != secrecy.Untold {
+	if !got.retry && got.row.PostQuantum != want.PostQuantum && got.row.PostQuantum != secrecy.Undetermined {
 		return "other: post-quantum"
 	}
 	return ""

@@ -7,11 +7,10 @@ import (
 	"strings"
 )
 
-// A Release is a version of a program, such as 1.22.1. The zero value is one
-// that is not known.
+// A Release is a software release, such as 1.22.1. The zero value is unknown.
 type Release [3]int
 
-// Known reports whether r is a version.
+// Known reports whether r is not the zero value.
 func (r Release) Known() bool { return r != Release{} }
 
 // Before reports whether r is older than major.minor.patch.
@@ -21,21 +20,21 @@ func (r Release) Before(major, minor, patch int) bool {
 
 func (r Release) String() string { return fmt.Sprintf("%d.%d.%d", r[0], r[1], r[2]) }
 
-// Software is what is known of the programs that keep a configuration. What is
-// not known and changes an answer is a doubt.
+// Software is the known releases of the server software. If an answer depends
+// on an unknown release, it is undetermined.
 type Software struct {
 	Nginx, Apache, HAProxy, OpenSSL Release
 	// CryptoPolicy is the system-wide policy of Red Hat and Fedora that
-	// PROFILE=SYSTEM stands for, such as "DEFAULT"; "" is not known.
+	// PROFILE=SYSTEM refers to, such as "DEFAULT"; "" if it is unknown.
 	CryptoPolicy string
-	// Defines are the names that Apache is started with (-D).
+	// Defines are the parameters that Apache is started with (-D).
 	Defines []string
 }
 
-// softwareForms are what Set takes, for messages.
+// softwareForms lists the arguments of Set, for messages.
 const softwareForms = "nginx/1.22.1, apache/2.4.62, haproxy/2.6, openssl/3.5, crypto-policies/DEFAULT, apache-define/NAME"
 
-// Set takes a word such as "nginx/1.22.1" or "openssl-3.5".
+// Set parses an argument such as "nginx/1.22.1" or "openssl-3.5".
 func (s *Software) Set(word string) error {
 	if len(word) > 100 {
 		return fmt.Errorf("%.40q: too long; want one such as %s", word, softwareForms)
@@ -71,8 +70,8 @@ func (s *Software) Set(word string) error {
 	return fmt.Errorf("%q: want one such as %s", word, softwareForms)
 }
 
-// parseRelease reads up to three numbers with dots; what follows a number,
-// such as the letter of 1.1.1w, is passed over.
+// parseRelease reads up to three numbers with dots. It ignores a suffix of a
+// number, such as the letter of 1.1.1w.
 func parseRelease(text string) (Release, error) {
 	var r Release
 	for i, part := range strings.SplitN(text, ".", 4) {
@@ -100,9 +99,9 @@ type cryptoPolicy struct {
 	ciphers, suites13, min, sigalgs, groups string
 }
 
-// cryptoPolicies are the back-end texts for OpenSSL 3 of the crypto-policies
-// package, as RHEL 9 and Fedora 36 and later have them. Source: fedora-crypto-policies
-// at 1a801177, tests/outputs/*-opensslcnf.txt.
+// cryptoPolicies are the OpenSSL 3 back-end files of the crypto-policies
+// package in RHEL 9 and Fedora 36 and later. Source: fedora-crypto-policies at
+// 1a801177, tests/outputs/*-opensslcnf.txt.
 var cryptoPolicies = map[string]cryptoPolicy{
 	"DEFAULT": {
 		"@SECLEVEL=2:kEECDH:kRSA:kEDH:kPSK:kDHEPSK:kECDHEPSK:kRSAPSK:-aDSS:-3DES:!DES:!RC4:!RC2:!IDEA:-SEED:!eNULL:!aNULL:!MD5:-SHA384:-CAMELLIA:-ARIA:-AESCCM8",

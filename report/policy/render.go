@@ -9,14 +9,14 @@ import (
 	"pfsight/parse/iana"
 )
 
-// ConfigKinds returns what Config can be asked for.
+// ConfigKinds returns the kinds that Config accepts.
 func ConfigKinds() []string {
 	return []string{"nginx", "apache", "haproxy", "openssl", "go", "schannel"}
 }
 
-// Config returns the lines that set a server up for p. What the server's
-// software cannot set is said in comments among the lines, and so is what the
-// source of p does not state and the lines therefore leave alone.
+// Config returns configuration lines that set up a server for p. Comments in it
+// name what the software cannot express, and what the source of p does not
+// state, which the lines leave unset.
 func (p *Policy) Config(kind string) (string, error) {
 	if !slices.Contains(ConfigKinds(), kind) {
 		return "", fmt.Errorf("policy: no configuration of %q; choose one of %s", kind, strings.Join(ConfigKinds(), ", "))
@@ -59,7 +59,7 @@ func (p *Policy) Config(kind string) (string, error) {
 	return c.b.String(), nil
 }
 
-// oneLine makes text of a file fit for a comment.
+// oneLine makes text from a file safe for a comment.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
@@ -77,7 +77,7 @@ type config struct {
 
 func (c *config) line(format string, args ...any) { fmt.Fprintf(&c.b, format+"\n", args...) }
 
-// note writes a comment in lines of at most 100 columns.
+// note writes a comment, wrapped at 100 columns.
 func (c *config) note(text string) {
 	line := ""
 	for _, w := range strings.Fields(text) {
@@ -93,8 +93,8 @@ func (c *config) note(text string) {
 	c.line("%s%s", c.comment, line)
 }
 
-// opensslCiphers returns the suites as a cipher string; those that OpenSSL
-// has no name for, and those that a group is bound to, are noted.
+// opensslCiphers returns the suites as a cipher string. It notes suites that
+// OpenSSL has no name for, and suites that are bound to a group.
 func (c *config) opensslCiphers() string {
 	var names, missing []string
 	for _, s := range c.Suites {
@@ -115,7 +115,7 @@ func (c *config) opensslCiphers() string {
 	return strings.Join(names, ":")
 }
 
-// opensslGroups returns the groups as OpenSSL takes them.
+// opensslGroups returns the groups in OpenSSL's format.
 func (c *config) opensslGroups() string {
 	var out []string
 	new := false
@@ -133,7 +133,7 @@ func (c *config) opensslGroups() string {
 		case g == secp256r1:
 			name = "prime256v1"
 		case g >= 0x001f && g <= 0x0021:
-			continue // OpenSSL's brainpool groups of TLS 1.3 have the name of those of TLS 1.2 with tls13 only since 3.2
+			continue // OpenSSL names the brainpool groups of TLS 1.3 (the TLS 1.2 name with tls13) only since 3.2
 		}
 		new = new || i.PostQuantum
 		out = append(out, name)
@@ -147,7 +147,7 @@ func (c *config) opensslGroups() string {
 	return strings.Join(out, ":")
 }
 
-// level0 reports whether OpenSSL 3 needs security level 0 for the policy:
+// level0 reports whether OpenSSL 3 needs security level 0 for the policy: for
 // TLS 1.1 and older, SHA-1 signatures, or weak suites.
 func (c *config) level0() bool {
 	return c.has12() && (c.MinVersion() < iana.TLS12 || slices.ContainsFunc(c.Suites, func(s iana.CipherSuite) bool {
@@ -159,7 +159,7 @@ func (c *config) level0() bool {
 func (c *config) has12() bool { return c.MinVersion() != iana.TLS13 }
 func (c *config) has13() bool { return c.MaxVersion() == iana.TLS13 }
 
-// suiteString is opensslCiphers with the security level that it needs.
+// suiteString returns opensslCiphers with the required security level.
 func (c *config) suiteString() string {
 	s := c.opensslCiphers()
 	if s != "" && c.level0() {
@@ -171,8 +171,7 @@ func (c *config) suiteString() string {
 
 func (c *config) suites13() string { return strings.Join(names(c.Suites13), ":") }
 
-// dh returns the size of the group that the suites of DHE are to have, 0
-// where there are none of them.
+// dh returns the group size for the DHE suites, 0 without such suites.
 func (c *config) dh() int {
 	if !slices.ContainsFunc(c.Suites, func(s iana.CipherSuite) bool { return s.Info().KeyExchange.UsesDHParams() }) {
 		return 0
@@ -342,7 +341,7 @@ var goCurves = map[iana.Group]string{
 
 var goVersions = map[iana.Version]string{iana.SSL30: "VersionTLS10", iana.TLS10: "VersionTLS10", iana.TLS11: "VersionTLS11", iana.TLS12: "VersionTLS12", iana.TLS13: "VersionTLS13"}
 
-// goSuites are the suites of TLS 1.2 and older that crypto/tls has.
+// goSuites are the suites of TLS 1.2 and older in crypto/tls.
 var goSuites = []iana.CipherSuite{0x0005, 0x000a, 0x002f, 0x0035, 0x003c, 0x009c, 0x009d, 0xc007, 0xc009, 0xc00a, 0xc011, 0xc012, 0xc013, 0xc014,
 	0xc023, 0xc027, 0xc02b, 0xc02c, 0xc02f, 0xc030, 0xcca8, 0xcca9}
 

@@ -130,14 +130,14 @@ func TestServers(t *testing.T) {
 				if p.LegacyUnsure && want.Failure == InappropriateFallback && got.hasAlert {
 					continue // refused for one reason or the other
 				}
-				if want.Untold() || want.Doubt&(DoubtSuite|DoubtVersion) != 0 {
+				if want.Undetermined() || want.Doubt&(DoubtSuite|DoubtVersion) != 0 {
 					untold++
 					continue
 				}
 				if want.Doubt&DoubtGroup != 0 && !got.hasAlert && !got.silent {
 					want.Group, want.HasGroup = got.row.Group, got.row.HasGroup
 					want.HelloRetryRequest = got.retry
-					if want.PostQuantum == secrecy.Untold {
+					if want.PostQuantum == secrecy.Undetermined {
 						want.PostQuantum = got.row.PostQuantum
 					}
 				}

@@ -11,23 +11,23 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// Options are what goes with a cipher string. The zero value is OpenSSL's
-// default.
+// Options complete a cipher string. The zero value is OpenSSL's default.
 type Options struct {
 	Name       string       // of the policy; "" is "ciphers"
 	MinVersion iana.Version // 0: TLS 1.2
 	MaxVersion iana.Version // 0: TLS 1.3
-	// Suites13 are the TLS 1.3 suites, a list with colons; "": OpenSSL's.
+	// Suites13 are the TLS 1.3 suites, separated by colons; "" for OpenSSL's
+	// default.
 	Suites13 string
-	// Groups is a list with colons, such as X25519:P-256; "": not stated.
+	// Groups are separated by colons, such as X25519:P-256; "" if not stated.
 	Groups      string
-	ClientOrder bool // the client's order of suites counts, not the server's
-	// Software says which OpenSSL it is.
+	ClientOrder bool // the client's suite order counts, not the server's
+	// Software states the OpenSSL release.
 	Software Software
 }
 
-// ReadCiphers makes a policy of an OpenSSL cipher string, openssl-ciphers(1),
-// as OpenSSL 3 understands it.
+// ReadCiphers returns the policy of an OpenSSL cipher string,
+// openssl-ciphers(1), as OpenSSL 3 evaluates it.
 func ReadCiphers(text string, o Options) (*Policy, error) {
 	s := settings{ciphers: text, suites13: o.Suites13, curves: o.Groups, dh: secrecy.True}
 	s.prefer = secrecy.TriOf(!o.ClientOrder)
@@ -55,25 +55,25 @@ func ReadCiphers(text string, o Options) (*Policy, error) {
 	return p, nil
 }
 
-// settings are what a configuration says of TLS, in OpenSSL's words; the zero
-// of a field is "not said".
+// settings are the TLS settings of a configuration in OpenSSL's terms. The zero
+// value of a field means that it is not set.
 type settings struct {
-	versions []iana.Version // unordered; nil: not said
+	versions []iana.Version // unordered; nil: not set
 	ciphers  string
 	suites13 string
 	curves   string
 	sigalgs  string
 	prefer   secrecy.Tri
 	chacha   bool
-	dh       secrecy.Tri // whether there is a group for DHE
+	dh       secrecy.Tri // whether DHE has parameters
 	dhBits   int
-	min, max iana.Version // bounds beside versions
+	min, max iana.Version // bounds in addition to versions
 	reject   bool         // every handshake is refused
 	notes    []string
 }
 
-// Groups that a server of OpenSSL has without a list of its own, in its order.
-// Since 3.5 they are in tuples, of these sizes.
+// Default groups of an OpenSSL server, in its order. Since 3.5 they form tuples
+// of these sizes.
 var (
 	defaultGroups30  = []iana.Group{0x001d, secp256r1, 0x001e, secp521r1, secp384r1, 0x0100, 0x0101, 0x0102, 0x0103, 0x0104}
 	defaultGroups111 = defaultGroups30[:5]
@@ -81,15 +81,15 @@ var (
 	defaultTuples35  = []int{1, 2, 3, 2}
 )
 
-// Releases of OpenSSL that stand for those that differ in what they choose.
+// OpenSSL releases that represent those with different choices.
 var (
 	openssl30 = Release{3, 0, 0}
 	openssl35 = Release{3, 5, 0}
 )
 
-// policy makes the policy of a server of OpenSSL that is set so. Where the
-// release of OpenSSL is not stated, what 3.0 to 3.4 do is the policy and what
-// 3.5 and later do a variant of it.
+// policy returns the policy of a server with these settings. If the OpenSSL
+// release is not stated, the policy is that of 3.0 to 3.4, and 3.5 and later is
+// a variant.
 func (s *settings) policy(name, title string, soft Software) (*Policy, error) {
 	if soft.OpenSSL.Known() {
 		return s.build(name, title, soft, true)
@@ -109,23 +109,24 @@ func (s *settings) policy(name, title string, soft Software) (*Policy, error) {
 	return p, nil
 }
 
-// addVariant adds q and its variants to those of p, but for what is there.
+// addVariant adds q and its variants to p, without duplicates.
 func (p *Policy) addVariant(q *Policy) {
 	list := append([]*Policy{q}, q.Variants...)
 	for _, v := range list {
 		c := *v
 		c.Variants, c.Host = nil, nil
-		if !alike(p, &c) && !slices.ContainsFunc(p.Variants, func(o *Policy) bool { return alike(o, &c) }) && len(p.Variants) < maxVariants {
+		if !equivalent(p, &c) && !slices.ContainsFunc(p.Variants, func(o *Policy) bool { return equivalent(o, &c) }) && len(p.Variants) < maxVariants {
 			p.Variants = append(p.Variants, &c)
 		}
 	}
 }
 
-// maxVariants is how many variants a policy has.
+// maxVariants is the limit of the variants of a policy.
 const maxVariants = 16
 
-// alike reports whether two policies answer the same for what they say.
-func alike(a, b *Policy) bool {
+// equivalent reports whether two policies give the same answers, by their
+// settings.
+func equivalent(a, b *Policy) bool {
 	x, y := *a, *b
 	for _, p := range []*Policy{&x, &y} {
 		p.Name, p.Title, p.Source, p.ReadFrom, p.Date, p.Note, p.Variants, p.Host, p.Confidence, p.Target = "", "", "", "", "", "", nil, nil, 0, false
@@ -133,9 +134,9 @@ func alike(a, b *Policy) bool {
 	return reflect.DeepEqual(x, y)
 }
 
-// groupsOf35 reports whether a list of groups can only be one for OpenSSL 3.5
-// and later: it has tuples, key share marks or a post-quantum group that is not
-// marked as one to be passed over where it is not known.
+// groupsOf35 reports whether a list of groups requires OpenSSL 3.5: it has
+// tuples, key share marks, or a post-quantum group without the mark that
+// ignores unknown names.
 func groupsOf35(curves string) bool {
 	if strings.ContainsAny(curves, "/*") {
 		return true
@@ -148,8 +149,8 @@ func groupsOf35(curves string) bool {
 	return false
 }
 
-// build makes the policy for a release of OpenSSL, which was stated or is one of
-// those that may be.
+// build returns the policy for an OpenSSL release. stated reports whether the
+// release is stated, not assumed.
 func (s *settings) build(name, title string, soft Software, stated bool) (*Policy, error) {
 	s, system, err := s.system(soft)
 	if err != nil {
@@ -233,7 +234,7 @@ func (s *settings) build(name, title string, soft Software, stated bool) (*Polic
 }
 
 // system replaces a cipher string that begins with PROFILE=SYSTEM by that of
-// the stated crypto-policy, and what else is not set by what that sets.
+// the stated crypto-policy, which also sets what the configuration does not.
 func (s *settings) system(soft Software) (*settings, bool, error) {
 	if !strings.HasPrefix(s.ciphers, systemProfile) {
 		return s, false, nil
@@ -259,12 +260,12 @@ func (s *settings) system(soft Software) (*settings, bool, error) {
 }
 
 // level applies an OpenSSL security level, SSL_CTX_set_security_level(3). Since
-// 3.0 levels above 0 refuse the signatures of versions before TLS 1.2, and with
-// them every handshake of these, those with RSA key transport too.
-// Without one (-1) the build's default is in force: since 3.0 it is 1, or 2 with
-// many distributions and since 3.2. What both forbid is off; versions before
-// TLS 1.2, which both forbid too, are turned on by who configures them, often
-// with a level elsewhere, and stay in doubt.
+// 3.0, levels above 0 refuse the signatures of versions before TLS 1.2, so
+// every handshake with them fails, even with RSA key transport. The level -1
+// means the default of the build: 1 since 3.0, or 2 since 3.2 and in many
+// distributions. What both levels refuse is disabled. The exception is versions
+// before TLS 1.2: an administrator who enables them often sets a level
+// elsewhere, so they are undetermined.
 func (p *Policy) level(n int, r Release, stated bool) {
 	old := r.Before(3, 0, 0) // TLS 1.0, TLS 1.1 and SHA-1 are allowed up to level 1
 	given := n >= 0
@@ -306,8 +307,7 @@ func split(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ':' || r == ',' || r == ' ' })
 }
 
-// protocolVersion reads the name of a version as configuration files write
-// them.
+// protocolVersion parses a version name of a configuration file.
 func protocolVersion(word string) (iana.Version, bool) {
 	switch strings.ToLower(word) {
 	case "sslv3":
@@ -324,8 +324,8 @@ func protocolVersion(word string) (iana.Version, bool) {
 	return 0, false
 }
 
-// conf takes a command of SSL_CONF_cmd(3), as ssl_conf_command and
-// SSLOpenSSLConfCmd give it.
+// conf applies a command of SSL_CONF_cmd(3), as in ssl_conf_command and
+// SSLOpenSSLConfCmd.
 func (s *settings) conf(key, value string) error {
 	switch strings.ToLower(key) {
 	case "cipherstring":
@@ -381,10 +381,11 @@ func (s *settings) conf(key, value string) error {
 	case "dhparameters":
 		s.dh = secrecy.True
 	}
-	return nil // other commands have no part in what is chosen
+	return nil // other commands do not affect an answer
 }
 
-// policyName makes a name of what may be a path with a server's name.
+// policyName derives a policy name from text, which may be a path with a server
+// name.
 func policyName(text string) string {
 	var b strings.Builder
 	for _, c := range []byte(strings.ToLower(text)) {
@@ -404,10 +405,9 @@ func policyName(text string) string {
 	return name
 }
 
-// Read reads a policy file or a configuration file of a server, of which
-// there may be one policy for each of its TLS servers. Name is the file's, for
-// messages; nothing is opened, so includes of a configuration are noted and
-// not followed.
+// Read reads a policy file or a server configuration, with one policy for each
+// TLS server. name is the file name for messages. Read opens no files: it notes
+// includes and does not follow them.
 func Read(r io.Reader, name string) ([]*Policy, error) {
 	text, err := readAll(r)
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"pfsight/parse/iana"
 )
 
-// groups takes a list of groups as a release of OpenSSL does; "" and "auto"
-// mean the release's own.
+// groups sets the groups from a list as an OpenSSL release reads it; "" and
+// "auto" mean the default of the release.
 func (p *Policy) groups(curves string, r Release) error {
 	if curves == "" || strings.EqualFold(curves, "auto") {
 		switch {
@@ -33,15 +33,15 @@ func (p *Policy) groups(curves string, r Release) error {
 	return nil
 }
 
-// parseCurves reads a list of groups in OpenSSL's form, and the sizes of its
-// tuples. Of the marks of OpenSSL 3.5, * (send a key share) is for clients, ?
-// passes over a name that is not known, / begins a tuple, - takes a group away
-// and DEFAULT stands for the list that is built in.
+// parseCurves reads a list of groups in OpenSSL's format, and the sizes of its
+// tuples. The marks of OpenSSL 3.5 are: * (send a key share) is for clients, ?
+// ignores an unknown name, / begins a tuple, - removes a group, and DEFAULT is
+// the built-in list.
 func parseCurves(text string, r Release) (out []iana.Group, tuples []int, err error) {
 	if len(split(text)) > maxNames {
 		return nil, nil, fmt.Errorf("groups: more than %d", maxNames)
 	}
-	// Post-quantum groups and DEFAULT are known since 3.5.
+	// Post-quantum groups and DEFAULT exist since 3.5.
 	since35 := !r.Before(3, 5, 0)
 	var lists [][]iana.Group
 	take := func(g iana.Group) {
@@ -98,7 +98,7 @@ func parseCurves(text string, r Release) (out []iana.Group, tuples []int, err er
 	return out, tuples, nil
 }
 
-// opensslGroup finds a group by a name that OpenSSL knows.
+// opensslGroup finds a group by OpenSSL's name.
 func opensslGroup(name string) (iana.Group, bool) {
 	if g, ok := iana.LookupGroup(name); ok && !g.IsGREASE() {
 		return g, true
@@ -116,8 +116,8 @@ func opensslGroup(name string) (iana.Group, bool) {
 	return 0, false
 }
 
-// parseSigalgs reads a list of signature algorithms in OpenSSL's form, such as
-// ECDSA+SHA256:RSA-PSS+SHA256:rsa_pkcs1_sha256.
+// parseSigalgs reads a list of signature algorithms in OpenSSL's format, such
+// as ECDSA+SHA256:RSA-PSS+SHA256:rsa_pkcs1_sha256.
 func parseSigalgs(text string) ([]iana.SignatureScheme, error) {
 	words := split(text)
 	if len(words) > maxNames {

@@ -15,15 +15,15 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// Limits of what is read.
+// Limits of the input.
 const (
 	maxFile  = 1 << 20 // bytes of a configuration file
-	maxYAML  = 1 << 17 // bytes of a policy; the decoder takes some 500 times as much
+	maxYAML  = 1 << 17 // bytes of a policy; the decoder takes about 500 times as much memory
 	maxNames = 1 << 10 // entries of one list
 )
 
-// file is the YAML form of a Policy. Every key but name and versions may be
-// left out; Format documents them.
+// file is the YAML form of a Policy. Only name and versions are required;
+// Format documents all keys.
 type file struct {
 	Name       string `yaml:"name"`
 	Title      string `yaml:"title,omitempty"`
@@ -125,8 +125,8 @@ Suites may have IANA's or OpenSSL's names, or a number such as 0xc02f. A suite
 of IANA's name may end in _P256, _P384 or _P521 to bind it to that group, as
 Schannel before Windows 10 does.`
 
-// ReadYAML reads a policy in the form that Format documents. Unknown keys and
-// names are errors that name the line or the entry.
+// ReadYAML reads a policy in the form that Format documents. An unknown key or
+// name is an error that names the line or the entry.
 func ReadYAML(r io.Reader) (*Policy, error) {
 	text, err := readAll(r)
 	if err != nil {
@@ -154,7 +154,7 @@ func ReadYAML(r io.Reader) (*Policy, error) {
 	return p, nil
 }
 
-// plainYAML says an error of the decoder without the names of Go's types.
+// plainYAML removes Go type names from an error of the decoder.
 func plainYAML(err error) error {
 	var t *yaml.TypeError
 	if !errors.As(err, &t) {
@@ -270,7 +270,7 @@ func (f *file) policy() (*Policy, error) {
 	return p, nil
 }
 
-// yaml returns the file of p.
+// file returns the YAML form of p.
 func (p *Policy) file() *file {
 	f := &file{
 		Name: p.Name, Title: p.Title, Source: p.Source, ReadFrom: p.ReadFrom, Date: p.Date, Note: p.Note,
@@ -326,8 +326,8 @@ func (p *Policy) file() *file {
 	return f
 }
 
-// YAML returns p in the form that ReadYAML reads: what is read of it answers
-// every hello as p does. Which connections get it, its Host, is not in it.
+// YAML returns p in the form that ReadYAML reads. The policy that is read from
+// it gives the same answers as p. It does not include Host.
 func (p *Policy) YAML() ([]byte, error) {
 	var b bytes.Buffer
 	e := yaml.NewEncoder(&b)
@@ -338,7 +338,7 @@ func (p *Policy) YAML() ([]byte, error) {
 	return b.Bytes(), e.Close()
 }
 
-// suffix returns what binds the suite of index i to a group, "" for nothing.
+// suffix returns the name suffix that binds suite i to a group, "" for none.
 func (p *Policy) suffix(i int) string {
 	if i < len(p.SuiteGroups) {
 		switch p.SuiteGroups[i] {
@@ -353,8 +353,8 @@ func (p *Policy) suffix(i int) string {
 	return ""
 }
 
-// bind takes the suites of TLS 1.2 and older, with their groups where their
-// names bind them.
+// bind reads the suites of TLS 1.2 and older, and their groups if their names
+// have a suffix.
 func (p *Policy) bind(texts []string) error {
 	if len(texts) > maxNames {
 		return fmt.Errorf("cipher_suites: more than %d", maxNames)
@@ -390,7 +390,7 @@ func parseBound(text string) (iana.CipherSuite, iana.Group, error) {
 	return s, g, err
 }
 
-// parseSuite reads a suite by IANA's or OpenSSL's name or by number.
+// parseSuite parses a suite by IANA name, OpenSSL name or number.
 func parseSuite(text string) (iana.CipherSuite, error) {
 	if s, ok := iana.LookupSuite(text); ok {
 		if k := s.Info().Kind; k == "scsv" || k == "grease" {
@@ -449,7 +449,7 @@ func number(text string) (uint16, error) {
 	return uint16(n), nil
 }
 
-// list reads every entry once; a second one of the same value is an error.
+// list parses the entries of a list. A duplicate value is an error.
 func list[T comparable](texts []string, key string, parse func(string) (T, error)) ([]T, error) {
 	if len(texts) > maxNames {
 		return nil, fmt.Errorf("%s: more than %d", key, maxNames)
@@ -495,13 +495,13 @@ func or(b *bool, otherwise bool) bool {
 
 func triOf(b *bool) secrecy.Tri {
 	if b == nil {
-		return secrecy.Untold
+		return secrecy.Undetermined
 	}
 	return secrecy.TriOf(*b)
 }
 
 func boolOf(t secrecy.Tri) *bool {
-	if t == secrecy.Untold {
+	if t == secrecy.Undetermined {
 		return nil
 	}
 	b := t == secrecy.True

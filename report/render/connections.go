@@ -13,10 +13,10 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// A Writer takes rows in the order in which their connections end.
+// A Writer writes rows, in the order in which their connections end.
 type Writer interface {
 	Write(c *report.Connection) error
-	// Close writes what is left; without it the output is not whole.
+	// Close writes the remaining output. Without it the output is incomplete.
 	Close() error
 }
 
@@ -25,7 +25,7 @@ type jsonl struct {
 	e Encoder
 }
 
-// NewJSONL returns a Writer of one record a line.
+// NewJSONL returns a Writer of JSON Lines: one record on each line.
 func NewJSONL(w io.Writer) Writer { return &jsonl{w: w} }
 
 func (j *jsonl) Write(c *report.Connection) error {
@@ -41,7 +41,7 @@ type array struct {
 	n int
 }
 
-// NewJSON returns a Writer of one array of records.
+// NewJSON returns a Writer of one JSON array of records.
 func NewJSON(w io.Writer) Writer { return &array{jsonl: jsonl{w: w}} }
 
 func (a *array) Write(c *report.Connection) error {
@@ -66,34 +66,34 @@ func (a *array) Close() error {
 	return err
 }
 
-// A tableWriter collects rows and writes them as a table, by time.
+// A tableWriter collects rows, and writes them as a table sorted by time.
 type tableWriter struct {
 	w        io.Writer
 	opt      Options
 	markdown bool
 	rows     []tableRow
-	held     int64         // bytes that the rows take, about
-	left     uint64        // rows that there was no room for
-	scope    *report.Input // nil: not told
+	held     int64         // approximate size of rows, bytes
+	left     uint64        // rows beyond the memory limit
+	scope    *report.Input // nil: unknown
 }
 
-// A tableRow is what a table shows of a connection.
+// A tableRow is the content of a table row.
 type tableRow struct {
 	time    int64
 	id      uint64
-	cells   [tableCells]string // but for the time and the reasons
+	cells   [tableCells]string // all columns but the time and the reasons
 	reasons secrecy.Reasons
 }
 
 const tableCells = 7
 
-// rowSize is what a row takes besides its texts, bytes: as it is held, and as it
-// is laid out.
+// rowSize is the size of a row without its strings, bytes, in rows and in the
+// layout.
 const rowSize = 512
 
-// NewTable returns a Writer of a table for a terminal or, with markdown, of a
-// Markdown table. It holds what it shows of all rows until Close, within
-// Options.Memory: the rows beyond are counted, and the table says so.
+// NewTable returns a Writer of a table: for a terminal, or in Markdown if
+// markdown is true. It keeps the rows until Close, within Options.Memory.
+// Further rows are counted, and the table states their number.
 func NewTable(w io.Writer, opt Options, markdown bool) Writer {
 	if opt.Memory <= 0 {
 		opt.Memory = 256 << 20
@@ -117,7 +117,8 @@ func (t *tableWriter) Write(c *report.Connection) error {
 	if c.Alert != "" && c.Outcome == report.Rejected {
 		outcome += ": " + quote(c.Alert)
 	}
-	// A name is a piece of a longer string, which is not kept.
+	// Clone the name: it may be a substring of a longer string, which would
+	// stay in memory.
 	r := tableRow{c.Time, c.ID, [tableCells]string{
 		c.Client.Host().String(), c.Server.String(), strings.Clone(cut(quote(c.ServerName), 40)), version, KeyExchange(c), c.ForwardSecrecy.String(), outcome,
 	}, c.Reasons}
@@ -140,7 +141,7 @@ func (t *tableWriter) Close() error {
 	if len(t.rows) == 0 {
 		text := "No TLS handshake was observed."
 		if t.scope != nil {
-			text = nothing(t.scope)
+			text = noConnections(t.scope)
 		}
 		_, err := io.WriteString(t.w, text+"\n")
 		return err
@@ -158,7 +159,8 @@ func (t *tableWriter) Close() error {
 		clock = "2006-01-02 15:04:05"
 	}
 	g := grid{header: []string{"time", "client", "server", "name", "version", "key exchange", "fs", "why", "outcome"}}
-	// Where there is no room, the highest is left out first; 0 never.
+	// Narrow terminals lose the column with the highest number first; 0 is
+	// never dropped.
 	drop := []int{3, 1, 0, 4, 6, 2, 0, 0, 5}
 	quote := t.quote()
 	for i := range t.rows {
@@ -188,7 +190,7 @@ func (t *tableWriter) Close() error {
 	return err
 }
 
-// KeyExchange says the key exchange with its group or size.
+// KeyExchange returns the key exchange with its group or size.
 func KeyExchange(c *report.Connection) string {
 	switch {
 	case c.HasGroup:

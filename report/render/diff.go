@@ -34,7 +34,7 @@ func diffDocument(d *diff.Diff, format string, opt Options) *document {
 	name := func(in *report.Input) string {
 		n := inputName(in)
 		if most := (opt.width() - 2 - len("connections") - 4) / 2; format == "table" && utf8.RuneCountInString(n) > most {
-			r := []rune(n) // its end tells more
+			r := []rune(n) // the end of a path is more specific
 			return "…" + string(r[len(r)-max(most-1, leastElastic):])
 		}
 		return n
@@ -76,7 +76,7 @@ func diffDocument(d *diff.Diff, format string, opt Options) *document {
 		doc.text("None, beyond what chance alone would do.")
 	}
 	doc.add(all, 2*opt.top())
-	if t := shareTable(d, func(s *diff.Share) bool { return s.Change == diff.Chance || s.Change == diff.Untold }); len(t.rows) > 0 {
+	if t := shareTable(d, func(s *diff.Share) bool { return s.Change == diff.Chance || s.Change == diff.Undetermined }); len(t.rows) > 0 {
 		doc.heading("Differences that chance alone would make, or that cannot be told")
 		doc.add(t, opt.top())
 	}
@@ -131,7 +131,7 @@ func shareTable(d *diff.Diff, want func(*diff.Share) bool) *table {
 	return t
 }
 
-// points says how far a share moved, in percentage points.
+// points returns the change of a share in percentage points.
 func points(s *diff.Share) string {
 	x := 100 * (s.After.Share() - s.Before.Share())
 	if math.IsNaN(x) {
@@ -141,7 +141,7 @@ func points(s *diff.Share) string {
 	if text == "+0.0" || text == "-0.0" {
 		text = "<0.1"
 	}
-	if s.Change == diff.Untold {
+	if s.Change == diff.Undetermined {
 		text += " untold"
 	}
 	return text
@@ -186,7 +186,8 @@ func partyTables(doc *document, what string, p *diff.Parties, opt Options) {
 	}
 }
 
-// partyShare says how many of the negotiated connections were not forward secret.
+// partyShare returns how many of the negotiated connections were not forward
+// secret.
 func partyShare(p *diff.Party) string {
 	if p.Connections == 0 {
 		return "–"
@@ -194,12 +195,12 @@ func partyShare(p *diff.Party) string {
 	return Number(p.Verdicts[secrecy.No]) + " of " + Number(p.Negotiated())
 }
 
-// partyAnswered says how many of the connections were negotiated.
+// partyAnswered returns how many of the connections were negotiated.
 func partyAnswered(p *diff.Party) string {
 	return Number(p.Negotiated()) + " of " + Number(p.Connections)
 }
 
-// diffJSON is the comparison as JSON shows it.
+// diffJSON returns the JSON form of the comparison.
 func diffJSON(d *diff.Diff) any {
 	type side struct {
 		Files       []string   `json:"files"`
@@ -207,7 +208,7 @@ func diffJSON(d *diff.Diff) any {
 		Last        string     `json:"last,omitempty"`
 		Filter      string     `json:"filter,omitempty"`
 		Where       string     `json:"where,omitempty"`
-		Loss        []jsonLoss `json:"loss"` // what was not read, by reason
+		Loss        []jsonLoss `json:"loss"` // losses by reason
 		Connections uint64     `json:"connections"`
 		Negotiated  uint64     `json:"negotiated"`
 		Beyond      diff.Lost  `json:"beyond_limits"`

@@ -9,38 +9,40 @@ import (
 	"strings"
 )
 
-// A document is a report before its form is chosen: for a terminal, Markdown
-// or HTML. Its texts and cells are raw; each form quotes them.
+// A document is a report without a format. It is written for a terminal, as
+// Markdown or as HTML. Its texts and cells are unquoted; each format quotes
+// them.
 type document struct {
 	title  string
 	blocks []block
 }
 
-// A block is one of its fields.
+// A block is one part of a document. One of heading, text, code, table and
+// figure is set.
 type block struct {
 	heading string
 	text    string
-	note    bool // text is of a lesser weight
+	note    bool // text is secondary
 	table   *table
 	code    string
 	figure  *figure
 }
 
-// A figure is a picture that only HTML shows.
+// A figure is a picture for HTML only.
 type figure struct {
-	svg     template.HTML // made by this package, wire strings escaped
+	svg     template.HTML // made by this package, strings from the wire are escaped
 	caption string
 }
 
-// A table is a grid with what is needed to make it fit.
+// A table is a grid with rules to fit a width.
 type table struct {
 	header  []string
 	right   []bool
 	rows    [][]string
-	drop    []int // where there is no room, the highest is left out first; 0 never
-	elastic int   // the column that is cut at last
+	drop    []int // in a narrow table the column with the highest number is dropped first; 0 is never dropped
+	elastic int   // the column that is shortened last
 	more    uint64
-	colors  []string // of rows, an ANSI colour or ""
+	colors  []string // ANSI colour of each row, or ""
 }
 
 func (d *document) heading(format string, args ...any) {
@@ -57,7 +59,7 @@ func (d *document) note(format string, args ...any) {
 
 func (d *document) code(text string) { d.blocks = append(d.blocks, block{code: text}) }
 
-// add adds a table, if it has rows, of which at most top are shown.
+// add adds a table if it has rows. At most top rows are shown.
 func (d *document) add(t *table, top int) {
 	if len(t.rows) == 0 {
 		return
@@ -69,7 +71,7 @@ func (d *document) add(t *table, top int) {
 	d.blocks = append(d.blocks, block{table: t})
 }
 
-// Write writes the document in a format: "table", "markdown" or "html".
+// write writes the document in a format: "table", "markdown" or "html".
 func (d *document) write(w io.Writer, format string, opt Options) error {
 	switch format {
 	case "markdown":
@@ -106,7 +108,7 @@ func (d *document) terminal(w io.Writer, opt Options) error {
 	return err
 }
 
-// heading writes a title in lines no longer than the width.
+// heading writes a title, wrapped at the width.
 func (p *printer) heading(s string) {
 	q := &printer{opt: p.opt}
 	q.wrap("", s)
@@ -199,7 +201,7 @@ func (d *document) markdown(w io.Writer) error {
 	return err
 }
 
-// quoteCode is Quote for lines in which a backslash is itself.
+// quoteCode is Quote for code, where a backslash is not escaped.
 func quoteCode(s string) string {
 	if strings.IndexFunc(s, func(r rune) bool { return r > 0x7e || r < ' ' && r != '\t' }) < 0 {
 		return s
@@ -207,7 +209,7 @@ func quoteCode(s string) string {
 	return Quote(s)
 }
 
-// fenced makes text fit to stand between fences.
+// fenced replaces code fences within text.
 func fenced(s string) string {
 	var out []string
 	for line := range strings.Lines(strings.TrimRight(s, "\n")) {
@@ -216,7 +218,7 @@ func fenced(s string) string {
 	return strings.Join(out, "\n")
 }
 
-// html writes one page that needs nothing from outside and runs no script.
+// html writes a self-contained page without scripts.
 func (d *document) html(w io.Writer) error {
 	type cell struct {
 		Text        string

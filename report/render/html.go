@@ -17,15 +17,15 @@ var pageText string
 //go:embed style.css
 var styleText string
 
-// pageTemplate is fed with view, of which every string from the wire has been
-// quoted: html/template keeps markup out, and Quote what a browser would
-// obey besides, such as a change of direction.
+// pageTemplate is executed with a view, whose strings from the wire are quoted.
+// html/template escapes markup; Quote escapes what a browser would also
+// interpret, such as a change of text direction.
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"parts": parts}).Parse(pageText))
 
-// shortName is how long a name is that is never broken, bytes.
+// shortName is the length up to which a name is never broken, bytes.
 const shortName = 15
 
-// parts cuts a long name where a line may break.
+// parts splits a long name at its line break opportunities.
 func parts(s string) []string {
 	if len(s) <= shortName {
 		return []string{s}
@@ -41,32 +41,32 @@ func parts(s string) []string {
 	return append(out, s[from:])
 }
 
-// StyleSource is the Content-Security-Policy source of the style that pages
-// carry inside.
+// StyleSource is the Content-Security-Policy source of the embedded style
+// sheet.
 var StyleSource = func() string {
 	sum := sha256.Sum256([]byte(styleText))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }()
 
-// SummaryHTML writes the summary as an HTML document of one file: no script,
-// and nothing that is loaded from elsewhere.
+// SummaryHTML writes the summary as a self-contained HTML document without
+// scripts.
 func SummaryHTML(w io.Writer, s *report.Summary, opt Options) error {
 	return writePage(w, newView(s, opt))
 }
 
-// Rows are the newest connections, as a page shows them.
+// Rows are the latest connections for a page, with the query that selected
+// them.
 type Rows struct {
 	List    []*report.Connection // newest first
-	Of      int                  // how many were looked at
-	Verdict string               // that was asked for; "" any
-	Server  string               // that was asked for
-	Where   string               // that was asked for
-	Err     error                // why what was asked for cannot be
+	Of      int                  // number of rows searched
+	Verdict string               // requested verdict; "" for any
+	Server  string               // requested server
+	Where   string               // requested expression
+	Err     error                // error in the request
 }
 
-// LiveHTML writes the page of a capture that goes on. It loads page.js and
-// icon.svg, which whoever serves the page provides, and asks for its own
-// address again.
+// LiveHTML writes the page of a live capture. The page loads page.js and
+// icon.svg from its server, and reloads its own address.
 func LiveHTML(w io.Writer, s *report.Summary, l *Live, rows *Rows, opt Options) error {
 	v := newView(s, opt)
 	v.addLive(s, l, rows)
@@ -74,7 +74,7 @@ func LiveHTML(w io.Writer, s *report.Summary, l *Live, rows *Rows, opt Options) 
 }
 
 func writePage(w io.Writer, v *view) error {
-	var b bytes.Buffer // a page is whole or not written
+	var b bytes.Buffer // write a page completely or not at all
 	if err := pageTemplate.Execute(&b, v); err != nil {
 		return err
 	}

@@ -18,18 +18,18 @@ import (
 // ImpactFormats are the formats that Impact writes.
 var ImpactFormats = []string{"table", "json", "csv", "markdown", "html"}
 
-// An ImpactReport is what Impact writes.
+// An ImpactReport is the input of Impact.
 type ImpactReport struct {
 	Input    report.Input
 	Now      impact.Now
 	Outcomes []*impact.Outcome
-	Advice   *impact.Advice // nil where none was asked for
-	Config   string         // configuration lines, "" for none
+	Advice   *impact.Advice // nil if it was not requested
+	Config   string         // server configuration of the policy, "" for none
 	Kind     string         // of Config
-	Keys     string         // the certificates that were given, "" for those that were observed
+	Keys     string         // certificates given by the user, "" for the observed ones
 }
 
-// Impact writes what policies would do in one of ImpactFormats.
+// Impact writes the effect of policies in one of ImpactFormats.
 func Impact(w io.Writer, r *ImpactReport, format string, opt Options) error {
 	switch format {
 	case "json":
@@ -43,7 +43,7 @@ func Impact(w io.Writer, r *ImpactReport, format string, opt Options) error {
 func impactDocument(r *ImpactReport, opt Options, format string) *document {
 	doc := &document{title: "What servers with another policy would do to the clients that were observed"}
 	impactBase(doc, r)
-	if r.Now.Told.Connections == 0 {
+	if r.Now.Complete.Connections == 0 {
 		doc.text("No ClientHello was observed: nothing can be said of any policy.")
 		return doc
 	}
@@ -67,7 +67,7 @@ func impactDocument(r *ImpactReport, opt Options, format string) *document {
 	return doc
 }
 
-// impactBase says what the answers rest on.
+// impactBase writes which observations the answers are based on.
 func impactBase(doc *document, r *ImpactReport) {
 	n, in := &r.Now, &r.Input
 	doc.text("Read %s: %s.", inputName(in), inputSize(in))
@@ -75,7 +75,7 @@ func impactBase(doc *document, r *ImpactReport) {
 		doc.text("%s", text)
 	}
 	if n.Connections == 0 {
-		doc.text("%s", nothing(in))
+		doc.text("%s", noConnections(in))
 		return
 	}
 	if n.First != 0 {
@@ -85,7 +85,7 @@ func impactBase(doc *document, r *ImpactReport) {
 		doc.text("Missing: %s.", lossText(&l, func(s string) string { return s }))
 	}
 	doc.text("%s with a whole ClientHello, of %s at %s: %s. Each meets each policy, those that failed or continued a session too.",
-		plural(n.Told.Connections, "connection"), plural(n.Told.Clients, "client"), plural(n.Told.Servers, "server"), distinct(n.Hellos))
+		plural(n.Complete.Connections, "connection"), plural(n.Complete.Clients, "client"), plural(n.Complete.Servers, "server"), distinct(n.Hellos))
 	var not []string
 	for _, x := range []struct {
 		n    uint64
@@ -96,7 +96,7 @@ func impactBase(doc *document, r *ImpactReport) {
 		}
 	}
 	if len(not) > 0 {
-		doc.text("Of %s nothing is said: %s.", plural(n.Connections-n.Told.Connections, "connection"), strings.Join(not, ", "))
+		doc.text("Of %s nothing is said: %s.", plural(n.Connections-n.Complete.Connections, "connection"), strings.Join(not, ", "))
 	}
 	if n.ECH > 0 {
 		doc.text("%s had encrypted_client_hello, real or GREASE: the answer is to what shows, and the inner ClientHello may offer something else.", plural(n.ECH, "connection"))
@@ -109,12 +109,12 @@ func impactBase(doc *document, r *ImpactReport) {
 	}
 }
 
-// metrics are the lines of the comparison.
+// metrics are the rows of the comparison.
 var metrics = []struct {
 	name  string
 	short string
 	of    func(o *impact.Outcome) impact.Tally
-	main  bool // one of those that add up
+	main  bool // the main metrics add up to all connections
 }{
 	{"keep what they have", "keep", func(o *impact.Outcome) impact.Tally { return o.Keeps }, true},
 	{"change", "change", func(o *impact.Outcome) impact.Tally { return o.Changes }, true},
@@ -172,7 +172,7 @@ func impactColumns(doc *document, r *ImpactReport, format string) {
 	doc.note("The first six lines add up to all; the others are parts of them. A client with several kinds of connections counts in several lines.")
 }
 
-// fitShares says which columns of several policies go first: the shares.
+// fitShares makes the share columns drop first if there are several policies.
 func fitShares(t *table, policies int) *table {
 	t.drop = make([]int, len(t.header))
 	if policies > 1 {
@@ -185,11 +185,11 @@ func fitShares(t *table, policies int) *table {
 	return t
 }
 
-// impactRows compares many policies, one a line.
+// impactRows compares many policies, one on each line.
 func impactRows(doc *document, r *ImpactReport) {
 	doc.heading("Connections, by policy")
 	t := &table{header: []string{"policy"}, right: []bool{false}, drop: []int{0}}
-	parts := slices.ContainsFunc(r.Outcomes, func(o *impact.Outcome) bool { return o.Asked != r.Now.Told })
+	parts := slices.ContainsFunc(r.Outcomes, func(o *impact.Outcome) bool { return o.Asked != r.Now.Complete })
 	if parts {
 		t.header, t.right, t.drop = append(t.header, "asked"), append(t.right, true), append(t.drop, 0)
 	}
@@ -218,7 +218,8 @@ func impactRows(doc *document, r *ImpactReport) {
 	doc.note("clients: those that break. FS: forward secrecy; PQ: post-quantum; retry: one more round trip.")
 }
 
-// impactDetail says what one policy would do; of many, why clients break alone.
+// impactDetail writes the effect of one policy. If brief, it writes only why
+// clients break.
 func impactDetail(doc *document, o *impact.Outcome, opt Options, format string, brief bool) {
 	doc.heading("%s", o.Name+": "+o.Title)
 	if o.Policy.Note != "" {
@@ -264,7 +265,7 @@ func impactDetail(doc *document, o *impact.Outcome, opt Options, format string, 
 	}
 }
 
-// sideText says what matters of a Side: the version and the exchange.
+// sideText returns the version, the key exchange and the cipher of a Side.
 func sideText(s *impact.Side) string {
 	text := strings.TrimSpace(s.Version + " " + s.KeyExchange)
 	if s.Group != "" {
@@ -278,7 +279,8 @@ func sideText(s *impact.Side) string {
 
 func shortCipher(s string) string { return strings.ReplaceAll(s, "_", "-") }
 
-// mergeRows adds up rows of changes that look the same.
+// mergeTransitions sums up transitions with the same text, most connections
+// first.
 func mergeRows(t *table) *table {
 	var out [][]string
 	at := map[string]int{}
@@ -291,7 +293,7 @@ func mergeRows(t *table) *table {
 			continue
 		}
 		out[i][2] = Number(number(out[i][2]) + number(r[2]))
-		out[i][3] = "" // clients may be the same ones
+		out[i][3] = ""
 	}
 	slices.SortStableFunc(out, func(a, b []string) int { return cmp.Compare(number(b[2]), number(a[2])) })
 	t.rows = out
@@ -303,27 +305,26 @@ func number(s string) uint64 {
 	return n
 }
 
-// causes says in words why something cannot be told.
+// causes describes why something is undetermined.
 func causes(c policy.Cause) string {
 	return strings.ReplaceAll(strings.ReplaceAll(c.String(), "+", ", "), "_", " ")
 }
 
-// A fate is what clients have in common that break in the same way.
+// A breakKey is what the members of a breakGroup have in common.
 type fate struct{ client, ja4, lacks, offers string }
 
-// A group is the connections of a fate.
+// A breakGroup sums up connections that break in the same way.
 type group struct {
 	fate
 	n              uint64
 	clients        map[report.Host]struct{}
-	servers        map[report.Endpoint]string // and a name
+	servers        map[report.Endpoint]string // with a name of each
 	first, last    *impact.Breaking
 	oneServer      report.Endpoint
 	firstAt, until int64
 }
 
-// groupBreaking adds up clients that have a fate in common, most connections
-// first.
+// groupBreaking sums up clients with the same key, most connections first.
 func groupBreaking(list []impact.Breaking, of func(b *impact.Breaking) fate) []*group {
 	var out []*group
 	at := map[fate]*group{}
@@ -350,7 +351,8 @@ func groupBreaking(list []impact.Breaking, of func(b *impact.Breaking) fate) []*
 	return out
 }
 
-// breakingTables lists what breaks: by kind of client, and by client.
+// breakingTables adds the tables of clients that break: by kind of client, and
+// by client.
 func breakingTables(doc *document, list []impact.Breaking, more uint64, opt Options, format string) {
 	if len(list) == 0 {
 		return
@@ -378,7 +380,7 @@ func breakingTables(doc *document, list []impact.Breaking, more uint64, opt Opti
 	doc.add(t, opt.top())
 }
 
-// packets names the packets of the first and the last ClientHello.
+// packets returns the packet numbers of the first and the last ClientHello.
 func packets(first, last *impact.Breaking) string {
 	a, b := first.FirstPacket, last.LastPacket
 	switch {
@@ -411,8 +413,7 @@ func lacks(f policy.Failure) string {
 	return strings.ReplaceAll(strings.TrimPrefix(f.String(), "no_"), "_", " ")
 }
 
-// offers says what a client that breaks has to offer instead, of the kind that
-// is missing.
+// offers returns what a client that breaks offers of the missing kind.
 func offers(b *impact.Breaking, format string) string {
 	o := b.Offered
 	var list []string
@@ -467,7 +468,7 @@ func versionsText(o *report.Offer) string {
 	return strings.Join(list, ", ")
 }
 
-// distinct counts ClientHellos of which no two are alike.
+// distinct returns the number of distinct ClientHellos in words.
 func distinct(n uint64) string {
 	if n == 1 {
 		return "1 ClientHello"

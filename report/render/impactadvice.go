@@ -11,7 +11,7 @@ import (
 	"pfsight/report/impact"
 )
 
-// impactAdvice says how far one can go.
+// impactAdvice writes how strict a policy can be.
 func impactAdvice(doc *document, r *ImpactReport, opt Options, format string) {
 	a := r.Advice
 	doc.heading("How far one can go")
@@ -42,7 +42,7 @@ func impactAdvice(doc *document, r *ImpactReport, opt Options, format string) {
 	doc.heading("Strictness against breakage")
 	best := slices.DeleteFunc(slices.Clone(a.Steps), func(s impact.Step) bool { return !s.Best && !s.Asked })
 	if format == "html" {
-		doc.blocks = append(doc.blocks, block{figure: &figure{svg: stepsSVG(best, r.Now.Told.Clients), caption: "Clients that each policy would break; the strictest at the left. The bars' light parts are clients of which it cannot be told."}})
+		doc.blocks = append(doc.blocks, block{figure: &figure{svg: stepsSVG(best, r.Now.Complete.Clients), caption: "Clients that each policy would break; the strictest at the left. The bars' light parts are clients of which it cannot be told."}})
 	}
 	t := &table{header: []string{"policy", "alike", "FS", "from", "breaks", "clients", "untold", "no FS"}, right: []bool{false, true, false, false, true, true, true, true}, drop: []int{0, 0, 1, 0, 0, 0, 0, 0}, elastic: 0}
 	alike := 0
@@ -65,7 +65,7 @@ func impactAdvice(doc *document, r *ImpactReport, opt Options, format string) {
 		alike = 0
 		t.rows, t.colors = append(t.rows, row), append(t.colors, color)
 	}
-	if format != "table" { // where every policy has a line of its own
+	if format != "table" { // only if each policy has its own line
 		for i := range t.rows {
 			t.rows[i] = slices.Delete(t.rows[i], 1, 2)
 		}
@@ -77,7 +77,7 @@ func impactAdvice(doc *document, r *ImpactReport, opt Options, format string) {
 
 func pluralClients(n uint64) string { return plural(n, "client") }
 
-// impactOpening says what would let all observed clients in.
+// impactOpening writes the smallest change that lets all observed clients in.
 func impactOpening(doc *document, o *impact.Opening, format string) {
 	doc.heading("What would let every observed client in: %s", o.Policy.Name)
 	if o.Policy.Unread != "" {
@@ -101,7 +101,7 @@ func impactOpening(doc *document, o *impact.Opening, format string) {
 			if a.HasSuite && format == "table" {
 				name = strings.ReplaceAll(strings.TrimPrefix(name, "TLS_"), "_WITH_", " ")
 			}
-			if a.Version != 0 { // what the others are of
+			if a.Version != 0 { // versions go first, because the others depend on them
 				names = append([]string{name}, names...)
 				continue
 			}
@@ -110,7 +110,7 @@ func impactOpening(doc *document, o *impact.Opening, format string) {
 		t.rows = append(t.rows, []string{strings.Join(names, " + "), Number(g.Opens.Connections), Number(g.Opens.Clients), Number(g.Breaks.Connections),
 			Number(g.NoForwardSecrecy), Number(g.Unauthenticated), Number(g.Weak), Number(g.LosesPostQuantum)})
 	}
-	for i := len(t.header) - 1; i > 4 && format == "table"; i-- { // prices that nothing has
+	for i := len(t.header) - 1; i > 4 && format == "table"; i-- { // drop price columns without a value
 		if slices.ContainsFunc(t.rows, func(r []string) bool { return r[i] != "0" }) {
 			continue
 		}
@@ -137,7 +137,8 @@ func impactOpening(doc *document, o *impact.Opening, format string) {
 	}
 }
 
-// isolateTable lists clients that only what is weak would let in, or nothing.
+// isolateTable adds a table of the clients that only a weakness would let in,
+// or nothing.
 func isolateTable(doc *document, o *impact.Opening) {
 	if len(o.Isolate) == 0 {
 		return
@@ -181,8 +182,8 @@ func isolateTable(doc *document, o *impact.Opening) {
 	doc.note("What has no encryption, no authentication, export strength, RC4, 3DES or a version below TLS 1.0 is not added; --allow adds it.")
 }
 
-// stepsSVG draws the clients that break, by policy. The only text in it that
-// is not made here is escaped.
+// stepsSVG draws the clients that break, by policy. All text that is not
+// constant is escaped.
 func stepsSVG(steps []impact.Step, all uint64) template.HTML {
 	const bar, gap, height, left, top, foot = 14, 4, 180, 46, 12, 190
 	width := left + len(steps)*(bar+gap) + 10
@@ -203,7 +204,8 @@ func stepsSVG(steps []impact.Step, all uint64) template.HTML {
 		if s.Breaks.Clients > 0 {
 			full = max(full, 1)
 		}
-		// A client that breaks at one server may depend at another one: it counts once.
+		// A client that breaks at one server and depends at another counts
+		// once.
 		light := int(float64(s.Affected.Clients-s.Breaks.Clients) / float64(most) * height)
 		title := template.HTMLEscapeString(Quote(fmt.Sprintf("%s: %s of %s break, %s cannot be told", s.Name, Number(s.Breaks.Clients), pluralClients(all), Number(s.Depends.Clients))))
 		fmt.Fprintf(&b, `<g><title>%s</title>`, title)

@@ -9,7 +9,7 @@ import (
 	"pfsight/report/impact"
 )
 
-// breakingJSON is a client that breaks, as JSON has it.
+// breakingJSON is the JSON form of a client that breaks.
 type breakingJSON struct {
 	Policy      string          `json:"-"`
 	Client      string          `json:"client_ip"`
@@ -84,7 +84,7 @@ func impactJSON(w io.Writer, r *ImpactReport) error {
 		Exact     bool         `json:"exact"`
 		Price     impact.Tally `json:"no_forward_secrecy"`
 		Left      impact.Tally `json:"still_breaks"`
-		Gains     []gain       `json:"gains"` // the additions, ranked greedily by connections opened
+		Gains     []gain       `json:"gains"` // the additions, in a greedy order by connections opened
 		Isolate   []isolated   `json:"upgrade_or_isolate"`
 	}
 	type advice struct {
@@ -100,7 +100,7 @@ func impactJSON(w io.Writer, r *ImpactReport) error {
 		Last     string     `json:"last,omitempty"`
 		Filter   string     `json:"filter,omitempty"`
 		Where    string     `json:"where,omitempty"`
-		Loss     []jsonLoss `json:"loss"` // what was not read, by reason
+		Loss     []jsonLoss `json:"loss"` // losses by reason
 		Keys     string     `json:"certificate,omitempty"`
 		Observed impact.Now `json:"observed"`
 		Policies []outcome  `json:"policies"`
@@ -142,8 +142,8 @@ func impactJSON(w io.Writer, r *ImpactReport) error {
 	return writeJSON(w, out, "  ")
 }
 
-// impactCSV writes one line of each number of a policy, and one of each client
-// that breaks.
+// impactCSV writes one line for each number of a policy, and one for each
+// client that breaks.
 func impactCSV(w io.Writer, r *ImpactReport) error {
 	c := csv.NewWriter(w)
 	num := func(n uint64) string { return strconv.FormatUint(n, 10) }

@@ -2,8 +2,8 @@ package render
 
 import "pfsight/report"
 
-// A Live is how a capture that goes on stands, beside the sums of a Summary.
-// Counts are since its start, rates over the last seconds.
+// A Live is the state of a live capture. Counts are since its start, rates over
+// the last seconds.
 type Live struct {
 	Now, Started int64 // nanoseconds since 1970 UTC
 	Last         int64 // time of the latest packet; 0 without packets
@@ -13,15 +13,15 @@ type Live struct {
 	PacketRate     float64
 	BitRate        float64
 	DropRate       float64
-	Handshakes     float64 // a second
-	Open           uint64  // connections whose handshake was read and whose end was not seen
+	Handshakes     float64 // per second
+	Open           uint64  // connections whose handshake was read, and that have not ended
 	Minute         Window
 
 	Interfaces []Interface
-	SinkLoss   []report.Count // rows that a sink did not take, by sink
+	SinkLoss   []report.Count // rows that a sink did not accept, by sink
 }
 
-// A Window is what was seen in a stretch of time.
+// A Window is the sums over a period.
 type Window struct {
 	Connections uint64
 	Negotiated  uint64
@@ -30,7 +30,7 @@ type Window struct {
 	Drops       uint64 // packets dropped by the kernel
 }
 
-// An Interface is what the kernel says of one.
+// An Interface is the kernel's statistics of an interface.
 type Interface struct {
 	Name                    string
 	Packets, Drops, Freezes uint64

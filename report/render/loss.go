@@ -7,12 +7,12 @@ import (
 	"pfsight/report"
 )
 
-// maxKinds is how many kinds of a loss are named.
+// maxKinds is the number of kinds and of inputs that a loss names.
 const maxKinds = 8
 
-// LossText says what was lost, how much of it, of which kinds and of which
-// inputs: "12 packets of a link type that is not read: USER0 (link type 147), in
-// a.pcap (8) and b.pcap (4)". It is fit for a terminal.
+// LossText describes a loss with its count, kinds and inputs: "12 packets of an
+// unsupported link type: USER0 (link type 147), in a.pcap (8) and b.pcap (4)".
+// It is quoted for a terminal.
 func LossText(l *report.Loss) string { return lossText(l, Quote) }
 
 func lossText(l *report.Loss, quote func(string) string) string {
@@ -26,7 +26,8 @@ func lossText(l *report.Loss, quote func(string) string) string {
 	return out
 }
 
-// lossWhat says what was lost. The first noun of l.What is in the plural.
+// lossWhat returns what was lost, in the singular if the count is 1. The first
+// noun of l.What is in the plural.
 func lossWhat(l *report.Loss) string {
 	if l.Count != 1 {
 		return l.What
@@ -41,22 +42,23 @@ func lossWhat(l *report.Loss) string {
 	return strings.Join(words, " ")
 }
 
-// lossKinds lists the kinds of a loss, with their numbers if there are several.
+// lossKinds lists the kinds of a loss, with their counts if there are several.
 func lossKinds(l *report.Loss) string {
 	if len(l.Kinds) == 1 && l.Kinds[0].N == l.Count {
 		return l.Kinds[0].Label
 	}
-	return counted(l.Kinds, max(len(l.Kinds)-maxKinds, 0), func(s string) string { return s })
+	return joinCounts(l.Kinds, max(len(l.Kinds)-maxKinds, 0), func(s string) string { return s })
 }
 
 // lossFiles lists the inputs of a loss.
 func lossFiles(l *report.Loss, quote func(string) string) string {
-	return counted(l.Files, l.MoreFiles, quote)
+	return joinCounts(l.Files, l.MoreFiles, quote)
 }
 
-// counted joins all but more of the counts, and says how many more there are:
-// more counts what lies beyond the list, or at its end.
-func counted(list []report.Count, more int, quote func(string) string) string {
+// joinCounts joins the first counts of a list, and adds the number of further
+// ones. more is that number for a list of at most maxKinds entries, or the
+// number of entries of list beyond maxKinds.
+func joinCounts(list []report.Count, more int, quote func(string) string) string {
 	if n := maxKinds; len(list) > n {
 		list = list[:n]
 	}
@@ -77,13 +79,13 @@ func counted(list []report.Count, more int, quote func(string) string) string {
 	return strings.Join(parts, "")
 }
 
-// A jsonLoss is a report.Loss.
+// A jsonLoss is the JSON form of a report.Loss.
 type jsonLoss struct {
 	Name      string     `json:"name"`
 	Count     uint64     `json:"count"`
-	Kinds     []jsonPart `json:"kinds,omitempty"`      // of what it consists, such as link types
-	Files     []jsonPart `json:"files,omitempty"`      // inputs that it is of, if there are several
-	MoreFiles int        `json:"more_files,omitempty"` // beyond those
+	Kinds     []jsonPart `json:"kinds,omitempty"`      // parts of the count, such as link types
+	Files     []jsonPart `json:"files,omitempty"`      // inputs with the loss, if there are several
+	MoreFiles int        `json:"more_files,omitempty"` // number of further inputs
 }
 
 type jsonPart struct {

@@ -51,7 +51,7 @@ func SummaryMarkdown(w io.Writer, s *report.Summary, opt Options) error {
 		e.grid(&g)
 	}
 	if s.Connections == 0 {
-		e.printf("%s\n\n", nothing(in))
+		e.printf("%s\n\n", noConnections(in))
 	}
 	e.printf("## Verdicts\n\nOf %s; %s without a ServerHello beside them.\n\n", plural(s.Negotiated, "negotiated connection"), plural(s.Connections-s.Negotiated, "connection"))
 	g := grid{header: []string{"forward secrecy", "connections", "share"}, right: []bool{false, true, true}}
@@ -74,10 +74,10 @@ func SummaryMarkdown(w io.Writer, s *report.Summary, opt Options) error {
 		e.grid(&g)
 	}
 	e.servers(s, opt)
-	if len(s.Untold) > 0 {
+	if len(s.Undetermined) > 0 {
 		e.printf("## What could not be told, and why\n\n")
 		g := grid{header: []string{"connections", "code", "why"}, right: []bool{true, false, false}}
-		for _, c := range s.Untold {
+		for _, c := range s.Undetermined {
 			g.rows = append(g.rows, []string{Number(c.N), Markdown(c.Label), Markdown(c.Note)})
 		}
 		e.grid(&g)
@@ -112,7 +112,7 @@ func (e *errWriter) servers(s *report.Summary, opt Options) {
 	}
 }
 
-// An errWriter remembers the first error.
+// An errWriter keeps the first error.
 type errWriter struct {
 	w   io.Writer
 	err error

@@ -51,7 +51,7 @@ func newParquetField[T any](f *schema.Field[T]) parquetField[T] {
 			if *k.At(v) {
 				return secrecy.True
 			}
-			return secrecy.Untold
+			return secrecy.Undetermined
 		})
 	case schema.Texts[T]:
 		return listColumn(func(v *T) []string {
@@ -94,7 +94,7 @@ func numberColumn[T any](get func(v *T) (uint64, bool)) parquetField[T] {
 
 func boolColumn[T any](get func(v *T) secrecy.Tri) parquetField[T] {
 	return parquetField[T]{reflect.TypeFor[*bool](), ",optional", func(to reflect.Value, v *T) int {
-		if t := get(v); t != secrecy.Untold {
+		if t := get(v); t != secrecy.Undetermined {
 			b := t == secrecy.True
 			to.Set(reflect.ValueOf(&b))
 		}

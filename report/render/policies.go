@@ -33,8 +33,9 @@ func Policies(w io.Writer, list []*policy.Policy, opt Options, markdown bool) er
 	return g.text(w, "")
 }
 
-// narrow leaves out columns from the right, and cuts the last one where
-// enough of it stays. The first is never cut: it is a name to be typed.
+// narrow drops columns from the right, and shortens the last one that stays if
+// enough of it remains. The first column is never shortened, because users type
+// the names in it.
 func (g *grid) narrow(width int) {
 	at := 0
 	for i, h := range g.header {
@@ -60,7 +61,7 @@ func (g *grid) narrow(width int) {
 	}
 }
 
-// forwardSecret says how much of what p accepts is forward secret.
+// forwardSecret describes how much of what p accepts is forward secret.
 func forwardSecret(p *policy.Policy) string {
 	switch p.ForwardSecret() {
 	case secrecy.Yes:
@@ -87,7 +88,7 @@ func versionRange(p *policy.Policy) string {
 	return s
 }
 
-// Policy writes all that a policy says.
+// Policy writes all properties of a policy.
 func Policy(w io.Writer, p *policy.Policy, opt Options) error {
 	out := &printer{opt: opt}
 	out.line("%s", out.color("1", Quote(p.Name)))

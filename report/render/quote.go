@@ -1,5 +1,3 @@
-// Package render shows reports: on a terminal, as Markdown, JSON, JSON Lines
-// and CSV. Nothing else prints what came from the wire.
 package render
 
 import (
@@ -8,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// Quote makes a string from the wire fit for a terminal: what is not
-// printable, not seen or changes the direction of text becomes an escape.
+// Quote makes a string from the wire safe for a terminal. It escapes what is
+// not printable, invisible, or changes the direction of text.
 func Quote(s string) string {
 	if plain(s) {
 		return s
@@ -34,8 +32,8 @@ func Quote(s string) string {
 	return b.String()
 }
 
-// Message makes a message fit for one line of a terminal, as Quote does, but for
-// backslashes: what it quotes may have been quoted before.
+// Message makes a message safe for one line of a terminal. Unlike Quote it
+// keeps backslashes, because parts of the message may already be quoted.
 func Message(s string) string {
 	if strings.IndexFunc(s, func(r rune) bool { return !shown(r) }) < 0 && utf8.ValidString(s) {
 		return s
@@ -61,8 +59,8 @@ func hex2(c byte) string {
 	return string([]byte{digits[c>>4], digits[c&15]})
 }
 
-// Cell makes a string fit for a CSV cell that a spreadsheet opens: one that
-// would be taken for a formula is led by an apostrophe.
+// Cell makes a string safe for a CSV cell in a spreadsheet. A string that looks
+// like a formula gets a leading apostrophe.
 func Cell(s string) string {
 	s = Quote(s)
 	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
@@ -71,7 +69,7 @@ func Cell(s string) string {
 	return s
 }
 
-// Markdown makes a string fit for a cell of a Markdown table.
+// Markdown makes a string safe for a cell of a Markdown table.
 func Markdown(s string) string {
 	s = Quote(s)
 	if !strings.ContainsAny(s, "|`<>*_[]&#") {

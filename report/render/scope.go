@@ -6,14 +6,14 @@ import (
 	"pfsight/report"
 )
 
-// Scoped is a Writer whose text says what was read when there are no rows.
+// Scoped is a Writer whose output describes the input if there are no rows.
 type Scoped interface {
-	// Scope tells what was read. It is called before Close.
+	// Scope sets the input. It must be called before Close.
 	Scope(in *report.Input)
 }
 
-// scope says, one sentence each, what of the input the report is not about:
-// what was not read, and what was not asked for. quote is applied to the
+// scope describes which part of the input the report covers: what was not read,
+// and what filters excluded. Each string is a sentence. quote is applied to the
 // expressions.
 func scope(in *report.Input, quote func(string) string) []string {
 	out := reading(in)
@@ -29,7 +29,7 @@ func scope(in *report.Input, quote func(string) string) []string {
 	return out
 }
 
-// reading says of the input that it was not read to its end.
+// reading describes why the input was not read to its end.
 func reading(in *report.Input) []string {
 	var out []string
 	if in.Interrupted {
@@ -48,7 +48,7 @@ func reading(in *report.Input) []string {
 	return out
 }
 
-// filterNote says how many packets the filter wanted, if not all.
+// filterNote returns how many packets match the filter, if not all do.
 func filterNote(in *report.Input) string {
 	if in.FilteredOut == 0 {
 		return ""
@@ -56,7 +56,7 @@ func filterNote(in *report.Input) string {
 	return fmt.Sprintf(": %s of %s", Number(in.Packets-min(in.FilteredOut, in.Packets)), Number(in.Packets))
 }
 
-// whereNote says how many connections --where did not want, if any.
+// whereNote returns how many connections do not match --where, if any.
 func whereNote(in *report.Input) string {
 	if in.Unwanted == 0 {
 		return ""
@@ -71,12 +71,12 @@ func matches(n uint64) string {
 	return "match"
 }
 
-// partial reports whether the report may be about less than the whole input.
+// partial reports whether the report may not cover the whole input.
 func partial(in *report.Input) bool {
 	return in.Interrupted || in.Ongoing || in.Limit > 0 || in.Filter != "" || in.Where != "" || len(in.Loss) > 0
 }
 
-// shareTitle says what shares are of.
+// shareTitle names the base of the shares.
 func shareTitle(in *report.Input) string {
 	switch {
 	case in.Where != "":
@@ -87,8 +87,8 @@ func shareTitle(in *report.Input) string {
 	return "Of the whole capture"
 }
 
-// nothing says that no connection is in the report, and of what that is true.
-func nothing(in *report.Input) string {
+// noConnections states that the report has no connections, and of which input.
+func noConnections(in *report.Input) string {
 	if in.Where != "" && in.Unwanted > 0 {
 		return fmt.Sprintf("None of the %s with a TLS handshake matches.", plural(in.Unwanted, "connection"))
 	}
@@ -111,5 +111,5 @@ func nothing(in *report.Input) string {
 	}
 }
 
-// unquoted is for a document, which quotes what it writes.
+// unquoted is for documents, which quote what they write.
 func unquoted(s string) string { return s }

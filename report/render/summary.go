@@ -11,13 +11,13 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// Options say how a report is shown. The zero value of a field is its default.
+// Options control the output. The zero value of a field selects its default.
 type Options struct {
 	Width int  // columns; default 80, at least 40
 	Color bool // ANSI colours
-	ASCII bool // no characters beyond ASCII in bars and lines
+	ASCII bool // bars and lines in ASCII only
 	Top   int  // rows of a list; default 10
-	// Memory bounds what a table of connections holds until its end, bytes;
+	// Memory limits a table of connections, which is kept until its end, bytes;
 	// default 256 MiB.
 	Memory int64
 }
@@ -36,7 +36,8 @@ func (o Options) top() int {
 	return o.Top
 }
 
-// Colours of the verdicts: calm, and told apart by words everywhere too.
+// The verdicts are always written out too, so colour is never the only
+// distinction.
 var verdictColor = [4]string{secrecy.Unknown: "2", secrecy.Yes: "32", secrecy.No: "31", secrecy.Conditional: "33"}
 
 var verdictLabel = [4]string{
@@ -44,7 +45,7 @@ var verdictLabel = [4]string{
 	secrecy.Conditional: "depends on a ticket or cache", secrecy.Unknown: "cannot be told",
 }
 
-// VerdictLabel says a verdict in words.
+// VerdictLabel describes a verdict in words.
 func VerdictLabel(v secrecy.Verdict) string { return verdictLabel[v&3] }
 
 var verdictOrder = []secrecy.Verdict{secrecy.Yes, secrecy.No, secrecy.Conditional, secrecy.Unknown}
@@ -84,7 +85,7 @@ func Summary(w io.Writer, s *report.Summary, opt Options) error {
 	p.input(s)
 	if s.Connections == 0 {
 		p.line("")
-		p.wrap("", nothing(&s.Input))
+		p.wrap("", noConnections(&s.Input))
 		_, err := io.WriteString(w, p.b.String())
 		return err
 	}
@@ -94,12 +95,12 @@ func Summary(w io.Writer, s *report.Summary, opt Options) error {
 	p.counts("Group", s.Groups, s.Negotiated, false)
 	p.servers(s)
 	p.notes(s)
-	p.untold(s)
+	p.undetermined(s)
 	_, err := io.WriteString(w, p.b.String())
 	return err
 }
 
-// input says what was read and what was lost of it.
+// input writes what was read and what was lost.
 func (p *printer) input(s *report.Summary) {
 	in := &s.Input
 	name := "nothing"
@@ -120,13 +121,13 @@ func (p *printer) input(s *report.Summary) {
 	p.line("%s", p.loss(s))
 }
 
-// eventsWhere begins what is said of an expression that chose events.
+// eventsWhere introduces the filter expression of events.
 const eventsWhere = "All connections are counted; events are of those where "
 
-// savedLoss says what saved records do not.
+// savedLoss qualifies the losses of saved records.
 const savedLoss = "what was lost before the records were saved is not in them"
 
-// inputSize says how much was read.
+// inputSize returns how much was read.
 func inputSize(in *report.Input) string {
 	if in.Saved && in.Packets == 0 {
 		return inputCount(in)
@@ -195,7 +196,7 @@ func (p *printer) bar(n, of uint64, width int) string {
 	return Bar(n, of, width)
 }
 
-// eighths is the length of a share's bar in eighths of a column.
+// eighths returns the length of a bar in eighths of a column.
 func eighths(n, of uint64, width int) int {
 	if of == 0 || width <= 0 {
 		return 0
@@ -251,7 +252,7 @@ func verdictShort(v string) string {
 	return v
 }
 
-// lines returns the grid's rows without its header.
+// lines returns the rows of the grid without its header.
 func (g *grid) lines() string {
 	var b strings.Builder
 	if err := g.text(&b, "  "); err != nil {
@@ -316,7 +317,7 @@ func (p *printer) notes(s *report.Summary) {
 	}
 }
 
-// notes says what a single connection cannot.
+// notes returns the facts that only many connections together show.
 func notes(s *report.Summary) []string {
 	var out []string
 	if s.Resumed > 0 {
@@ -336,19 +337,19 @@ func notes(s *report.Summary) []string {
 	return out
 }
 
-func (p *printer) untold(s *report.Summary) {
-	if len(s.Untold) == 0 {
+func (p *printer) undetermined(s *report.Summary) {
+	if len(s.Undetermined) == 0 {
 		return
 	}
 	p.title("What could not be told, and why")
 	g := grid{header: []string{"", "", ""}, right: []bool{true, false, false}}
-	for _, c := range s.Untold {
+	for _, c := range s.Undetermined {
 		g.rows = append(g.rows, []string{Number(c.N), c.Label, cut(c.Note, max(20, p.opt.width()-32))})
 	}
 	p.b.WriteString(g.lines())
 }
 
-// Number writes n with separators between thousands.
+// Number formats n with separators between thousands.
 func Number(n uint64) string {
 	s := strconv.FormatUint(n, 10)
 	for i := len(s) - 3; i > 0; i -= 3 {
@@ -357,7 +358,7 @@ func Number(n uint64) string {
 	return s
 }
 
-// Share writes n of of as a percentage; what is not all or nothing is never
+// Share formats n/of as a percentage. A value that is not 0 or 100 % is never
 // rounded to it.
 func Share(n, of uint64) string {
 	if of == 0 {
@@ -373,7 +374,7 @@ func Share(n, of uint64) string {
 	return strconv.FormatFloat(x, 'f', 1, 64) + " %"
 }
 
-// Size writes a number of bytes in units of 1000.
+// Size formats a number of bytes with decimal prefixes.
 func Size(n uint64) string {
 	if n < 1000 {
 		return plural(n, "byte")
@@ -392,7 +393,7 @@ func Size(n uint64) string {
 	return strconv.FormatFloat(x, 'f', prec, 64) + " " + unit
 }
 
-// Span writes a time span in two units at most.
+// Span formats a duration in at most two units.
 func Span(ns int64) string {
 	d := time.Duration(ns)
 	switch {
@@ -419,7 +420,7 @@ func plural(n uint64, what string) string {
 	return Number(n) + " " + what + "s"
 }
 
-// cut shortens s to n columns, of a text of which each rune takes one.
+// cut shortens s to n columns. Each rune of s must take one column.
 func cut(s string, n int) string {
 	r := []rune(s)
 	if len(r) <= n {

@@ -9,23 +9,23 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// The JSON of a summary. This is the one place where its fields are named; a
-// count is a number of connections unless it says otherwise, a share is not
-// written: it is the count of the verdict over negotiated.
+// The JSON form of a summary. A count is a number of connections unless its
+// comment says otherwise. Shares are not written: a share is the count of a
+// verdict over negotiated.
 type (
 	jsonSummary struct {
 		Input              jsonInput         `json:"input"`
-		Connections        uint64            `json:"connections"` // every row
+		Connections        uint64            `json:"connections"` // all rows
 		Negotiated         uint64            `json:"negotiated"`  // with a ServerHello: the base of every share
 		ForwardSecrecy     map[string]uint64 `json:"forward_secrecy"`
 		Outcomes           map[string]uint64 `json:"outcomes"`                // over connections
-		TicketKey          uint64            `json:"ticket_key"`              // of the yes: rest on a ticket key too
+		TicketKey          uint64            `json:"ticket_key"`              // of the yes: depend on a ticket key too
 		Resumed            uint64            `json:"resumed"`                 // of negotiated
 		PostQuantum        uint64            `json:"post_quantum"`            // of negotiated
 		PostQuantumOffered uint64            `json:"post_quantum_offered"`    // of client_hellos
-		ClientHellos       uint64            `json:"client_hellos"`           // whose offer was seen
+		ClientHellos       uint64            `json:"client_hellos"`           // with a ClientHello
 		HelloRetryRequests uint64            `json:"hello_retry_requests"`    // of negotiated
-		HellosSplit        uint64            `json:"client_hellos_split"`     // came in more than one packet
+		HellosSplit        uint64            `json:"client_hellos_split"`     // sent in more than one packet
 		ClientOnly         uint64            `json:"one_direction_client"`    // only the client's side was seen
 		ServerOnly         uint64            `json:"one_direction_server"`    // only the server's side was seen
 		Gaps               uint64            `json:"gaps"`                    // bytes of the handshake are missing
@@ -37,25 +37,25 @@ type (
 		KeyExchanges       []jsonCount       `json:"key_exchanges"`
 		Groups             []jsonCount       `json:"groups"`
 		CipherSuites       []jsonCount       `json:"cipher_suites"`
-		Reasons            []jsonCount       `json:"reasons"` // over connections; one may have several
-		Untold             []jsonCount       `json:"unknown_because"`
-		Servers            []jsonServer      `json:"servers"`       // those without forward secrecy first, as many as were asked for
-		ServersTotal       uint64            `json:"servers_total"` // distinct, as far as they were kept
+		Reasons            []jsonCount       `json:"reasons"` // over connections; one connection may have several
+		Undetermined       []jsonCount       `json:"unknown_because"`
+		Servers            []jsonServer      `json:"servers"`       // those without forward secrecy first, up to the requested number
+		ServersTotal       uint64            `json:"servers_total"` // distinct servers kept
 		ServersLost        uint64            `json:"servers_lost"`  // connections of servers beyond the limit
-		Exposure           []jsonExposure    `json:"exposure"`      // as many as were asked for
+		Exposure           []jsonExposure    `json:"exposure"`      // up to the requested number
 		Live               *jsonLive         `json:"live,omitempty"`
 	}
 	jsonInput struct {
 		Sources []string   `json:"sources"` // files or interfaces
 		Packets uint64     `json:"packets"`
 		Bytes   uint64     `json:"bytes"`
-		Records uint64     `json:"records,omitempty"`      // saved ones, which do not say what their captures lost
-		Filter  string     `json:"filter,omitempty"`       // the expression that chose the packets
-		Where   string     `json:"where,omitempty"`        // the expression that chose the connections
-		Events  string     `json:"events_where,omitempty"` // the expression that chose events; the sums are of all
+		Records uint64     `json:"records,omitempty"`      // saved records; they do not state what their captures lost
+		Filter  string     `json:"filter,omitempty"`       // packet filter expression
+		Where   string     `json:"where,omitempty"`        // connection filter expression
+		Events  string     `json:"events_where,omitempty"` // filter expression of events; it does not affect the sums
 		First   string     `json:"first,omitempty"`        // RFC 3339, UTC; absent without packets and records
 		Last    string     `json:"last,omitempty"`
-		Loss    []jsonLoss `json:"loss"` // what is in no share, by reason
+		Loss    []jsonLoss `json:"loss"` // losses by reason; they are in no share
 	}
 	jsonCount struct {
 		Name           string `json:"name"`
@@ -70,15 +70,15 @@ type (
 		Negotiated     uint64            `json:"negotiated"`
 		ForwardSecrecy map[string]uint64 `json:"forward_secrecy"`
 		Bytes          uint64            `json:"bytes"`
-		Clients        uint64            `json:"clients"`          // distinct, as far as they were kept
-		Reason         string            `json:"reason,omitempty"` // the commonest against it
+		Clients        uint64            `json:"clients"`          // distinct clients kept
+		Reason         string            `json:"reason,omitempty"` // the most frequent one against it
 	}
 	jsonExposure struct {
 		SPKI        string `json:"spki_sha256"`
 		Subject     string `json:"subject,omitempty"`
 		Key         string `json:"key,omitempty"`
 		Bits        int    `json:"bits,omitempty"`
-		IP          string `json:"server_ip,omitempty"` // one that used the key
+		IP          string `json:"server_ip,omitempty"` // of a server that used the key
 		Port        uint16 `json:"server_port,omitempty"`
 		MAC         string `json:"server_mac,omitempty"`
 		Name        string `json:"server_name,omitempty"`
@@ -98,7 +98,7 @@ type (
 		Open       uint64            `json:"open_connections"`
 		Minute     jsonWindow        `json:"last_minute"`
 		Interfaces []jsonInterface   `json:"interfaces"`
-		SinkLoss   map[string]uint64 `json:"sink_losses"` // rows that a sink did not take
+		SinkLoss   map[string]uint64 `json:"sink_losses"` // rows that a sink did not accept
 	}
 	jsonWindow struct {
 		Connections    uint64            `json:"connections"`
@@ -116,8 +116,8 @@ type (
 	}
 )
 
-// SummaryJSON writes the summary as one JSON object; l is nil but for a
-// capture that goes on. Strings from the wire are as report.Text has them.
+// SummaryJSON writes the summary as one JSON object. l is nil unless the
+// capture is live. Strings from the wire are in the form of report.Text.
 func SummaryJSON(w io.Writer, s *report.Summary, l *Live, opt Options) error {
 	in := &s.Input
 	j := jsonSummary{
@@ -127,7 +127,7 @@ func SummaryJSON(w io.Writer, s *report.Summary, l *Live, opt Options) error {
 		ClientHellos: s.ClientHellos, HelloRetryRequests: s.HelloRetryRequests, HellosSplit: s.HellosSplit, ClientOnly: s.ClientOnly, ServerOnly: s.ServerOnly,
 		Gaps: s.Gaps, ReusedKeys: s.ReusedKeys, ReusedConnections: s.ReusedKeyConnections, TicketKeys: s.TicketKeys, KeysLost: s.KeysLost,
 		Versions: jsonCounts(s.Versions, false), KeyExchanges: jsonCounts(s.KeyExchanges, true), Groups: jsonCounts(s.Groups, false),
-		CipherSuites: jsonCounts(s.Suites, false), Reasons: jsonCounts(s.Reasons, false), Untold: jsonCounts(s.Untold, false),
+		CipherSuites: jsonCounts(s.Suites, false), Reasons: jsonCounts(s.Reasons, false), Undetermined: jsonCounts(s.Undetermined, false),
 		Servers: []jsonServer{}, ServersTotal: s.ServersTotal, ServersLost: s.ServersLost, Exposure: []jsonExposure{},
 	}
 	if in.Timed() {
@@ -188,7 +188,7 @@ func jsonCounts(list []report.Count, verdict bool) []jsonCount {
 	return out
 }
 
-// rfc3339 writes a time, "" where it is not known.
+// rfc3339 formats a time; "" if it is unknown.
 func rfc3339(ns int64) string {
 	if ns == 0 {
 		return ""

@@ -11,19 +11,19 @@ import (
 	"github.com/olekukonko/tablewriter/tw"
 )
 
-// A grid is a table of cells that are fit to print.
+// A grid is a table of quoted cells.
 type grid struct {
 	header []string
-	right  []bool // columns of numbers
+	right  []bool // right-aligned columns
 	rows   [][]string
 }
 
-// leastElastic is the width below which the elastic column is not cut.
+// leastElastic is the width below which the elastic column is not shortened.
 const leastElastic = 12
 
-// fit makes the grid at most width columns wide: columns are left out, the
-// highest of drop first and none of 0, and at last the elastic one is cut, or
-// the widest if the elastic one was left out.
+// fit makes the grid at most width columns wide. It drops the columns with the
+// highest value in drop first, and never those with 0. Then it shortens the
+// elastic column, or the widest one if the elastic column was dropped.
 func (g *grid) fit(width int, drop []int, elastic int) {
 	for {
 		total, most := 0, 0
@@ -66,7 +66,7 @@ func (g *grid) fit(width int, drop []int, elastic int) {
 	}
 }
 
-// text writes the grid with blanks between its columns, each line led by
+// text writes the grid with blanks between its columns. Each line begins with
 // indent.
 func (g *grid) text(w io.Writer, indent string) error {
 	var b strings.Builder
@@ -111,8 +111,8 @@ func (g *grid) text(w io.Writer, indent string) error {
 	return nil
 }
 
-// markdown writes the grid as a Markdown table; its cells must have been made
-// by Markdown.
+// markdown writes the grid as a Markdown table. The cells must be quoted by
+// Markdown.
 func (g *grid) markdown(w io.Writer) error {
 	var b strings.Builder
 	line := func(cells []string) {

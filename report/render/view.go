@@ -11,19 +11,19 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// A view is what the template of a page is fed with: text, ready to show.
+// A view is the data of the page template: quoted, formatted text.
 type view struct {
 	Title, Policy string
 	Style         template.CSS
 
 	Inputs          []string
 	InputMore, Read string
-	Reading         []string // how far the input was read, if not to its end
+	Reading         []string // why the input was not read to its end
 	Filter, Where   string
-	FilterNote      string // how many packets Filter wanted
-	WhereNote       string // how many connections Where did not want
-	Nothing         string // said where there is no connection
-	Events          string // what is said of those that were written
+	FilterNote      string // how many packets match Filter
+	WhereNote       string // how many connections do not match Where
+	Nothing         string // text if there are no connections
+	Events          string // describes the filter of the written events
 	VerdictTitle    string
 	Shares          []viewShares
 	Missing         []string
@@ -33,7 +33,7 @@ type view struct {
 	ExposureMore    string
 	Counts          []viewCounts
 	Notes           []string
-	Untold          []viewUntold
+	Undetermined    []viewUntold
 	Live            *viewLive
 	Connections     *viewConnections
 }
@@ -45,7 +45,7 @@ type viewShares struct {
 	Notes []string
 }
 
-// A viewPart is a piece of a bar, in percent of it.
+// A viewPart is a segment of a bar, in percent.
 type viewPart struct{ Verdict, X, W string }
 
 type viewRow struct{ Verdict, Label, N, Share, W string }
@@ -62,7 +62,7 @@ type viewCounts struct {
 
 type viewUntold struct{ N, Code, Why string }
 
-// maxInputs is how many names of files are shown.
+// maxInputs is the number of file names shown.
 const maxInputs = 3
 
 func newView(s *report.Summary, opt Options) *view {
@@ -91,7 +91,7 @@ func newView(s *report.Summary, opt Options) *view {
 		v.Events = eventsWhere + Quote(in.Events) + "."
 	}
 	if s.Connections == 0 {
-		v.Nothing = nothing(in)
+		v.Nothing = noConnections(in)
 	}
 	shares := sharesOf(shareTitle(in), s.Verdicts, s.Negotiated)
 	if s.TicketKey > 0 {
@@ -109,8 +109,8 @@ func newView(s *report.Summary, opt Options) *view {
 	v.counts("version", "Version", "version", s.Versions, s.Negotiated, top, false)
 	v.counts("group", "Group", "group", s.Groups, s.Negotiated, top, false)
 	v.counts("suite", "Cipher suite", "cipher suite", s.Suites, s.Negotiated, top, false)
-	for _, c := range s.Untold {
-		v.Untold = append(v.Untold, viewUntold{Number(c.N), Quote(c.Label), Quote(c.Note)})
+	for _, c := range s.Undetermined {
+		v.Undetermined = append(v.Undetermined, viewUntold{Number(c.N), Quote(c.Label), Quote(c.Note)})
 	}
 	return v
 }
@@ -122,7 +122,7 @@ func more(n, top int) string {
 	return "and " + Number(uint64(n-top)) + " more"
 }
 
-// clients writes how many clients there were, as far as they were counted.
+// clients formats the number of clients, which is a lower bound at the limit.
 func clients(n uint64) string {
 	if n >= report.MaxClients {
 		return Number(n) + " or more"
@@ -130,7 +130,7 @@ func clients(n uint64) string {
 	return Number(n)
 }
 
-// percent writes n of of for a coordinate.
+// percent formats n/of as a coordinate.
 func percent(n, of uint64) string {
 	if of == 0 {
 		return "0"
@@ -152,7 +152,7 @@ func sharesOf(title string, verdicts [4]uint64, of uint64) viewShares {
 	return out
 }
 
-// missing says what was lost, one reason a string.
+// missing describes the losses, one reason in each string.
 func missing(s *report.Summary) []string {
 	var out []string
 	for _, l := range s.Input.Loss {

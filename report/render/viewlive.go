@@ -103,7 +103,7 @@ func (v *view) connections(rows *Rows) {
 	v.Connections = c
 }
 
-// DropText says what the kernel dropped beside the packets that were read.
+// DropText describes how many packets the kernel dropped.
 func DropText(drops, packets uint64) string {
 	if drops == 0 {
 		return "The kernel dropped no packet"
@@ -111,7 +111,7 @@ func DropText(drops, packets uint64) string {
 	return fmt.Sprintf("The kernel dropped %s (%s)", plural(drops, "packet"), Share(drops, packets+drops))
 }
 
-// Rate writes a number of something a second.
+// Rate formats a number per second.
 func Rate(x float64) string {
 	if x < 9.95 && x != 0 {
 		return strconv.FormatFloat(x, 'f', 1, 64)
@@ -119,7 +119,7 @@ func Rate(x float64) string {
 	return Number(uint64(math.Round(x)))
 }
 
-// BitRate writes bits a second in units of 1000.
+// BitRate formats bits per second with decimal prefixes.
 func BitRate(x float64) string {
 	unit := "bit/s"
 	for _, u := range []string{"kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"} {
@@ -134,7 +134,7 @@ func BitRate(x float64) string {
 	return strconv.FormatFloat(x, 'f', 1, 64) + " " + unit
 }
 
-// Ago writes how long ago something was.
+// Ago formats the age of something.
 func Ago(ns int64) string {
 	if ns < int64(2*time.Second) {
 		return "now"

@@ -303,7 +303,7 @@ func TestAbsent(t *testing.T) {
 		if !ok {
 			continue
 		}
-		for state, want := range map[secrecy.Tri]any{secrecy.Untold: nil, secrecy.False: false, secrecy.True: true} {
+		for state, want := range map[secrecy.Tri]any{secrecy.Undetermined: nil, secrecy.False: false, secrecy.True: true} {
 			c := schema.Empty()
 			*k.At(&c) = state
 			if got := object(t, &c)[f.Name]; got != want {

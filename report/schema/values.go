@@ -152,7 +152,7 @@ func (f Flag[T]) State(v *T) secrecy.Tri {
 	if set := *f.At(v); set || f.Known == nil || f.Known(v) {
 		return secrecy.TriOf(set)
 	}
-	return secrecy.Untold
+	return secrecy.Undetermined
 }
 
 // AppendText implements Value.

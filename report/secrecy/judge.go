@@ -9,11 +9,12 @@ import (
 	"pfsight/parse/iana"
 )
 
-// minDHBits is the size from which a finite-field group is not called weak,
-// RFC 9325 section 4.1.
+// minDHBits is the lowest size of a finite-field group that is not weak, RFC
+// 9325 section 4.1.
 const minDHBits = 2048
 
-// A Judgement is the verdict on one handshake and the facts it rests on.
+// A Judgement is the verdict on one handshake, with the facts that it is based
+// on.
 type Judgement struct {
 	Verdict        Verdict
 	Reasons        Reasons
@@ -30,8 +31,8 @@ type Judgement struct {
 	PostQuantum    Tri
 }
 
-// Judge gives the verdict on a handshake. It is a pure function of what was
-// said, and never takes what was not seen for what was not said.
+// Judge returns the verdict on a handshake. It is a pure function. It never
+// treats a message that was not seen as a message that was not sent.
 func Judge(h *parse.Handshake) Judgement {
 	var j Judgement
 	sh := h.ServerHello
@@ -39,7 +40,7 @@ func Judge(h *parse.Handshake) Judgement {
 	switch {
 	case sh == nil:
 		j.Verdict = Unknown
-		wentOn := h.ClientFinished || h.ClientKeyExchange != nil // so there was an answer
+		wentOn := h.ClientFinished || h.ClientKeyExchange != nil // the client continued, so there was an answer
 		switch {
 		case h.ServerUnseen && wentOn:
 			j.Reasons.Add(OneDirection)
@@ -88,7 +89,7 @@ func (j *Judgement) tls13(h *parse.Handshake) {
 	case sh.HasPSK && external == False:
 		j.Resumed, j.Resumption, j.Authentication = True, "psk", "PSK"
 	case sh.HasPSK:
-		j.Authentication = "PSK" // of a session, or from elsewhere: the ClientHello would tell
+		j.Authentication = "PSK" // a session or an external PSK; only the ClientHello distinguishes them
 	case !sh.Incomplete:
 		j.Resumed = False
 	}
@@ -112,18 +113,18 @@ func (j *Judgement) tls13(h *parse.Handshake) {
 	}
 }
 
-// externalPSK tells whether the PSK that the server chose was agreed on
-// outside of TLS: its identity has no age, RFC 8446 section 4.2.11. A
-// ticket's age is masked with a random number, so it is 0 once in 2^32.
+// externalPSK reports whether the selected PSK was agreed on outside of TLS:
+// its obfuscated_ticket_age is 0, RFC 8446 section 4.2.11. The age of a ticket
+// is masked with a random number, so it is 0 with probability 2^-32.
 func externalPSK(h *parse.Handshake) Tri {
 	i := int(h.ServerHello.SelectedPSK)
 	if h.ClientHello == nil || h.SecondHelloCut || h.ServerHello.PSKCut || i >= len(h.ClientHello.PSKs) {
-		return Untold
+		return Undetermined
 	}
 	return TriOf(h.ClientHello.PSKs[i].ObfuscatedAge == 0)
 }
 
-// early tells what became of early data, as far as the clear part says.
+// early sets the state of early data, as far as the clear part shows it.
 func (j *Judgement) early(h *parse.Handshake) {
 	first := h.ClientHello
 	if h.FirstHello != nil {
@@ -135,7 +136,7 @@ func (j *Judgement) early(h *parse.Handshake) {
 	sh := h.ServerHello
 	switch {
 	case h.RetryRequest == nil && (sh == nil && (h.ServerDamaged || h.ServerUnseen) || sh != nil && sh.Incomplete && !sh.HasPSK):
-		// The server's answer, which was not seen, may reject them.
+		// The server's answer was not seen, and may reject early data.
 	case h.RetryRequest != nil, sh != nil && !sh.Incomplete && (!sh.HasPSK || sh.SelectedPSK != 0 || !sh.Version().IsTLS13()):
 		j.EarlyData = "rejected" // RFC 8446 section 4.2.10
 	case h.EarlyDataSent:
@@ -156,7 +157,7 @@ func (j *Judgement) tls12(h *parse.Handshake) {
 	}
 	f := families[info.KeyExchange]
 	if info.KeyExchange == iana.KexTLS13 {
-		// A suite of TLS 1.3 in an older version: no key exchange is meant by it.
+		// A TLS 1.3 suite in an older version has no key exchange.
 		f = families[iana.KexUnknown]
 	}
 	j.KeyExchange = info.KeyExchange.String()
@@ -177,7 +178,7 @@ func (j *Judgement) tls12(h *parse.Handshake) {
 		default:
 			j.Reasons.Add(SessionResumption)
 		}
-	case f.verdict == Yes && j.Resumed == Untold:
+	case f.verdict == Yes && j.Resumed == Undetermined:
 		j.Verdict = Unknown
 		if h.ClientHello == nil && !h.ClientSeen && !h.ServerDamaged {
 			j.Reasons.Add(OneDirection)
@@ -209,7 +210,7 @@ func (j *Judgement) tls12(h *parse.Handshake) {
 	}
 }
 
-// sslv2 judges SSL 2.0, which has no other key exchange than RSA.
+// sslv2 judges SSL 2.0, whose only key exchange is RSA.
 func (j *Judgement) sslv2(h *parse.Handshake) {
 	j.KeyExchange, j.Authentication = iana.KexRSA.String(), "RSA"
 	j.Verdict, j.PostQuantum = No, False
@@ -246,7 +247,7 @@ func (j *Judgement) parameters(h *parse.Handshake, info *iana.Suite) {
 				j.PostQuantum = True
 			}
 		}
-		switch k.CurveType { // RFC 8422 section 5.1.1 keeps their code points
+		switch k.CurveType { // RFC 8422 section 5.1.1 reserves these code points
 		case 1:
 			j.Group, j.HasGroup = iana.ExplicitPrimeCurve, true
 		case 2:
@@ -257,7 +258,8 @@ func (j *Judgement) parameters(h *parse.Handshake, info *iana.Suite) {
 		prime, known := iana.LookupDHPrime(k.P)
 		if known {
 			j.DHPrime = prime.Name
-			// The groups of RFC 7919 have code points, chosen or not.
+			// The groups of RFC 7919 have code points, whether negotiated or
+			// not.
 			if name, ok := strings.CutPrefix(prime.Name, "RFC 7919 "); ok {
 				j.Group, j.HasGroup = iana.LookupGroup(name)
 			}
@@ -271,12 +273,11 @@ func (j *Judgement) parameters(h *parse.Handshake, info *iana.Suite) {
 	}
 }
 
-// resumption tells a resumed session of TLS <= 1.2 from a new one, by what
-// was seen and never by what is missing. A message that only a full handshake
-// has settles it. Else an echoed session ID does (RFC 5246 section 7.4.1.3;
-// RFC 5077 section 3.4 where a ticket was offered), and else the server's
-// ChangeCipherSpec, which follows the ServerHello at once only in a
-// resumption, provided that no byte between them is missing.
+// resumption decides whether a session of TLS <= 1.2 was resumed. It relies
+// only on what was seen. A message of the full handshake decides first. Then an
+// echoed session ID does, RFC 5246 section 7.4.1.3, or RFC 5077 section 3.4 if
+// a ticket was offered. Last, a ChangeCipherSpec directly after the ServerHello
+// means a resumption, provided that no byte between them is missing.
 func (j *Judgement) resumption(h *parse.Handshake) {
 	ch, sh := h.ClientHello, h.ServerHello
 	ticket := ch != nil && len(ch.Ticket) > 0
@@ -296,15 +297,14 @@ func (j *Judgement) resumption(h *parse.Handshake) {
 		case ticket:
 			j.Resumed, j.Resumption = True, "ticket"
 		case ch == nil, ch.Incomplete:
-			j.Resumed = True // by which of the two the client's side would tell
+			j.Resumed = True // whether by ticket or by session ID is undetermined without the whole ClientHello
 		}
 	case ch != nil && !ch.Incomplete && !ticket && (len(ch.SessionID) == 0 || !sh.Incomplete):
-		j.Resumed = False // nothing was offered, or what was offered is not taken
+		j.Resumed = False // nothing was offered, or the offer was not accepted
 	}
 }
 
-// whole reports whether nothing of the server's messages is missing or
-// malformed.
+// whole reports whether none of the server's messages is missing or malformed.
 func whole(h *parse.Handshake) bool {
 	for i := range h.Problems {
 		if h.Problems[i].From == stream.ToClient {

@@ -2,13 +2,12 @@ package secrecy
 
 import "math/bits"
 
-// A Reason is a stable code that says why a verdict is what it is, or what
-// undermines it.
+// A Reason is a stable code that explains or qualifies a verdict.
 type Reason uint8
 
-// The reasons, in the order in which they are listed.
+// The reasons, in the order of the output.
 const (
-	// For no, whatever the key exchange is.
+	// For no, independent of the key exchange.
 	NullEncryption Reason = iota
 	// For yes.
 	EphemeralKeyExchange
@@ -36,7 +35,7 @@ const (
 	UnknownSuite
 	Damaged
 	UnknownResumption
-	// What undermines a verdict, or is to be known beside it.
+	// Qualifications of any verdict.
 	TicketIssued
 	ExternalPSK
 	EarlyData
@@ -53,13 +52,13 @@ const (
 // Reasons is a set of reasons.
 type Reasons uint64
 
-// Add puts r into the set.
+// Add adds r to the set.
 func (s *Reasons) Add(r Reason) { *s |= 1 << r }
 
 // Has reports whether r is in the set.
 func (s Reasons) Has(r Reason) bool { return s&(1<<r) != 0 }
 
-// All calls f for each reason of the set, in their order.
+// All calls f for each reason in the set, in order.
 func (s Reasons) All(f func(Reason)) {
 	for s != 0 {
 		f(Reason(bits.TrailingZeros64(uint64(s))))
@@ -67,12 +66,12 @@ func (s Reasons) All(f func(Reason)) {
 	}
 }
 
-// First returns the reason that says most: that of the verdict.
+// First returns the most important reason: that of the verdict.
 func (s Reasons) First() (Reason, bool) {
 	return Reason(bits.TrailingZeros64(uint64(s))), s != 0
 }
 
-// Strings returns the codes of the set, in their order.
+// Strings returns the codes of the set, in order.
 func (s Reasons) Strings() []string {
 	var out []string
 	s.All(func(r Reason) { out = append(out, r.String()) })
@@ -86,7 +85,7 @@ func (r Reason) String() string {
 	return "unknown"
 }
 
-// A Doc explains a code: what it means, what to do, and where it is written.
+// A Doc documents a reason: its meaning, the remedy, and the references.
 type Doc struct {
 	Code       string
 	Title      string
@@ -95,7 +94,7 @@ type Doc struct {
 	References []string
 }
 
-// Doc returns the explanation of r.
+// Doc returns the documentation of r.
 func (r Reason) Doc() Doc { return docs[r%NumReasons] }
 
 // LookupReason finds a reason by its code.

@@ -1,32 +1,28 @@
-// Package secrecy judges a handshake: whether its keys came from an ephemeral
-// exchange of this very connection, and why. It is a pure function of what
-// was said and keeps four questions apart: forward secrecy, authentication,
-// strength and post-quantum.
 package secrecy
 
 // A Verdict answers one question: would the long-term keys of both endpoints,
-// obtained later, open a recording of this connection?
+// obtained later, decrypt a recording of this connection?
 type Verdict uint8
 
-// The verdicts. Unknown is never a default for anything else and never
-// folded into one of the others.
+// The verdicts. Unknown is never a default and is never merged into another
+// verdict.
 const (
-	Unknown     Verdict = iota // it cannot be told from what was seen
+	Unknown     Verdict = iota // undetermined from what was seen
 	Yes                        // forward secret
 	No                         // not forward secret
-	Conditional                // it depends on a ticket key or a session cache
+	Conditional                // depends on a ticket key or a session cache
 )
 
 var verdictNames = [...]string{"unknown", "yes", "no", "conditional"}
 
 func (v Verdict) String() string { return verdictNames[v&3] }
 
-// A Tri is a claim with three states. The zero value is unknown.
+// A Tri is a claim with three states. The zero value is Undetermined.
 type Tri uint8
 
 // The three states of a claim.
 const (
-	Untold Tri = iota // not seen, or cannot be told
+	Undetermined Tri = iota // not seen, or not known
 	False
 	True
 )

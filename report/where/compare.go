@@ -28,8 +28,8 @@ func anyOf(all []node) node {
 			switch n(c) {
 			case secrecy.True:
 				return secrecy.True
-			case secrecy.Untold:
-				out = secrecy.Untold
+			case secrecy.Undetermined:
+				out = secrecy.Undetermined
 			}
 		}
 		return out
@@ -117,7 +117,7 @@ func (f *field) compareText(op, value string) (node, error) {
 	return negate(op, func(c *conn) secrecy.Tri {
 		s := get(c)
 		if s == "" {
-			return secrecy.Untold
+			return secrecy.Undetermined
 		}
 		return secrecy.TriOf(strings.EqualFold(report.Text(s), value))
 	}), nil
@@ -149,7 +149,7 @@ func (f *field) search(op, value string) (node, error) {
 	return func(c *conn) secrecy.Tri {
 		s := get(c)
 		if s == "" {
-			return secrecy.Untold
+			return secrecy.Undetermined
 		}
 		return secrecy.TriOf(found(report.Text(s)))
 	}, nil
@@ -174,7 +174,7 @@ func (f *field) someText(found func(s string) bool) node {
 // for a list of a ClientHello that is not wholly known.
 func (f *field) notFound(c *conn) secrecy.Tri {
 	if f.offered && (c.Offered == nil || c.Offered.Incomplete) {
-		return secrecy.Untold
+		return secrecy.Undetermined
 	}
 	return secrecy.False
 }
@@ -209,7 +209,7 @@ func (f *field) compareAddress(op, value string) (node, error) {
 		return negate(op, func(c *conn) secrecy.Tri {
 			a := get(c)
 			if !a.IsValid() {
-				return secrecy.Untold
+				return secrecy.Undetermined
 			}
 			return secrecy.TriOf(in(a.Unmap()))
 		})
@@ -264,7 +264,7 @@ func (f *field) compareNumber(op, value string) (node, error) {
 	return func(c *conn) secrecy.Tri {
 		v, ok := get(c)
 		if !ok {
-			return secrecy.Untold
+			return secrecy.Undetermined
 		}
 		return secrecy.TriOf(holds(v))
 	}, nil

@@ -7,9 +7,9 @@ import (
 	"strings"
 
 	"pfsight/report"
-	"pfsight/report/near"
 	"pfsight/report/schema"
 	"pfsight/report/secrecy"
+	"pfsight/report/suggest"
 )
 
 // A kind is how the values of a field are compared.
@@ -58,7 +58,7 @@ func (f *field) known(c *conn) bool {
 		s := f.text(c)
 		return s != "" && !(s == "unknown" && f.takes(s))
 	case boolean:
-		return f.tri(c) != secrecy.Untold
+		return f.tri(c) != secrecy.Undetermined
 	case address:
 		return f.addr(c).IsValid()
 	case list:
@@ -134,7 +134,7 @@ func newField[T any](name string, value schema.Value[T], of func(c *conn) *T) fi
 			if v := of(c); v != nil {
 				return get(v)
 			}
-			return secrecy.Untold
+			return secrecy.Undetermined
 		}
 	}
 	f := field{name: name}
@@ -215,12 +215,12 @@ func newField[T any](name string, value schema.Value[T], of func(c *conn) *T) fi
 // clamp returns n, or the highest int64.
 func clamp(n uint64) int64 { return int64(min(n, math.MaxInt64)) }
 
-// suggest returns the name of all that is most similar to s, "" for none.
-func suggest(s string, all []string) string {
+// mostSimilar returns the name of all that is most similar to s, "" for none.
+func mostSimilar(s string, all []string) string {
 	s = strings.ToLower(s)
-	var ranking near.Ranking
+	var ranking suggest.Ranking
 	for _, a := range all {
-		if d := near.Distance(s, a); d <= max(2, len(s)/4) {
+		if d := suggest.Distance(s, a); d <= max(2, len(s)/4) {
 			ranking.Add(a, d)
 		}
 	}
@@ -232,7 +232,7 @@ func suggest(s string, all []string) string {
 
 // didYouMean returns the end of an error message about s, which is none of all.
 func didYouMean(s string, all []string) string {
-	if name := suggest(s, all); name != "" {
+	if name := mostSimilar(s, all); name != "" {
 		return "; did you mean " + name + "?"
 	}
 	return ""

@@ -185,7 +185,7 @@ func (p *parser) test() (node, error) {
 	}
 	f := lookup(strings.ToLower(name.text))
 	if f == nil {
-		if similar := suggest(name.text, fieldNames()); similar != "" {
+		if similar := mostSimilar(name.text, fieldNames()); similar != "" {
 			return nil, p.errorf(name.at, "%s is not a field; did you mean %s?", name.show(), similar)
 		}
 		return nil, p.errorf(name.at, "%s is not a field; see \"pfsight explain fields\"", name.show())

@@ -120,7 +120,7 @@ func not(a node) node {
 		case secrecy.False:
 			return secrecy.True
 		}
-		return secrecy.Untold
+		return secrecy.Undetermined
 	}
 }
 

@@ -41,19 +41,19 @@ var truths = []struct {
 	{"client_ip in 10.0.0.0/8", secrecy.True}, {"client_ip in (192.168.0.0/16, 10.1.2.3)", secrecy.True}, {"client_ip == 10.1.2.3", secrecy.True},
 	{"client_ip not in 10.0.0.0/8", secrecy.False}, {"server_ip in 2001:db8::/32", secrecy.True}, {"client_ip != ::ffff:10.1.2.3", secrecy.False},
 	{"reasons has weak_dh", secrecy.True}, {"reasons has psk_ke", secrecy.False}, {"reasons contains dh", secrecy.True},
-	{"alpn", secrecy.False}, {"not alpn", secrecy.True}, {"alpn == h2", secrecy.Untold}, {"not (alpn == h2)", secrecy.Untold}, {"alpn != h2", secrecy.Untold},
+	{"alpn", secrecy.False}, {"not alpn", secrecy.True}, {"alpn == h2", secrecy.Undetermined}, {"not (alpn == h2)", secrecy.Undetermined}, {"alpn != h2", secrecy.Undetermined},
 	{"alpn is unknown", secrecy.True}, {"alpn == unknown", secrecy.True}, {"alpn != unknown", secrecy.False}, {"alpn is known", secrecy.False},
-	{"resumed", secrecy.Untold}, {"not resumed", secrecy.Untold}, {"resumed == no", secrecy.Untold}, {"resumed is unknown", secrecy.True},
-	{"resumed or forward_secrecy == no", secrecy.True}, {"resumed and forward_secrecy == yes", secrecy.False}, {"resumed and forward_secrecy == no", secrecy.Untold},
-	{"not group and group != x25519", secrecy.Untold}, {"group in (x25519, unknown_group)", 99}, {"dh_bits < 2048", secrecy.True}, {"dh_bits in (512, 1024)", secrecy.True},
+	{"resumed", secrecy.Undetermined}, {"not resumed", secrecy.Undetermined}, {"resumed == no", secrecy.Undetermined}, {"resumed is unknown", secrecy.True},
+	{"resumed or forward_secrecy == no", secrecy.True}, {"resumed and forward_secrecy == yes", secrecy.False}, {"resumed and forward_secrecy == no", secrecy.Undetermined},
+	{"not group and group != x25519", secrecy.Undetermined}, {"group in (x25519, unknown_group)", 99}, {"dh_bits < 2048", secrecy.True}, {"dh_bits in (512, 1024)", secrecy.True},
 	{"cipher_suite == TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", secrecy.True}, {"cipher_suite_id == 0xC02F", secrecy.True}, {"cipher_suite contains GCM", secrecy.True},
 	{"cipher_suite in (0x002f, 0xc02f)", secrecy.True}, {"cipher_suite != 0xc02f", secrecy.False},
 	{"offered.cipher_suites has TLS_RSA_WITH_AES_128_CBC_SHA", secrecy.True}, {"offered.cipher_suites contains _CBC_", secrecy.True}, {"offered.groups has x25519", secrecy.False},
 	{"offered.groups has P-256", secrecy.True}, {"offered.alpn has h2", secrecy.True}, {"offered.versions has 'TLS 1.1'", secrecy.True}, {"offered", secrecy.True},
-	{"offered.key_shares", secrecy.False}, {"offered.renegotiation_info", secrecy.True}, {"offered.supported_versions", secrecy.Untold}, {"offered.signature_algorithms has ed25519", secrecy.False},
+	{"offered.key_shares", secrecy.False}, {"offered.renegotiation_info", secrecy.True}, {"offered.supported_versions", secrecy.Undetermined}, {"offered.signature_algorithms has ed25519", secrecy.False},
 	{"certificate.key == rsa and certificate.bits < 2048", secrecy.True}, {"certificate.not_after > 2026-01-01", secrecy.True}, {"client_certificate", secrecy.False},
-	{"client_certificate.bits > 5", secrecy.Untold}, {"time >= 2023-11-14T22:13:20Z", secrecy.True}, {"time < '2023-11-14 22:13'", secrecy.False}, {"last_time", secrecy.False},
-	{"bytes == 3000", secrecy.True}, {"bytes > 0x10", secrecy.True}, {"ticket_lifetime == 0", secrecy.Untold}, {"source == 'a b.pcap'", secrecy.True},
+	{"client_certificate.bits > 5", secrecy.Undetermined}, {"time >= 2023-11-14T22:13:20Z", secrecy.True}, {"time < '2023-11-14 22:13'", secrecy.False}, {"last_time", secrecy.False},
+	{"bytes == 3000", secrecy.True}, {"bytes > 0x10", secrecy.True}, {"ticket_lifetime == 0", secrecy.Undetermined}, {"source == 'a b.pcap'", secrecy.True},
 	{"! (outcome == rejected && alert == handshake_failure) || transport == udp", secrecy.False}, {"gap", secrecy.False}, {"client_hello_split == no", secrecy.True},
 	{"transport==tcp and(protocol=tls)", secrecy.True}, {"encapsulation", secrecy.False}, {"encapsulation has vlan", secrecy.False}, {"not not not gap", secrecy.True},
 	{"forward_secrecy == yes or forward_secrecy == no and outcome == established", secrecy.False},
@@ -85,7 +85,7 @@ func TestTruths(t *testing.T) {
 
 // TestLogic compares not, and, or with the truth tables of three states.
 func TestLogic(t *testing.T) {
-	F, U, T := secrecy.False, secrecy.Untold, secrecy.True
+	F, U, T := secrecy.False, secrecy.Undetermined, secrecy.True
 	order := []secrecy.Tri{F, U, T}
 	is := func(v secrecy.Tri) node { return func(*report.Connection) secrecy.Tri { return v } }
 	ands := [3][3]secrecy.Tri{{F, F, F}, {F, U, U}, {F, U, T}}
@@ -114,7 +114,7 @@ func TestLogic(t *testing.T) {
 func TestIncomplete(t *testing.T) {
 	c := sample()
 	c.Offered.Incomplete = true
-	for expr, want := range map[string]secrecy.Tri{"offered.groups has x25519": secrecy.Untold, "offered.groups has P-256": secrecy.True} {
+	for expr, want := range map[string]secrecy.Tri{"offered.groups has x25519": secrecy.Undetermined, "offered.groups has P-256": secrecy.True} {
 		f, err := Compile(expr)
 		if err != nil || f.root(c) != want {
 			t.Errorf("%s: %v", expr, err)
@@ -122,7 +122,7 @@ func TestIncomplete(t *testing.T) {
 	}
 	c.Offered = nil
 	f, _ := Compile("offered.groups has P-256 or offered.supported_versions or client_hello_split")
-	if f.root(c) != secrecy.Untold {
+	if f.root(c) != secrecy.Undetermined {
 		t.Error("a test of a ClientHello that was not seen is determined")
 	}
 }

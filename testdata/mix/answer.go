@@ -41,7 +41,7 @@ func answered(c *report.Connection, a *policy.Answer, cert *report.Certificate) 
 		ClientHelloPacket: c.ClientHelloPacket, FirstHelloSplit: c.FirstHelloSplit, Totals: c.Totals, TicketLifetime: -1, Resumed: secrecy.False,
 	}
 	if !a.OK {
-		out.Resumed = secrecy.Untold
+		out.Resumed = secrecy.Undetermined
 		out.Outcome, out.Alert, out.AlertFrom = report.Rejected, a.Alert.String(), "server"
 		out.Reasons.Add(secrecy.NoServerHello)
 		return out

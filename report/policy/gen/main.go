@@ -1,6 +1,5 @@
-// Command gen writes zbuiltin.go of package policy from the policies in
-// builtin beside it. It reads nothing else and needs no network. Run it by `go
-// generate` in report/policy.
+// Command gen writes zbuiltin.go of package policy from the YAML policies in
+// ../builtin. It needs no network. Run it with `go generate` in report/policy.
 package main
 
 import (
@@ -27,7 +26,7 @@ func main() {
 	}
 }
 
-// Generate makes the text of zbuiltin.go from the YAML files in dir.
+// Generate returns the text of zbuiltin.go for the YAML files in dir.
 func Generate(dir string) ([]byte, error) {
 	paths, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
 	if err != nil {
@@ -57,7 +56,7 @@ func Generate(dir string) ([]byte, error) {
 	return format.Source(b.Bytes())
 }
 
-// fields writes those fields of a struct that are not zero.
+// fields writes the non-zero fields of a struct.
 func fields(b *bytes.Buffer, v reflect.Value) {
 	for i := range v.NumField() {
 		f, name := v.Field(i), v.Type().Field(i).Name
@@ -81,7 +80,7 @@ func fields(b *bytes.Buffer, v reflect.Value) {
 		case reflect.Bool, reflect.Int:
 			fmt.Fprint(b, f.Interface())
 		case reflect.Uint8:
-			fmt.Fprint(b, f.Uint()) // an enumeration; its order is part of the generated text
+			fmt.Fprint(b, f.Uint()) // an enumeration: the generated text holds its number, so its order is fixed
 		default:
 			panic("gen: " + name + " is a " + strings.ToLower(f.Kind().String()))
 		}

@@ -15,7 +15,7 @@ func TestNearest(t *testing.T) {
 		"":                        "",
 		"nothing-like-any":        "",
 	} {
-		if got, _, _ := strings.Cut(strings.Join(nearest(word), " "), " "); got != want {
+		if got, _, _ := strings.Cut(strings.Join(similarNames(word), " "), " "); got != want {
 			t.Errorf("%q: %q, want %q", word, got, want)
 		}
 	}

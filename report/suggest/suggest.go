@@ -1,14 +1,15 @@
-// Package near finds the names that somebody may have meant who mistyped one.
-package near
+// Package suggest finds names similar to a typo.
+package suggest
 
 import "slices"
 
-// maxWord is the length of the longest word that is compared, bytes: a
-// comparison takes the product of two lengths.
+// maxWord is the length of the longest word that is compared, bytes. The cost
+// of a comparison is the product of two lengths.
 const maxWord = 64
 
-// Distance is Levenshtein's: how many bytes have to be put in, taken out or
-// changed to make b of a. Of words longer than 64 bytes it is 64.
+// Distance returns the Levenshtein distance: the number of bytes to insert,
+// delete or replace to turn a into b. If a word is longer than 64 bytes, it is
+// 64.
 func Distance(a, b string) int {
 	if len(a) > maxWord || len(b) > maxWord {
 		return maxWord
@@ -32,8 +33,8 @@ func Distance(a, b string) int {
 	return row[len(b)]
 }
 
-// A Ranking orders names by how far they are from what was typed. The zero
-// value is empty.
+// A Ranking orders names by their distance from a typo. The zero value is
+// empty.
 type Ranking struct{ list []ranked }
 
 type ranked struct {
@@ -41,11 +42,11 @@ type ranked struct {
 	d    int
 }
 
-// Add adds a name at a distance.
+// Add adds a name with its distance.
 func (r *Ranking) Add(name string, distance int) { r.list = append(r.list, ranked{name, distance}) }
 
-// Best returns the n nearest names, or fewer; of those equally near the ones
-// that were added first.
+// Best returns at most n names, the nearest first. Equally near names keep the
+// order of Add.
 func (r *Ranking) Best(n int) []string {
 	slices.SortStableFunc(r.list, func(a, b ranked) int { return a.d - b.d })
 	var out []string
