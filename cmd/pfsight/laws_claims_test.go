@@ -27,7 +27,7 @@ var (
 	claimRead    = regexp.MustCompile(`([0-9,]+) packets, [0-9.]+ `)
 	claimNothing = regexp.MustCompile(`No TLS handshake was observed in (?:the )?([0-9,]+) packets?( that could be read| that match(?:es)?)?`)
 	claimNone    = regexp.MustCompile(`None of the ([0-9,]+) connections? with a TLS handshake matches`)
-	claimOthers  = regexp.MustCompile(`: ([0-9,]+) others were read`)
+	claimOthers  = regexp.MustCompile(`: ([0-9,]+) others do not match`)
 	claimOf      = regexp.MustCompile(`: ([0-9,]+) of ([0-9,]+)\.`)
 	htmlTag      = regexp.MustCompile(`<[^>]*>`)
 	blanks       = regexp.MustCompile(`\s+`)

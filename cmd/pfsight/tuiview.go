@@ -324,7 +324,7 @@ var tuiHelp = []string{
 	"forward secret             the server's long-term key opens no recording of them",
 	"not forward secret         it does, or nothing is encrypted",
 	"depends on ...             resumed: on how long the server keeps its ticket key",
-	"cannot be told             never counted as one of the others",
+	"undetermined               never counted as one of the others",
 	"open                       connections whose end was not seen yet",
 	"The kernel dropped         packets that are in no share: the ring was full",
 	"Missing                    what else is in no share, and why",

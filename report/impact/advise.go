@@ -54,7 +54,7 @@ type Advice struct {
 type strictness struct{ secret, version, quantum, aead, suites int }
 
 // Strictness describes the order of policies.
-const Strictness = "forward secrecy of all that is accepted, then the lowest version, post-quantum groups alone, AEAD alone, fewer suites"
+const Strictness = "forward secrecy, then the lowest version, only post-quantum groups, only AEAD, fewer suites"
 
 func strictnessOf(p *policy.Policy) strictness {
 	var s strictness

@@ -85,7 +85,7 @@ func network() []*report.Connection {
 		conn(4, 1, modern([]iana.Group{hybrid, x25519}, []iana.Group{hybrid, x25519}), iana.TLS13, aes128, secrecy.Yes),    // gains post-quantum
 		conn(5, 1, modern([]iana.Group{p256, x25519}, []iana.Group{0x0018}), iana.TLS13, aes128, secrecy.Yes),              // keeps, with a round trip
 		conn(6, 1, legacy(iana.TLS10, rsa3DES), 0, 0, secrecy.Unknown),                                                     // failed, and fails still
-		conn(7, 1, legacy(iana.TLS12, ecdheRSA), 0, 0, secrecy.Unknown),                                                    // failed, and would succeed
+		conn(7, 1, legacy(iana.TLS12, ecdheRSA), 0, 0, secrecy.Unknown),                                                    // failed, would succeed
 		conn(8, 2, legacy(iana.TLS12, ecdheEC), 0, 0, secrecy.Unknown),                                                     // depends on the certificate
 		conn(9, 1, nil, iana.TLS12, rsaGCM, secrecy.No),                                                                    // no ClientHello
 		conn(10, 1, &report.Offer{Versions: []iana.Version{iana.TLS12}, Incomplete: true}, iana.TLS12, rsaGCM, secrecy.No), // a part of one

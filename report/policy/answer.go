@@ -62,14 +62,14 @@ var failures = [numFailures]struct {
 }{
 	{"none", "", 0},
 	{"no_common_version", "no version is both offered and allowed", iana.AlertProtocolVersion},
-	{"inappropriate_fallback", "the client says that it came back with an older version than it knows, and the server knows a newer one", iana.AlertInappropriateFallback},
+	{"inappropriate_fallback", "the client signals a version fallback (TLS_FALLBACK_SCSV), and the server supports a newer version", iana.AlertInappropriateFallback},
 	{"no_common_suite", "no cipher suite is both offered and allowed in the version", iana.AlertHandshakeFailure},
 	{"no_common_group", "the common cipher suites need a group, and no group is both offered and allowed", iana.AlertHandshakeFailure},
-	{"no_common_signature_algorithm", "the client takes no signature that the server can make with its certificates", iana.AlertHandshakeFailure},
+	{"no_common_signature_algorithm", "no signature algorithm is both offered and possible with the server's certificates", iana.AlertHandshakeFailure},
 	{"no_certificate_for_suite", "the common cipher suites need another type of certificate than the server has", iana.AlertHandshakeFailure},
-	{"no_extended_master_secret", "the policy demands extended_master_secret, and the client does not offer it", iana.AlertHandshakeFailure},
-	{"no_renegotiation_info", "the policy demands secure renegotiation, and the client does not offer it", iana.AlertHandshakeFailure},
-	{"missing_extension", "TLS 1.3 is offered without an extension that it demands", iana.AlertMissingExtension},
+	{"no_extended_master_secret", "the policy requires extended_master_secret, and the client does not offer it", iana.AlertHandshakeFailure},
+	{"no_renegotiation_info", "the policy requires secure renegotiation, and the client does not offer it", iana.AlertHandshakeFailure},
+	{"missing_extension", "TLS 1.3 is offered without an extension that it requires", iana.AlertMissingExtension},
 	{"name_rejected", "the server refuses every handshake for this server name", iana.AlertUnrecognizedName},
 }
 

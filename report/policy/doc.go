@@ -20,7 +20,7 @@
 // The sources:
 //
 //	builtin.go, zbuiltin.go    built-in policies, generated from builtin by gen
-//	yaml.go, yaml_suites.go    YAML
+//	yaml.go, yaml_values.go    YAML
 //	config.go, include.go      detection of configurations, includes
 //	nginx.go, nginx_tokens.go, nginx_dump.go     nginx
 //	apache.go, apache_sections.go, apache_vhost.go  Apache

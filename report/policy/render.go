@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"pfsight/parse/iana"
+	"pfsight/report/wrap"
 )
 
 // ConfigKinds returns the kinds that Config accepts.
@@ -79,18 +80,9 @@ func (c *config) line(format string, args ...any) { fmt.Fprintf(&c.b, format+"\n
 
 // note writes a comment, wrapped at 100 columns.
 func (c *config) note(text string) {
-	line := ""
-	for _, w := range strings.Fields(text) {
-		if line != "" && len(line)+1+len(w) > 100 {
-			c.line("%s%s", c.comment, line)
-			line = ""
-		}
-		if line != "" {
-			line += " "
-		}
-		line += w
+	for _, line := range wrap.Words(text, 100) {
+		c.line("%s%s", c.comment, line)
 	}
-	c.line("%s%s", c.comment, line)
 }
 
 // opensslCiphers returns the suites as a cipher string. It notes suites that

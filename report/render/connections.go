@@ -185,7 +185,7 @@ func (t *tableWriter) Close() error {
 		err = g.text(t.w, "")
 	}
 	if err == nil && t.left > 0 {
-		_, err = fmt.Fprintf(t.w, "\nThe table has no room for %s more connections: --format csv and jsonl write all.\n", Number(t.left))
+		_, err = fmt.Fprintf(t.w, "\nThe table omits %s connections for lack of memory; --format csv and jsonl write all.\n", Number(t.left))
 	}
 	return err
 }

@@ -67,20 +67,20 @@ func diffDocument(d *diff.Diff, format string, opt Options) *document {
 			doc.text("Missing %s: %s.", s.name, lossText(&l, func(s string) string { return s }))
 		}
 		if l := s.in.Lost; l.Clients+l.Servers+l.Labels > 0 {
-			doc.text("Beyond the limits %s: connections of %s clients, %s servers and %s other names are in the shares, but not kept apart.", s.name, Number(l.Clients), Number(l.Servers), Number(l.Labels))
+			doc.text("Beyond the limits %s: connections of %s clients, %s servers and %s other names count in the shares only.", s.name, Number(l.Clients), Number(l.Servers), Number(l.Labels))
 		}
 	}
 	doc.heading("Shares that changed")
 	all := shareTable(d, func(s *diff.Share) bool { return s.Change == diff.More || s.Change == diff.Less })
 	if len(all.rows) == 0 {
-		doc.text("None, beyond what chance alone would do.")
+		doc.text("No significant change.")
 	}
 	doc.add(all, 2*opt.top())
 	if t := shareTable(d, func(s *diff.Share) bool { return s.Change == diff.Chance || s.Change == diff.Undetermined }); len(t.rows) > 0 {
-		doc.heading("Differences that chance alone would make, or that cannot be told")
+		doc.heading("Differences that are not significant or undetermined")
 		doc.add(t, opt.top())
 	}
-	doc.note("%s", "Tested at a level of "+strconv.FormatFloat(d.Alpha, 'g', 3, 64)+" for all "+Number(uint64(d.Tests))+" shares together (Holm). Connections of one client count by what its habit leaves of them (design effect); where few are expected, Fisher's exact test. The two sides are taken for independent. A test knows nothing of clients that were not seen, or of another day of the week.")
+	doc.note("%s", "Tested at a significance level of "+strconv.FormatFloat(d.Alpha, 'g', 3, 64)+" for all "+Number(uint64(d.Tests))+" shares together (Holm). Connections of one client are not independent and count less (design effect); small expected counts use Fisher's exact test. The two sides are assumed to be independent. The tests do not account for unseen clients or for other days of the week.")
 	partyTables(doc, "server", &d.Servers, opt)
 	partyTables(doc, "client", &d.Clients, opt)
 	return doc
@@ -111,7 +111,7 @@ func inputSpan(in *report.Input) string {
 }
 
 func shareTable(d *diff.Diff, want func(*diff.Share) bool) *table {
-	t := &table{header: []string{"what", "", "before", "", "after", "", "change", "by chance"}, right: []bool{false, false, true, true, true, true, false, true},
+	t := &table{header: []string{"what", "", "before", "", "after", "", "change", "p-value"}, right: []bool{false, false, true, true, true, true, false, true},
 		drop: []int{5, 0, 4, 0, 4, 0, 0, 3}, elastic: 1}
 	for i := range d.Shares {
 		s := &d.Shares[i]
@@ -126,7 +126,7 @@ func shareTable(d *diff.Diff, want func(*diff.Share) bool) *table {
 				}
 			}
 		}
-		t.rows = append(t.rows, []string{s.Name, label, Number(s.Before.N), Share(s.Before.N, s.Before.Of), Number(s.After.N), Share(s.After.N, s.After.Of), points(s), probability(s)})
+		t.rows = append(t.rows, []string{s.Name, label, Number(s.Before.N), Share(s.Before.N, s.Before.Of), Number(s.After.N), Share(s.After.N, s.After.Of), points(s), pValue(s)})
 	}
 	return t
 }
@@ -142,12 +142,12 @@ func points(s *diff.Share) string {
 		text = "<0.1"
 	}
 	if s.Change == diff.Undetermined {
-		text += " untold"
+		text += " undetermined"
 	}
 	return text
 }
 
-func probability(s *diff.Share) string {
+func pValue(s *diff.Share) string {
 	switch {
 	case s.P < 0:
 		return ""
@@ -162,7 +162,7 @@ func partyTables(doc *document, what string, p *diff.Parties, opt Options) {
 		title string
 		list  []diff.Moved
 	}{
-		{"%s answered before, and refused after", p.Refused}, {"%s refused before, and answered after", p.Answered},
+		{"%s answered before and refused after", p.Refused}, {"%s refused before and answered after", p.Answered},
 		{"%s that gained forward secrecy", p.Gained}, {"%s that lost forward secrecy", p.Lost}, {"%s still without it in some connections", p.StillNot},
 		{"New: %s seen only after", p.New}, {"Gone: %s seen only before", p.Gone},
 	} {
@@ -182,7 +182,7 @@ func partyTables(doc *document, what string, p *diff.Parties, opt Options) {
 		doc.add(t, opt.top())
 	}
 	if p.Unchanged > 0 {
-		doc.text("%s as before.", plural(p.Unchanged, what))
+		doc.text("%s unchanged.", plural(p.Unchanged, what))
 	}
 }
 

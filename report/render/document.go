@@ -140,16 +140,13 @@ func (p *printer) grid(t *table) error {
 	if err := g.text(&b, "  "); err != nil {
 		return err
 	}
-	text := b.String()
-	if i := strings.IndexByte(text, '\n'); strings.TrimSpace(text[:i]) == "" {
-		text = text[i+1:]
-		for i, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
-			p.row(line, t.colors, i)
-		}
-	} else {
-		for i, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
-			p.row(line, t.colors, i-1)
-		}
+	i := 0 // of the row
+	if g.hasHeader() {
+		i = -1
+	}
+	for line := range strings.Lines(b.String()) {
+		p.row(strings.TrimSuffix(line, "\n"), t.colors, i)
+		i++
 	}
 	if t.more > 0 {
 		p.line("  and %s more", Number(t.more))

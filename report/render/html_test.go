@@ -167,7 +167,7 @@ func TestPageEmpty(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkHTML(t, b.String(), nil)
-	for _, want := range []string{"No connection was negotiated", "Nothing that belongs to a handshake is known to be missing"} {
+	for _, want := range []string{"No connection was negotiated", "No handshake data is known to be missing"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("it does not say %q", want)
 		}

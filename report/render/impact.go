@@ -2,17 +2,14 @@ package render
 
 import (
 	"cmp"
-	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 
 	"pfsight/parse/iana"
 	"pfsight/report"
 	"pfsight/report/impact"
 	"pfsight/report/policy"
-	"pfsight/report/secrecy"
 )
 
 // ImpactFormats are the formats that Impact writes.
@@ -41,10 +38,10 @@ func Impact(w io.Writer, r *ImpactReport, format string, opt Options) error {
 }
 
 func impactDocument(r *ImpactReport, opt Options, format string) *document {
-	doc := &document{title: "What servers with another policy would do to the clients that were observed"}
+	doc := &document{title: "Effect of policies on the observed clients"}
 	impactBase(doc, r)
 	if r.Now.Complete.Connections == 0 {
-		doc.text("No ClientHello was observed: nothing can be said of any policy.")
+		doc.text("No ClientHello was observed, so no policy can be evaluated.")
 		return doc
 	}
 	switch n := len(r.Outcomes); {
@@ -79,33 +76,33 @@ func impactBase(doc *document, r *ImpactReport) {
 		return
 	}
 	if n.First != 0 {
-		doc.text("%s to %s UTC (%s). Nothing is said of clients that were not seen in that time.", stamp(n.First), stamp(n.Last), Span(n.Last-n.First))
+		doc.text("%s to %s UTC (%s). Clients that were not seen in this time are not covered.", stamp(n.First), stamp(n.Last), Span(n.Last-n.First))
 	}
 	for _, l := range in.Loss {
 		doc.text("Missing: %s.", lossText(&l, func(s string) string { return s }))
 	}
-	doc.text("%s with a whole ClientHello, of %s at %s: %s. Each meets each policy, those that failed or continued a session too.",
+	doc.text("%s with a complete ClientHello, of %s at %s: %s. Every ClientHello is tested against every policy, including failed and resumed ones.",
 		plural(n.Complete.Connections, "connection"), plural(n.Complete.Clients, "client"), plural(n.Complete.Servers, "server"), distinct(n.Hellos))
 	var not []string
 	for _, x := range []struct {
 		n    uint64
 		what string
-	}{{n.NoHello, "without a ClientHello"}, {n.Incomplete, "with only a part of one"}, {n.Beyond, "beyond the limits of what is kept apart"}} {
+	}{{n.NoHello, "without a ClientHello"}, {n.Incomplete, "with an incomplete one"}, {n.Beyond, "beyond the limits"}} {
 		if x.n > 0 {
 			not = append(not, Number(x.n)+" "+x.what)
 		}
 	}
 	if len(not) > 0 {
-		doc.text("Of %s nothing is said: %s.", plural(n.Connections-n.Complete.Connections, "connection"), strings.Join(not, ", "))
+		doc.text("Not covered: %s (%s).", plural(n.Connections-n.Complete.Connections, "connection"), strings.Join(not, ", "))
 	}
 	if n.ECH > 0 {
-		doc.text("%s had encrypted_client_hello, real or GREASE: the answer is to what shows, and the inner ClientHello may offer something else.", plural(n.ECH, "connection"))
+		doc.text("%s had encrypted_client_hello, real or GREASE: the answer is for the outer ClientHello, and the inner one may differ.", plural(n.ECH, "connection"))
 	}
 	switch {
 	case r.Keys != "":
-		doc.text("The servers are taken to have certificates of type %s.", r.Keys)
+		doc.text("All servers are assumed to have certificates of type %s.", r.Keys)
 	case n.KeysUnknown > 0:
-		doc.text("Of %s the server's certificate was never seen (TLS 1.3 encrypts it): an RSA and an ECDSA one are both tried, and what differs is not told. --certificate says which there are.", plural(n.KeysUnknown, "connection"))
+		doc.text("For %s the server's certificate was never seen (TLS 1.3 encrypts it): both RSA and ECDSA are tried, and where the answers differ, they are undetermined. Use --certificate to state the type.", plural(n.KeysUnknown, "connection"))
 	}
 }
 
@@ -119,16 +116,16 @@ var metrics = []struct {
 	{"keep what they have", "keep", func(o *impact.Outcome) impact.Tally { return o.Keeps }, true},
 	{"change", "change", func(o *impact.Outcome) impact.Tally { return o.Changes }, true},
 	{"break", "break", func(o *impact.Outcome) impact.Tally { return o.Breaks }, true},
-	{"cannot be told", "depend", func(o *impact.Outcome) impact.Tally { return o.Depends }, true},
-	{"failed, and would succeed", "mend", func(o *impact.Outcome) impact.Tally { return o.Mends }, true},
-	{"failed, and fail still", "fail", func(o *impact.Outcome) impact.Tally { return o.Fails }, true},
+	{"undetermined", "depend", func(o *impact.Outcome) impact.Tally { return o.Depends }, true},
+	{"failed, would succeed", "mend", func(o *impact.Outcome) impact.Tally { return o.Mends }, true},
+	{"failed, would still fail", "fail", func(o *impact.Outcome) impact.Tally { return o.Fails }, true},
 	{"gain forward secrecy", "gain FS", func(o *impact.Outcome) impact.Tally { return o.GainsForwardSecrecy }, false},
 	{"lose forward secrecy", "lose FS", func(o *impact.Outcome) impact.Tally { return o.LosesForwardSecrecy }, false},
-	{"have no forward secrecy then", "no FS", func(o *impact.Outcome) impact.Tally { return o.NoForwardSecrecy }, false},
+	{"without forward secrecy", "no FS", func(o *impact.Outcome) impact.Tally { return o.NoForwardSecrecy }, false},
 	{"gain post-quantum", "gain PQ", func(o *impact.Outcome) impact.Tally { return o.GainsPostQuantum }, false},
 	{"lose post-quantum", "lose PQ", func(o *impact.Outcome) impact.Tally { return o.LosesPostQuantum }, false},
 	{"need one more round trip", "retry", func(o *impact.Outcome) impact.Tally { return o.RoundTrip }, false},
-	{"with a detail in doubt", "doubt", func(o *impact.Outcome) impact.Tally { return o.Doubtful }, false},
+	{"details undetermined", "doubt", func(o *impact.Outcome) impact.Tally { return o.Doubtful }, false},
 }
 
 // impactColumns compares a few policies side by side.
@@ -169,7 +166,7 @@ func impactColumns(doc *document, r *ImpactReport, format string) {
 		t.rows, t.colors = append(t.rows, row), append(t.colors, color)
 	}
 	doc.add(fitShares(t, len(r.Outcomes)), len(t.rows))
-	doc.note("The first six lines add up to all; the others are parts of them. A client with several kinds of connections counts in several lines.")
+	doc.note("The first six lines add up to all connections; the others overlap with them. A client may count in several lines.")
 }
 
 // fitShares makes the share columns drop first if there are several policies.
@@ -226,14 +223,14 @@ func impactDetail(doc *document, o *impact.Outcome, opt Options, format string, 
 		doc.note("%s", o.Policy.Note)
 	}
 	if n := o.Elsewhere.Connections; n > 0 {
-		doc.text("%s went to addresses or ports at which the configuration does not listen: nothing is said of them.", plural(n, "connection"))
+		doc.text("%s went to addresses or ports where the configuration does not listen; they are not covered.", plural(n, "connection"))
 	}
 	if o.Policy.Host != nil && o.Asked.Connections == 0 {
 		doc.text("No observed connection goes to this server.")
 		return
 	}
 	if o.Breaks.Connections == 0 {
-		doc.text("No observed client breaks%s.", map[bool]string{true: ", as far as can be told"}[o.Depends.Connections > 0])
+		doc.text("No observed client breaks%s.", map[bool]string{true: ", except for undetermined connections"}[o.Depends.Connections > 0])
 	}
 	if len(o.Failures) > 0 {
 		t := &table{header: []string{"breaks because", "connections", "clients", "servers", ""}, right: []bool{false, true, true, true, true}, drop: []int{0, 0, 0, 1, 2}, elastic: 0}
@@ -247,22 +244,46 @@ func impactDetail(doc *document, o *impact.Outcome, opt Options, format string, 
 	}
 	breakingTables(doc, o.Breaking, o.More, opt, format)
 	if o.Depends.Connections > 0 {
-		doc.text("Of %s it cannot be told if they break: %s.", plural(o.Depends.Connections, "connection"), causes(o.Causes))
+		doc.text("Undetermined whether they break: %s (%s).", plural(o.Depends.Connections, "connection"), causes(o.Causes))
 	}
 	if o.Doubtful.Connections > 0 {
-		doc.text("Of %s it cannot be told for sure what they get: %s.", plural(o.Doubtful.Connections, "connection"), causes(o.Doubts))
+		doc.text("Details undetermined: %s (%s).", plural(o.Doubtful.Connections, "connection"), causes(o.Doubts))
 	}
-	if len(o.Transitions) > 0 {
-		t := &table{header: []string{"from", "to", "connections", "clients"}, right: []bool{false, false, true, true}, drop: []int{0, 0, 0, 1}, elastic: 1}
-		for _, x := range o.Transitions {
-			from := sideText(&x.From)
-			if from == "" {
-				from = "no answer"
-			}
-			t.rows = append(t.rows, []string{from, sideText(&x.To), Number(x.Connections), Number(x.Clients)})
+	transitionTable(doc, o.Transitions, opt)
+}
+
+// transitionTable adds a table of transitions, most connections first. It sums
+// up transitions with the same text; their clients are not added, because they
+// may be the same.
+func transitionTable(doc *document, list []impact.Transition, opt Options) {
+	type text struct{ from, to string }
+	type sum struct {
+		text
+		connections uint64
+		clients     string
+	}
+	var sums []*sum
+	byText := map[text]*sum{}
+	for i := range list {
+		x := &list[i]
+		k := text{sideText(&x.From), sideText(&x.To)}
+		if k.from == "" {
+			k.from = "no answer"
 		}
-		doc.add(mergeRows(t), opt.top())
+		if s := byText[k]; s != nil {
+			s.connections += x.Connections
+			s.clients = ""
+			continue
+		}
+		s := &sum{k, x.Connections, Number(x.Clients)}
+		byText[k], sums = s, append(sums, s)
 	}
+	slices.SortStableFunc(sums, func(a, b *sum) int { return cmp.Compare(b.connections, a.connections) })
+	t := &table{header: []string{"from", "to", "connections", "clients"}, right: []bool{false, false, true, true}, drop: []int{0, 0, 0, 1}, elastic: 1}
+	for _, s := range sums {
+		t.rows = append(t.rows, []string{s.from, s.to, Number(s.connections), s.clients})
+	}
+	doc.add(t, opt.top())
 }
 
 // sideText returns the version, the key exchange and the cipher of a Side.
@@ -279,193 +300,9 @@ func sideText(s *impact.Side) string {
 
 func shortCipher(s string) string { return strings.ReplaceAll(s, "_", "-") }
 
-// mergeTransitions sums up transitions with the same text, most connections
-// first.
-func mergeRows(t *table) *table {
-	var out [][]string
-	at := map[string]int{}
-	for _, r := range t.rows {
-		k := r[0] + "\x00" + r[1]
-		i, ok := at[k]
-		if !ok {
-			at[k] = len(out)
-			out = append(out, r)
-			continue
-		}
-		out[i][2] = Number(number(out[i][2]) + number(r[2]))
-		out[i][3] = ""
-	}
-	slices.SortStableFunc(out, func(a, b []string) int { return cmp.Compare(number(b[2]), number(a[2])) })
-	t.rows = out
-	return t
-}
-
-func number(s string) uint64 {
-	n, _ := strconv.ParseUint(strings.ReplaceAll(s, ",", ""), 10, 64)
-	return n
-}
-
 // causes describes why something is undetermined.
 func causes(c policy.Cause) string {
 	return strings.ReplaceAll(strings.ReplaceAll(c.String(), "+", ", "), "_", " ")
-}
-
-// A breakKey is what the members of a breakGroup have in common.
-type fate struct{ client, ja4, lacks, offers string }
-
-// A breakGroup sums up connections that break in the same way.
-type group struct {
-	fate
-	n              uint64
-	clients        map[report.Host]struct{}
-	servers        map[report.Endpoint]string // with a name of each
-	first, last    *impact.Breaking
-	oneServer      report.Endpoint
-	firstAt, until int64
-}
-
-// groupBreaking sums up clients with the same key, most connections first.
-func groupBreaking(list []impact.Breaking, of func(b *impact.Breaking) fate) []*group {
-	var out []*group
-	at := map[fate]*group{}
-	for i := range list {
-		b := &list[i]
-		k := of(b)
-		g := at[k]
-		if g == nil {
-			g = &group{fate: k, clients: map[report.Host]struct{}{}, servers: map[report.Endpoint]string{}, first: b, last: b, oneServer: b.Server, firstAt: b.First, until: b.Last}
-			at[k] = g
-			out = append(out, g)
-		}
-		g.n += b.Connections
-		g.clients[b.Client] = struct{}{}
-		g.servers[b.Server] = b.ServerName
-		if b.First < g.firstAt {
-			g.first, g.firstAt = b, b.First
-		}
-		if b.Last > g.until {
-			g.last, g.until = b, b.Last
-		}
-	}
-	slices.SortStableFunc(out, func(a, b *group) int { return cmp.Compare(b.n, a.n) })
-	return out
-}
-
-// breakingTables adds the tables of clients that break: by kind of client, and
-// by client.
-func breakingTables(doc *document, list []impact.Breaking, more uint64, opt Options, format string) {
-	if len(list) == 0 {
-		return
-	}
-	text := func(b *impact.Breaking) string { return offers(b, format) }
-	kinds := &table{header: []string{"kind of client (JA4)", "clients", "conn.", "lacks", "offers"}, right: []bool{false, true, true}, drop: []int{0, 0, 0, 0, 0}, elastic: 4}
-	for _, g := range groupBreaking(list, func(b *impact.Breaking) fate { return fate{"", b.JA4, lacks(b.Failure), text(b)} }) {
-		kinds.rows = append(kinds.rows, []string{g.ja4, Number(uint64(len(g.clients))), Number(g.n), g.lacks, g.offers})
-	}
-	doc.add(kinds, opt.top())
-	t := &table{
-		header: []string{"client", "server", "name", "conn.", "first", "last", "packets", "lacks", "offers", "ja4"}, right: []bool{false, false, false, true},
-		drop: []int{0, 0, 5, 0, 8, 3, 7, 0, 1, 6}, elastic: 8, more: more,
-	}
-	if format != "table" {
-		t.drop = nil
-	}
-	for _, g := range groupBreaking(list, func(b *impact.Breaking) fate { return fate{b.Client.String(), b.JA4, lacks(b.Failure), text(b)} }) {
-		server, name := g.oneServer.String(), g.servers[g.oneServer]
-		if n := len(g.servers); n > 1 {
-			server, name = Number(uint64(n))+" servers", "…"
-		}
-		t.rows = append(t.rows, []string{g.client, server, cut(name, 40), Number(g.n), stamp(g.firstAt), stamp(g.until), packets(g.first, g.last), g.lacks, g.offers, g.ja4})
-	}
-	doc.add(t, opt.top())
-}
-
-// packets returns the packet numbers of the first and the last ClientHello.
-func packets(first, last *impact.Breaking) string {
-	a, b := first.FirstPacket, last.LastPacket
-	switch {
-	case a == 0 || b == 0:
-		return ""
-	case first.FirstSource != last.LastSource:
-		return fmt.Sprintf("%d, %s:%d", a, last.LastSource, b)
-	case a == b:
-		return strconv.FormatUint(a, 10)
-	}
-	return fmt.Sprintf("%d, %d", a, b)
-}
-
-// lacks names what a client and a policy do not have in common.
-func lacks(f policy.Failure) string {
-	switch f {
-	case policy.NoCommonVersion:
-		return "version"
-	case policy.NoCommonSuite:
-		return "suite"
-	case policy.NoCommonGroup:
-		return "group"
-	case policy.NoCommonSignature:
-		return "signature"
-	case policy.NoCertificate:
-		return "certificate"
-	case policy.InappropriateFallback:
-		return "fallback"
-	}
-	return strings.ReplaceAll(strings.TrimPrefix(f.String(), "no_"), "_", " ")
-}
-
-// offers returns what a client that breaks offers of the missing kind.
-func offers(b *impact.Breaking, format string) string {
-	o := b.Offered
-	var list []string
-	switch b.Failure {
-	case policy.NoCommonVersion:
-		return versionsText(o)
-	case policy.NoCommonGroup:
-		for _, g := range o.Groups {
-			if !g.IsGREASE() {
-				list = append(list, g.String())
-			}
-		}
-	case policy.NoCommonSignature:
-		for _, s := range o.SignatureAlgorithms {
-			if !s.IsGREASE() {
-				list = append(list, s.String())
-			}
-		}
-	default:
-		for _, s := range o.CipherSuites {
-			if s.IsGREASE() || s.IsSCSV() {
-				continue
-			}
-			name := s.String()
-			if format == "table" {
-				name = strings.ReplaceAll(strings.TrimPrefix(name, "TLS_"), "_WITH_", " ")
-			}
-			list = append(list, name)
-		}
-	}
-	const most = 12
-	if len(list) > most && format == "table" {
-		list = append(list[:most], "…")
-	}
-	if len(list) == 0 {
-		return "none"
-	}
-	return strings.Join(list, ", ")
-}
-
-func versionsText(o *report.Offer) string {
-	var list []string
-	for _, v := range o.Versions {
-		if !v.IsGREASE() {
-			list = append(list, v.String())
-		}
-	}
-	if len(list) == 1 && o.SupportedVersions != secrecy.True {
-		return "up to " + list[0]
-	}
-	slices.Reverse(list)
-	return strings.Join(list, ", ")
 }
 
 // distinct returns the number of distinct ClientHellos in words.
@@ -473,5 +310,5 @@ func distinct(n uint64) string {
 	if n == 1 {
 		return "1 ClientHello"
 	}
-	return plural(n, "ClientHello") + " that differ"
+	return Number(n) + " distinct ClientHellos"
 }

@@ -14,15 +14,15 @@ import (
 // impactAdvice writes how strict a policy can be.
 func impactAdvice(doc *document, r *ImpactReport, opt Options, format string) {
 	a := r.Advice
-	doc.heading("How far one can go")
+	doc.heading("Strictest policy without breakage")
 	switch {
 	case a.Strictest != nil:
-		doc.text("The strictest of %s that breaks no observed client, and of which nothing is in doubt, is %s: %s.", Number(uint64(len(a.Steps)))+" policies", a.Strictest.Name, a.Strictest.Policy.Title)
+		doc.text("The strictest of %s that certainly breaks no observed client is %s: %s.", Number(uint64(len(a.Steps)))+" policies", a.Strictest.Name, a.Strictest.Policy.Title)
 		if n := a.Strictest.NoForwardSecrecy; n.Connections > 0 {
 			doc.text("It would answer %s of %s without forward secrecy.", plural(n.Connections, "connection"), plural(n.Clients, "client"))
 		}
 	default:
-		doc.text("Every one of %s breaks an observed client, or depends on what is not known.", Number(uint64(len(a.Steps)))+" policies")
+		doc.text("Each of %s breaks an observed client, or may break one.", Number(uint64(len(a.Steps)))+" policies")
 	}
 	if a.Next != nil {
 		which := "which is stricter"
@@ -42,9 +42,9 @@ func impactAdvice(doc *document, r *ImpactReport, opt Options, format string) {
 	doc.heading("Strictness against breakage")
 	best := slices.DeleteFunc(slices.Clone(a.Steps), func(s impact.Step) bool { return !s.Best && !s.Asked })
 	if format == "html" {
-		doc.blocks = append(doc.blocks, block{figure: &figure{svg: stepsSVG(best, r.Now.Complete.Clients), caption: "Clients that each policy would break; the strictest at the left. The bars' light parts are clients of which it cannot be told."}})
+		doc.blocks = append(doc.blocks, block{figure: &figure{svg: stepsSVG(best, r.Now.Complete.Clients), caption: "Clients that each policy would break; strictest first. The light parts are undetermined clients."}})
 	}
-	t := &table{header: []string{"policy", "alike", "FS", "from", "breaks", "clients", "untold", "no FS"}, right: []bool{false, true, false, false, true, true, true, true}, drop: []int{0, 0, 1, 0, 0, 0, 0, 0}, elastic: 0}
+	t := &table{header: []string{"policy", "alike", "FS", "from", "breaks", "clients", "undet.", "no FS"}, right: []bool{false, true, false, false, true, true, true, true}, drop: []int{0, 0, 1, 0, 0, 0, 0, 0}, elastic: 0}
 	alike := 0
 	for i := range best {
 		s := &best[i]
@@ -54,7 +54,7 @@ func impactAdvice(doc *document, r *ImpactReport, opt Options, format string) {
 		}
 		name := s.Name
 		if s.Asked {
-			name += " (asked)"
+			name += " (requested)"
 		}
 		row := []string{name, "", s.ForwardSecret, s.MinVersion, Number(s.Breaks.Connections), Number(s.Breaks.Clients), Number(s.Depends.Connections), Number(s.NoForwardSecrecy.Connections)}
 		if n := len(t.rows); n > 0 && format == "table" && !s.Asked && slices.Equal(t.rows[n-1][2:], row[2:]) {
@@ -72,23 +72,23 @@ func impactAdvice(doc *document, r *ImpactReport, opt Options, format string) {
 		t.header, t.right = slices.Delete(t.header, 1, 2), slices.Delete(t.right, 1, 2)
 	}
 	doc.add(t, len(t.rows))
-	doc.note("Of %d policies those that no other one beats in both strictness and clients that break or depend, and those that were asked. Ordered by %s. FS: what the policy accepts is all, or in part, forward secret; no FS: connections that it would answer without; alike: policies next to it with the same numbers.", len(a.Steps), impact.Strictness)
+	doc.note("Of %d policies: the requested ones, and those that no other policy beats in both strictness and affected clients. Ordered by %s. FS: whether all or part of what the policy accepts is forward secret; undet.: undetermined connections; no FS: connections answered without forward secrecy; alike: adjacent policies with the same numbers.", len(a.Steps), impact.Strictness)
 }
 
 func pluralClients(n uint64) string { return plural(n, "client") }
 
 // impactOpening writes the smallest change that lets all observed clients in.
 func impactOpening(doc *document, o *impact.Opening, format string) {
-	doc.heading("What would let every observed client in: %s", o.Policy.Name)
+	doc.heading("Smallest change that lets every observed client in: %s", o.Policy.Name)
 	if o.Policy.Unread != "" {
-		doc.text("The configuration of this server cannot be read: nothing can be said.")
+		doc.text("The configuration of this server cannot be read.")
 		return
 	}
 	if len(o.Additions) == 0 {
 		if o.Left.Connections == 0 {
-			doc.text("Nothing has to be added.")
+			doc.text("No addition is needed.")
 		} else {
-			doc.text("No addition would: %s of %s need what is not added.", plural(o.Left.Connections, "connection"), pluralClients(o.Left.Clients))
+			doc.text("There is none: %s of %s need what is not added.", plural(o.Left.Connections, "connection"), pluralClients(o.Left.Clients))
 			isolateTable(doc, o)
 		}
 		return
@@ -120,19 +120,19 @@ func impactOpening(doc *document, o *impact.Opening, format string) {
 		}
 	}
 	doc.add(t, len(t.rows))
-	doc.note("Each line counts on top of those above it, so that one can stop after any; the order is a greedy choice. opens: connections that no longer break. The price of a line: connections more that are answered without forward secrecy (no FS), without authentication, with less than TLS 1.2 and 128 bits (weak), or no longer with a post-quantum group (less PQ). Prices that no line has are left out.")
-	exact := "No smaller set of additions does"
+	doc.note("Each line adds to the lines above it, so you can stop after any line; the order is greedy. opens: connections that no longer break. The price of a line is the additional connections answered without forward secrecy (no FS), without authentication, below TLS 1.2 or 128 bits (weak), or no longer with a post-quantum group (less PQ). Prices that are always 0 are omitted.")
+	exact := "No smaller set of additions suffices"
 	if !o.Exact {
-		exact = "The search was ended by its limit: a smaller set may exist"
+		exact = "The search reached its limit, so a smaller set may exist"
 	}
 	doc.text("%s, for %s that %s refuses.", exact, plural(uint64(o.Hellos), "ClientHello"), o.Policy.Name)
 	if o.Price.Connections > 0 {
 		doc.text("The price: %s of %s would then be answered without forward secrecy.", plural(o.Price.Connections, "connection"), pluralClients(o.Price.Clients))
 	} else {
-		doc.text("Forward secrecy does not suffer.")
+		doc.text("Forward secrecy does not change.")
 	}
 	if o.Left.Connections > 0 {
-		doc.text("%s of %s would break all the same.", plural(o.Left.Connections, "connection"), pluralClients(o.Left.Clients))
+		doc.text("%s of %s would still break.", plural(o.Left.Connections, "connection"), pluralClients(o.Left.Clients))
 		isolateTable(doc, o)
 	}
 }
@@ -151,7 +151,7 @@ func isolateTable(doc *document, o *impact.Opening) {
 		x := &o.Isolate[i]
 		needs := strings.Join(x.Needs.Names(), ", ")
 		if needs == "" {
-			needs = "what no policy gives: " + x.Failure.Text()
+			needs = "not possible by policy: " + x.Failure.Text()
 		}
 		k := kind{x.JA4, needs}
 		if clients[k] == nil {
@@ -179,7 +179,7 @@ func isolateTable(doc *document, o *impact.Opening) {
 		t.rows = append(t.rows, []string{who, Number(uint64(len(names))), Number(sums[k]), k.needs})
 	}
 	doc.add(t, 20)
-	doc.note("What has no encryption, no authentication, export strength, RC4, 3DES or a version below TLS 1.0 is not added; --allow adds it.")
+	doc.note("NULL encryption, anonymous suites, export strength, RC4, 3DES and versions below TLS 1.0 are not added unless --allow permits them.")
 }
 
 // stepsSVG draws the clients that break, by policy. All text that is not
@@ -207,7 +207,7 @@ func stepsSVG(steps []impact.Step, all uint64) template.HTML {
 		// A client that breaks at one server and depends at another counts
 		// once.
 		light := int(float64(s.Affected.Clients-s.Breaks.Clients) / float64(most) * height)
-		title := template.HTMLEscapeString(Quote(fmt.Sprintf("%s: %s of %s break, %s cannot be told", s.Name, Number(s.Breaks.Clients), pluralClients(all), Number(s.Depends.Clients))))
+		title := template.HTMLEscapeString(Quote(fmt.Sprintf("%s: %s of %s break, %s undetermined", s.Name, Number(s.Breaks.Clients), pluralClients(all), Number(s.Depends.Clients))))
 		fmt.Fprintf(&b, `<g><title>%s</title>`, title)
 		if light > 0 {
 			fmt.Fprintf(&b, `<rect x="%d" y="%d" width="%d" height="%d" fill="#a33" fill-opacity=".3"/>`, x, top+height-full-light, bar, light)

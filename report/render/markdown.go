@@ -30,7 +30,7 @@ func SummaryMarkdown(w io.Writer, s *report.Summary, opt Options) error {
 		e.printf("%s\n\n", text)
 	}
 	if in.Saved {
-		e.printf("What was lost before the records were saved is not in them.\n\n")
+		e.printf("Saved records do not state what was lost before they were saved.\n\n")
 	}
 	if len(in.Loss) > 0 || s.ClientOnly+s.ServerOnly > 0 {
 		e.printf("## Missing\n\n")
@@ -53,7 +53,7 @@ func SummaryMarkdown(w io.Writer, s *report.Summary, opt Options) error {
 	if s.Connections == 0 {
 		e.printf("%s\n\n", noConnections(in))
 	}
-	e.printf("## Verdicts\n\nOf %s; %s without a ServerHello beside them.\n\n", plural(s.Negotiated, "negotiated connection"), plural(s.Connections-s.Negotiated, "connection"))
+	e.printf("## Verdicts\n\nOf %s. Not counted: %s without a ServerHello.\n\n", plural(s.Negotiated, "negotiated connection"), plural(s.Connections-s.Negotiated, "connection"))
 	g := grid{header: []string{"forward secrecy", "connections", "share"}, right: []bool{false, true, true}}
 	for _, v := range verdictOrder {
 		g.rows = append(g.rows, []string{verdictLabel[v], Number(s.Verdicts[v]), Share(s.Verdicts[v], s.Negotiated)})
@@ -75,7 +75,7 @@ func SummaryMarkdown(w io.Writer, s *report.Summary, opt Options) error {
 	}
 	e.servers(s, opt)
 	if len(s.Undetermined) > 0 {
-		e.printf("## What could not be told, and why\n\n")
+		e.printf("## Undetermined, and why\n\n")
 		g := grid{header: []string{"connections", "code", "why"}, right: []bool{true, false, false}}
 		for _, c := range s.Undetermined {
 			g.rows = append(g.rows, []string{Number(c.N), Markdown(c.Label), Markdown(c.Note)})

@@ -93,54 +93,51 @@ func Policy(w io.Writer, p *policy.Policy, opt Options) error {
 	out := &printer{opt: opt}
 	out.line("%s", out.color("1", Quote(p.Name)))
 	out.wrap("  ", Quote(p.Title))
+	var rows [][]string
 	row := func(name, value string) {
-		if value == "" {
-			return
+		if value != "" {
+			rows = append(rows, []string{fmt.Sprintf("%-19s", name), value}) // as wide as the longest name, in all lists
 		}
-		const indent = "                      "
-		before := out.b.Len()
-		out.wrap(indent, value)
-		text := out.b.String()
-		first := text[before:]
-		out.b.Reset()
-		out.b.WriteString(text[:before])
-		out.b.WriteString(fmt.Sprintf("  %-20s", name) + strings.TrimPrefix(first, indent))
 	}
+	flush := func(width int) {
+		out.table(columnGrid(rows, width))
+		rows = nil
+	}
+	width := opt.width() - len("  ") - 1
 	row("source", Quote(p.Source))
 	row("read from", Quote(p.ReadFrom))
 	row("date", Quote(p.Date))
 	row("confidence", p.Confidence.String())
 	row("offered as a target", map[bool]string{true: "yes", false: "no"}[p.Target])
 	row("note", Quote(p.Note))
-	row("forward secret", map[string]string{"always": "always, but for resumption (see pfsight explain ticket_resumption)", "in part": "in part: it depends on the suite", "never": "never", "not known": "not known"}[forwardSecret(p)])
+	secret := forwardSecret(p)
+	switch secret {
+	case "always":
+		secret += ", except for resumption (see pfsight explain ticket_resumption)"
+	case "in part":
+		secret += ", depending on the suite"
+	}
+	row("forward secret", secret)
 	row("versions", strings.Join(labels(p.Versions), ", "))
 	if p.VersionsOpen {
 		row("", "others are not stated")
 	}
 	row("order of suites", map[policy.Order]string{policy.ServerOrder: "the server's", policy.ClientOrder: "the client's", policy.OrderUnknown: "not stated"}[p.Order])
+	flush(width)
 	suites := func(title string, list []iana.CipherSuite, bound []iana.Group) {
 		if len(list) == 0 {
 			return
 		}
 		out.line("\n  %s", title)
-		width := 0
-		for _, s := range list {
-			width = max(width, len(s.String()))
-		}
 		for i, s := range list {
-			v := secrecy.Yes
-			if k := s.Info().KeyExchange; k != iana.KexTLS13 {
-				_, v, _ = secrecy.Family(k)
-			}
-			if s.Info().NoEncryption {
-				v = secrecy.No
-			}
-			line := fmt.Sprintf("    %-*s  %s", width, s, out.color(verdictColor[v], verdictLabel[v]))
+			v := suiteVerdict(s)
+			text := out.color(verdictColor[v], verdictLabel[v])
 			if i < len(bound) && bound[i] != 0 {
-				line += ", with " + bound[i].String()
+				text += ", with " + bound[i].String()
 			}
-			out.line("%s", line)
+			rows = append(rows, []string{"  " + s.String(), text})
 		}
+		flush(0) // colours have no width
 	}
 	suites("suites of TLS 1.3", p.Suites13, nil)
 	suites("suites of TLS 1.2 and older", p.Suites, p.SuiteGroups)
@@ -166,13 +163,27 @@ func Policy(w io.Writer, p *policy.Policy, opt Options) error {
 		row("group of DHE suites", fmt.Sprintf("%d bits", p.DHBits))
 	}
 	if p.RequireExtendedMaster {
-		row("demands", "extended_master_secret in TLS 1.2 and older")
+		row("requires", "extended_master_secret in TLS 1.2 and older")
 	}
 	if p.RequireRenegotiationInfo {
-		row("demands", "renegotiation_info in TLS 1.2 and older")
+		row("requires", "renegotiation_info in TLS 1.2 and older")
 	}
-	_, err := io.WriteString(w, out.b.String())
-	return err
+	flush(width)
+	return out.flush(w)
+}
+
+// suiteVerdict returns the verdict of a full handshake with a suite, where a
+// TLS 1.3 suite is assumed to have a key share.
+func suiteVerdict(s iana.CipherSuite) secrecy.Verdict {
+	i := s.Info()
+	if i.NoEncryption {
+		return secrecy.No
+	}
+	if i.KeyExchange == iana.KexTLS13 {
+		return secrecy.Yes
+	}
+	_, v, _ := secrecy.Family(i.KeyExchange)
+	return v
 }
 
 func postQuantum(p *policy.Policy) string {
@@ -184,9 +195,9 @@ func postQuantum(p *policy.Policy) string {
 	case only && !p.GroupsOpen && p.MinVersion() == iana.TLS13:
 		return "always"
 	case has && p.PostQuantumFirst:
-		return "wherever the client can, at the cost of a HelloRetryRequest if need be"
+		return "whenever the client supports it, with a HelloRetryRequest if needed"
 	case has:
-		return "with clients that send a key share of it, and in its place in the order"
+		return "with clients that send a key share for it, by its place in the order"
 	case p.GroupsOpen:
 		return "not stated"
 	}

@@ -240,7 +240,7 @@ func TestTableMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 		shown := strings.Count(b.String(), "10.0.0.1")
-		if _, rest, ok := strings.Cut(b.String(), "no room for "); !ok || shown < 50 || !strings.HasPrefix(rest, Number(uint64(1000-shown))+" more") {
+		if _, rest, ok := strings.Cut(b.String(), "omits "); !ok || shown < 50 || !strings.HasPrefix(rest, Number(uint64(1000-shown))+" connections") {
 			t.Errorf("%d rows are shown, and then %.80s", shown, rest)
 		}
 	}

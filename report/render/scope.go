@@ -33,17 +33,17 @@ func scope(in *report.Input, quote func(string) string) []string {
 func reading(in *report.Input) []string {
 	var out []string
 	if in.Interrupted {
-		out = append(out, "Interrupted: what follows is of what was read until then.")
+		out = append(out, "Interrupted: the report covers what was read before.")
 	}
 	if in.Ongoing {
-		out = append(out, "Reading goes on: what follows is of what was read so far.")
+		out = append(out, "Still reading: the report covers what was read so far.")
 	}
 	if in.Limit > 0 {
 		text := "Only the first " + plural(in.Limit, "packet")
 		if in.Filter != "" {
 			text += " that " + matches(in.Limit)
 		}
-		out = append(out, text+", as -c asked: what follows them was not read.")
+		out = append(out, text+" were read, because of -c.")
 	}
 	return out
 }
@@ -61,7 +61,7 @@ func whereNote(in *report.Input) string {
 	if in.Unwanted == 0 {
 		return ""
 	}
-	return ": " + Number(in.Unwanted) + " others were read"
+	return ": " + Number(in.Unwanted) + " others do not match"
 }
 
 func matches(n uint64) string {

@@ -3,81 +3,11 @@ package render
 import (
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
-	"time"
 
 	"pfsight/report"
 	"pfsight/report/secrecy"
 )
-
-// Options control the output. The zero value of a field selects its default.
-type Options struct {
-	Width int  // columns; default 80, at least 40
-	Color bool // ANSI colours
-	ASCII bool // bars and lines in ASCII only
-	Top   int  // rows of a list; default 10
-	// Memory limits a table of connections, which is kept until its end, bytes;
-	// default 256 MiB.
-	Memory int64
-}
-
-func (o Options) width() int {
-	if o.Width == 0 {
-		return 80
-	}
-	return max(o.Width, 40)
-}
-
-func (o Options) top() int {
-	if o.Top == 0 {
-		return 10
-	}
-	return o.Top
-}
-
-// The verdicts are always written out too, so colour is never the only
-// distinction.
-var verdictColor = [4]string{secrecy.Unknown: "2", secrecy.Yes: "32", secrecy.No: "31", secrecy.Conditional: "33"}
-
-var verdictLabel = [4]string{
-	secrecy.Yes: "forward secret", secrecy.No: "not forward secret",
-	secrecy.Conditional: "depends on a ticket or cache", secrecy.Unknown: "cannot be told",
-}
-
-// VerdictLabel describes a verdict in words.
-func VerdictLabel(v secrecy.Verdict) string { return verdictLabel[v&3] }
-
-var verdictOrder = []secrecy.Verdict{secrecy.Yes, secrecy.No, secrecy.Conditional, secrecy.Unknown}
-
-type printer struct {
-	b   strings.Builder
-	opt Options
-}
-
-func (p *printer) color(code, s string) string {
-	if !p.opt.Color {
-		return s
-	}
-	return "\x1b[" + code + "m" + s + "\x1b[0m"
-}
-
-func (p *printer) line(format string, args ...any) { fmt.Fprintf(&p.b, format+"\n", args...) }
-
-func (p *printer) title(s string) { p.line("\n%s", p.color("1", s)) }
-
-// wrap writes text in lines no longer than the width.
-func (p *printer) wrap(indent, text string) {
-	line := indent
-	for _, w := range strings.Fields(text) {
-		if len([]rune(line))+len([]rune(w))+1 > p.opt.width() && strings.TrimSpace(line) != "" {
-			p.line("%s", strings.TrimRight(line, " "))
-			line = indent
-		}
-		line += w + " "
-	}
-	p.line("%s", strings.TrimRight(line, " "))
-}
 
 // Summary writes the summary for a terminal.
 func Summary(w io.Writer, s *report.Summary, opt Options) error {
@@ -86,8 +16,7 @@ func Summary(w io.Writer, s *report.Summary, opt Options) error {
 	if s.Connections == 0 {
 		p.line("")
 		p.wrap("", noConnections(&s.Input))
-		_, err := io.WriteString(w, p.b.String())
-		return err
+		return p.flush(w)
 	}
 	p.verdicts(s)
 	p.counts("Key exchange", s.KeyExchanges, s.Negotiated, true)
@@ -96,8 +25,7 @@ func Summary(w io.Writer, s *report.Summary, opt Options) error {
 	p.servers(s)
 	p.notes(s)
 	p.undetermined(s)
-	_, err := io.WriteString(w, p.b.String())
-	return err
+	return p.flush(w)
 }
 
 // input writes what was read and what was lost.
@@ -122,10 +50,10 @@ func (p *printer) input(s *report.Summary) {
 }
 
 // eventsWhere introduces the filter expression of events.
-const eventsWhere = "All connections are counted; events are of those where "
+const eventsWhere = "All connections are counted; events are written for those where "
 
 // savedLoss qualifies the losses of saved records.
-const savedLoss = "what was lost before the records were saved is not in them"
+const savedLoss = "saved records do not state what was lost before they were saved"
 
 // inputSize returns how much was read.
 func inputSize(in *report.Input) string {
@@ -158,9 +86,9 @@ func (p *printer) loss(s *report.Summary) string {
 	}
 	if len(parts) == 0 {
 		if in := &s.Input; len(reading(in)) > 0 {
-			return "Nothing that belongs to a handshake is known to be missing from what was read."
+			return "No handshake data is known to be missing from what was read."
 		}
-		return "Nothing that belongs to a handshake is known to be missing."
+		return "No handshake data is known to be missing."
 	}
 	q := &printer{opt: p.opt}
 	q.wrap("  ", strings.Join(parts, "; ")+".")
@@ -176,9 +104,9 @@ func (p *printer) verdicts(s *report.Summary) {
 		text := fmt.Sprintf("  %-*s%*s %7s  ", label, verdictLabel[v], number-1, Number(n), Share(n, s.Negotiated))
 		p.line("%s", strings.TrimRight(text+p.color(verdictColor[v], p.bar(n, s.Negotiated, bar)), " "))
 	}
-	p.sub(s.TicketKey, s.Verdicts[secrecy.Yes], "of the forward secret ones also rest on a ticket key (TLS 1.2 tickets)")
+	p.sub(s.TicketKey, s.Verdicts[secrecy.Yes], "of the forward secret ones also depend on a ticket key (TLS 1.2 tickets)")
 	if n := s.Connections - s.Negotiated; n > 0 {
-		p.wrap("  ", fmt.Sprintf("Beside them %s without a ServerHello: %s rejected, %s incomplete.", plural(n, "connection"),
+		p.wrap("  ", fmt.Sprintf("Not counted: %s without a ServerHello (%s rejected, %s incomplete).", plural(n, "connection"),
 			Number(min(n, s.Outcomes[report.Rejected])), Number(n-min(n, s.Outcomes[report.Rejected]))))
 	}
 }
@@ -187,35 +115,6 @@ func (p *printer) sub(n, of uint64, what string) {
 	if n > 0 {
 		p.wrap("  ", fmt.Sprintf("%s (%s) %s.", Number(n), Share(n, of), what))
 	}
-}
-
-func (p *printer) bar(n, of uint64, width int) string {
-	if p.opt.ASCII {
-		return strings.Repeat("#", (eighths(n, of, width)+7)/8)
-	}
-	return Bar(n, of, width)
-}
-
-// eighths returns the length of a bar in eighths of a column.
-func eighths(n, of uint64, width int) int {
-	if of == 0 || width <= 0 {
-		return 0
-	}
-	e := int(float64(n) / float64(of) * float64(width) * 8)
-	if n > 0 && e == 0 {
-		return 1
-	}
-	return e
-}
-
-// Bar draws a share as a bar of at most width columns.
-func Bar(n, of uint64, width int) string {
-	eighths := eighths(n, of, width)
-	s := strings.Repeat("█", eighths/8)
-	if r := eighths % 8; r > 0 {
-		s += string([]rune("▏▎▍▌▋▊▉")[r-1])
-	}
-	return s
 }
 
 func (p *printer) counts(title string, list []report.Count, of uint64, verdict bool) {
@@ -229,7 +128,7 @@ func (p *printer) counts(title string, list []report.Count, of uint64, verdict b
 	}
 	for i, c := range list {
 		if i == p.opt.top() {
-			p.b.WriteString(g.lines())
+			p.table(&g)
 			p.line("  and %s more", Number(uint64(len(list)-i)))
 			return
 		}
@@ -239,7 +138,7 @@ func (p *printer) counts(title string, list []report.Count, of uint64, verdict b
 		}
 		g.rows = append(g.rows, row)
 	}
-	p.b.WriteString(g.lines())
+	p.table(&g)
 }
 
 func verdictShort(v string) string {
@@ -250,19 +149,6 @@ func verdictShort(v string) string {
 		return "not forward secret"
 	}
 	return v
-}
-
-// lines returns the rows of the grid without its header.
-func (g *grid) lines() string {
-	var b strings.Builder
-	if err := g.text(&b, "  "); err != nil {
-		return err.Error() + "\n"
-	}
-	text := b.String()
-	if i := strings.IndexByte(text, '\n'); strings.TrimSpace(text[:i]) == "" {
-		text = text[i+1:]
-	}
-	return text
 }
 
 func (p *printer) servers(s *report.Summary) {
@@ -283,22 +169,19 @@ func (p *printer) servers(s *report.Summary) {
 	}
 	why := max(18, min(28, p.opt.width()-60))
 	name := max(14, p.opt.width()-2-22-2-2-7-2-7-7-2-why)
-	for i, v := range s.Servers[:min(n, p.opt.top())] {
-		_ = i
+	for _, v := range s.Servers[:min(n, p.opt.top())] {
 		row := []string{cut(v.Addr.String(), 27), cut(Quote(v.Name), name), Number(v.Verdicts[secrecy.No]), Number(v.Verdicts[secrecy.Conditional]), Number(v.N), cut(v.Why, why)}
 		if !wide {
 			row = []string{row[0], row[2], row[3], row[4]}
 		}
 		g.rows = append(g.rows, row)
 	}
-	if err := g.text(&p.b, "  "); err != nil {
-		p.line("%v", err)
-	}
+	p.table(&g)
 	if n > p.opt.top() {
 		p.line("  and %s more", Number(uint64(n-p.opt.top())))
 	}
 	if s.ServersLost > 0 {
-		p.wrap("  ", fmt.Sprintf("%s of servers that made room for others are not in this list of %s.", plural(s.ServersLost, "connection"), Number(s.ServersTotal)))
+		p.wrap("  ", fmt.Sprintf("Not listed: %s of servers beyond the limit of %s servers.", plural(s.ServersLost, "connection"), Number(s.ServersTotal)))
 	}
 }
 
@@ -306,7 +189,7 @@ func (p *printer) notes(s *report.Summary) {
 	out := notes(s)
 	if len(s.Exposure) > 0 {
 		e := s.Exposure[0]
-		out = append(out, fmt.Sprintf("One key, %s %d of %s (%s), opens %s with %s, recorded over %s.", e.Key, e.Bits, Quote(cut(e.Name, 40)), e.Server, plural(e.N, "connection"), Size(e.Bytes), Span(e.Last-e.First)))
+		out = append(out, fmt.Sprintf("One key, %s %d of %s (%s), decrypts %s with %s, recorded over %s.", e.Key, e.Bits, Quote(cut(e.Name, 40)), e.Server, plural(e.N, "connection"), Size(e.Bytes), Span(e.Last-e.First)))
 	}
 	if len(out) == 0 {
 		return
@@ -321,18 +204,18 @@ func (p *printer) notes(s *report.Summary) {
 func notes(s *report.Summary) []string {
 	var out []string
 	if s.Resumed > 0 {
-		out = append(out, fmt.Sprintf("%s (%s) continued an earlier session.", Number(s.Resumed), Share(s.Resumed, s.Negotiated)))
+		out = append(out, fmt.Sprintf("%s (%s) resumed an earlier session.", Number(s.Resumed), Share(s.Resumed, s.Negotiated)))
 	}
 	if s.PostQuantumOffered > 0 || s.PostQuantum > 0 {
-		out = append(out, fmt.Sprintf("Post-quantum: offered by %s of %s ClientHellos, taken in %s (%s); %s cost a HelloRetryRequest, %s came in more than one packet.",
+		out = append(out, fmt.Sprintf("Post-quantum: offered by %s of %s ClientHellos, selected in %s (%s); %s needed a HelloRetryRequest, %s took more than one packet.",
 			Number(s.PostQuantumOffered), Number(s.ClientHellos), Number(s.PostQuantum), Share(s.PostQuantum, s.Negotiated),
 			plural(s.HelloRetryRequests, "connection"), plural(s.HellosSplit, "ClientHello")))
 	}
 	if s.ReusedKeys > 0 {
-		out = append(out, fmt.Sprintf("Reused: %s of servers served %s, over up to %s.", plural(s.ReusedKeys, "ephemeral value"), plural(s.ReusedKeyConnections, "connection"), Span(s.ReusedKeySpan)))
+		out = append(out, fmt.Sprintf("Reused: %s of servers in %s, over up to %s.", plural(s.ReusedKeys, "ephemeral value"), plural(s.ReusedKeyConnections, "connection"), Span(s.ReusedKeySpan)))
 	}
 	if s.KeysLost > 0 {
-		out = append(out, fmt.Sprintf("%s of keys beyond the limit of distinct keys: of their reuse, age and exposure nothing is known.", plural(s.KeysLost, "observation")))
+		out = append(out, fmt.Sprintf("%s of keys beyond the limit of distinct keys: their reuse, age and exposure are undetermined.", plural(s.KeysLost, "observation")))
 	}
 	return out
 }
@@ -341,90 +224,10 @@ func (p *printer) undetermined(s *report.Summary) {
 	if len(s.Undetermined) == 0 {
 		return
 	}
-	p.title("What could not be told, and why")
+	p.title("Undetermined, and why")
 	g := grid{header: []string{"", "", ""}, right: []bool{true, false, false}}
 	for _, c := range s.Undetermined {
 		g.rows = append(g.rows, []string{Number(c.N), c.Label, cut(c.Note, max(20, p.opt.width()-32))})
 	}
-	p.b.WriteString(g.lines())
-}
-
-// Number formats n with separators between thousands.
-func Number(n uint64) string {
-	s := strconv.FormatUint(n, 10)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-// Share formats n/of as a percentage. A value that is not 0 or 100 % is never
-// rounded to it.
-func Share(n, of uint64) string {
-	if of == 0 {
-		return "–"
-	}
-	x := 100 * float64(n) / float64(of)
-	switch {
-	case n > 0 && x < 0.05:
-		return "<0.1 %"
-	case n < of && x > 99.95:
-		return ">99.9 %"
-	}
-	return strconv.FormatFloat(x, 'f', 1, 64) + " %"
-}
-
-// Size formats a number of bytes with decimal prefixes.
-func Size(n uint64) string {
-	if n < 1000 {
-		return plural(n, "byte")
-	}
-	x, unit := float64(n), ""
-	for _, u := range []string{"kB", "MB", "GB", "TB", "PB"} {
-		if x /= 1000; x < 999.5 || u == "PB" {
-			unit = u
-			break
-		}
-	}
-	prec := 0
-	if x < 10 {
-		prec = 1
-	}
-	return strconv.FormatFloat(x, 'f', prec, 64) + " " + unit
-}
-
-// Span formats a duration in at most two units.
-func Span(ns int64) string {
-	d := time.Duration(ns)
-	switch {
-	case d < 0:
-		return "–"
-	case d < time.Second:
-		return strconv.FormatInt(int64(d.Milliseconds()), 10) + " ms"
-	case d < time.Minute:
-		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s"
-	case d < time.Hour:
-		return fmt.Sprintf("%d min %d s", d/time.Minute, d%time.Minute/time.Second)
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)
-	}
-	return fmt.Sprintf("%d days %d h", d/(24*time.Hour), d%(24*time.Hour)/time.Hour)
-}
-
-func stamp(ns int64) string { return time.Unix(0, ns).UTC().Format("2006-01-02 15:04:05") }
-
-func plural(n uint64, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return Number(n) + " " + what + "s"
-}
-
-// cut shortens s to n columns. Each rune of s must take one column.
-func cut(s string, n int) string {
-	r := []rune(s)
-	if len(r) <= n {
-		return s
-	}
-	return string(r[:n-1]) + "…"
+	p.table(&g)
 }

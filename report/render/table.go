@@ -9,6 +9,8 @@ import (
 	"github.com/olekukonko/tablewriter"
 	"github.com/olekukonko/tablewriter/renderer"
 	"github.com/olekukonko/tablewriter/tw"
+
+	"pfsight/report/wrap"
 )
 
 // A grid is a table of quoted cells.
@@ -16,6 +18,12 @@ type grid struct {
 	header []string
 	right  []bool // right-aligned columns
 	rows   [][]string
+}
+
+// hasHeader reports whether a column has a name. Otherwise the header is not
+// written to a terminal.
+func (g *grid) hasHeader() bool {
+	return slices.ContainsFunc(g.header, func(h string) bool { return h != "" })
 }
 
 // leastElastic is the width below which the elastic column is not shortened.
@@ -66,6 +74,47 @@ func (g *grid) fit(width int, drop []int, elastic int) {
 	}
 }
 
+// Columns writes rows as columns separated by two blanks. It wraps the last
+// column so that lines take at most width columns; 0 means no limit. Cells must
+// be safe for a terminal, see Quote, and each row must have the same number of
+// cells.
+func Columns(w io.Writer, rows [][]string, width int) error {
+	return columnGrid(rows, width).text(w, "")
+}
+
+// columnGrid returns a grid without a header for Columns.
+func columnGrid(rows [][]string, width int) *grid {
+	if len(rows) == 0 {
+		return new(grid)
+	}
+	last := len(rows[0]) - 1
+	widths := make([]int, last)
+	for _, r := range rows {
+		for i := range widths {
+			widths[i] = max(widths[i], utf8.RuneCountInString(r[i]))
+		}
+	}
+	for _, n := range widths {
+		width -= n + 2
+	}
+	g := &grid{header: make([]string, last+1)}
+	for _, r := range rows {
+		lines := []string{r[last]}
+		if width > 0 {
+			lines = wrap.Words(r[last], width)
+		}
+		for i, line := range lines {
+			row := make([]string, last+1)
+			if i == 0 {
+				copy(row, r[:last])
+			}
+			row[last] = line
+			g.rows = append(g.rows, row)
+		}
+	}
+	return g
+}
+
 // text writes the grid with blanks between its columns. Each line begins with
 // indent.
 func (g *grid) text(w io.Writer, indent string) error {
@@ -90,7 +139,9 @@ func (g *grid) text(w io.Writer, indent string) error {
 		tablewriter.WithPadding(tw.Padding{Right: "  ", Overwrite: true}),
 		tablewriter.WithAlignment(align),
 	)
-	t.Header(g.header)
+	if g.hasHeader() {
+		t.Header(g.header)
+	}
 	for _, r := range g.rows {
 		if err := t.Append(r); err != nil {
 			return err

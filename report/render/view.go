@@ -95,11 +95,11 @@ func newView(s *report.Summary, opt Options) *view {
 	}
 	shares := sharesOf(shareTitle(in), s.Verdicts, s.Negotiated)
 	if s.TicketKey > 0 {
-		shares.Notes = append(shares.Notes, fmt.Sprintf("%s (%s) of the forward secret ones also rest on a ticket key (TLS 1.2 tickets).", Number(s.TicketKey), Share(s.TicketKey, s.Verdicts[secrecy.Yes])))
+		shares.Notes = append(shares.Notes, fmt.Sprintf("%s (%s) of the forward secret ones also depend on a ticket key (TLS 1.2 tickets).", Number(s.TicketKey), Share(s.TicketKey, s.Verdicts[secrecy.Yes])))
 	}
 	if n := s.Connections - s.Negotiated; n > 0 {
 		rejected := min(n, s.Outcomes[report.Rejected])
-		shares.Notes = append(shares.Notes, fmt.Sprintf("Beside them %s without a ServerHello: %s rejected, %s incomplete.", plural(n, "connection"), Number(rejected), Number(n-rejected)))
+		shares.Notes = append(shares.Notes, fmt.Sprintf("Not counted: %s without a ServerHello (%s rejected, %s incomplete).", plural(n, "connection"), Number(rejected), Number(n-rejected)))
 	}
 	v.Shares = []viewShares{shares}
 	v.Missing = missing(s)
@@ -186,7 +186,7 @@ func (v *view) servers(s *report.Summary, top int) {
 		v.ServersNotes = append(v.ServersNotes, "and "+Number(uint64(n-top))+" more")
 	}
 	if s.ServersLost > 0 {
-		v.ServersNotes = append(v.ServersNotes, fmt.Sprintf("%s of servers that made room for others are not in this list of %s.", plural(s.ServersLost, "connection"), Number(s.ServersTotal)))
+		v.ServersNotes = append(v.ServersNotes, fmt.Sprintf("Not listed: %s of servers beyond the limit of %s servers.", plural(s.ServersLost, "connection"), Number(s.ServersTotal)))
 	}
 }
 

@@ -82,7 +82,7 @@ func (v *view) connections(rows *Rows) {
 			c.Error = append(c.Error, Quote(strings.TrimSuffix(line, "\n")))
 		}
 	}
-	c.Caption = fmt.Sprintf("%s of the newest %s that are kept, newest first", Number(uint64(len(rows.List))), Number(uint64(rows.Of)))
+	c.Caption = fmt.Sprintf("%s of the latest %s connections, newest first", Number(uint64(len(rows.List))), Number(uint64(rows.Of)))
 	for _, r := range rows.List {
 		version := ""
 		if r.HasServerHello {
