@@ -341,7 +341,7 @@ func clone[T any](list []T) []T { return append([]T(nil), list...) }
 func (r *Connection) problems(h *parse.Handshake, client, server *stream.Half) {
 	n := len(h.Problems)
 	for i := range h.Problems {
-		if len(r.Problems) == MaxProblems-1 && n > MaxProblems {
+		if len(r.Problems) == maxProblems-1 && n > maxProblems {
 			r.Problems = append(r.Problems, fmt.Sprintf("and %d more", n-i))
 			break
 		}

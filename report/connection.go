@@ -87,7 +87,7 @@ type Connection struct {
 	Totals  stream.Totals
 	Offered *Offer // nil without a ClientHello; shared
 	// Problems describe what was malformed, missing or contradictory, such as
-	// "client_hello.extensions: trailing bytes at 131". At most MaxProblems.
+	// "client_hello.extensions: trailing bytes at 131". At most maxProblems.
 	Problems []string
 }
 
@@ -115,9 +115,9 @@ func (c *Connection) suiteName() string {
 	return c.CipherSuite.String()
 }
 
-// MaxProblems is the number of problems that a Connection keeps. The last one
+// maxProblems is the number of problems that a Connection keeps. The last one
 // counts those omitted.
-const MaxProblems = 16
+const maxProblems = 16
 
 // A KeyID is the first 16 bytes of the SHA-256 of an ephemeral public value, or
 // the substitute that Builder.Local selects.

@@ -87,9 +87,9 @@ func (a *app) diff(ctx context.Context, f *readFlags, args, fail []string) error
 			a.fails(o.quiet, "%s: %s of %s before, %s of %s after", what, render.Number(s.Before.N), render.Number(s.Before.Of), render.Number(s.After.N), render.Number(s.After.Of))
 		}
 	}
-	moved("less-forward-secrecy", diff.Verdict, "yes", diff.Less)
-	moved("less-post-quantum", diff.Quality, "post-quantum", diff.Less)
-	moved("more-rejected", diff.Handshake, "rejected", diff.More)
+	moved("less-forward-secrecy", diff.KindVerdict, "yes", diff.Less)
+	moved("less-post-quantum", diff.KindQuality, "post-quantum", diff.Less)
+	moved("more-rejected", diff.KindHandshake, "rejected", diff.More)
 	for _, p := range []struct {
 		what string
 		list []diff.Moved

@@ -94,7 +94,7 @@ type SideInput struct {
 
 // Compare compares two sides.
 func Compare(before, after *Side) *Diff {
-	d := &Diff{Before: before.input(), After: after.input(), Alpha: Alpha}
+	d := &Diff{Before: before.input(), After: after.input(), Alpha: alpha}
 	d.shares(before, after)
 	d.Servers = parties(before.servers, after.servers, Server.String, func(p *Party) *Party { return p })
 	d.Clients = parties(before.clients, after.clients, report.Host.String, func(c *client) *Party { return &c.Party })
@@ -190,7 +190,7 @@ func (d *Diff) shares(before, after *Side) {
 	for i, t := range tested {
 		t.P = p[i]
 		switch {
-		case p[i] >= Alpha:
+		case p[i] >= alpha:
 			t.Change = Chance
 		case t.After.Share() > t.Before.Share():
 			t.Change = More

@@ -111,7 +111,7 @@ func TestAlpha(t *testing.T) {
 			wrong++
 		}
 	}
-	if share := float64(wrong) / runs; share > Alpha+0.02 {
+	if share := float64(wrong) / runs; share > alpha+0.02 {
 		t.Errorf("%.3f of comparisons of the same see a change", share)
 	}
 }
@@ -170,17 +170,17 @@ func names(l []Moved) (out []string) {
 
 func TestCompare(t *testing.T) {
 	d := Compare(sides())
-	yes, _ := d.Find(Verdict, "yes")
+	yes, _ := d.Find(KindVerdict, "yes")
 	if yes.Change != More || yes.Before.N != 252 || yes.Before.Of != 504 || yes.After.N != 447 || yes.After.Of != 499 || yes.Before.Clients != 100 || yes.P > 1e-6 {
 		t.Errorf("%+v", yes)
 	}
-	if no, _ := d.Find(Verdict, "no"); no.Change != Less {
+	if no, _ := d.Find(KindVerdict, "no"); no.Change != Less {
 		t.Errorf("%+v", no)
 	}
-	if v, _ := d.Find(Version, "TLS 1.2"); v.Change != Same {
+	if v, _ := d.Find(KindVersion, "TLS 1.2"); v.Change != Same {
 		t.Errorf("%+v", v)
 	}
-	if c, _ := d.Find(Verdict, "conditional"); c.Change != Chance || c.P < 0.99 {
+	if c, _ := d.Find(KindVerdict, "conditional"); c.Change != Chance || c.P < 0.99 {
 		t.Errorf("%+v", c)
 	}
 	for _, c := range []struct {

@@ -23,13 +23,13 @@ type Kind uint8
 
 // The kinds, in the order of the output.
 const (
-	Verdict Kind = iota
-	Quality
-	KeyExchange
-	Version
-	Group
-	CipherSuite
-	Handshake
+	KindVerdict Kind = iota
+	KindQuality
+	KindKeyExchange
+	KindVersion
+	KindGroup
+	KindCipherSuite
+	KindHandshake
 	numKinds
 )
 
@@ -210,48 +210,48 @@ func (s *Side) Add(c *report.Connection) {
 	in := func(k Kind, b base, name string) { s.in(cl, label{k, b, name}) }
 	count(connections)
 	if c.Outcome == report.Rejected {
-		in(Handshake, connections, "rejected")
+		in(KindHandshake, connections, "rejected")
 	}
 	if o := c.Offered; o != nil {
 		count(hellos)
 		for _, g := range o.Groups {
 			if g.Info().PostQuantum {
-				in(Handshake, hellos, "post-quantum group offered")
+				in(KindHandshake, hellos, "post-quantum group offered")
 				break
 			}
 		}
 		if c.FirstHelloSplit {
-			in(Handshake, hellos, "ClientHello in more than one packet")
+			in(KindHandshake, hellos, "ClientHello in more than one packet")
 		}
 	}
 	if !c.HasServerHello {
 		return
 	}
 	count(negotiated)
-	in(Verdict, negotiated, c.ForwardSecrecy.String())
+	in(KindVerdict, negotiated, c.ForwardSecrecy.String())
 	if c.PostQuantum == secrecy.True {
-		in(Quality, negotiated, "post-quantum")
+		in(KindQuality, negotiated, "post-quantum")
 	}
 	if c.Reasons.Has(secrecy.TicketIssued) {
-		in(Quality, negotiated, "rests on a ticket key")
+		in(KindQuality, negotiated, "rests on a ticket key")
 	}
 	if c.Reasons.Has(secrecy.WeakDH) {
-		in(Quality, negotiated, "weak_dh")
+		in(KindQuality, negotiated, "weak_dh")
 	}
 	if c.Resumed == secrecy.True {
-		in(Handshake, negotiated, "resumed")
+		in(KindHandshake, negotiated, "resumed")
 	}
 	if c.HelloRetryRequest == secrecy.True {
-		in(Handshake, negotiated, "HelloRetryRequest")
+		in(KindHandshake, negotiated, "HelloRetryRequest")
 	}
-	in(KeyExchange, negotiated, c.KeyExchange)
-	in(Version, negotiated, c.Version.String())
-	in(CipherSuite, negotiated, c.CipherSuite.String())
+	in(KindKeyExchange, negotiated, c.KeyExchange)
+	in(KindVersion, negotiated, c.Version.String())
+	in(KindCipherSuite, negotiated, c.CipherSuite.String())
 	switch {
 	case c.HasGroup:
-		in(Group, negotiated, c.Group.String())
+		in(KindGroup, negotiated, c.Group.String())
 	case c.DHBits > 0:
-		in(Group, negotiated, "DH "+strconv.Itoa(c.DHBits)+" bits")
+		in(KindGroup, negotiated, "DH "+strconv.Itoa(c.DHBits)+" bits")
 	}
 }
 

@@ -2,9 +2,9 @@ package diff
 
 import "math"
 
-// Alpha is the significance level of all tests together: the probability of a
+// alpha is the significance level of all tests together: the probability of a
 // false positive, after Holm's correction for the number of tests.
-const Alpha = 0.05
+const alpha = 0.05
 
 // smallest is the expected count below which Fisher's exact test replaces the
 // two-proportion test.

@@ -406,7 +406,7 @@ func TestSite(t *testing.T) {
 	for _, c := range conns {
 		c.Server = report.Endpoint{AddrPort: netip.MustParseAddrPort("203.0.113.1:4433")}
 	}
-	if r := study(conns, policy.KeyRSA).AskSite(sites[0]); r.Sum.Breaks.Connections != 2 || !strings.Contains(r.Sum.Policy.Note, "name alone") {
+	if r := study(conns, policy.KeyRSA).AskSite(sites[0]); r.Sum.Breaks.Connections != 2 || !strings.Contains(r.Sum.Policy.Note, "server name only") {
 		t.Errorf("%+v %s", r.Sum, r.Sum.Policy.Note)
 	}
 }

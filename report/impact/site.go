@@ -53,7 +53,7 @@ func (st *Study) route(site *policy.Site) (routes []route, note string) {
 	}
 	switch {
 	case !some && len(st.parties) > 0:
-		note = "The configuration listens at none of the observed addresses and ports: connections are sent to its servers by server name alone."
+		note = "The configuration does not listen at any observed address and port, so connections are matched by server name only."
 	case ported > 0:
 		note = fmt.Sprintf("%d connections came to ports that the configuration listens at, but to other addresses: they are sent to its servers by port and server name.", ported)
 	}

@@ -44,7 +44,7 @@ func TestMetrics(t *testing.T) {
 # TYPE pfsight_connections_total counter
 pfsight_connections_total{group="X25519MLKEM768",key_exchange="hybrid",verdict="yes",version="TLS 1.3"} 2
 pfsight_connections_total{group="none",key_exchange="RSA",verdict="no",version="TLS 1.2"} 1
-# HELP pfsight_verdicts_total Negotiated connections by verdict: connections_total summed up, and there from the start.
+# HELP pfsight_verdicts_total Negotiated connections by verdict: the sum of connections_total, present from the start.
 # TYPE pfsight_verdicts_total counter
 pfsight_verdicts_total{verdict="conditional"} 0
 pfsight_verdicts_total{verdict="no"} 1
@@ -64,11 +64,11 @@ pfsight_connection_bytes_total{verdict="yes"} 0
 # HELP pfsight_gaps_total Connections with bytes missing inside the handshake.
 # TYPE pfsight_gaps_total counter
 pfsight_gaps_total 1
-# HELP pfsight_one_direction_connections_total Connections of which only one side was seen.
+# HELP pfsight_one_direction_connections_total Connections with only one side seen.
 # TYPE pfsight_one_direction_connections_total counter
 pfsight_one_direction_connections_total{side="client"} 1
 pfsight_one_direction_connections_total{side="server"} 0
-# HELP pfsight_kernel_drops_total Packets that the kernel dropped for lack of room in the ring: what is in no share.
+# HELP pfsight_kernel_drops_total Packets that the kernel dropped because the ring was full; they are in no share.
 # TYPE pfsight_kernel_drops_total counter
 pfsight_kernel_drops_total{interface="eth0"} 3
 pfsight_kernel_drops_total{interface="eth1"} 0
@@ -79,7 +79,7 @@ pfsight_interface_up{interface="eth1"} 0
 # HELP pfsight_last_packet_timestamp_seconds Time of the latest packet, in seconds since 1970 UTC.
 # TYPE pfsight_last_packet_timestamp_seconds gauge
 pfsight_last_packet_timestamp_seconds 1.7000000005e+09
-# HELP pfsight_queue_losses_total Rows that a sink did not take in time.
+# HELP pfsight_queue_losses_total Rows that a sink did not accept in time.
 # TYPE pfsight_queue_losses_total counter
 pfsight_queue_losses_total{sink="kafka"} 6
 # HELP pfsight_evictions_total Entries that left a table early for lack of room.

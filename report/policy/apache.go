@@ -69,7 +69,7 @@ func readApache(text, name string, in *includes, soft Software) ([]*Policy, erro
 			return nil, a.base.err
 		}
 		if !a.base.hasTLS {
-			return nil, errors.New("apache: no VirtualHost with TLS, and no directive of mod_ssl")
+			return nil, errors.New("apache: no VirtualHost with TLS and no mod_ssl directive")
 		}
 		p, err := a.policy(a.base.effective(&vhost{}), filepath.Base(name), "Apache, "+filepath.Base(name))
 		if err != nil {
@@ -268,7 +268,7 @@ func (a *apache) include(args []string, depth int, must bool) error {
 			return err
 		}
 		if len(texts) == 0 && must {
-			a.note("Include " + quoteShort(pattern) + " names no file here: what it holds is not known.")
+			a.note("Include " + quoteShort(pattern) + " matches no file here, so its content is unknown.")
 		}
 		for i, text := range texts {
 			if err := a.read(text, names[i], depth+1); err != nil {
@@ -341,7 +341,7 @@ func apacheWords(line string) ([]string, error) {
 		if q := line[0]; q == '"' || q == '\'' {
 			end := strings.IndexByte(line[1:], q)
 			if end < 0 {
-				return nil, errors.New("a quoted word is not ended")
+				return nil, errors.New("unterminated quote")
 			}
 			if w := line[1 : end+1]; w != "" {
 				out = append(out, w)

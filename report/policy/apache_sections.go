@@ -49,7 +49,7 @@ func (a *apache) section(key string, args []string, file string, number int) err
 			}
 		}
 		if name == "virtualhost" {
-			return errors.New("VirtualHost is closed twice")
+			return errors.New("</VirtualHost> without a <VirtualHost>")
 		}
 		return nil
 	}
@@ -69,7 +69,7 @@ func (a *apache) section(key string, args []string, file string, number int) err
 	switch name {
 	case "virtualhost":
 		if a.open != nil {
-			return errors.New("VirtualHost inside of another")
+			return errors.New("VirtualHost inside another one")
 		}
 		if len(a.hosts) >= maxServers {
 			return fmt.Errorf("more than %d VirtualHosts", maxServers)
@@ -99,7 +99,7 @@ func (a *apache) holds(name string, args []string) bool {
 	case "ifdefine":
 		_, result = a.defines[word]
 		if !result {
-			a.note("IfDefine " + quoteShort(word) + ": no Define sets it, and the server is taken to be started without it.")
+			a.note("IfDefine " + quoteShort(word) + ": no Define sets it, and the server is assumed to be started without it.")
 		}
 	case "ifversion":
 		result = a.version(word, args[1:])
@@ -139,7 +139,7 @@ func (a *apache) version(op string, args []string) bool {
 	have := a.soft.Apache
 	if !have.Known() {
 		have = Release{2, 4, 62}
-		a.note("IfVersion is answered for 2.4.62, since no release of Apache was stated.")
+		a.note("IfVersion is evaluated for 2.4.62, because the Apache release is not stated.")
 	}
 	not := false
 	if rest, ok := strings.CutPrefix(op, "!"); ok {
@@ -214,7 +214,7 @@ func (a *apache) macroLine(line string) (done bool, err error) {
 			return true, nil
 		}
 		if len(a.macro.lines) >= maxMacroLines {
-			return true, fmt.Errorf("a macro of more than %d lines", maxMacroLines)
+			return true, fmt.Errorf("a macro has more than %d lines", maxMacroLines)
 		}
 		a.macro.lines = append(a.macro.lines, line)
 		return true, nil
@@ -246,14 +246,14 @@ func (a *apache) use(args []string, file string, number, depth int) error {
 	}
 	m := a.macros[strings.ToLower(args[0])]
 	if m == nil {
-		a.note("Use " + quoteShort(args[0]) + ": there is no such macro.")
+		a.note("Use " + quoteShort(args[0]) + ": no such macro.")
 		return nil
 	}
 	if depth >= maxIncludeDepth {
 		return fmt.Errorf("apache: %s:%d: Use: deeper than %d", file, number, maxIncludeDepth)
 	}
 	if a.used += len(m.lines); a.used > maxUsed {
-		return fmt.Errorf("apache: %s:%d: macros give more than %d lines", file, number, maxUsed)
+		return fmt.Errorf("apache: %s:%d: macros produce more than %d lines", file, number, maxUsed)
 	}
 	order := make([]int, len(m.params))
 	for i := range order {

@@ -43,7 +43,7 @@ func (h *vhost) directive(key string, args []string, a *apache) error {
 		case len(args) == 2 && strings.EqualFold(args[0], "TLSv1.3"):
 			h.suites13 = args[1]
 		case len(args) == 2 && !strings.EqualFold(args[0], "SSL"):
-			return fmt.Errorf("SSLCipherSuite: %q is no version", args[0])
+			return fmt.Errorf("SSLCipherSuite: %q is not a protocol version", args[0])
 		default:
 			h.ciphers = args[len(args)-1]
 		}
@@ -86,7 +86,7 @@ func (h *vhost) protocols(args []string) error {
 		case ok:
 			set = []iana.Version{v}
 		default:
-			return fmt.Errorf("SSLProtocol: %q is not known", a)
+			return fmt.Errorf("SSLProtocol: unknown version %q", a)
 		}
 		switch op {
 		case '-':

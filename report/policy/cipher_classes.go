@@ -109,11 +109,11 @@ var classes = sync.OnceValue(func() []cipherClass {
 	var out []cipherClass
 	for i := range iana.Suites() {
 		s := &iana.Suites()[i]
-		name := OpenSSLName(s.ID)
+		name := openSSLName(s.ID)
 		if name == "" || s.KeyExchange == iana.KexTLS13 {
 			continue
 		}
-		if id, ok := LookupOpenSSL(name); !ok || id != s.ID {
+		if id, ok := lookupOpenSSL(name); !ok || id != s.ID {
 			continue // an obsolete code point of the same suite
 		}
 		out = append(out, classOf(s, name))

@@ -99,7 +99,7 @@ func patternOf(word string) (pattern, bool) {
 	if p, ok := aliases[word]; ok {
 		return p, true
 	}
-	s, ok := LookupOpenSSL(word)
+	s, ok := lookupOpenSSL(word)
 	if !ok && strings.HasPrefix(word, "TLS_") {
 		s, ok = iana.LookupSuite(word)
 	}

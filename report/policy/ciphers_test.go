@@ -47,14 +47,14 @@ func TestOpenSSLNames(t *testing.T) {
 			t.Fatalf("%s: %v", line, err)
 		}
 		s := iana.CipherSuite(id)
-		if got := OpenSSLName(s); got != f[4] {
+		if got := openSSLName(s); got != f[4] {
 			t.Errorf("%s is %s, not %q", s, f[4], got)
 		}
 		if s.Info().KeyExchange == iana.KexTLS13 {
 			continue
 		}
 		n++
-		if got, ok := LookupOpenSSL(f[4]); !ok || got != s {
+		if got, ok := lookupOpenSSL(f[4]); !ok || got != s {
 			t.Errorf("%s is found as %s", f[4], got)
 		}
 		c := classOf(s.Info(), f[4])
@@ -109,7 +109,7 @@ func compareCiphers(t *testing.T, text string, universe []*cipherClass) {
 	}
 	var got []string
 	for _, s := range spec.suites {
-		got = append(got, OpenSSLName(s))
+		got = append(got, openSSLName(s))
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q:\n got %v\nwant %v", text, got, want)
@@ -148,7 +148,7 @@ func compareSupported(t *testing.T, text string, universe []*cipherClass, build 
 			level = build
 		}
 		for _, s := range spec.suites {
-			c := classOf(s.Info(), OpenSSLName(s))
+			c := classOf(s.Info(), openSSLName(s))
 			if c.atLevel(level) && c.kex&(kPSK|kRSAPSK|kDHEPSK|kECDHEPSK|kSRP) == 0 {
 				got = append(got, c.name)
 			}

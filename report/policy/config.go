@@ -58,7 +58,7 @@ func (s Software) Find(word string) ([]*Policy, error) {
 		if list := similarNames(word); len(list) > 0 {
 			near = "; did you mean " + strings.Join(list, ", ") + "?"
 		}
-		return nil, fmt.Errorf("policy %q: no built-in policy and no file has this name%s", word, near)
+		return nil, fmt.Errorf("policy %q: no built-in policy or file with this name%s", word, near)
 	}
 	return s.Load(word)
 }
@@ -67,7 +67,7 @@ func (s Software) Find(word string) ([]*Policy, error) {
 // are not followed.
 func readConfig(text, name string, in *includes, soft Software) ([]*Policy, error) {
 	if strings.IndexByte(text, 0) >= 0 {
-		return nil, errors.New("policy: the file is no text")
+		return nil, errors.New("policy: not a text file")
 	}
 	switch kindOf(text, name) {
 	case "nginx":

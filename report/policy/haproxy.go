@@ -71,12 +71,12 @@ func readHAProxy(text, name string, in *includes, soft Software) ([]*Policy, err
 		}
 	}
 	if skipped > 0 {
-		h.global.notes = append(h.global.notes, "Lines between .if and .endif are taken as they are written.")
+		h.global.notes = append(h.global.notes, "Conditional lines (.if, .endif) are applied unconditionally.")
 	}
 	list, errs := h.policies()
 	if len(list) == 0 {
 		if !h.hasTLS {
-			return nil, errors.New("haproxy: no bind line with ssl, and no ssl-default-bind directive")
+			return nil, errors.New("haproxy: no bind line with ssl and no ssl-default-bind directive")
 		}
 		p, err := h.policy(&h.global, filepath.Base(name), "HAProxy, "+filepath.Base(name)+": global")
 		if err != nil {
@@ -258,7 +258,7 @@ func (h *haproxy) crtList(path string) ([]crtEntry, error) {
 		return nil, err
 	}
 	if len(texts) == 0 {
-		return nil, errors.New("there is no such file")
+		return nil, errors.New("no such file")
 	}
 	var out []crtEntry
 	number := 0
@@ -334,7 +334,7 @@ func (h *haproxy) words(line string) ([]string, error) {
 		}
 	}
 	if quote != 0 {
-		return nil, errors.New("a quoted word is not ended")
+		return nil, errors.New("unterminated quote")
 	}
 	if in {
 		out = append(out, word.String())

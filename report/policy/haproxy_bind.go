@@ -55,7 +55,7 @@ func (b *haproxyBind) option(key, value string) (took bool, err error) {
 	case "ssl-min-ver", "ssl-max-ver":
 		v, ok := protocolVersion(value)
 		if !ok {
-			return false, fmt.Errorf("%s %q is not known", key, value)
+			return false, fmt.Errorf("%s: unknown value %q", key, value)
 		}
 		if key == "ssl-min-ver" {
 			b.min = v
@@ -108,7 +108,7 @@ func (b *haproxyBind) inherit(g *haproxyBind) {
 func (b *haproxyBind) protocols(r Release) {
 	if b.min != 0 || b.max != 0 {
 		if b.off != nil {
-			b.notes = append(slices.Clone(b.notes), "no-sslv3 and no-tls… are passed over, since a minimum or a maximum version is set.")
+			b.notes = append(slices.Clone(b.notes), "no-sslv3 and no-tls… are ignored, because a minimum or maximum version is set.")
 		}
 		b.off = nil
 	}

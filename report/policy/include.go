@@ -84,7 +84,7 @@ func (in *includes) openTree(pattern string) (texts, names []string, err error) 
 			}
 			return err
 		case depth >= maxIncludeDepth:
-			return fmt.Errorf("include %.200s: folders nested deeper than %d", pattern, maxIncludeDepth)
+			return fmt.Errorf("include %.200s: directories nested deeper than %d", pattern, maxIncludeDepth)
 		}
 		inside, err := in.names(path)
 		if err != nil {
@@ -166,7 +166,7 @@ func (in *includes) names(dir string) ([]string, error) {
 		names, err := f.Readdirnames(1024)
 		all = append(all, names...)
 		if in.entries += len(names); in.entries > maxEntries {
-			return nil, fmt.Errorf("more than %d names to be held against patterns", maxEntries)
+			return nil, fmt.Errorf("more than %d directory entries to match", maxEntries)
 		}
 		if err != nil || len(names) == 0 {
 			if errors.Is(err, io.EOF) {

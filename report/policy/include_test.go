@@ -71,7 +71,7 @@ func TestIncludeLimits(t *testing.T) {
 			write("main", tls+"include *;include *;\n")
 			write("a", "include *;include *;\n")
 		}},
-		"names": {"names", func(write func(name, text string)) {
+		"names": {"directory entries", func(write func(name, text string)) {
 			write("main", tls+strings.Repeat("include conf.d/x*;\n", 200))
 			for i := range 400 {
 				write(fmt.Sprintf("conf.d/%d", i), "")

@@ -64,7 +64,7 @@ func readNginx(text, name string, in *includes, soft Software) ([]*Policy, error
 			return nil, root.err
 		}
 		if root.ciphers == "" && root.versions == nil && root.curves == "" && root.commands == nil {
-			return nil, errors.New("nginx: no server with TLS, and no directive of TLS")
+			return nil, errors.New("nginx: no server with TLS and no TLS directive")
 		}
 		p, err := n.policy(root.file, "nginx, "+filepath.Base(root.file), root.effective(), soft)
 		if err != nil {
@@ -347,7 +347,7 @@ func (n *nginx) include(pattern string, b *block, depth, nested int) error {
 		return err
 	}
 	if len(texts) == 0 && !strings.ContainsAny(pattern, "*?[") && len(b.notes) < maxNotes {
-		b.notes = append(b.notes, fmt.Sprintf("The included file %.60q is not here: what it holds is not known.", pattern))
+		b.notes = append(b.notes, fmt.Sprintf("The included file %.60q was not found, so its content is unknown.", pattern))
 	}
 	for i, text := range texts {
 		// An included text is inside the block, but does not end it.
@@ -392,7 +392,7 @@ func (b *block) nginxDirective(words []string, in *includes) error {
 			}
 			v, ok := protocolVersion(a)
 			if !ok {
-				return fmt.Errorf("ssl_protocols: %q is not known", a)
+				return fmt.Errorf("ssl_protocols: unknown version %q", a)
 			}
 			b.versions = append(b.versions, v)
 		}

@@ -47,12 +47,12 @@ func (t *nginxTokens) next() (words []string, line, end int, err error) {
 			return words, line, tokOpen, nil
 		case '}':
 			if len(words) > 0 {
-				return nil, t.line, 0, fmt.Errorf("%q is not ended by ;", words[0])
+				return nil, t.line, 0, fmt.Errorf("%q has no terminating semicolon", words[0])
 			}
 			return nil, t.line, tokClose, nil
 		default:
 			if len(words) > 0 {
-				return nil, t.line, 0, fmt.Errorf("%q is not ended by ;", words[0])
+				return nil, t.line, 0, fmt.Errorf("%q has no terminating semicolon", words[0])
 			}
 			return nil, t.line, tokEOF, nil
 		}
@@ -140,7 +140,7 @@ func (t *nginxTokens) quoted(q byte) (string, byte, error) {
 			return unescape(word), 'w', nil
 		}
 	}
-	return "", 0, errors.New("a quoted word is not ended")
+	return "", 0, errors.New("unterminated quote")
 }
 
 // unescape replaces the escapes of quotes, backslashes and white space. Other

@@ -7,9 +7,9 @@ import (
 	"pfsight/parse/iana"
 )
 
-// OpenSSLName returns OpenSSL's name of a suite, "" if it has none. TLS 1.3
+// openSSLName returns OpenSSL's name of a suite, "" if it has none. TLS 1.3
 // suites have their IANA names in OpenSSL.
-func OpenSSLName(s iana.CipherSuite) string {
+func openSSLName(s iana.CipherSuite) string {
 	i := s.Info()
 	switch i.Kind {
 	case "iana", "historic":
@@ -95,7 +95,7 @@ var openSSLNames = sync.OnceValue(func() map[string]iana.CipherSuite {
 	m := map[string]iana.CipherSuite{}
 	for i := range iana.Suites() {
 		s := iana.Suites()[i].ID
-		name := OpenSSLName(s)
+		name := openSSLName(s)
 		if name == "" {
 			continue
 		}
@@ -112,8 +112,8 @@ var openSSLNames = sync.OnceValue(func() map[string]iana.CipherSuite {
 	return m
 })
 
-// LookupOpenSSL finds a suite by OpenSSL's name, which is case-sensitive.
-func LookupOpenSSL(name string) (iana.CipherSuite, bool) {
+// lookupOpenSSL finds a suite by OpenSSL's name, which is case-sensitive.
+func lookupOpenSSL(name string) (iana.CipherSuite, bool) {
 	s, ok := openSSLNames()[name]
 	return s, ok
 }

@@ -37,7 +37,7 @@ const softwareForms = "nginx/1.22.1, apache/2.4.62, haproxy/2.6, openssl/3.5, cr
 // Set parses an argument such as "nginx/1.22.1" or "openssl-3.5".
 func (s *Software) Set(word string) error {
 	if len(word) > 100 {
-		return fmt.Errorf("%.40q: too long; want one such as %s", word, softwareForms)
+		return fmt.Errorf("%.40q: too long; want for example %s", word, softwareForms)
 	}
 	lower := strings.ToLower(word)
 	for _, p := range []struct {
@@ -57,7 +57,7 @@ func (s *Software) Set(word string) error {
 		if strings.HasPrefix(lower, prefix) {
 			name := strings.ToUpper(word[len(prefix):])
 			if _, ok := cryptoPolicies[name]; !ok {
-				return fmt.Errorf("%q: the text of this policy is not known; known are %s", word, strings.Join(cryptoPolicyNames(), ", "))
+				return fmt.Errorf("%q: unknown crypto-policy; choose one of %s", word, strings.Join(cryptoPolicyNames(), ", "))
 			}
 			s.CryptoPolicy = name
 			return nil
@@ -67,7 +67,7 @@ func (s *Software) Set(word string) error {
 		s.Defines = append(s.Defines, word[len("apache-define/"):])
 		return nil
 	}
-	return fmt.Errorf("%q: want one such as %s", word, softwareForms)
+	return fmt.Errorf("%q: want for example %s", word, softwareForms)
 }
 
 // parseRelease reads up to three numbers with dots. It ignores a suffix of a
@@ -84,12 +84,12 @@ func parseRelease(text string) (Release, error) {
 		}
 		n, err := strconv.Atoi(part[:min(digits, 9)])
 		if err != nil {
-			return Release{}, fmt.Errorf("%q is no version", text)
+			return Release{}, fmt.Errorf("%q is not a version", text)
 		}
 		r[i] = n
 	}
 	if !r.Known() {
-		return Release{}, fmt.Errorf("%q is no version", text)
+		return Release{}, fmt.Errorf("%q is not a version", text)
 	}
 	return r, nil
 }

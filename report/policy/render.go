@@ -20,13 +20,13 @@ func ConfigKinds() []string {
 // state, which the lines leave unset.
 func (p *Policy) Config(kind string) (string, error) {
 	if !slices.Contains(ConfigKinds(), kind) {
-		return "", fmt.Errorf("policy: no configuration of %q; choose one of %s", kind, strings.Join(ConfigKinds(), ", "))
+		return "", fmt.Errorf("policy: unknown configuration kind %q; choose one of %s", kind, strings.Join(ConfigKinds(), ", "))
 	}
 	if len(p.Versions) == 0 {
 		return "", fmt.Errorf("policy: %s states no versions", p.Name)
 	}
 	if len(p.Suites) == 0 && p.MinVersion() < iana.TLS13 {
-		return "", fmt.Errorf("policy: %s states no suites of %s", p.Name, p.MinVersion())
+		return "", fmt.Errorf("policy: %s states no suites for %s", p.Name, p.MinVersion())
 	}
 	c := &config{Policy: p, comment: "# "}
 	if kind == "go" {
@@ -37,7 +37,7 @@ func (p *Policy) Config(kind string) (string, error) {
 		c.note("source: " + oneLine(p.Source))
 	}
 	if !p.Target {
-		c.note("not a policy to move to: " + oneLine(p.Note))
+		c.note("not recommended as a target: " + oneLine(p.Note))
 	}
 	var err error
 	switch kind {
@@ -90,7 +90,7 @@ func (c *config) note(text string) {
 func (c *config) opensslCiphers() string {
 	var names, missing []string
 	for _, s := range c.Suites {
-		name := OpenSSLName(s)
+		name := openSSLName(s)
 		switch {
 		case name == "":
 			missing = append(missing, s.String())
@@ -102,7 +102,7 @@ func (c *config) opensslCiphers() string {
 		c.note("OpenSSL has no " + strings.Join(missing, ", "))
 	}
 	if c.SuiteGroups != nil {
-		c.note("the policy binds suites to curves, which OpenSSL cannot")
+		c.note("the policy binds suites to curves, which OpenSSL does not support")
 	}
 	return strings.Join(names, ":")
 }
@@ -131,10 +131,10 @@ func (c *config) opensslGroups() string {
 		out = append(out, name)
 	}
 	if new {
-		c.note("post-quantum groups need OpenSSL 3.5 or later; take their names away for older ones")
+		c.note("post-quantum groups need OpenSSL 3.5 or later; remove their names for older releases")
 	}
 	if c.GroupsOpen {
-		c.note("the source does not state all groups" + map[bool]string{true: "; OpenSSL's are left in force"}[len(out) == 0])
+		c.note("the source does not state all groups" + map[bool]string{true: "; OpenSSL's default applies"}[len(out) == 0])
 	}
 	return strings.Join(out, ":")
 }
@@ -155,7 +155,7 @@ func (c *config) has13() bool { return c.MaxVersion() == iana.TLS13 }
 func (c *config) suiteString() string {
 	s := c.opensslCiphers()
 	if s != "" && c.level0() {
-		c.note("OpenSSL 3 needs security level 0 for what is older than TLS 1.2 or weaker than 112 bits")
+		c.note("OpenSSL 3 needs security level 0 for versions before TLS 1.2 and for less than 112 bits")
 		s += ":@SECLEVEL=0"
 	}
 	return s
@@ -176,7 +176,7 @@ func (c *config) dh() int {
 
 func (c *config) dhNote() {
 	if bits := c.dh(); bits > 0 {
-		c.note(fmt.Sprintf("for the suites of DHE make parameters: openssl dhparam -out dhparam.pem %d", bits))
+		c.note(fmt.Sprintf("DHE suites need parameters: openssl dhparam -out dhparam.pem %d", bits))
 	}
 }
 
@@ -228,7 +228,7 @@ func (c *config) apache() {
 	v := []string{"-all"}
 	for _, x := range c.Versions {
 		if x == iana.SSL30 {
-			c.note("SSLv3 needs a build of OpenSSL with it")
+			c.note("SSLv3 needs a build of OpenSSL that supports it")
 			continue
 		}
 		v = append(v, "+"+dotted(x))
@@ -345,7 +345,7 @@ func (c *config) golang() error {
 	if c.MinVersion() == iana.SSL30 {
 		c.note("crypto/tls has no SSLv3")
 	}
-	c.note("crypto/tls orders suites and groups itself, and those of TLS 1.3 cannot be chosen")
+	c.note("crypto/tls orders suites and groups itself, and does not let you choose the TLS 1.3 suites")
 	c.line("&tls.Config{")
 	c.line("\tMinVersion: tls.%s,", goVersions[c.MinVersion()])
 	c.line("\tMaxVersion: tls.%s,", goVersions[c.MaxVersion()])
@@ -409,10 +409,10 @@ func (c *config) schannel() error {
 		}
 	}
 	if c.SuiteGroups != nil {
-		c.note("names that end in a curve are for Windows Server 2012 R2 and older, where the order is set by group policy:")
+		c.note("names with a curve suffix are for Windows Server 2012 R2 and older, where a group policy sets the order:")
 		c.note(`Computer Configuration\Administrative Templates\Network\SSL Configuration Settings\SSL Cipher Suite Order`)
 	}
-	c.note("Windows passes over names that it does not know; restart afterwards")
+	c.note("Windows ignores unknown names; restart afterwards")
 	c.line(`$key = 'HKLM:\SOFTWARE\Policies\Microsoft\Cryptography\Configuration\SSL\00010002'`)
 	c.line("if (-not (Test-Path $key)) { New-Item -Path $key -Force | Out-Null }")
 	if len(out) > 0 {
@@ -432,7 +432,7 @@ func (c *config) schannel() error {
 		case 0x001a, 0x001b, 0x001c:
 			curves = append(curves, g.Info().Name)
 		default:
-			c.note("no name for " + g.String() + " here")
+			c.note("Windows has no name for " + g.String())
 		}
 	}
 	if c.GroupsOpen {

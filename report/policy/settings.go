@@ -39,7 +39,7 @@ func ReadCiphers(text string, o Options) (*Policy, error) {
 		hi = iana.TLS13
 	}
 	if lo > hi || lo < iana.SSL30 || hi > iana.TLS13 {
-		return nil, fmt.Errorf("policy: versions from %s to %s", lo, hi)
+		return nil, fmt.Errorf("policy: minimum version %s above maximum %s", lo, hi)
 	}
 	for v := lo; v <= hi; v++ {
 		s.versions = append(s.versions, v)
@@ -186,7 +186,7 @@ func (s *settings) build(name, title string, soft Software, stated bool) (*Polic
 	}
 	var spec cipherString
 	if system && soft.CryptoPolicy == "" {
-		notes = append(notes, "PROFILE=SYSTEM stands for the system-wide crypto-policy, which was not stated: the cipher suites are undetermined.")
+		notes = append(notes, "PROFILE=SYSTEM refers to the system-wide crypto-policy, which is not stated, so the cipher suites are undetermined.")
 		spec.level = -1
 	} else {
 		spec, err = expandCiphers(text)
@@ -195,12 +195,12 @@ func (s *settings) build(name, title string, soft Software, stated bool) (*Polic
 		}
 	}
 	if len(spec.unknown) > 0 {
-		notes = append(notes, "Not known in the cipher string, and passed over: "+strings.Join(spec.unknown, " ")+".")
+		notes = append(notes, "Unknown words in the cipher string, ignored: "+strings.Join(spec.unknown, " ")+".")
 	}
 	p.Suites = spec.suites
 	if s.dh == secrecy.False {
 		p.Suites = slices.DeleteFunc(p.Suites, func(c iana.CipherSuite) bool { return c.Info().KeyExchange.UsesDHParams() })
-		notes = append(notes, "Without parameters for them the suites of DHE are off.")
+		notes = append(notes, "DHE suites are disabled, because there are no DH parameters.")
 	}
 	p.DHBits = s.dhBits
 	p.level(spec.level, soft.OpenSSL, stated)
@@ -208,9 +208,9 @@ func (s *settings) build(name, title string, soft Software, stated bool) (*Polic
 	case len(p.Versions) > 0:
 	case len(p.RefusedVersions) > 0:
 		p.Target = false
-		notes = append(notes, "Only versions are on that the security level refuses.")
+		notes = append(notes, "The security level refuses every enabled version.")
 	default:
-		return nil, fmt.Errorf("%s: no version is on", name)
+		return nil, fmt.Errorf("%s: no version is enabled", name)
 	}
 	if p.MaxVersion() == iana.TLS13 {
 		p.Suites13 = []iana.CipherSuite{0x1302, 0x1303, 0x1301} // OpenSSL's order
@@ -339,7 +339,7 @@ func (s *settings) conf(key, value string) error {
 	case "minprotocol", "maxprotocol":
 		v, ok := protocolVersion(value)
 		if !ok && !strings.EqualFold(value, "None") {
-			return fmt.Errorf("%s %q is not known", key, value)
+			return fmt.Errorf("%s: unknown value %q", key, value)
 		}
 		if strings.EqualFold(key, "MinProtocol") {
 			s.min = v
@@ -361,7 +361,7 @@ func (s *settings) conf(key, value string) error {
 			}
 			v, ok := protocolVersion(word)
 			if !ok {
-				return fmt.Errorf("%s %q is not known", key, value)
+				return fmt.Errorf("%s: unknown value %q", key, value)
 			}
 			s.versions = slices.DeleteFunc(slices.Clone(s.versions), func(o iana.Version) bool { return o == v })
 			if op == '+' {

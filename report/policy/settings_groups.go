@@ -77,7 +77,7 @@ func parseCurves(text string, r Release) (out []iana.Group, tuples []int, err er
 			switch {
 			case !ok && (optional || remove):
 			case !ok:
-				return nil, nil, fmt.Errorf("groups: %q is not known", w)
+				return nil, nil, fmt.Errorf("groups: unknown group %q", w)
 			case remove:
 				for i := range lists {
 					lists[i] = slices.DeleteFunc(lists[i], func(o iana.Group) bool { return o == g })
@@ -93,7 +93,7 @@ func parseCurves(text string, r Release) (out []iana.Group, tuples []int, err er
 		}
 	}
 	if len(out) == 0 {
-		return nil, nil, fmt.Errorf("groups: %q names none", text)
+		return nil, nil, fmt.Errorf("groups: %q names no group", text)
 	}
 	return out, tuples, nil
 }
@@ -133,7 +133,7 @@ func parseSigalgs(text string) ([]iana.SignatureScheme, error) {
 		key, hash, _ := strings.Cut(w, "+")
 		h := map[string]iana.SignatureScheme{"SHA1": 2, "SHA224": 3, "SHA256": 4, "SHA384": 5, "SHA512": 6}[strings.ToUpper(hash)]
 		if h == 0 {
-			return nil, fmt.Errorf("signature algorithms: %q is not known", w)
+			return nil, fmt.Errorf("signature algorithms: unknown name %q", w)
 		}
 		switch strings.ToUpper(key) {
 		case "RSA":
@@ -144,11 +144,11 @@ func parseSigalgs(text string) ([]iana.SignatureScheme, error) {
 			out = append(out, h<<8|3)
 		case "RSA-PSS", "PSS":
 			if h < 4 {
-				return nil, fmt.Errorf("signature algorithms: %q is not known", w)
+				return nil, fmt.Errorf("signature algorithms: unknown name %q", w)
 			}
 			out = append(out, 0x0800+h, 0x0805+h)
 		default:
-			return nil, fmt.Errorf("signature algorithms: %q is not known", w)
+			return nil, fmt.Errorf("signature algorithms: unknown name %q", w)
 		}
 	}
 	return out, nil

@@ -68,58 +68,58 @@ type file struct {
 }
 
 // Format documents the YAML form of a policy.
-const Format = `A policy file is YAML. Only name and versions must be there.
+const Format = `A policy file is YAML. Only name and versions are required.
 
   name: example                 # lower case, digits, - and .
   title: what it is             # with source, date, confidence (high, medium,
                                 # low) and note: for people
   versions: [TLS 1.2, TLS 1.3]  # SSLv3, TLS 1.0, TLS 1.1, TLS 1.2, TLS 1.3
-  versions_complete: true       # false: others may be on
+  versions_complete: true       # false: others may be enabled
   tls13_cipher_suites:          # in the server's order; none: not stated
     - TLS_AES_128_GCM_SHA256
-  cipher_suites:                # of TLS 1.2 and older, in the server's order
+  cipher_suites:                # TLS 1.2 and older, in the server's order
     - TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
-  order: server                 # whose order of suites counts: server, client,
+  order: server                 # whose suite order counts: server, client,
                                 # unknown (the default)
   groups: [x25519, secp256r1]   # in the server's order; none: not stated
-  groups_complete: true         # false: there are others
+  groups_complete: true         # false: there may be others
   groups_ordered: true          # false: the order is not the server's
   signature_algorithms: [...]   # none: not stated
   dh_bits: 2048                 # size of the group of DHE suites
   require_extended_master_secret: false
   require_renegotiation_info: false
-  group_choice: shared          # whose order of groups counts: shared (the
-                                # server's, but in TLS 1.3 those first that the
-                                # client sent a key share of), server, client,
+  group_choice: shared          # whose group order counts: shared (the
+                                # server's, but in TLS 1.3 groups with a key
+                                # share first), server, client,
                                 # first_share (OpenSSL 1.1.1 to 3.4)
-  post_quantum_first: false     # take a post-quantum group before any other
-  chacha20_first: false         # take ChaCha20 where the client has it first
-  sha1_signatures: false        # sign with SHA-1 in TLS 1.2; left out: unknown
-  ecdhe_without_supported_groups: false  # left out: unknown
+  post_quantum_first: false     # prefer a common post-quantum group
+  chacha20_first: false         # prefer ChaCha20 if the client does
+  sha1_signatures: false        # sign with SHA-1 in TLS 1.2; absent: unknown
+  ecdhe_without_supported_groups: false  # absent: unknown
 
-How a program chooses is written by "policies show --yaml" where it is known:
+Keys for the behaviour of a server program, as "policies show --yaml" writes them:
 
-  group_choice_tls12: client    # where it is not as group_choice says
-  group_tuples: [1, 2]          # sizes of the tuples that groups is made of,
+  group_choice_tls12: client    # if it differs from group_choice
+  group_tuples: [1, 2]          # sizes of the tuples in groups,
                                 # with group_choice: tuples (OpenSSL 3.5)
-  order_tls13: client           # where it is not as order says
-  chacha20_first_tls13: true    # the same
+  order_tls13: client           # if it differs from order
+  chacha20_first_tls13: true    # if it differs from chacha20_first
   signature_by_server: false    # the server's order of schemes counts
   shared_signature_required: false  # no TLS 1.2 without a common scheme, RSA
                                 # key transport included (OpenSSL)
   any_certificate_curve: false  # an ECDSA key's curve need not be offered
-  ffdhe_groups: false           # DHE minds the groups of RFC 7919
+  ffdhe_groups: false           # DHE follows the client's RFC 7919 groups
   handshake_failure_for_sslv3: false  # the alert for a hello of SSL 3.0
-  legacy_versions_unsure: false # versions before TLS 1.2 may be off
-  refused_versions: []          # on, and refused for the security level
+  legacy_versions_unsure: false # versions before TLS 1.2 may be disabled
+  refused_versions: []          # enabled, but refused by the security level
   reject_handshake: false       # every handshake gets unrecognized_name
   not_read: ""                  # why the server's configuration cannot be read
-  variants: [...]               # policies that may be in force instead; what
-                                # they answer differently is in doubt
+  variants: [...]               # policies that may apply instead; where their
+                                # answers differ, the answer is undetermined
 
-Suites may have IANA's or OpenSSL's names, or a number such as 0xc02f. A suite
-of IANA's name may end in _P256, _P384 or _P521 to bind it to that group, as
-Schannel before Windows 10 does.`
+Suites are given by IANA name, OpenSSL name, or number such as 0xc02f. An IANA
+name may end in _P256, _P384 or _P521 to bind the suite to that group, as in
+Schannel before Windows 10.`
 
 // ReadYAML reads a policy in the form that Format documents. An unknown key or
 // name is an error that names the line or the entry.
@@ -248,7 +248,7 @@ func (f *file) policy() (*Policy, error) {
 	}
 	for _, v := range f.Variants {
 		if v == nil || len(v.Variants) > 0 {
-			return nil, errors.New("variants: empty, or with variants of its own")
+			return nil, errors.New("variants: empty or nested")
 		}
 		v.Name = f.Name
 		q, err := v.policy()

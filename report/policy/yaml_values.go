@@ -70,7 +70,7 @@ func parseSuite(text string) (iana.CipherSuite, error) {
 		}
 		return s, nil
 	}
-	if s, ok := LookupOpenSSL(text); ok {
+	if s, ok := lookupOpenSSL(text); ok {
 		return s, nil
 	}
 	n, err := number(text)
@@ -80,7 +80,7 @@ func parseSuite(text string) (iana.CipherSuite, error) {
 func parseSuite13(text string) (iana.CipherSuite, error) {
 	s, err := parseSuite(text)
 	if err == nil && s.Info().KeyExchange != iana.KexTLS13 {
-		err = fmt.Errorf("%s is none of TLS 1.3", s)
+		err = fmt.Errorf("%s is not a TLS 1.3 suite", s)
 	}
 	return s, err
 }
@@ -107,7 +107,7 @@ func parseVersion(text string) (iana.Version, error) {
 			return v, nil
 		}
 	}
-	return 0, fmt.Errorf("%q is none of SSLv3, TLS 1.0, TLS 1.1, TLS 1.2 and TLS 1.3", text)
+	return 0, fmt.Errorf("%q: choose from SSLv3, TLS 1.0, TLS 1.1, TLS 1.2, TLS 1.3", text)
 }
 
 func number(text string) (uint16, error) {
@@ -116,7 +116,7 @@ func number(text string) (uint16, error) {
 	}
 	n, err := strconv.ParseUint(text[2:], 16, 16)
 	if err != nil {
-		return 0, fmt.Errorf("%q is no number of 16 bits", text)
+		return 0, fmt.Errorf("%q is not a 16-bit number", text)
 	}
 	return uint16(n), nil
 }
@@ -133,7 +133,7 @@ func list[T comparable](texts []string, key string, parse func(string) (T, error
 			return nil, fmt.Errorf("%s: %w", key, err)
 		}
 		if slices.Contains(out, v) {
-			return nil, fmt.Errorf("%s: %q stands there twice", key, text)
+			return nil, fmt.Errorf("%s: duplicate %q", key, text)
 		}
 		out = append(out, v)
 	}
@@ -147,7 +147,7 @@ func oneOf[T ~uint8](names []string, text string, none T) (T, error) {
 	if i := slices.Index(names, text); i >= 0 {
 		return T(i), nil
 	}
-	return none, fmt.Errorf("%q is none of %s", text, strings.Join(names, ", "))
+	return none, fmt.Errorf("%q: choose from %s", text, strings.Join(names, ", "))
 }
 
 func names[T fmt.Stringer](list []T) []string {

@@ -132,7 +132,7 @@ func (t *tableWriter) Write(c *report.Connection) error {
 
 func (t *tableWriter) quote() func(string) string {
 	if t.markdown {
-		return Markdown
+		return quoteMarkdown
 	}
 	return Quote
 }

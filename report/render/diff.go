@@ -119,7 +119,7 @@ func shareTable(d *diff.Diff, want func(*diff.Share) bool) *table {
 			continue
 		}
 		label := s.Label
-		if s.Kind == diff.Verdict {
+		if s.Kind == diff.KindVerdict {
 			for v, text := range verdictLabel {
 				if secrecy.Verdict(v).String() == label {
 					label = text

@@ -5,7 +5,7 @@
 // A report is either a document, which is written in three formats from one
 // description, or a format of its own. All tables are grids.
 //
-//	quote.go    Quote, Cell, Markdown: strings from the wire made safe
+//	quote.go    Quote, Cell, quoteMarkdown: strings from the wire made safe
 //	format.go   numbers, shares, sizes, times, word wrap
 //	table.go    grid: a table of text, drawn for a terminal or as Markdown
 //	document.go document: one description for terminal, Markdown and HTML

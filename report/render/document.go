@@ -164,24 +164,24 @@ func (p *printer) row(line string, colors []string, i int) {
 func (d *document) markdown(w io.Writer) error {
 	var b bytes.Buffer
 	e := &errWriter{w: &b}
-	e.printf("# %s\n\n", Markdown(d.title))
+	e.printf("# %s\n\n", quoteMarkdown(d.title))
 	for _, x := range d.blocks {
 		switch {
 		case x.heading != "":
-			e.printf("## %s\n\n", Markdown(x.heading))
+			e.printf("## %s\n\n", quoteMarkdown(x.heading))
 		case x.text != "":
-			e.printf("%s\n\n", Markdown(x.text))
+			e.printf("%s\n\n", quoteMarkdown(x.text))
 		case x.code != "":
 			e.printf("```\n%s\n```\n\n", fenced(x.code))
 		case x.table != nil:
 			g := grid{right: x.table.right}
 			for _, h := range x.table.header {
-				g.header = append(g.header, Markdown(h))
+				g.header = append(g.header, quoteMarkdown(h))
 			}
 			for _, r := range x.table.rows {
 				row := make([]string, len(r))
 				for i, c := range r {
-					row[i] = Markdown(c)
+					row[i] = quoteMarkdown(c)
 				}
 				g.rows = append(g.rows, row)
 			}

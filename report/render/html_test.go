@@ -284,7 +284,7 @@ func TestRates(t *testing.T) {
 		}
 	}
 	for x, want := range map[int64]string{0: "now", 1.5e9: "now", -5e9: "now", 61.7e9: "1 min 1 s ago"} {
-		if got := Ago(x); got != want {
+		if got := ago(x); got != want {
 			t.Errorf("%v is %q, want %q", x, got, want)
 		}
 	}

@@ -16,7 +16,7 @@ func SummaryMarkdown(w io.Writer, s *report.Summary, opt Options) error {
 	in := &s.Input
 	e.printf("# Forward secrecy report\n\n")
 	for _, f := range in.Files[:min(len(in.Files), opt.top())] {
-		e.printf("- %s\n", Markdown(f))
+		e.printf("- %s\n", quoteMarkdown(f))
 	}
 	if n := len(in.Files) - opt.top(); n > 0 {
 		e.printf("- and %d more files\n", n)
@@ -26,7 +26,7 @@ func SummaryMarkdown(w io.Writer, s *report.Summary, opt Options) error {
 		e.printf(", %s to %s UTC (%s)", stamp(in.First), stamp(in.Last), Span(in.Last-in.First))
 	}
 	e.printf("\n\n")
-	for _, text := range scope(in, Markdown) {
+	for _, text := range scope(in, quoteMarkdown) {
 		e.printf("%s\n\n", text)
 	}
 	if in.Saved {
@@ -38,9 +38,9 @@ func SummaryMarkdown(w io.Writer, s *report.Summary, opt Options) error {
 		for _, l := range in.Loss {
 			what := l.What
 			if kinds := lossKinds(&l); kinds != "" {
-				what += ": " + Markdown(kinds)
+				what += ": " + quoteMarkdown(kinds)
 			}
-			if files := lossFiles(&l, Markdown); files != "" {
+			if files := lossFiles(&l, quoteMarkdown); files != "" {
 				what += ", in " + files
 			}
 			g.rows = append(g.rows, []string{what, Number(l.Count)})
@@ -69,7 +69,7 @@ func SummaryMarkdown(w io.Writer, s *report.Summary, opt Options) error {
 		e.printf("## %s\n\n", t.title)
 		g := grid{header: []string{"", "connections", "share", ""}, right: []bool{false, true, true, false}}
 		for _, c := range t.list {
-			g.rows = append(g.rows, []string{Markdown(c.Label), Number(c.N), Share(c.N, s.Negotiated), verdictShort(c.Note)})
+			g.rows = append(g.rows, []string{quoteMarkdown(c.Label), Number(c.N), Share(c.N, s.Negotiated), verdictShort(c.Note)})
 		}
 		e.grid(&g)
 	}
@@ -78,7 +78,7 @@ func SummaryMarkdown(w io.Writer, s *report.Summary, opt Options) error {
 		e.printf("## Undetermined, and why\n\n")
 		g := grid{header: []string{"connections", "code", "why"}, right: []bool{true, false, false}}
 		for _, c := range s.Undetermined {
-			g.rows = append(g.rows, []string{Number(c.N), Markdown(c.Label), Markdown(c.Note)})
+			g.rows = append(g.rows, []string{Number(c.N), quoteMarkdown(c.Label), quoteMarkdown(c.Note)})
 		}
 		e.grid(&g)
 	}
@@ -100,7 +100,7 @@ func (e *errWriter) servers(s *report.Summary, opt Options) {
 			more++
 			continue
 		}
-		g.rows = append(g.rows, []string{v.Addr.String(), Markdown(v.Name), Number(v.Verdicts[secrecy.No]), Number(v.Verdicts[secrecy.Conditional]), Number(v.N), Markdown(v.Why)})
+		g.rows = append(g.rows, []string{v.Addr.String(), quoteMarkdown(v.Name), Number(v.Verdicts[secrecy.No]), Number(v.Verdicts[secrecy.Conditional]), Number(v.N), quoteMarkdown(v.Why)})
 	}
 	if len(g.rows) == 0 {
 		return

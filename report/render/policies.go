@@ -16,7 +16,7 @@ import (
 func Policies(w io.Writer, list []*policy.Policy, opt Options, markdown bool) error {
 	quote := Quote
 	if markdown {
-		quote = Markdown
+		quote = quoteMarkdown
 	}
 	g := &grid{header: []string{"name", "date", "sure", "target", "forward secret", "versions", "title"}, right: make([]bool, 7)}
 	for _, p := range list {

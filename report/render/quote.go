@@ -69,8 +69,8 @@ func Cell(s string) string {
 	return s
 }
 
-// Markdown makes a string safe for a cell of a Markdown table.
-func Markdown(s string) string {
+// quoteMarkdown makes a string safe for a cell of a Markdown table.
+func quoteMarkdown(s string) string {
 	s = Quote(s)
 	if !strings.ContainsAny(s, "|`<>*_[]&#") {
 		return s

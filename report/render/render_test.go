@@ -177,7 +177,7 @@ func TestQuoteUnseen(t *testing.T) {
 		0x2800, 0x16fe4, 0x1d159, 0x1d173, 0xfff9, 0xffff, 0xe000, // blank, annotations, not a character, private
 	} {
 		s := "a" + string(r) + "b"
-		for what, out := range map[string]string{"Quote": Quote(s), "Message": Message(s), "Cell": Cell(s), "Markdown": Markdown(s), "JSON": string(appendString(nil, s))} {
+		for what, out := range map[string]string{"Quote": Quote(s), "Message": Message(s), "Cell": Cell(s), "Markdown": quoteMarkdown(s), "JSON": string(appendString(nil, s))} {
 			if strings.ContainsRune(out, r) || !strings.HasPrefix(strings.TrimPrefix(out, `"`), `a\`) {
 				t.Errorf("%s: %U stays: %q", what, r, out)
 			}

@@ -54,7 +54,7 @@ func (v *view) addLive(s *report.Summary, l *Live, rows *Rows) {
 		Drops: Number(l.Drops), DropShare: Share(l.Drops, l.Packets+l.Drops), Handshakes: Rate(l.Handshakes), Open: Number(l.Open),
 	}
 	if l.Last != 0 {
-		x.Last = Ago(l.Now - l.Last)
+		x.Last = ago(l.Now - l.Last)
 	}
 	for i := range l.Interfaces {
 		f := &l.Interfaces[i]
@@ -134,8 +134,8 @@ func BitRate(x float64) string {
 	return strconv.FormatFloat(x, 'f', 1, 64) + " " + unit
 }
 
-// Ago formats the age of something.
-func Ago(ns int64) string {
+// ago formats the age of something.
+func ago(ns int64) string {
 	if ns < int64(2*time.Second) {
 		return "now"
 	}
