@@ -31,7 +31,7 @@ func (k *keeper) Take(events []capture.Event) {
 
 func (k *keeper) Emit(*capture.Stats) {}
 
-// conversations reads the captures of real stacks that match.
+// conversations reads the captures that match the pattern.
 func conversations(t testing.TB, pattern string) []*stream.Conversation {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join("..", "testdata", "captures", pattern))
@@ -51,9 +51,9 @@ func conversations(t testing.TB, pattern string) []*stream.Conversation {
 	return k.all
 }
 
-// TestRowsAreFree makes rows of what was seen before, adds them up and gives
-// them back: only what is new to a row may cost memory, which is what was
-// malformed and the name of a ticket key.
+// TestRowsAreFree checks that a row with known content does not allocate, when
+// it is made, added and recycled. Only new content may allocate: problems and
+// ticket key names.
 func TestRowsAreFree(t *testing.T) {
 	var p parse.Parser
 	b, r := NewBuilder(), NewReport()
@@ -86,7 +86,7 @@ func TestRowsAreFree(t *testing.T) {
 	}
 }
 
-// BenchmarkConnection makes the row and its verdict, BenchmarkAdd adds it up.
+// BenchmarkConnection measures a row with its verdict.
 func BenchmarkConnection(b *testing.B) {
 	all := conversations(b, "*.pcap*")
 	parsers := make([]parse.Parser, len(all))

@@ -11,8 +11,8 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// TestHeavy floods a table with keys that come once, among some that come
-// often: those stay, and nothing is counted twice.
+// TestHeavy adds many unique keys and a few frequent ones. The frequent keys
+// must stay, with exact counts.
 func TestHeavy(t *testing.T) {
 	const limit, often, n = 100, 10, 50000
 	r := rand.New(rand.NewPCG(1, 2))
@@ -52,7 +52,7 @@ func TestHeavy(t *testing.T) {
 			t.Errorf("key %d came %d times and is not in the table with most of them", k, true_[k])
 		}
 	}
-	// What begins after the table was full has a chance too.
+	// A key that starts after the table was full must get in too.
 	for range 2 * n / limit {
 		v, _, _ := h.add(h.get(-1), -1, 1)
 		*v++
@@ -64,12 +64,12 @@ func TestHeavy(t *testing.T) {
 	}
 }
 
-// TestReuses keeps a value that comes again and again in mind, whatever comes
+// TestReuses checks that a repeated value is kept, however many others come in
 // between.
 func TestReuses(t *testing.T) {
 	const limit, n = 64, 10000
 	r := newReuses[int](limit)
-	const start = 1 // 0 is no time
+	const start = 1 // 0 means no time
 	for i := range n {
 		at := int64(start + i)
 		r.see(r.get(i+1), i+1, at, at)
@@ -83,8 +83,8 @@ func TestReuses(t *testing.T) {
 	}
 }
 
-// stranger returns a connection between hosts, with keys and a certificate,
-// that no other number gives.
+// stranger returns a connection whose hosts, keys and certificate are unique to
+// i.
 func stranger(i int) *Connection {
 	a := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
 	c := &Connection{
@@ -97,8 +97,8 @@ func stranger(i int) *Connection {
 	return c
 }
 
-// TestReportBounded adds connections of ever new servers, names, keys, tickets
-// and clients, and holds every table to its limit.
+// TestReportBounded adds connections with ever new servers, names, keys,
+// tickets and clients, and checks the limit of every table.
 func TestReportBounded(t *testing.T) {
 	r := NewReport()
 	const n = 180000
@@ -135,8 +135,8 @@ func TestReportBounded(t *testing.T) {
 	}
 }
 
-// TestReportSame adds what two Reports get in the same order: they agree, also
-// on what had to make room.
+// TestReportSame adds the same connections in the same order to two Reports.
+// They must agree, including on evictions.
 func TestReportSame(t *testing.T) {
 	var sums [2]*Summary
 	for i := range sums {
@@ -152,13 +152,13 @@ func TestReportSame(t *testing.T) {
 	}
 }
 
-// TestClients holds the set of clients against a map.
+// TestClients compares the set of clients with a map.
 func TestClients(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	var c clients
 	want := map[uint64]bool{}
 	for range 20000 {
-		h := r.Uint64N(3000) << 40 // all begin at the same slots
+		h := r.Uint64N(3000) << 40 // all start at the same slots
 		room := len(want) < 900
 		if added := c.add(h, room); added != (room && !want[h]) {
 			t.Fatalf("added %v, was there %v, room %v", added, want[h], room)

@@ -9,8 +9,7 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// TestEnded holds the two steps, a handshake and later its end, to the sums
-// of one whole row.
+// TestEnded compares Add followed by Ended with one Add of the complete row.
 func TestEnded(t *testing.T) {
 	cert := &Certificate{Subject: "CN=a", Key: "RSA", Bits: 2048, SPKI: [32]byte{1}}
 	whole, steps := NewReport(), NewReport()

@@ -60,7 +60,7 @@ func TestRecent(t *testing.T) {
 	m := newRecent[int, int](4)
 	for i := range 100 {
 		m.put(i, i)
-		m.put(i, i+1) // the same key again takes no room
+		m.put(i, i+1) // an existing key takes no slot
 	}
 	if len(m.values) != 4 || len(m.ring) != 4 {
 		t.Fatalf("%d values, %d in the ring", len(m.values), len(m.ring))
@@ -72,9 +72,9 @@ func TestRecent(t *testing.T) {
 	}
 }
 
-// TestHistoryDowngrade is a server that knows TLS 1.3 and reuses its ephemeral
-// key in TLS 1.2: the random of all its hellos ends alike, RFC 8446 section
-// 4.1.3, and the key is still seen to be used again.
+// TestHistoryDowngrade reuses an ephemeral key in TLS 1.2 on a server that
+// supports TLS 1.3. All its ServerHello randoms end alike, RFC 8446 section
+// 4.1.3, and the reuse must still be found.
 func TestHistoryDowngrade(t *testing.T) {
 	b, h := NewBuilder(), NewHistory()
 	b.For(h)
@@ -96,8 +96,7 @@ func TestHistoryDowngrade(t *testing.T) {
 	}
 }
 
-// TestLocalNames finds the same values again under names that hold for one
-// process alone.
+// TestLocalNames checks that repeated values are found with local IDs too.
 func TestLocalNames(t *testing.T) {
 	all := conversations(t, "*.pcap*")
 	again := func(local bool) (reused []bool) {

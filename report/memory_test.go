@@ -9,8 +9,7 @@ import (
 	"pfsight/parse/iana"
 )
 
-// grown returns by how many bytes the heap is larger after f, with what f
-// returns.
+// grown returns the heap growth of f in bytes, and the result of f.
 func grown(f func() any) int64 {
 	var before, after runtime.MemStats
 	runtime.GC()
@@ -22,8 +21,7 @@ func grown(f func() any) int64 {
 	return int64(after.HeapAlloc) - int64(before.HeapAlloc)
 }
 
-// TestWithin fills everything that remembers with what comes once, and looks
-// at what it takes.
+// TestWithin fills all tables with unique values, and checks their size.
 func TestWithin(t *testing.T) {
 	const n = 60000
 	for _, memory := range []int64{2 << 20, 16 << 20} {

@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// TestText makes text of strings that differ only in bytes that are not UTF-8,
-// or that look like what stands for them.
+// TestText encodes strings that differ only in invalid UTF-8, or that look like
+// escapes.
 func TestText(t *testing.T) {
 	seen := map[string]string{}
 	parts := []string{"", `\`, "x", "ff", "f", "\xff", "\xfe", `\xff`, `\x5c`, `\xFF`, "\ufffd", "é", "\x00"}

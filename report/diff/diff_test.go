@@ -15,7 +15,7 @@ import (
 
 func near(a, b float64) bool { return math.Abs(a-b) < 1e-4*max(1, math.Abs(b)) }
 
-// TestFisher holds the exact test against values that R's fisher.test gives.
+// TestFisher compares p-values with those of R's fisher.test.
 func TestFisher(t *testing.T) {
 	for _, c := range []struct {
 		x1, n1, x2, n2 int
@@ -50,8 +50,8 @@ func TestHolm(t *testing.T) {
 	}
 }
 
-// TestEffective holds the design effect against its ends: connections that
-// are independent, and clients that each do always the same.
+// TestEffective checks the limits of the design effect: independent
+// connections, and clients whose connections are all alike.
 func TestEffective(t *testing.T) {
 	sumsOf := func(list [][2]float64) (s sums, x, n float64) {
 		for _, c := range list {
@@ -85,8 +85,8 @@ func TestEffective(t *testing.T) {
 	}
 }
 
-// TestAlpha compares networks that differ by chance alone: clients with
-// habits, as many connections as they like.
+// TestAlpha compares networks without a real difference, whose clients have
+// habits and many connections, and counts false positives.
 func TestAlpha(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	wrong := 0
@@ -202,7 +202,7 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// TestMerge holds sides that were summed up in parts against the whole.
+// TestMerge compares a merged Side with one that got all connections.
 func TestMerge(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	whole, a, b := NewSide(), NewSide(), NewSide()
@@ -223,7 +223,7 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// TestLimits holds what the limits cost against being counted.
+// TestLimits checks that connections beyond the limits are counted.
 func TestLimits(t *testing.T) {
 	s := NewSide()
 	c := conn(1, 1, secrecy.Yes)

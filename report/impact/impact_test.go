@@ -25,7 +25,7 @@ const (
 	hybrid   iana.Group       = 0x11ec
 )
 
-// strict is a policy that is all forward secret.
+// strict is a policy with only forward-secret suites.
 func strict() *policy.Policy {
 	return &policy.Policy{
 		Name: "strict", Title: "for tests", Target: true, Versions: []iana.Version{iana.TLS12, iana.TLS13}, Suites: []iana.CipherSuite{ecdheEC, ecdheRSA},
@@ -52,7 +52,8 @@ func modern(groups, shares []iana.Group) *report.Offer {
 
 var rsaCert = &report.Certificate{Key: "RSA", Bits: 2048}
 
-// conn is a connection of a client to a server that went as it says.
+// conn returns a connection of a client to a server with the given offer and
+// result.
 func conn(client, server int, o *report.Offer, v iana.Version, s iana.CipherSuite, fs secrecy.Verdict) *report.Connection {
 	c := &report.Connection{
 		Time: int64(client+1) * 1e9, Client: report.Endpoint{AddrPort: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(client)}), 50000)},
@@ -75,7 +76,7 @@ func conn(client, server int, o *report.Offer, v iana.Version, s iana.CipherSuit
 	return c
 }
 
-// network is one client of each fate under strict.
+// network has one client for each outcome under strict.
 func network() []*report.Connection {
 	return []*report.Connection{
 		conn(0, 1, legacy(iana.TLS12, ecdheRSA, rsaGCM), iana.TLS12, rsaGCM, secrecy.No),                                   // gains forward secrecy
@@ -88,7 +89,7 @@ func network() []*report.Connection {
 		conn(7, 1, legacy(iana.TLS12, ecdheRSA), 0, 0, secrecy.Unknown),                                                    // failed, would succeed
 		conn(8, 2, legacy(iana.TLS12, ecdheEC), 0, 0, secrecy.Unknown),                                                     // depends on the certificate
 		conn(9, 1, nil, iana.TLS12, rsaGCM, secrecy.No),                                                                    // no ClientHello
-		conn(10, 1, &report.Offer{Versions: []iana.Version{iana.TLS12}, Incomplete: true}, iana.TLS12, rsaGCM, secrecy.No), // a part of one
+		conn(10, 1, &report.Offer{Versions: []iana.Version{iana.TLS12}, Incomplete: true}, iana.TLS12, rsaGCM, secrecy.No), // an incomplete ClientHello
 		conn(11, 1, modern([]iana.Group{0x0018}, []iana.Group{0x0018}), iana.TLS13, aes128, secrecy.Yes),                   // breaks: group
 	}
 }
@@ -145,7 +146,7 @@ func TestAsk(t *testing.T) {
 	}
 }
 
-// TestKeys holds what is said of certificates against what is known of them.
+// TestKeys compares answers with given, observed and unknown certificates.
 func TestKeys(t *testing.T) {
 	list := []*report.Connection{conn(8, 2, legacy(iana.TLS12, ecdheEC), 0, 0, secrecy.Unknown)}
 	for _, c := range []struct {
@@ -180,7 +181,7 @@ func TestGREASEIsNoDifference(t *testing.T) {
 	}
 }
 
-// TestMerge holds a sum made in parts against the whole.
+// TestMerge compares a merged Sum with one that got all connections.
 func TestMerge(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	whole := NewSum()
@@ -205,7 +206,7 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// clear forgets what is equal but not the same.
+// clear removes pointers, which differ between equal outcomes.
 func clear(o *Outcome) *Outcome {
 	o.Policy = nil
 	for i := range o.Breaking {
@@ -252,8 +253,8 @@ func TestAdvise(t *testing.T) {
 	}
 }
 
-// TestOpenVersions holds what a client names against what it may only take: no
-// older version is turned on for it.
+// TestOpenVersions checks that Advise adds no version that the client may not
+// support.
 func TestOpenVersions(t *testing.T) {
 	const cbc iana.CipherSuite = 0xc013
 	st := study([]*report.Connection{
@@ -270,7 +271,7 @@ func TestOpenVersions(t *testing.T) {
 	}
 }
 
-// TestCover holds the search against covers that are known.
+// TestCover compares the search with known minimal covers.
 func TestCover(t *testing.T) {
 	var atoms []Addition
 	for i := range 6 {
@@ -283,7 +284,8 @@ func TestCover(t *testing.T) {
 		{[][]way{{{0}, {1}}, {{1}, {2}}, {{1}, {3}}}, "1"},
 		{[][]way{{{0}}, {{1}, {2}}, {{2}, {3}}}, "0 2"},
 		{[][]way{{{0, 1}, {2}}, {{2}, {3}}, {{0, 1}, {3}}}, "2 3"},
-		// A greedy choice takes 4 first, which covers the most, and needs three.
+		// A greedy choice takes 4 first, which covers the most, and then needs
+		// three.
 		{[][]way{{{0}, {4}}, {{0}, {4}}, {{0}}, {{1}, {4}}, {{1}, {4}}, {{1}}}, "0 1"},
 	} {
 		s := &search{atoms: atoms, ways: c.ways, exact: true}
@@ -299,7 +301,7 @@ func TestCover(t *testing.T) {
 	}
 }
 
-// TestLimits holds what the limits cost against being counted.
+// TestLimits checks that connections beyond the limits are counted.
 func TestLimits(t *testing.T) {
 	s := NewSum()
 	for i := range maxHellos + 50 {
@@ -338,8 +340,8 @@ func BenchmarkAsk(b *testing.B) {
 	}
 }
 
-// TestPSKGains holds that a connection resumed without an exchange gains forward
-// secrecy under a policy that gives one, and does not keep what it has.
+// TestPSKGains checks that a connection resumed with psk_ke gains forward
+// secrecy under a policy with key shares, and does not count as unchanged.
 func TestPSKGains(t *testing.T) {
 	o := modern([]iana.Group{p256}, []iana.Group{p256})
 	p := strict()
@@ -354,8 +356,8 @@ func TestPSKGains(t *testing.T) {
 	}
 }
 
-// TestSite sends connections to the servers of a configuration: none gets the
-// policy of another one's, and the sum is that of its parts.
+// TestSite routes connections to the servers of a configuration. Each gets the
+// policy of its server, and the sum equals that of the parts.
 func TestSite(t *testing.T) {
 	text := `http {
  server { listen 10.1.0.1:443 ssl; server_name d.example; ssl_protocols TLSv1.2 TLSv1.3; ssl_ciphers AES128-GCM-SHA256@SECLEVEL=0; }
@@ -386,7 +388,7 @@ func TestSite(t *testing.T) {
 	if len(adv.Openings) != 2 || len(adv.Openings[0].Additions) != 0 || len(adv.Openings[1].Additions) != 1 {
 		t.Errorf("%+v", adv.Openings)
 	}
-	// One server alone takes what comes to its socket, whatever the name.
+	// A single server takes everything on its socket, whatever the name.
 	single, err := policy.Read(strings.NewReader("server { listen 10.1.0.1:443 ssl; server_name a.example; ssl_protocols TLSv1.3; }"), "one.conf")
 	if err != nil {
 		t.Fatal(err)
@@ -396,7 +398,8 @@ func TestSite(t *testing.T) {
 			t.Errorf("%+v", r.Sum)
 		}
 	}
-	// Behind address translation the port counts, and with nothing else the name.
+	// Behind address translation the port decides, and without a matching port
+	// the name.
 	for _, c := range conns {
 		c.Server = report.Endpoint{AddrPort: netip.MustParseAddrPort("203.0.113.1:443")}
 	}
@@ -411,8 +414,9 @@ func TestSite(t *testing.T) {
 	}
 }
 
-// TestAdviseIsSafe opens policies to clients that offer one suite each, of every
-// kind. What is weak is never added, and who needs it is listed with why.
+// TestAdviseIsSafe opens policies to clients that offer one suite each, of
+// every kind. No weakness may be added, and clients that need one are listed
+// with it.
 func TestAdviseIsSafe(t *testing.T) {
 	var conns []*report.Connection
 	needs := map[string]Weakness{}

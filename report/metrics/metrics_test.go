@@ -97,7 +97,7 @@ pfsight_evictions_total{table="half_open"} 5
 	}
 }
 
-// TestConventions holds the names to the conventions of Prometheus.
+// TestConventions checks the Prometheus naming conventions.
 func TestConventions(t *testing.T) {
 	problems, err := testutil.GatherAndLint(New("1", some).Gatherer())
 	if err != nil {
@@ -135,8 +135,8 @@ func TestLabels(t *testing.T) {
 	}
 }
 
-// TestSeriesBounded answers with every combination there is, as a hostile
-// server would.
+// TestSeriesBounded adds every combination of labels, as a hostile server
+// would.
 func TestSeriesBounded(t *testing.T) {
 	s := New("1", func() Capture { return Capture{} })
 	n := 0

@@ -42,7 +42,7 @@ func groups(g ...iana.Group) []iana.Group                      { return g }
 func schemes(s ...iana.SignatureScheme) []iana.SignatureScheme { return s }
 func versions(v ...iana.Version) []iana.Version                { return v }
 
-// modern is a policy with everything stated.
+// modern is a policy that states everything.
 func modern() *Policy {
 	return &Policy{
 		Versions: versions(iana.TLS12, iana.TLS13), Suites13: suites(aes256, chacha, aes128), Suites: suites(gcmRSA, gcm256RSA, chachaRSA, cbcRSA, dheRSA, keyTrans),

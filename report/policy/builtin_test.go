@@ -20,7 +20,7 @@ func builtin(t testing.TB, name string) *Policy {
 	return p
 }
 
-// TestBuiltin holds every built-in policy to what its kind promises.
+// TestBuiltin checks the invariants of every built-in policy.
 func TestBuiltin(t *testing.T) {
 	names := map[string]bool{}
 	for _, p := range Builtin() {
@@ -48,7 +48,7 @@ func TestBuiltin(t *testing.T) {
 				t.Errorf("%s: %s", p.Name, s)
 			}
 		}
-		// What is written can be read, and is the same.
+		// A written policy can be read, and is equal.
 		text, err := p.YAML()
 		if err != nil {
 			t.Fatal(err)
@@ -77,8 +77,8 @@ func TestForwardSecret(t *testing.T) {
 	}
 }
 
-// TestGuestOS asks the Azure Guest OS of 2016, whose suites are bound to
-// curves and which has no ECDHE suite of RSA with GCM.
+// TestGuestOS evaluates the Azure Guest OS of 2016, whose suites are bound to
+// curves, and which has no ECDHE suite with RSA and GCM.
 func TestGuestOS(t *testing.T) {
 	p := builtin(t, "azure-guestos-2016-05")
 	rsa := &Server{Keys: []KeyType{KeyRSA}}
@@ -94,7 +94,7 @@ func TestGuestOS(t *testing.T) {
 	if a := p.Answer(h, rsa); a.OK || a.Failure != NoCommonSuite {
 		t.Errorf("a client with ECDHE and GCM alone: %+v", a)
 	}
-	// The one suite with P-384, for a client that knows no other.
+	// The only suite with P-384, for a client without other groups.
 	h.Suites, h.Groups = suites(0xc02c, gcmECDSA), groups(p384)
 	if a := p.Answer(h, &Server{Keys: []KeyType{KeyECDSAP384}}); !a.OK || a.Suite != 0xc02c || a.Group != p384 {
 		t.Errorf("a client with P-384 alone: %+v", a)
@@ -105,7 +105,7 @@ func TestGuestOS(t *testing.T) {
 	}
 }
 
-// TestAllocs holds Answer to allocating nothing.
+// TestAllocs checks that Answer does not allocate.
 func TestAllocs(t *testing.T) {
 	h, old := client(), client12()
 	for _, s := range []*Server{{Keys: []KeyType{KeyECDSAP256, KeyRSA}}, {}} {

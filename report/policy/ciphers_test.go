@@ -10,12 +10,12 @@ import (
 	"pfsight/parse/iana"
 )
 
-// opensslCiphers asks the program for the suites of a string, those of TLS 1.3
-// left out; ok is false where it finds none.
+// opensslCiphers asks openssl for the suites of a string, without those of TLS
+// 1.3. ok is false if it finds none.
 func opensslCiphers(t testing.TB, text string) ([]string, bool) {
 	t.Helper()
 	if strings.HasPrefix(text, "-") {
-		text = ":" + text // no option
+		text = ":" + text // not an option
 	}
 	out, err := exec.Command("openssl", "ciphers", text).Output()
 	if err != nil {
@@ -32,7 +32,7 @@ func needOpenSSL(t testing.TB) {
 	}
 }
 
-// TestOpenSSLNames holds the names that are made against the program's.
+// TestOpenSSLNames compares the derived names with those of openssl.
 func TestOpenSSLNames(t *testing.T) {
 	needOpenSSL(t)
 	out, err := exec.Command("openssl", "ciphers", "-V", "-stdname", "ALL:COMPLEMENTOFALL:@SECLEVEL=0").Output()
@@ -77,7 +77,7 @@ var cipherStrings = []string{
 	"ALL:-ALL:AES:+AESGCM:-AES256:AES256-SHA:ALL", "PSK:!kRSAPSK:SRP:ARIA:CAMELLIA128:@STRENGTH", "eNULL:aNULL:!SHA256", "DEFAULT:DEFAULT", "!ALL:AES128-SHA", "",
 }
 
-// installed returns those of the classes that the program has.
+// installed returns the classes that openssl supports.
 func installed(t testing.TB) []*cipherClass {
 	names, ok := opensslCiphers(t, "ALL:COMPLEMENTOFALL:@SECLEVEL=0")
 	if !ok {
@@ -116,8 +116,8 @@ func compareCiphers(t *testing.T, text string, universe []*cipherClass) {
 	}
 }
 
-// opensslSupported asks the program for what a server of this string supports
-// at its security level, without PSK and SRP: "openssl ciphers -s".
+// opensslSupported returns what a server with this string supports at its
+// security level, without PSK and SRP: "openssl ciphers -s".
 func opensslSupported(t testing.TB, text string) []string {
 	t.Helper()
 	if strings.HasPrefix(text, "-") {
@@ -136,8 +136,8 @@ func opensslSupported(t testing.TB, text string) []string {
 	return list
 }
 
-// compareSupported holds the suites that are left at the string's security
-// level against the program's. Without a level in the string the build's counts.
+// compareSupported compares the suites that remain at the string's security
+// level with those of openssl. A string without a level uses that of the build.
 func compareSupported(t *testing.T, text string, universe []*cipherClass, build int) {
 	t.Helper()
 	spec, err := expandCiphersOf(text, universe)
@@ -159,8 +159,8 @@ func compareSupported(t *testing.T, text string, universe []*cipherClass, build 
 	}
 }
 
-// buildLevel returns the security level of the program without one in the
-// string: at level 3 RSA key transport is off, at level 2 RSA with 80 bits.
+// buildLevel returns the default security level of openssl: level 3 disables
+// RSA key transport, level 2 disables RSA with 80 bits.
 func buildLevel(t testing.TB) int {
 	out, err := exec.Command("openssl", "ciphers", "-s", "-v", "ALL:eNULL").Output()
 	if err != nil {
@@ -170,16 +170,16 @@ func buildLevel(t testing.TB) int {
 	case strings.Contains(text, "NULL-SHA"):
 		return 0
 	case strings.Contains(text, "\nAES128-SHA "):
-		return 2 // or 1: only RC4, which builds lack, tells them apart
+		return 2 // or 1: they differ only in RC4, which builds lack
 	}
 	return 3
 }
 
 var cipherWords = strings.Fields("ALL COMPLEMENTOFALL COMPLEMENTOFDEFAULT DEFAULT kRSA kDHE kEDH kECDHE kEECDH DH ECDH EDH DHE ECDHE EECDH PSK kPSK kRSAPSK kDHEPSK kECDHEPSK SRP kSRP aSRP RSA aRSA aNULL aECDSA aDSS DSS aPSK ECDSA ADH AECDH AES AES128 AES256 AESGCM AESCCM AESCCM8 CHACHA20 CAMELLIA CAMELLIA128 CAMELLIA256 ARIA ARIA128 ARIA256 ARIAGCM CBC MD5 SHA SHA1 SHA256 SHA384 SSLv3 TLSv1 TLSv1.0 TLSv1.2 HIGH MEDIUM LOW FIPS NULL eNULL AES128-SHA AES256-SHA ECDHE-RSA-AES128-GCM-SHA256 ECDHE-ECDSA-AES256-GCM-SHA384 DHE-RSA-AES256-SHA PSK-AES128-CBC-SHA ADH-AES128-SHA NULL-SHA256 nonsense TLSv1.3 TLS_AES_128_GCM_SHA256 PROFILE=SYSTEM SUITEB128 kGOST 3DESX")
 
-// randomCipherString makes a string of up to eight rules: words joined by +,
-// operators with and without a separator before them, commands attached to
-// words, and now and then what OpenSSL refuses.
+// randomCipherString returns a string of up to eight rules: words joined by +,
+// operators with and without a separator, commands attached to words, and
+// sometimes a syntax error.
 func randomCipherString(r *rand.Rand) string {
 	var b strings.Builder
 	if r.IntN(6) == 0 {
@@ -196,7 +196,7 @@ func randomCipherString(r *rand.Rand) string {
 		case 2, 3, 4:
 			b.WriteString("@SECLEVEL=" + string("00122345"[r.IntN(8)]))
 			if r.IntN(4) == 0 {
-				b.WriteString("+AES") // thrown away
+				b.WriteString("+AES") // ignored
 			}
 			continue
 		case 5:
@@ -214,8 +214,8 @@ func randomCipherString(r *rand.Rand) string {
 	return b.String()
 }
 
-// TestCipherStrings compares strings, well known and made at random, with the
-// program: the list itself, and what of it is supported at the security level.
+// TestCipherStrings compares known and random strings with openssl: the list
+// itself, and the suites that remain at the security level.
 func TestCipherStrings(t *testing.T) {
 	needOpenSSL(t)
 	universe := installed(t)

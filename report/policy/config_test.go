@@ -162,7 +162,7 @@ func TestYAML(t *testing.T) {
 	}
 }
 
-// TestReadErrors changes one thing of what is read without an error.
+// TestReadErrors makes one change to valid input.
 func TestReadErrors(t *testing.T) {
 	for _, c := range []struct{ name, text, old, new, want string }{
 		{"x.yaml", yamlText, "", "", ""},
@@ -211,8 +211,8 @@ func TestReadErrors(t *testing.T) {
 	}
 }
 
-// TestLongYAML refuses what the decoder would take much memory for, and says
-// little of a file in which much is wrong.
+// TestLongYAML rejects input that would take the decoder much memory, and
+// checks that the error for bad input is short.
 func TestLongYAML(t *testing.T) {
 	if _, err := Read(strings.NewReader(yamlText+strings.Repeat("# nothing\n", maxYAML/10)), "x.yaml"); err == nil || !strings.Contains(err.Error(), "longer") {
 		t.Error(err)
@@ -225,7 +225,7 @@ func TestLongYAML(t *testing.T) {
 	}
 }
 
-// TestIncludes follows includes, up to the limits.
+// TestIncludes follows includes up to the limits.
 func TestIncludes(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) string {
@@ -285,8 +285,8 @@ func TestReadCiphers(t *testing.T) {
 	}
 }
 
-// readAny is what the fuzz targets do: what is read must be whole, and what
-// is written of it must be read as the same.
+// readAny is the body of the fuzz targets: what is read must be valid, and must
+// be equal after writing and reading it.
 func readAny(t *testing.T, text, name string) {
 	list, err := Read(strings.NewReader(text), name)
 	if err != nil {

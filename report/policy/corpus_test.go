@@ -20,20 +20,21 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// A realHello is a ClientHello as a client sent it.
+// A realHello is a ClientHello from a capture.
 type realHello struct {
 	raw   []byte // the handshake message
 	hello *Hello
 	from  string // the capture
 	// flaw says what is malformed or forbidden in it, so that a server may
-	// refuse it whatever its policy; "" for nothing.
+	// refuse it under any policy; "" for nothing.
 	flaw  string
 	named bool // it has server_name
-	early bool // and early_data
+	early bool // it has early_data
 }
 
-// corpus returns the ClientHellos over TCP in the captures under the folders,
-// one for each that differs in more than its random values and its name.
+// corpus returns the distinct ClientHellos over TCP in the captures below the
+// directories. Random values and server names do not make a ClientHello
+// distinct.
 func corpus(t testing.TB, folders ...string) []realHello {
 	t.Helper()
 	var paths []string
@@ -53,7 +54,7 @@ func corpus(t testing.TB, folders ...string) []realHello {
 	for _, path := range paths {
 		src, err := pcapfile.Open([]string{path}, pcapfile.Options{})
 		if err != nil {
-			continue // the folder of bad captures
+			continue // the directory of malformed captures
 		}
 		c.from = path
 		if _, err := capture.Run(context.Background(), src, capture.Options{Ask: parse.NewAsker(), Sign: parse.Sign}, c); err != nil {
@@ -133,8 +134,8 @@ func helloOf(ch *parse.ClientHello) *Hello {
 	return h
 }
 
-// flaw looks for what RFC 8446 sections 4.1.2 and 4.2 forbid. Hellos that were
-// made by hand or for tests are full of it.
+// flaw checks what RFC 8446 sections 4.1.2 and 4.2 forbid. Hellos made by hand
+// or for tests often violate it.
 func flaw(ch *parse.ClientHello, problems []parse.Problem) string {
 	for _, p := range problems {
 		if strings.HasPrefix(p.Field, "client_hello") {
@@ -180,9 +181,9 @@ func flaw(ch *parse.ClientHello, problems []parse.Problem) string {
 	return ""
 }
 
-// helloKey tells ClientHellos apart by all that a server's choice may depend
-// on: not by random values, the name that is asked for, and the values of
-// key shares, tickets, binders and padding.
+// helloKey returns a key of everything that a server's choice may depend on. It
+// excludes random values, the server name, and the values of key shares,
+// tickets, binders and padding.
 func helloKey(ch *parse.ClientHello) [32]byte {
 	b := fmt.Appendf(nil, "%v %v %v %v %v", ch.LegacyVersion, ch.Compression, ch.PointFormats, ch.PSKModes, ch.ALPN)
 	b = appendPlain(b, ch.CipherSuites)
@@ -198,7 +199,7 @@ func helloKey(ch *parse.ClientHello) [32]byte {
 	return sha256.Sum256(b)
 }
 
-// appendPlain appends the values, all those of GREASE as the same one.
+// appendPlain appends the values, with all GREASE values replaced by one.
 func appendPlain[T ~uint16](b []byte, list []T) []byte {
 	b = append(b, ' ')
 	for _, v := range list {
@@ -210,10 +211,10 @@ func appendPlain[T ~uint16](b []byte, list []T) []byte {
 	return b
 }
 
-// helloMessage returns the handshake message that begins at off, put together
-// from its records; nil where that is not simple.
+// helloMessage returns the handshake message that begins at off, reassembled
+// from its records; nil if that is not simple.
 func helloMessage(data []byte, off int) []byte {
-	at := off - 5 // of the record's header
+	at := off - 5 // of the record header
 	if at < 0 || data[at] != 22 {
 		return nil
 	}

@@ -11,7 +11,7 @@ import (
 	"pfsight/parse/iana"
 )
 
-// TestRoute sends addresses and names to the servers of a configuration.
+// TestRoute routes addresses and names to the servers of a configuration.
 func TestRoute(t *testing.T) {
 	list, err := Read(strings.NewReader(`
 http {
@@ -49,7 +49,7 @@ stream { server { listen 9000-9002 ssl; } server { listen 9100; } }
 		{"10.0.0.1:443", "a.long.example", "*.long.example", SocketMatch},
 		{"10.0.0.1:443", "www.test", "*.long.example", SocketMatch},
 		{"10.0.0.1:443", "re12.test", `~^re\d+\.test$`, SocketMatch},
-		{"192.0.2.1:443", "first.example", "own.example", SocketMatch}, // the socket has servers of its own
+		{"192.0.2.1:443", "first.example", "own.example", SocketMatch}, // the socket has its own servers
 		{"192.0.2.1:443", "exact.example", "exact.example", SocketMatch},
 		{"[2001:db8::1]:443", "first.example", "default.example", SocketMatch},
 		{"10.0.0.1:8443", "first.example", "other.example", SocketMatch},
@@ -77,7 +77,8 @@ stream { server { listen 9000-9002 ssl; } server { listen 9100; } }
 	}
 }
 
-// TestUnreadServer holds that a server that cannot be read leaves the others.
+// TestUnreadServer checks that one unreadable server does not affect the
+// others.
 func TestUnreadServer(t *testing.T) {
 	for kind, text := range map[string]string{
 		"nginx":   "http { server { listen 443 ssl; server_name bad; ssl_ciphers BAD; }\nserver { listen 443 ssl; server_name good; ssl_ciphers AES128-SHA; } }",
@@ -100,7 +101,8 @@ func TestUnreadServer(t *testing.T) {
 	}
 }
 
-// TestNginxReleases holds what nginx takes from a socket's default server.
+// TestNginxReleases checks which settings come from a socket's default server,
+// by release.
 func TestNginxReleases(t *testing.T) {
 	text := "http { server { listen 443 ssl; server_name d; ssl_protocols TLSv1.2; ssl_ecdh_curve secp384r1; }\nserver { listen 443 ssl; server_name a; ssl_protocols TLSv1.3; ssl_ecdh_curve X25519; } }"
 	for _, c := range []struct {
@@ -131,7 +133,7 @@ func TestNginxReleases(t *testing.T) {
 	}
 }
 
-// TestNginxDump reads what nginx -T prints.
+// TestNginxDump reads the output of nginx -T.
 func TestNginxDump(t *testing.T) {
 	text := "nginx: the configuration file /etc/nginx/nginx.conf syntax is ok\nnginx: configuration file /etc/nginx/nginx.conf test is successful\n" +
 		"# configuration file /etc/nginx/nginx.conf:\nevents {}\nhttp {\n ssl_protocols TLSv1.3;\n include /etc/nginx/conf.d/*.conf;\n include tls.inc;\n}\n\n" +
@@ -166,7 +168,7 @@ func TestApacheSections(t *testing.T) {
 		name, root, text string
 		soft             Software
 		want             iana.Version // the only version
-		relative         bool         // the file is named relative to the working folder
+		relative         bool         // the file name is relative to the working directory
 	}{
 		{name: "IfModule", text: "SSLProtocol TLSv1.2\n<IfModule !mod_ssl.c>\nSSLProtocol TLSv1.3\n</IfModule>\n", want: iana.TLS12},
 		{name: "IfModule of a module that is not loaded", root: "LoadModule ssl_module modules/mod_ssl.so\n", text: "SSLProtocol TLSv1.2\n<IfModule mod_md.c>\nSSLProtocol TLSv1.3\n</IfModule>\n", want: iana.TLS12},
@@ -225,7 +227,8 @@ func TestCryptoPolicies(t *testing.T) {
 	}
 }
 
-// TestHAProxyVariables expands what the configuration sets, and nothing else.
+// TestHAProxyVariables expands the variables that the configuration sets, and
+// no others.
 func TestHAProxyVariables(t *testing.T) {
 	t.Setenv("SECRET", "AES256-SHA")
 	text := "global\n setenv C AES128-SHA\n presetenv C AES256-SHA\nfrontend x\n bind \"${ADDR}:443\" ssl crt x ciphers \"$C\"\n bind :444 ssl crt x ciphers \"${NONE-AES256-SHA}\"\n bind :445 ssl crt x ciphers \"${SECRET}\"\n"

@@ -18,11 +18,11 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// withExtension returns a ClientHello message without the extension of a type,
-// and with a new one first where body is not nil.
+// withExtension returns a ClientHello message without the extension of a type.
+// If body is not nil, it adds an extension of this type with it.
 func withExtension(raw []byte, typ uint16, body []byte) []byte {
 	at := 4 + 2 + 32
-	at += 1 + int(raw[at])                           // session
+	at += 1 + int(raw[at])                           // session ID
 	at += 2 + int(binary.BigEndian.Uint16(raw[at:])) // suites
 	at += 1 + int(raw[at])                           // compression
 	out := slices.Clone(raw[:min(at, len(raw))])
@@ -47,7 +47,7 @@ func withExtension(raw []byte, typ uint16, body []byte) []byte {
 	return out
 }
 
-// withName returns a ClientHello with a server name, or with none for "".
+// withName returns a ClientHello with a server name, or without one for "".
 func withName(raw []byte, name string) []byte {
 	if name == "" {
 		return withExtension(raw, 0, nil)
@@ -57,14 +57,14 @@ func withName(raw []byte, name string) []byte {
 	return withExtension(raw, 0, body)
 }
 
-// A randomHost is a virtual host of a configuration made at random.
+// A randomHost is a randomly generated virtual host.
 type randomHost struct {
 	names     []string
-	protocols []string // TLSv1 and such; nil: not said
+	protocols []string // such as TLSv1; nil: not set
 	ciphers   string
 	suites13  string
 	curves    string
-	prefer    int // 0: not said, 1: on, 2: off
+	prefer    int // 0: not set, 1: on, 2: off
 	reject    bool
 }
 
@@ -193,10 +193,10 @@ func (h *randomHost) haproxy(bind bool) string {
 	return strings.Join(f, " ")
 }
 
-// TestHosts sets up nginx, Apache and HAProxy with virtual hosts made at random
-// and sends ClientHellos with one of their names, another name or none. Each
-// must get what the site's route foretells: with the releases stated, all of
-// it; without them what is not in doubt.
+// TestHosts runs nginx, Apache and HAProxy with random virtual hosts, and sends
+// ClientHellos with one of their names, another name or none. Each answer must
+// match the prediction of the site's route: completely if the releases are
+// stated, otherwise except for what is undetermined.
 func TestHosts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs servers")
@@ -310,13 +310,13 @@ func TestHosts(t *testing.T) {
 						doubts++
 						continue
 					}
-					// The alert is that of the program, which fails at another step than
-					// the standard's order.
+					// The alert is the program's, which checks in another order
+					// than the standard.
 					if got.hasAlert && !want.OK {
 						continue
 					}
 					if p.Signatures == nil && !got.hasAlert && !got.silent {
-						got.signature = want.Signature // not foretold
+						got.signature = want.Signature // not predicted
 					}
 					if want.PostQuantum == secrecy.Undetermined {
 						want.PostQuantum = got.row.PostQuantum
@@ -334,7 +334,7 @@ func TestHosts(t *testing.T) {
 	}
 }
 
-// TestHostVersions holds the answer to a hello of SSL 3.0 against OpenSSL's.
+// TestHostVersions compares the answer to an SSL 3.0 hello with OpenSSL's.
 func TestOldHello(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs servers")

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// TestGlob holds glob against filepath.Glob.
+// TestGlob compares glob with filepath.Glob.
 func TestGlob(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"a/x.conf", "a/y.conf", "b/x.conf", "b/z[1].conf", "c/d/x.conf", "x.conf"} {
@@ -33,11 +33,11 @@ func TestGlob(t *testing.T) {
 	}
 }
 
-// TestIncludeLimits includes more than the limits allow, in every way.
+// TestIncludeLimits exceeds every limit of includes.
 func TestIncludeLimits(t *testing.T) {
 	const tls = "server { listen 443 ssl; ssl_ciphers AES128-SHA; }\n"
 	for name, c := range map[string]struct {
-		want string // "": it is read
+		want string // "": no error
 		make func(write func(name, text string))
 	}{
 		"within": {"", func(write func(name, text string)) {

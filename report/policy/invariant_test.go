@@ -12,9 +12,9 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// sane holds an answer to what must be true of any: what was chosen is offered
-// and allowed, a failure says why and chooses nothing, and the verdict is that
-// of what was chosen.
+// sane checks what must be true of any answer: what was chosen is offered and
+// allowed, a failure has a reason and chooses nothing, and the verdict matches
+// the suite.
 func sane(t *testing.T, p *Policy, h *Hello, s *Server, a Answer) {
 	t.Helper()
 	bad := func(what string) { t.Errorf("%s: %s\n%+v\n%+v", p.Name, what, a, *h) }
@@ -68,7 +68,7 @@ func sane(t *testing.T, p *Policy, h *Hello, s *Server, a Answer) {
 
 var servers = []*Server{{}, {Keys: []KeyType{KeyRSA}}, {Keys: []KeyType{KeyECDSAP256, KeyRSA}}, {Keys: []KeyType{KeyEd25519}}, {Keys: []KeyType{KeyRSA}, PSK: true}}
 
-// TestSane asks every policy every real ClientHello there is.
+// TestSane checks the answers of every policy to every real ClientHello.
 func TestSane(t *testing.T) {
 	folders := []string{"../../testdata/captures"}
 	if more := os.Getenv("PFSIGHT_HELLOS"); more != "" {
@@ -92,8 +92,8 @@ func TestSane(t *testing.T) {
 	}
 }
 
-// FuzzAnswer makes a ClientHello of bytes: lists of 16-bit values, each led by
-// its length.
+// FuzzAnswer builds a ClientHello from bytes: lists of 16-bit values, each with
+// its length first.
 func FuzzAnswer(f *testing.F) {
 	f.Add([]byte{2, 3, 4, 3, 3, 3, 0x13, 1, 0xc0, 0x2f, 0, 0x2f, 2, 0, 0x1d, 0, 0x17, 1, 0, 0x1d, 2, 8, 4, 4, 3, 0xff, 0})
 	f.Add([]byte{1, 3, 3, 2, 0xc0, 0x13, 0x56, 0, 0, 0, 0, 0, 1})

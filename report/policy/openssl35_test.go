@@ -23,9 +23,9 @@ s.on('tlsClientError', () => {});
 s.listen(Number(process.argv[2]), '127.0.0.1');
 `
 
-// TestOpenSSL35 asks OpenSSL 3.5 or later, as Node.js holds it, what is foretold
-// of that release: groups in tuples, and their default. PFSIGHT_NODE names
-// another node than that of the path.
+// TestOpenSSL35 compares predictions with OpenSSL 3.5 or later in Node.js:
+// groups in tuples, and their default. PFSIGHT_NODE names a node outside of
+// PATH.
 func TestOpenSSL35(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs servers")
@@ -85,7 +85,7 @@ func TestOpenSSL35(t *testing.T) {
 				continue
 			}
 			if !got.hasAlert && !got.silent {
-				got.signature = want.Signature // not foretold
+				got.signature = want.Signature // not predicted
 				if want.PostQuantum == secrecy.Undetermined {
 					want.PostQuantum = got.row.PostQuantum
 				}

@@ -14,8 +14,8 @@ import (
 	. "pfsight/report/policy"
 )
 
-// The lines of Config are given to the programs that they are for. A program
-// that is not here is skipped.
+// The lines of Config are checked by the programs that they are for. A missing
+// program is skipped.
 
 func need(t *testing.T, names ...string) string {
 	t.Helper()
@@ -28,13 +28,13 @@ func need(t *testing.T, names ...string) string {
 	return ""
 }
 
-// settable returns the policies that OpenSSL of this machine can keep: before
-// 3.5 those with a group that is not post-quantum, with the others taken away
-// from the lines as their note says.
+// settable returns the policies that this machine's OpenSSL supports: before
+// 3.5 those with a group that is not post-quantum, with the other groups
+// removed from the lines, as their note says.
 func settable(t *testing.T, kind string) map[string]string {
 	t.Helper()
 	old := true
-	// Without it nothing tells what the programs were built with.
+	// Without openssl, the build options of the programs are unknown.
 	if out, err := exec.Command(need(t, "openssl"), "version").Output(); err == nil {
 		var major, minor int
 		fmt.Sscanf(string(out), "OpenSSL %d.%d", &major, &minor)
@@ -56,7 +56,8 @@ func settable(t *testing.T, kind string) map[string]string {
 			t.Errorf("%s: %v", p.Name, err)
 			continue
 		}
-		// What this machine's build lacks is no fault of the lines.
+		// An algorithm that this machine's build lacks is not an error in the
+		// lines.
 		classical := slices.ContainsFunc(p.Groups, func(g iana.Group) bool { return !g.Info().PostQuantum })
 		if old && len(p.Groups) > 0 && !classical {
 			continue
@@ -82,7 +83,7 @@ func check(t *testing.T, name, text string, cmd *exec.Cmd) {
 
 func TestNginxLines(t *testing.T) {
 	nginx := need(t, "nginx", "/usr/sbin/nginx")
-	need(t, "openssl") // makes the parameters
+	need(t, "openssl") // creates the parameters
 	files := keyFiles(t)
 	dir := t.TempDir()
 	dh := dhParams(t)
@@ -145,8 +146,8 @@ func TestHAProxyLines(t *testing.T) {
 	}
 }
 
-// roundTrip reads a configuration that was written for a policy and compares
-// what both say.
+// roundTrip reads the configuration written for a policy, and compares both
+// policies.
 func roundTrip(t *testing.T, name, path string) {
 	t.Helper()
 	p := builtin(t, name)
@@ -156,7 +157,7 @@ func roundTrip(t *testing.T, name, path string) {
 		return
 	}
 	q := list[0]
-	old := func(v iana.Version) bool { return v == iana.SSL30 } // Apache has no word for it
+	old := func(v iana.Version) bool { return v == iana.SSL30 } // Apache has no keyword for it
 	if !slices.Equal(without(q.Versions, old), without(p.Versions, old)) {
 		t.Errorf("%s: versions %v, not %v", name, q.Versions, p.Versions)
 	}
@@ -190,7 +191,7 @@ func TestOpenSSLLines(t *testing.T) {
 		cmd := exec.Command(openssl, "ciphers", "-s")
 		cmd.Env = append(os.Environ(), "OPENSSL_CONF="+path)
 		check(t, name, text, cmd)
-		// The suites that the string means are those of the policy, in order.
+		// The suites of the string are those of the policy, in order.
 		p := builtin(t, name)
 		if p.MinVersion() == iana.TLS13 {
 			continue
@@ -214,7 +215,7 @@ func TestOpenSSLLines(t *testing.T) {
 				want = append(want, n)
 			}
 		}
-		// A build may have a security level that takes some away.
+		// The security level of a build may remove some.
 		want = without(want, func(n string) bool { return !slices.Contains(got, n) && !strings.Contains(line, "@SECLEVEL") })
 		if !slices.Equal(got, want) {
 			t.Errorf("%s:\n got %v\nwant %v", name, got, want)

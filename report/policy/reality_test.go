@@ -20,18 +20,18 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// realityPolicies are those that real servers are set up with. What a stack
-// lacks of one is taken away for it.
+// realityPolicies are configured on real servers. What a stack does not support
+// is removed for it.
 var realityPolicies = []string{
 	"mozilla-intermediate-6-0", "mozilla-old-5-7", "mozilla-modern-6-0", "chacha20-first", "key-transport-first", "mozilla-intermediate-4-0", "forward-secrecy-only", "tls13-only",
 	"post-quantum-preferred", "windows-server-2022", "windows-server-2012r2", "aws-elb-2016-08", "nist-sp800-52r2", "bsi-tr-02102-2-2025",
 }
 
-// TestReality sends real ClientHellos, byte for byte, to real servers that are
-// set up with a policy and compares what they say with Answer.
+// TestReality sends real ClientHellos, byte for byte, to real servers with a
+// policy, and compares their answers with Answer.
 //
-// PFSIGHT_HELLOS names more folders of captures, PFSIGHT_REALITY a file for
-// the table and the disagreements. Without them it is a small run.
+// PFSIGHT_HELLOS names more directories of captures, PFSIGHT_REALITY a file for
+// the table and the disagreements. Without them the run is small.
 func TestReality(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs servers")
@@ -83,7 +83,7 @@ func TestReality(t *testing.T) {
 					}
 					d := compare(&want, got)
 					if d != "" && st.name == "Go" && r.early && got.alert == 110 {
-						d = "" // crypto/tls has no early data but with QUIC, and refuses who offers it
+						d = "" // crypto/tls supports early data only with QUIC, and refuses it otherwise
 					}
 					before := [3]int{same, alert, other}
 					switch {
@@ -140,7 +140,7 @@ func TestReality(t *testing.T) {
 	}
 }
 
-// realityPolicy returns a built-in policy, or one that none of them is like.
+// realityPolicy returns a built-in policy, or one with unusual settings.
 func realityPolicy(t testing.TB, name string) *Policy {
 	switch name {
 	case "chacha20-first":
@@ -164,7 +164,7 @@ func keyNames(keys []KeyType) string {
 	return strings.Join(out, "+")
 }
 
-// A reply is what a server said to a ClientHello.
+// A reply is a server's answer to a ClientHello.
 type reply struct {
 	row       *report.Connection
 	retry     bool
@@ -239,8 +239,8 @@ func ask(t testing.TB, addr string, raw []byte) *reply {
 	return r
 }
 
-// done reports whether the server's flight is whole, and reads the scheme of
-// the ServerKeyExchange on the way, RFC 5246 section 7.4.3.
+// done reports whether the server's flight is complete. It also reads the
+// scheme of the ServerKeyExchange, RFC 5246 section 7.4.3.
 func (r *reply) done(b []byte) bool {
 	var msgs []byte
 	sh := false
@@ -286,7 +286,7 @@ const retryRandom = "\xcf\x21\xad\x74\xe5\x9a\x61\x11\xbe\x1d\x8c\x02\x1e\x65\xb
 // schemeOf returns the scheme of a ServerKeyExchange of TLS 1.2.
 func schemeOf(body []byte) iana.SignatureScheme {
 	at := 0
-	if len(body) > 4 && body[0] == 3 { // named_curve; a prime this short is not to be met
+	if len(body) > 4 && body[0] == 3 { // named_curve; no prime is this short
 		at = 4 + int(body[3])
 	} else {
 		for range 3 {
@@ -302,8 +302,8 @@ func schemeOf(body []byte) iana.SignatureScheme {
 	return iana.SignatureScheme(binary.BigEndian.Uint16(body[at:]))
 }
 
-// compare says in what the answer that was worked out and the real one differ;
-// "" for nothing.
+// compare describes how the predicted and the real answer differ; "" if they do
+// not.
 func compare(want *Answer, got *reply) string {
 	switch {
 	case got.silent:
@@ -335,7 +335,7 @@ func compare(want *Answer, got *reply) string {
 		g, has = mustGroup(name), true
 	}
 	if !want.HasGroup && got.row.DHBits > 0 {
-		has = false // a group of its own choice may well have a name
+		has = false // a group chosen without a code point may still match a named one
 	}
 	if has != want.HasGroup || has && g != want.Group {
 		d = append(d, "group")
@@ -346,7 +346,7 @@ func compare(want *Answer, got *reply) string {
 	if len(d) > 0 {
 		return "other: " + strings.Join(d, "+")
 	}
-	// What was judged must be what was foretold.
+	// The verdict must match the prediction.
 	if !got.retry && got.row.ForwardSecrecy != want.ForwardSecrecy {
 		return fmt.Sprintf("other: forward secrecy %s, want %s", got.row.ForwardSecrecy, want.ForwardSecrecy)
 	}

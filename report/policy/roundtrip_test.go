@@ -10,7 +10,8 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// randomHello makes a ClientHello of what policies tell apart.
+// randomHello returns a ClientHello with random values that policies
+// distinguish.
 func randomHello(r *rand.Rand, p *Policy) *Hello {
 	pick := func(n int) bool { return r.IntN(n) > 0 }
 	h := &Hello{HasVersions: pick(3), HasGroups: pick(6), HasSignatures: pick(6), NoPointFormat: r.IntN(20) == 0,
@@ -51,9 +52,8 @@ func randomHello(r *rand.Rand, p *Policy) *Hello {
 	return h
 }
 
-// TestYAMLRoundTrip writes policies and reads them again: those that are built
-// in, those of configurations made at random, and those with every behavior. All
-// answers must be the same.
+// TestYAMLRoundTrip writes and reads policies: built-in ones, those of random
+// configurations, and those with every behaviour. All answers must be the same.
 func TestYAMLRoundTrip(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	list := append([]*Policy{}, Builtin()...)
@@ -76,7 +76,7 @@ func TestYAMLRoundTrip(t *testing.T) {
 		}
 		found, err := readNginx(text, "n.conf", nil, soft)
 		if err != nil {
-			continue // no version is left, or a group is not known to the release
+			continue // no version remains, or the release does not know a group
 		}
 		list = append(list, found...)
 		if sites, _ := Sites(found); len(sites) > 0 && len(sites[0].Hosts) > 1 {
@@ -86,7 +86,7 @@ func TestYAMLRoundTrip(t *testing.T) {
 	if len(list) < 150 {
 		t.Fatalf("only %d policies", len(list))
 	}
-	for i := range 100 { // every behavior
+	for i := range 100 { // every behaviour
 		p := *list[r.IntN(len(list))]
 		p.Name = fmt.Sprintf("random-%d", i)
 		p.Group12, p.SignatureByServer, p.SHA1, p.GroupWithout = GroupChoice(r.IntN(4)), r.IntN(2) == 0, secrecy.Tri(r.IntN(3)), secrecy.Tri(r.IntN(3))

@@ -13,9 +13,9 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// Configurations of TLS that are given to the servers and read by Load. Each
-// has the parts that readers are likely to get wrong: inheritance, defaults,
-// security levels, orders, a list of groups.
+// TLS configurations for real servers and for Load. They cover what readers
+// often get wrong: inheritance, defaults, security levels, orders, and group
+// lists.
 var serverConfigs = []struct {
 	server, name, outer, inner string
 }{
@@ -45,8 +45,8 @@ var serverConfigs = []struct {
 	{"haproxy", "DHE", "tune.ssl.default-dh-param 2048\nssl-default-bind-ciphers DHE-RSA-AES128-GCM-SHA256:AES128-SHA", "no-tlsv13"},
 }
 
-// TestServers asks nginx, Apache and HAProxy, set up with these, what Load
-// foretells of them.
+// TestServers runs nginx, Apache and HAProxy with these configurations, and
+// compares their answers with the predictions of Load.
 func TestServers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs servers")
@@ -116,7 +116,7 @@ func TestServers(t *testing.T) {
 				t.Fatalf("%d policies: %v", len(list), err)
 			}
 			p := list[0]
-			asked, untold, bad := 0, 0, 0
+			asked, undetermined, bad := 0, 0, 0
 			for _, r := range hellos {
 				if r.flaw != "" {
 					continue
@@ -125,13 +125,13 @@ func TestServers(t *testing.T) {
 				got := ask(t, addr, r.raw)
 				asked++
 				if got.hasAlert && got.alert.String() == "no_application_protocol" {
-					continue // the client speaks neither HTTP
+					continue // the client does not offer HTTP
 				}
 				if p.LegacyUnsure && want.Failure == InappropriateFallback && got.hasAlert {
-					continue // refused for one reason or the other
+					continue // refused for either reason
 				}
 				if want.Undetermined() || want.Doubt&(DoubtSuite|DoubtVersion) != 0 {
-					untold++
+					undetermined++
 					continue
 				}
 				if want.Doubt&DoubtGroup != 0 && !got.hasAlert && !got.silent {
@@ -142,7 +142,7 @@ func TestServers(t *testing.T) {
 					}
 				}
 				if p.Signatures == nil && !got.hasAlert && !got.silent {
-					got.signature = want.Signature // not foretold
+					got.signature = want.Signature // not predicted
 				}
 				if d := compare(&want, got); d != "" {
 					if bad++; bad < 4 {
@@ -150,9 +150,9 @@ func TestServers(t *testing.T) {
 					}
 				}
 			}
-			t.Logf("%d asked, %d could not be told, %d disagree", asked, untold, bad)
-			if untold > asked/2 && c.name != "default" {
-				t.Errorf("%d of %d could not be told", untold, asked)
+			t.Logf("%d asked, %d were undetermined, %d disagree", asked, undetermined, bad)
+			if undetermined > asked/2 && c.name != "default" {
+				t.Errorf("%d of %d were undetermined", undetermined, asked)
 			}
 		})
 	}

@@ -21,7 +21,7 @@ func TestNearest(t *testing.T) {
 	}
 }
 
-// TestYAMLErrors holds what is said of a file against names of Go's types.
+// TestYAMLErrors checks that errors do not contain Go type names.
 func TestYAMLErrors(t *testing.T) {
 	for text, want := range map[string]string{
 		"name: a\nversions: [TLS 1.2]\nfoo: 1\n": "line 3: field foo not found",

@@ -15,9 +15,9 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// gnutlsStack is gnutls-serv of GnuTLS 3.7. Its priority strings name parts
-// and not suites, so the policy in force is what gnutls-cli --list says the
-// string means.
+// gnutlsStack is gnutls-serv of GnuTLS 3.7. Its priority strings name
+// components, not suites, so the effective policy is what gnutls-cli --list
+// prints for the string.
 func gnutlsStack(files map[KeyType]keyFile) stack {
 	return stack{
 		name:   "GnuTLS",
@@ -38,7 +38,7 @@ func gnutlsStack(files map[KeyType]keyFile) stack {
 	}
 }
 
-// dhParams makes a file with a group for DHE; "" without openssl.
+// dhParams creates a file with DH parameters; "" without openssl.
 func dhParams(t testing.TB) string {
 	path := filepath.Join(t.TempDir(), "dh.pem")
 	if err := exec.Command("openssl", "genpkey", "-genparam", "-algorithm", "DH", "-pkeyopt", "dh_param:ffdhe2048", "-out", path).Run(); err != nil {

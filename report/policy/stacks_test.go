@@ -30,19 +30,19 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// A stack is a TLS implementation that can be set up with a policy.
+// A stack is a TLS implementation that can be configured with a policy.
 type stack struct {
 	name string
-	// settle returns the policy as the stack can keep it, with its behavior
-	// where the standards leave it free, and how it is told. A stack that
-	// cannot keep it at all says why.
+	// settle returns the policy as far as the stack supports it, with its
+	// behaviour where the standards leave it free, and its configuration. A
+	// stack that cannot support the policy returns the reason.
 	settle func(t testing.TB, p *Policy, keys []KeyType) (*Policy, []string, error)
-	// adapt returns the policy and the keys that are in force for one client,
-	// where the stack goes by what the client sent; nil for none.
+	// adapt returns the effective policy and keys for one client, if the stack
+	// depends on the client; nil otherwise.
 	adapt func(p *Policy, keys []KeyType, r *realHello) (*Policy, []KeyType)
-	// alerts are those that the stack sends in the place of the standards'.
+	// alerts are those that the stack sends instead of the standard ones.
 	alerts map[Failure][]iana.Alert
-	// serve runs a server until stop; it answers at addr.
+	// serve runs a server at addr until stop is called.
 	serve func(t testing.TB, p *Policy, keys []KeyType, args []string) (addr string, stop func())
 }
 
@@ -50,10 +50,10 @@ func without[T comparable](list []T, drop func(T) bool) []T {
 	return slices.DeleteFunc(slices.Clone(list), drop)
 }
 
-// A keyFile is a certificate made for the tests.
+// A keyFile is a certificate for the tests.
 type keyFile struct{ cert, key string }
 
-// keyFiles makes a certificate of each type of key that all stacks have.
+// keyFiles creates a certificate for each key type that all stacks support.
 func keyFiles(t testing.TB) map[KeyType]keyFile {
 	t.Helper()
 	dir := t.TempDir()
@@ -96,7 +96,7 @@ func keyFiles(t testing.TB) map[KeyType]keyFile {
 	return out
 }
 
-// stacks returns those that can be run here.
+// stacks returns those that are available.
 func stacks(t testing.TB, files map[KeyType]keyFile) []stack {
 	list := []stack{goStack(files)}
 	if _, err := exec.LookPath("openssl"); err == nil {
@@ -112,8 +112,8 @@ func stacks(t testing.TB, files map[KeyType]keyFile) []stack {
 	return list
 }
 
-// program starts a server that takes one connection after the other, and
-// waits until it does.
+// program starts a server that accepts connections one after the other, and
+// waits until it is ready.
 func program(t testing.TB, name string, args func(port string) []string) (string, func()) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -147,7 +147,7 @@ func program(t testing.TB, name string, args func(port string) []string) (string
 	return "", nil
 }
 
-// limited keeps the first bytes of what is written.
+// limited keeps the first bytes that are written.
 type limited struct {
 	w    io.Writer
 	left int
@@ -163,7 +163,7 @@ func (l *limited) Write(b []byte) (int, error) {
 
 // opensslStack is s_server of OpenSSL 3.0 to 3.4: no post-quantum groups, the
 // client's order of key shares, no RFC 7919 in TLS 1.2, no ECDHE without
-// supported_groups, and TLS 1.1 and SHA-1 at security level 0 alone.
+// supported_groups, and TLS 1.1 and SHA-1 only at security level 0.
 func opensslStack(files map[KeyType]keyFile) stack {
 	return stack{
 		name: "OpenSSL",
@@ -258,9 +258,9 @@ func opensslGroupName(g iana.Group) string {
 }
 
 // goStack is crypto/tls of Go 1.26: its own order of suites and groups, AES
-// before ChaCha20 unless the client prefers that, no DHE, no SHA-1, one
-// certificate chosen before the suite, and no check of the only
-// certificate's curve.
+// before ChaCha20 unless the client prefers ChaCha20, no DHE, no SHA-1, a
+// certificate chosen before the suite, and no check of the curve of a single
+// certificate.
 func goStack(files map[KeyType]keyFile) stack {
 	return stack{
 		name: "Go",
@@ -299,8 +299,8 @@ func goStack(files map[KeyType]keyFile) stack {
 				q.Suites = chachaForward(p.Suites)
 				p = &q
 			}
-			// The first certificate that can serve is taken before a suite is,
-			// and none can for a name that is not in it.
+			// crypto/tls selects the first suitable certificate before the
+			// suite; a name outside of the certificates has none.
 			if !r.named {
 				for i, k := range keys {
 					if a := p.Answer(r.hello, &Server{Keys: keys[i : i+1]}); a.OK {
@@ -349,8 +349,8 @@ func goStack(files map[KeyType]keyFile) stack {
 	}
 }
 
-// goOrder is the order of crypto/tls where the machine and the client are
-// quick at AES.
+// goOrder is the order of crypto/tls if the server and the client have AES
+// hardware.
 var goOrder = []iana.CipherSuite{0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8, 0xc009, 0xc013, 0xc00a, 0xc014, 0x009c, 0x009d, 0x002f, 0x0035, 0xc012, 0x000a,
 	0xc023, 0xc027, 0x003c, 0xc007, 0xc011, 0x0005}
 
@@ -358,8 +358,8 @@ var goGroups = []iana.Group{0x11ec, 0x11eb, 0x11ed, x25519, p256, p384, 0x0019}
 
 var goSignatures = []iana.SignatureScheme{0x0804, 0x0403, 0x0807, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601, 0x0503, 0x0603}
 
-// goPrefersAES reports whether the first suite that crypto/tls knows of the
-// client's is one of ephemeral AES-GCM.
+// goPrefersAES reports whether the client's first suite that crypto/tls
+// supports is ephemeral AES-GCM.
 func goPrefersAES(h *Hello) bool {
 	for _, s := range h.Suites {
 		switch s {
@@ -373,7 +373,7 @@ func goPrefersAES(h *Hello) bool {
 	return false
 }
 
-// chachaForward moves suites of ChaCha20 to the front.
+// chachaForward moves ChaCha20 suites to the front.
 func chachaForward(list []iana.CipherSuite) []iana.CipherSuite {
 	is := func(s iana.CipherSuite) bool { return s == chacha || s == 0xcca8 || s == 0xcca9 }
 	return append(without(list, func(s iana.CipherSuite) bool { return !is(s) }), without(list, is)...)

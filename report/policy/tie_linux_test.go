@@ -5,5 +5,5 @@ import (
 	"syscall"
 )
 
-// tie ends a program when the test that runs it does, however that ends.
+// tie ends a program when its test process ends.
 func tie(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

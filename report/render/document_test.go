@@ -19,8 +19,8 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// checkDocument holds a document of any format against letting hostile text
-// through, and a terminal's against its width.
+// checkDocument checks that a document contains no hostile text, and that a
+// terminal document keeps the width.
 func checkDocument(t *testing.T, format, out string) {
 	t.Helper()
 	if !utf8.ValidString(out) {
@@ -34,7 +34,7 @@ func checkDocument(t *testing.T, format, out string) {
 	switch format {
 	case "table":
 		for line := range strings.Lines(out) {
-			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 && len(line) == n+1 { // wide characters are counted as one
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 && len(line) == n+1 { // wide characters count as one
 				t.Errorf("%d columns: %s", n, line)
 			}
 		}
@@ -89,7 +89,7 @@ func checkDocumentJSON(t *testing.T, b []byte) {
 	}
 }
 
-// TestFit holds the columns that are kept against being aligned as they were.
+// TestFit checks that the remaining columns keep their alignment.
 func TestFit(t *testing.T) {
 	p := &printer{opt: Options{Width: 40}}
 	if err := p.grid(&table{header: []string{"a", "", "b", ""}, right: []bool{false, true, false, true}, drop: []int{0, 9, 0, 0}, elastic: 0,
@@ -101,7 +101,7 @@ func TestFit(t *testing.T) {
 	}
 }
 
-// TestFitElastic leaves out the elastic column itself.
+// TestFitElastic drops the elastic column itself.
 func TestFitElastic(t *testing.T) {
 	g := grid{header: []string{"a", "b", "c"}, rows: [][]string{{strings.Repeat("x", 30), "b", strings.Repeat("y", 30)}}}
 	g.fit(20, []int{0, 0, 1}, 2)

@@ -18,8 +18,8 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// pages renders a summary in which s is wherever the wire could put it, as a
-// file and as the page of a capture that goes on.
+// pages renders a summary with s in every string from the wire, as a file and
+// as a live page.
 func pages(t *testing.T, s string) (file, live string) {
 	t.Helper()
 	r := report.NewReport()
@@ -39,7 +39,7 @@ func pages(t *testing.T, s string) (file, live string) {
 		t.Fatal(err)
 	}
 	rows.Err = nil
-	if err := LiveHTML(&b, sum, l, rows, Options{}); err != nil { // twice: what is shown instead of rows, and rows
+	if err := LiveHTML(&b, sum, l, rows, Options{}); err != nil { // render the page with an error in place of rows, and with rows
 		t.Fatal(err)
 	}
 	return file, b.String()
@@ -51,8 +51,8 @@ type element struct {
 	end, empty bool
 }
 
-// tags finds the tags of a page. In text and attributes html/template leaves
-// no bracket as it is, and the style has none.
+// tags returns the tags of a page. html/template escapes all brackets in text
+// and attributes, and the style sheet has none.
 func tags(page string) []element {
 	var out []element
 	for {
@@ -73,11 +73,11 @@ func tags(page string) []element {
 	}
 }
 
-// void elements have no end.
+// void elements have no end tag.
 var void = map[string]bool{"!DOCTYPE": true, "meta": true, "link": true, "br": true, "wbr": true, "input": true}
 
-// checkHTML holds a page to being well-formed, with elements that are allowed
-// and no others; nil allows all.
+// checkHTML checks that a page is well-formed and has only allowed elements;
+// nil allows all.
 func checkHTML(t *testing.T, page string, allowed map[string]int) map[string]int {
 	t.Helper()
 	if !utf8.ValidString(page) {
@@ -111,7 +111,7 @@ func checkHTML(t *testing.T, page string, allowed map[string]int) map[string]int
 	return n
 }
 
-// elements are those of the pages without anything hostile.
+// elements are those of pages without hostile strings.
 type elements struct{ file, live map[string]int }
 
 func plainElements(t *testing.T) elements {
@@ -160,7 +160,7 @@ func FuzzPage(f *testing.F) {
 	})
 }
 
-// TestPageEmpty is the page of a capture in which nothing was seen yet.
+// TestPageEmpty renders a live capture without packets.
 func TestPageEmpty(t *testing.T) {
 	var b bytes.Buffer
 	if err := LiveHTML(&b, report.NewReport().Summary(), &Live{}, &Rows{}, Options{}); err != nil {
@@ -177,7 +177,7 @@ func TestPageEmpty(t *testing.T) {
 	}
 }
 
-// TestPageAccessible holds the page to what a screen reader needs.
+// TestPageAccessible checks what a screen reader needs.
 func TestPageAccessible(t *testing.T) {
 	_, page := pages(t, "example.org")
 	for _, table := range strings.Split(page, "<table")[1:] {
@@ -209,8 +209,8 @@ func TestPageAccessible(t *testing.T) {
 	}
 }
 
-// TestContrast holds the colours to WCAG 2.2: 4.5 to 1 for text, 3 to 1 for
-// the parts of a picture.
+// TestContrast checks the colours against WCAG 2.2: 4.5 to 1 for text, 3 to 1
+// for graphics.
 func TestContrast(t *testing.T) {
 	roots := strings.Split(styleText, ":root")[1:]
 	if len(roots) != 2 {

@@ -10,7 +10,7 @@ import (
 	"pfsight/parse/iana"
 )
 
-// A shape is how a session of TLS <= 1.2 came about, as far as it was seen.
+// A shape is a kind of TLS <= 1.2 session, as far as it was seen.
 type shape struct {
 	name string
 	set  func(h *parse.Handshake)
@@ -48,9 +48,9 @@ var shapes = []shape{
 	{"server's direction only, cut behind the hello", func(h *parse.Handshake) { h.ClientHello = nil }},
 }
 
-// TestSuites is the truth table: every suite there is, times every way that a
-// session comes about, held against the rules of the definition, which are
-// written here once more from the registry's facts.
+// TestSuites is the truth table: every suite with every shape. It checks the
+// verdict against the rules of the definition, which it derives from the
+// registry on its own.
 func TestSuites(t *testing.T) {
 	f, err := os.Open("testdata/suites.csv")
 	if err != nil {
@@ -65,11 +65,11 @@ func TestSuites(t *testing.T) {
 	for _, row := range rows[1:] {
 		v, err := strconv.ParseUint(row[0], 0, 16)
 		if err != nil || len(row[0]) != len("0x0000") {
-			continue // SSL 2.0's kinds, of three bytes
+			continue // three-byte cipher kinds of SSL 2.0
 		}
 		suite, name, kex, ephemeral, export, null := iana.CipherSuite(v), row[1], row[3], row[5], row[6] == "Y", row[7] == "Y"
 		if ephemeral == "n/a" {
-			continue // signalling values, no suites
+			continue // signalling values are not suites
 		}
 		for _, s := range shapes {
 			n++
@@ -77,15 +77,15 @@ func TestSuites(t *testing.T) {
 			s.set(h)
 			got := Judge(h)
 			resumed := s.name == "session ID" || s.name == "ticket" || s.name == "ticket, no session ID" || s.name == "server's direction only, resumed"
-			untold := s.name == "ticket offered, answer not seen" || s.name == "server's direction only, cut behind the hello"
+			undetermined := s.name == "ticket offered, answer not seen" || s.name == "server's direction only, cut behind the hello"
 			want := Unknown
 			switch {
-			case ephemeral == "tls13": // no key exchange is meant in TLS 1.2
+			case ephemeral == "tls13": // a TLS 1.3 suite has no key exchange in TLS 1.2
 			case null, ephemeral == "no":
 				want = No
 			case resumed:
 				want = Conditional
-			case !untold:
+			case !undetermined:
 				want = Yes
 			}
 			if got.Verdict != want {
@@ -124,7 +124,7 @@ func TestSuites(t *testing.T) {
 	}
 }
 
-// TestTLS13 goes through what a ServerHello of TLS 1.3 may say.
+// TestTLS13 judges the possible ServerHellos of TLS 1.3.
 func TestTLS13(t *testing.T) {
 	type c struct {
 		name    string
@@ -170,7 +170,7 @@ func TestTLS13(t *testing.T) {
 			}
 		})
 	}
-	// No ServerHello is unknown, whatever was offered.
+	// Without a ServerHello the verdict is unknown, whatever was offered.
 	for _, h := range []*parse.Handshake{{ClientHello: ch()}, {}} {
 		if j := Judge(h); j.Verdict != Unknown || !j.Reasons.Has(NoServerHello) {
 			t.Errorf("without a ServerHello: %+v", j)

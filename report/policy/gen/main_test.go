@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestFresh holds the generated file against what it is made from.
+// TestFresh checks that the generated file is up to date.
 func TestFresh(t *testing.T) {
 	want, err := Generate("../builtin")
 	if err != nil {
