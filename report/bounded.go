@@ -10,10 +10,10 @@ import "container/heap"
 // each key with more than total weight / limit is in the table. The value of a
 // key counts only what was added since the key entered the table.
 type heavy[K comparable, V any] struct {
-	m     map[K]*heavyEntry[K, V]
-	least heavyHeap[K, V] // min-heap by weight; empty until the table is full
-	limit int
-	came  uint64
+	m          map[K]*heavyEntry[K, V]
+	least      heavyHeap[K, V] // min-heap by weight; empty until the table is full
+	limit      int
+	insertions uint64
 }
 
 type heavyEntry[K comparable, V any] struct {
@@ -43,8 +43,8 @@ func (h *heavy[K, V]) add(e *heavyEntry[K, V], k K, weight uint64) (value *V, fr
 		}
 		return &e.value, false, nil
 	}
-	h.came++
-	e = &heavyEntry[K, V]{key: k, weight: weight, order: h.came}
+	h.insertions++
+	e = &heavyEntry[K, V]{key: k, weight: weight, order: h.insertions}
 	if len(h.m) >= h.limit {
 		if len(h.least) == 0 {
 			h.least = make(heavyHeap[K, V], 0, len(h.m))
@@ -107,7 +107,7 @@ type reuse[K comparable] struct {
 	key         K
 	n           uint64
 	first, last int64
-	came        bool // repeated since the ring position last passed it
+	repeated    bool // repeated since the ring position last passed it
 }
 
 func newReuses[K comparable](limit int) reuses[K] {
@@ -129,7 +129,7 @@ func (r *reuses[K]) see(u *reuse[K], k K, first, last int64) {
 		*u = reuse[K]{key: k, first: first, last: last}
 		r.values++
 	} else {
-		u.came = true
+		u.repeated = true
 	}
 	u.n++
 	u.first, u.last = Earlier(u.first, first), max(u.last, last)
@@ -175,8 +175,8 @@ func (r *reuses[K]) room(k K) *reuse[K] {
 		at := r.next
 		r.next = (r.next + 1) % r.limit
 		u := &r.ring[at]
-		if u.came && passed < mostPassed {
-			u.came = false
+		if u.repeated && passed < mostPassed {
+			u.repeated = false
 			continue
 		}
 		delete(r.m, u.key)

@@ -58,7 +58,7 @@ func (b *Builder) hashed(der []byte) *Certificate {
 func readCertificate(der []byte) *Certificate {
 	x, err := x509.ParseCertificate(der)
 	if err != nil {
-		return tolerant(der)
+		return parseTolerant(der)
 	}
 	c := &Certificate{
 		Subject: x.Subject.String(), Issuer: x.Issuer.String(),
@@ -75,7 +75,7 @@ func readCertificate(der []byte) *Certificate {
 	case *dsa.PublicKey:
 		c.Key, c.Bits = "DSA", k.P.BitLen()
 	default:
-		spki(x.RawSubjectPublicKeyInfo, c)
+		parseSPKI(x.RawSubjectPublicKeyInfo, c)
 	}
 	return c
 }
@@ -92,9 +92,9 @@ type tbsCertificate struct {
 	SPKI     asn1.RawValue
 }
 
-// tolerant parses as much as possible of a certificate that crypto/x509
+// parseTolerant parses as much as possible of a certificate that crypto/x509
 // rejects, such as one with an unsupported curve or a negative serial number.
-func tolerant(der []byte) *Certificate {
+func parseTolerant(der []byte) *Certificate {
 	c := &Certificate{Malformed: true}
 	var outer struct {
 		TBS asn1.RawValue
@@ -111,7 +111,7 @@ func tolerant(der []byte) *Certificate {
 	c.Malformed = false
 	c.Subject, c.Issuer = distinguished(tbs.Subject.FullBytes), distinguished(tbs.Issuer.FullBytes)
 	c.SPKI = sha256.Sum256(tbs.SPKI.FullBytes)
-	spki(tbs.SPKI.FullBytes, c)
+	parseSPKI(tbs.SPKI.FullBytes, c)
 	return c
 }
 
@@ -135,9 +135,9 @@ var curveBits = map[string]int{
 	"1.3.36.3.3.2.8.1.1.7": 256, "1.3.36.3.3.2.8.1.1.11": 384, "1.3.36.3.3.2.8.1.1.13": 512,
 }
 
-// spki reads the algorithm and the size of a SubjectPublicKeyInfo, RFC 5280
+// parseSPKI reads the algorithm and the size of a SubjectPublicKeyInfo, RFC 5280
 // section 4.1.2.7.
-func spki(der []byte, c *Certificate) {
+func parseSPKI(der []byte, c *Certificate) {
 	var info struct {
 		Algorithm pkix.AlgorithmIdentifier
 		Key       asn1.BitString

@@ -63,7 +63,7 @@ func (c claim) hold(text string) []string {
 	if c.stopped != "" && !strings.Contains(text, c.stopped) {
 		say("it does not say %q", c.stopped)
 	}
-	if c.stopped == "" && (strings.Contains(text, "as -c asked") || strings.Contains(text, "Interrupted:")) {
+	if c.stopped == "" && (strings.Contains(text, "because of -c") || strings.Contains(text, "Interrupted:")) {
 		say("it says that the reading ended early")
 	}
 	if m := claimNothing.FindStringSubmatch(text); m != nil {
@@ -108,7 +108,7 @@ func TestLawsClaims(t *testing.T) {
 		if rng.IntN(2) == 0 && len(x.Packets) > 2 {
 			n := 1 + rng.IntN(len(x.Packets)-1)
 			args = append(args, "-c", strconv.Itoa(n))
-			c.packets, c.wanted, c.whole, c.stopped = n, n, false, "as -c asked"
+			c.packets, c.wanted, c.whole, c.stopped = n, n, false, "because of -c"
 		} else if rng.IntN(2) == 0 {
 			f := filters[rng.IntN(len(filters))]
 			args = append(args, "-f", f.expr)

@@ -285,7 +285,7 @@ func TestLiveTLS(t *testing.T) {
 	if len(a) == 0 || !bytes.Equal(a, b) || p.stdout.String() != string(a) {
 		t.Errorf("the outputs differ: %d, %d and %d bytes", len(a), len(b), len(p.stdout.String()))
 	}
-	for _, want := range []string{"not forward secret", "Only packets that match tcp port 443.", "events are of those where server_port == 443."} {
+	for _, want := range []string{"not forward secret", "Only packets that match tcp port 443.", "events are written only where server_port == 443."} {
 		if !strings.Contains(strings.Join(strings.Fields(p.stderr.String()), " "), want) {
 			t.Errorf("the summary does not say %q: %s", want, &p.stderr)
 		}

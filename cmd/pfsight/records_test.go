@@ -72,7 +72,7 @@ func TestRecordsSummary(t *testing.T) {
 			t.Errorf("exit %d %s\n%s\n%s", code, stderr, got, want)
 		}
 		_, page, _ := pfsight(t, "", "--format", "html", saved)
-		if !strings.Contains(page, "saved records") || strings.Contains(page, "0 packets") || !strings.Contains(page, "before the records were saved") {
+		if !strings.Contains(page, "saved records") || strings.Contains(page, "0 packets") || !strings.Contains(page, "before they were saved") {
 			t.Error("the page does not say what it rests on")
 		}
 		if !strings.Contains(got, "saved records") {

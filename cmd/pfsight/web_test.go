@@ -80,7 +80,7 @@ func TestWebExpressions(t *testing.T) {
 	st.filter, st.events = "tcp port 443", "server_name == '<b>'"
 	base := serve(t, st)
 	for path, want := range map[string][]string{
-		"/":            {"Only packets that match <code>tcp port 443</code>.", "events are of those where server_name == &#39;&lt;b&gt;&#39;."},
+		"/":            {"Only packets that match <code>tcp port 443</code>.", "events are written only where server_name == &#39;&lt;b&gt;&#39;."},
 		"/api/summary": {`"filter":"tcp port 443"`, `"events_where":"server_name == '\u003cb\u003e'"`},
 	} {
 		_, body := get(t, "GET", base+path, "")

@@ -145,7 +145,7 @@ func (st *Study) counter() *counter {
 	return &counter{clients: make(bitmap, (len(st.clients)+63)/64), servers: make(bitmap, (len(st.Sum.servers)+63)/64)}
 }
 
-func (c *counter) add(p *seen) {
+func (c *counter) add(p *askedParty) {
 	c.n += p.n
 	c.bytes += p.bytes
 	c.clients.set(p.client)
@@ -317,7 +317,7 @@ func keepsAll(now *state, a *policy.Answer) bool {
 }
 
 // list appends a client to one of the lists.
-func (out *Outcome) list(to *[]Breaking, st *Study, x *seen, a *policy.Answer) {
+func (out *Outcome) list(to *[]Breaking, st *Study, x *askedParty, a *policy.Answer) {
 	if len(*to) == maxBreaking {
 		out.More++
 		return

@@ -64,7 +64,7 @@ func (s *search) findWays(h *policy.Hello, sv *policy.Server) []way {
 		switch a.Failure {
 		case policy.NoCommonVersion:
 			for _, v := range []iana.Version{iana.TLS13, iana.TLS12, iana.TLS11, iana.TLS10, iana.SSL30} {
-				if sure(h, v) && !s.p.Has(v) && !slices.ContainsFunc(add, func(x Addition) bool { return x.Version != 0 }) {
+				if certainlyOffers(h, v) && !s.p.Has(v) && !slices.ContainsFunc(add, func(x Addition) bool { return x.Version != 0 }) {
 					more(Addition{Version: v})
 				}
 			}
@@ -110,10 +110,10 @@ func (s *search) findWays(h *policy.Hello, sv *policy.Server) []way {
 	return out
 }
 
-// sure reports whether h certainly offers v. Without supported_versions the
+// certainlyOffers reports whether h certainly offers v. Without supported_versions the
 // client names only its highest version; whether it accepts lower ones is
 // undetermined.
-func sure(h *policy.Hello, v iana.Version) bool {
+func certainlyOffers(h *policy.Hello, v iana.Version) bool {
 	if h.HasVersions || len(h.Versions) == 0 {
 		return true // Answer decides
 	}

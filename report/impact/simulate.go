@@ -51,12 +51,12 @@ type Study struct {
 	hello     []*policy.Hello
 	questions []question
 	servers   map[keySet]*policy.Server
-	parties   []seen // in a fixed order
+	parties   []askedParty // in a fixed order
 	now       Now
 }
 
-// seen is a party and the number of its question.
-type seen struct {
+// An askedParty is a party and the number of its question.
+type askedParty struct {
 	partyKey
 	*party
 	question uint32
@@ -84,7 +84,7 @@ func (s *Sum) Study(keys []policy.KeyType) *Study {
 		if st.servers[m.keys] == nil {
 			st.servers[m.keys] = serverOf(m.keys)
 		}
-		st.parties = append(st.parties, seen{k, p, i})
+		st.parties = append(st.parties, askedParty{k, p, i})
 	}
 	slices.SortFunc(st.parties, st.compare)
 	st.count()
@@ -93,7 +93,7 @@ func (s *Sum) Study(keys []policy.KeyType) *Study {
 
 // compare orders parties by connections, most first, and then by content, so
 // that the order does not depend on the numbers.
-func (st *Study) compare(a, b seen) int {
+func (st *Study) compare(a, b askedParty) int {
 	if a.n != b.n {
 		if a.n > b.n {
 			return -1

@@ -51,7 +51,7 @@ func (p *Policy) answer12(h *Hello, v iana.Version, keys []KeyType, psk bool, a 
 	}
 	if q.unsure != 0 {
 		d := DoubtSuite | DoubtGroup | DoubtSignature
-		if !q.firm {
+		if !q.certain {
 			d |= DoubtOutcome
 		}
 		a.doubt(d, q.unsure)
@@ -83,7 +83,7 @@ type query struct {
 
 	best     option
 	n        int     // number of suites that are, or may be, chosen
-	firm     bool    // one of the options is certain
+	certain  bool    // one of the options is certain
 	unsure   Cause   // why the options before it are uncertain
 	verdicts [4]bool // possible verdicts of the options and the skipped suites
 
@@ -154,7 +154,7 @@ func (q *query) try(i int) bool {
 		q.unsure |= unsure
 		return false
 	}
-	q.firm = true
+	q.certain = true
 	return q.p.Order != OrderUnknown
 }
 

@@ -15,16 +15,16 @@ import (
 // apache reads an Apache configuration: one directive on each line, sections in
 // angle brackets.
 type apache struct {
-	in     *includes
-	soft   Software
-	name   string // the file passed by the caller
-	root   string // ServerRoot, "" if it is not set
-	base   vhost
-	hosts  []*vhost
-	open   *vhost // the current VirtualHost
-	marks  []mark // open sections, outermost first
-	macro  *macro // the macro being defined
-	macros map[string]*macro
+	in       *includes
+	soft     Software
+	name     string // the file passed by the caller
+	root     string // ServerRoot, "" if it is not set
+	base     vhost
+	hosts    []*vhost
+	current  *vhost        // the current VirtualHost
+	sections []openSection // open sections, outermost first
+	macro    *macro        // the macro being defined
+	macros   map[string]*macro
 	// defines are the values of Define, modules the names of LoadModule.
 	defines map[string]string
 	modules map[string]bool
@@ -56,8 +56,8 @@ func readApache(text, name string, in *includes, soft Software) ([]*Policy, erro
 	if err := a.read(text, name, 0); err != nil {
 		return nil, err
 	}
-	if a.open != nil {
-		return nil, fmt.Errorf("apache: %s:%d: VirtualHost is not closed", a.open.file, a.open.line)
+	if a.current != nil {
+		return nil, fmt.Errorf("apache: %s:%d: VirtualHost is not closed", a.current.file, a.current.line)
 	}
 	for n := range a.notes {
 		a.base.notes = append(a.base.notes, n)
@@ -217,7 +217,7 @@ func (a *apache) line(line, file string, number, depth int) error {
 		}
 		return nil
 	case "serverroot":
-		if len(words) > 1 && a.open == nil {
+		if len(words) > 1 && a.current == nil {
 			a.root = words[1]
 		}
 		return nil
@@ -243,8 +243,8 @@ func (a *apache) line(line, file string, number, depth int) error {
 		return nil
 	}
 	h := &a.base
-	if a.open != nil {
-		h = a.open
+	if a.current != nil {
+		h = a.current
 	}
 	if err := h.directive(key, words[1:], a); err != nil && h.err == nil {
 		h.err = at(err)

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// A mark is an open section.
-type mark struct {
+// An openSection is a section that is not closed yet.
+type openSection struct {
 	name string // lower case, such as "ifmodule"
 	skip bool   // its content is ignored
 }
@@ -32,18 +32,18 @@ const (
 
 // skipping reports whether an open section is ignored.
 func (a *apache) skipping() bool {
-	return slices.ContainsFunc(a.marks, func(m mark) bool { return m.skip })
+	return slices.ContainsFunc(a.sections, func(m openSection) bool { return m.skip })
 }
 
 // section opens or closes a section.
 func (a *apache) section(key string, args []string, file string, number int) error {
 	if rest, ok := strings.CutPrefix(key, "</"); ok {
 		name := strings.TrimSuffix(rest, ">")
-		for i := len(a.marks) - 1; i >= 0; i-- {
-			if a.marks[i].name == name {
-				a.marks = a.marks[:i]
+		for i := len(a.sections) - 1; i >= 0; i-- {
+			if a.sections[i].name == name {
+				a.sections = a.sections[:i]
 				if name == "virtualhost" && !a.skipping() {
-					a.hosts, a.open = append(a.hosts, a.open), nil
+					a.hosts, a.current = append(a.hosts, a.current), nil
 				}
 				return nil
 			}
@@ -53,7 +53,7 @@ func (a *apache) section(key string, args []string, file string, number int) err
 		}
 		return nil
 	}
-	if len(a.marks) >= maxBlocks {
+	if len(a.sections) >= maxBlocks {
 		return fmt.Errorf("sections nested deeper than %d", maxBlocks)
 	}
 	name := strings.TrimSuffix(key[1:], ">")
@@ -61,20 +61,20 @@ func (a *apache) section(key string, args []string, file string, number int) err
 		args[i] = strings.TrimSuffix(args[i], ">")
 	}
 	args = slices.DeleteFunc(args, func(s string) bool { return s == "" })
-	m := mark{name: name}
+	m := openSection{name: name}
 	if a.skipping() {
-		a.marks = append(a.marks, m)
+		a.sections = append(a.sections, m)
 		return nil
 	}
 	switch name {
 	case "virtualhost":
-		if a.open != nil {
+		if a.current != nil {
 			return errors.New("VirtualHost inside another one")
 		}
 		if len(a.hosts) >= maxServers {
 			return fmt.Errorf("more than %d VirtualHosts", maxServers)
 		}
-		a.open = &vhost{file: file, line: number, addresses: slices.Clone(args)}
+		a.current = &vhost{file: file, line: number, addresses: slices.Clone(args)}
 	case "ifmodule", "ifdefine", "ifversion", "iffile", "ifdirective", "ifsection":
 		m.skip = !a.holds(name, args)
 	default:
@@ -82,7 +82,7 @@ func (a *apache) section(key string, args []string, file string, number int) err
 		// affect a renegotiation or another connection.
 		m.skip = true
 	}
-	a.marks = append(a.marks, m)
+	a.sections = append(a.sections, m)
 	return nil
 }
 

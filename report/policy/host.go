@@ -178,7 +178,7 @@ func (s *Site) Route(a netip.AddrPort, name string, how Match) (host, p *Policy)
 	if def == nil {
 		def = list[0]
 	}
-	host = find(list, normalName(name), s.apache())
+	host = findHost(list, normalName(name), s.apache())
 	if host == nil {
 		host = def
 	}
@@ -200,16 +200,16 @@ func ConfigName(path string) string { return policyName(filepath.Base(path)) }
 
 func normalName(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
 
-// find returns the first host with the name, by the rules of the server
+// findHost returns the first host with the name, by the rules of the server
 // software; nil for none.
-func find(list []*Policy, name string, apache bool) *Policy {
+func findHost(list []*Policy, name string, apache bool) *Policy {
 	if name == "" {
 		return nil
 	}
 	if apache {
 		for _, h := range list {
 			for _, n := range h.Host.Names {
-				if wildcard(strings.ToLower(n), name) {
+				if matchWildcard(strings.ToLower(n), name) {
 					return h
 				}
 			}
@@ -232,7 +232,7 @@ func find(list []*Policy, name string, apache bool) *Policy {
 	}
 	for _, h := range list {
 		for _, n := range h.Host.Names {
-			if expr, ok := strings.CutPrefix(n, "~"); ok && expression(expr, name) {
+			if expr, ok := strings.CutPrefix(n, "~"); ok && matchExpression(expr, name) {
 				return h
 			}
 		}
@@ -266,9 +266,9 @@ func nginxScore(pattern, name string) int {
 	return 0
 }
 
-// expression reports whether a regular expression of a configuration matches.
+// matchExpression reports whether a regular expression of a configuration matches.
 // PCRE syntax that Go does not support never matches.
-func expression(expr, name string) bool {
+func matchExpression(expr, name string) bool {
 	if len(expr) > 1<<10 {
 		return false
 	}
@@ -276,8 +276,8 @@ func expression(expr, name string) bool {
 	return err == nil && re.MatchString(name)
 }
 
-// wildcard matches * and ? anywhere, as Apache does.
-func wildcard(pattern, name string) bool {
+// matchWildcard matches * and ? anywhere, as Apache does.
+func matchWildcard(pattern, name string) bool {
 	p, n, star, mark := 0, 0, -1, 0
 	for n < len(name) {
 		switch {

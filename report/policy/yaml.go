@@ -97,7 +97,7 @@ const Format = `A policy file is YAML. Only name and versions are required.
   sha1_signatures: false        # sign with SHA-1 in TLS 1.2; absent: unknown
   ecdhe_without_supported_groups: false  # absent: unknown
 
-Keys for the behaviour of a server program, as "policies show --yaml" writes them:
+Keys for a server program, as "policies show --yaml" writes them:
 
   group_choice_tls12: client    # if it differs from group_choice
   group_tuples: [1, 2]          # sizes of the tuples in groups,
@@ -183,7 +183,7 @@ func readAll(r io.Reader) ([]byte, error) {
 func (f *file) policy() (*Policy, error) {
 	p := &Policy{
 		Name: f.Name, Title: f.Title, Source: f.Source, ReadFrom: f.ReadFrom, Date: f.Date, Note: f.Note,
-		Target: f.Target == nil || *f.Target, VersionsOpen: !or(f.VersionsComplete, true),
+		Target: f.Target == nil || *f.Target, VersionsOpen: !boolOr(f.VersionsComplete, true),
 		DHBits: f.DHBits, RequireExtendedMaster: f.EMS, RequireRenegotiationInfo: f.Renego,
 	}
 	if !validName(f.Name) {
@@ -228,8 +228,8 @@ func (f *file) policy() (*Policy, error) {
 	if p.Groups, err = list(f.Groups, "groups", parseGroup); err != nil {
 		return nil, err
 	}
-	p.GroupsOpen = !or(f.GroupsComplete, len(p.Groups) > 0)
-	p.GroupsUnordered = !or(f.GroupsOrdered, true)
+	p.GroupsOpen = !boolOr(f.GroupsComplete, len(p.Groups) > 0)
+	p.GroupsUnordered = !boolOr(f.GroupsOrdered, true)
 	if p.Group13 == GroupByTuple || f.GroupTuples != nil {
 		n := 0
 		for _, size := range f.GroupTuples {

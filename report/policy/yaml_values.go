@@ -158,7 +158,7 @@ func names[T fmt.Stringer](list []T) []string {
 	return out
 }
 
-func or(b *bool, otherwise bool) bool {
+func boolOr(b *bool, otherwise bool) bool {
 	if b == nil {
 		return otherwise
 	}

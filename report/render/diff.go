@@ -54,7 +54,7 @@ func diffDocument(d *diff.Diff, format string, opt Options) *document {
 		in   *diff.SideInput
 	}{{"before", b}, {"after", a}} {
 		in := &s.in.Input
-		for _, text := range reading(in) {
+		for _, text := range whyPartial(in) {
 			doc.text("Of the input %s: %s", s.name, text)
 		}
 		if in.Filter != "" && s.name == "before" {

@@ -29,11 +29,7 @@ func impactAdvice(doc *document, r *ImpactReport, opt Options, format string) {
 		if a.Strictest == nil {
 			which = "which breaks the fewest"
 		}
-		stand := "stand"
-		if a.Next.Breaks.Clients == 1 {
-			stand = "stands"
-		}
-		doc.text("%s %s in the way of %s, %s: %s.", pluralClients(a.Next.Breaks.Clients), stand, a.Next.Name, which, a.Next.Policy.Title)
+		doc.text("%s would break under %s, %s: %s.", pluralClients(a.Next.Breaks.Clients), a.Next.Name, which, a.Next.Policy.Title)
 		breakingTables(doc, a.NextBreaking, 0, opt, format)
 	}
 	for i := range a.Openings {

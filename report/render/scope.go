@@ -16,7 +16,7 @@ type Scoped interface {
 // and what filters excluded. Each string is a sentence. quote is applied to the
 // expressions.
 func scope(in *report.Input, quote func(string) string) []string {
-	out := reading(in)
+	out := whyPartial(in)
 	if in.Filter != "" {
 		out = append(out, "Only packets that match "+quote(in.Filter)+filterNote(in)+".")
 	}
@@ -29,8 +29,8 @@ func scope(in *report.Input, quote func(string) string) []string {
 	return out
 }
 
-// reading describes why the input was not read to its end.
-func reading(in *report.Input) []string {
+// whyPartial describes why the input was not read to its end.
+func whyPartial(in *report.Input) []string {
 	var out []string
 	if in.Interrupted {
 		out = append(out, "Interrupted: the report covers what was read before.")

@@ -50,7 +50,7 @@ func (p *printer) input(s *report.Summary) {
 }
 
 // eventsWhere introduces the filter expression of events.
-const eventsWhere = "All connections are counted; events are written for those where "
+const eventsWhere = "All connections are counted; events are written only where "
 
 // savedLoss qualifies the losses of saved records.
 const savedLoss = "saved records do not state what was lost before they were saved"
@@ -85,7 +85,7 @@ func (p *printer) loss(s *report.Summary) string {
 		parts = append(parts, savedLoss)
 	}
 	if len(parts) == 0 {
-		if in := &s.Input; len(reading(in)) > 0 {
+		if in := &s.Input; len(whyPartial(in)) > 0 {
 			return "No handshake data is known to be missing from what was read."
 		}
 		return "No handshake data is known to be missing."

@@ -82,7 +82,7 @@ func newView(s *report.Summary, opt Options) *view {
 	if in.Timed() {
 		v.Read += fmt.Sprintf(", %s to %s UTC (%s)", stamp(in.First), stamp(in.Last), Span(in.Last-in.First))
 	}
-	v.Reading = reading(in)
+	v.Reading = whyPartial(in)
 	v.Filter, v.FilterNote, v.WhereNote = Quote(in.Filter), filterNote(in), whereNote(in)
 	if in.Where != "" {
 		v.Where = Quote(in.Where)
