@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 
 	"pfsight/parse"
+	"pfsight/parse/bounded"
 	"pfsight/report/secrecy"
 )
 
@@ -28,9 +29,9 @@ const ticketKeyLife = 24 * 3600 * 1e9
 // matched.
 type History struct {
 	seed      maphash.Seed
-	sessions  recent[uint64, Session]
-	ephemeral recent[KeyID, uint64] // the random of the first handshake with it
-	tickets   recent[string, int64] // the time of its first use
+	sessions  *bounded.Map[uint64, Session]
+	ephemeral *bounded.Map[KeyID, uint64] // the random of the first handshake with it
+	tickets   *bounded.Map[string, int64] // the time of its first use
 }
 
 // A Session identifies the connection that created a session.
@@ -45,7 +46,7 @@ type Session struct {
 func NewHistory() *History {
 	return &History{
 		seed:     maphash.MakeSeed(),
-		sessions: newRecent[uint64, Session](maxSessions), ephemeral: newRecent[KeyID, uint64](maxEphemeral), tickets: newRecent[string, int64](maxTicketKey),
+		sessions: bounded.NewMap[uint64, Session](maxSessions), ephemeral: bounded.NewMap[KeyID, uint64](maxEphemeral), tickets: bounded.NewMap[string, int64](maxTicketKey),
 	}
 }
 
@@ -55,8 +56,8 @@ func (s *History) Join(r *Connection) {
 	s.joinSession(r)
 	if r.EphemeralKey != (KeyID{}) {
 		// One handshake captured on both sides of a NAT is not a reuse.
-		if random, ok := s.ephemeral.get(r.EphemeralKey); !ok {
-			s.ephemeral.add(r.EphemeralKey, r.random)
+		if random, ok := s.ephemeral.Get(r.EphemeralKey); !ok {
+			s.ephemeral.Put(r.EphemeralKey, r.random)
 		} else if random != r.random {
 			r.Reasons.Add(secrecy.ReusedEphemeralKey)
 		}
@@ -64,8 +65,8 @@ func (s *History) Join(r *Connection) {
 	if r.TicketKey != "" {
 		if r.Time == 0 {
 			// Without a time, the age of the key is undetermined.
-		} else if first, ok := s.tickets.get(r.TicketKey); !ok {
-			s.tickets.add(r.TicketKey, r.Time)
+		} else if first, ok := s.tickets.Get(r.TicketKey); !ok {
+			s.tickets.Put(r.TicketKey, r.Time)
 		} else if r.Time-first > ticketKeyLife {
 			r.Reasons.Add(secrecy.TicketKeyUnrotated)
 		}
@@ -83,7 +84,7 @@ type sessionNames struct {
 func (s *History) joinSession(r *Connection) {
 	made := Session{r.Time, r.ServerHelloPacket, r.Source, r.ForwardSecrecy}
 	if r.session.resumed != 0 {
-		origin, ok := s.sessions.get(r.session.resumed)
+		origin, ok := s.sessions.Get(r.session.resumed)
 		if !ok {
 			return
 		}
@@ -92,43 +93,9 @@ func (s *History) joinSession(r *Connection) {
 	}
 	for _, name := range [2]uint64{r.session.id, r.session.ticket} {
 		if name != 0 {
-			s.sessions.put(name, made)
+			s.sessions.Put(name, made)
 		}
 	}
-}
-
-// recent remembers the values of the keys that came last.
-type recent[K comparable, V any] struct {
-	values map[K]V
-	ring   []K // in the order in which they came
-	next   int
-	limit  int
-}
-
-func newRecent[K comparable, V any](limit int) recent[K, V] {
-	return recent[K, V]{values: map[K]V{}, limit: limit}
-}
-
-func (m *recent[K, V]) get(k K) (V, bool) { v, ok := m.values[k]; return v, ok }
-
-func (m *recent[K, V]) put(k K, v V) {
-	if _, ok := m.values[k]; !ok {
-		m.add(k, v)
-		return
-	}
-	m.values[k] = v
-}
-
-// add puts what is not there yet.
-func (m *recent[K, V]) add(k K, v V) {
-	if len(m.ring) < m.limit {
-		m.ring = append(m.ring, k)
-	} else {
-		delete(m.values, m.ring[m.next])
-		m.ring[m.next] = k
-		m.next = (m.next + 1) % m.limit
-	}
-	m.values[k] = v
 }
 
 // sessionNames sets the identifiers of the sessions that a handshake created or

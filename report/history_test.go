@@ -56,22 +56,6 @@ func TestHistoryKeys(t *testing.T) {
 	}
 }
 
-func TestRecent(t *testing.T) {
-	m := newRecent[int, int](4)
-	for i := range 100 {
-		m.put(i, i)
-		m.put(i, i+1) // an existing key takes no slot
-	}
-	if len(m.values) != 4 || len(m.ring) != 4 {
-		t.Fatalf("%d values, %d in the ring", len(m.values), len(m.ring))
-	}
-	for i := 96; i < 100; i++ {
-		if v, ok := m.get(i); !ok || v != i+1 {
-			t.Errorf("%d: %d, %v", i, v, ok)
-		}
-	}
-}
-
 // TestHistoryDowngrade reuses an ephemeral key in TLS 1.2 on a server that
 // supports TLS 1.3. All its ServerHello randoms end alike, RFC 8446 section
 // 4.1.3, and the reuse must still be found.

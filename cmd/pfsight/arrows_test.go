@@ -23,7 +23,7 @@ var arrows = map[string][]string{
 	"capture/frametest":     {"capture/packet"},
 	"capture":               {"capture/stream", "capture/packet"},
 	"parse":                 {"capture/stream", "parse/"},
-	"report":                {"capture/stream", "parse", "parse/iana", "parse/fingerprint", "report/secrecy"},
+	"report":                {"capture/stream", "parse", "parse/bounded", "parse/iana", "parse/fingerprint", "report/secrecy"},
 	"report/policy":         {"parse/iana", "report/suggest", "report/secrecy", "report/wrap"},
 	"report/suggest":        {},
 	"report/wrap":           {},
