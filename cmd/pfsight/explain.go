@@ -15,6 +15,7 @@ import (
 	"pfsight/report/secrecy"
 	"pfsight/report/suggest"
 	"pfsight/report/where"
+	"pfsight/report/wrap"
 )
 
 func newExplain(a *app) *cobra.Command {
@@ -57,11 +58,12 @@ func newExplain(a *app) *cobra.Command {
 func explain(w io.Writer, code string) error {
 	switch code {
 	case "reasons":
+		var rows [][]string
 		for r := range secrecy.NumReasons {
 			d := r.Doc()
-			fmt.Fprintf(w, "%-27s %s\n", d.Code, d.Title)
+			rows = append(rows, []string{d.Code, d.Title})
 		}
-		return nil
+		return render.Columns(w, rows, 0)
 	case "filter":
 		fmt.Fprintln(w, filter.Syntax)
 		return nil
@@ -86,7 +88,9 @@ func explain(w io.Writer, code string) error {
 		if !ok {
 			s = iana.CipherSuite(n)
 		}
-		explainSuite(w, s)
+		if err := explainSuite(w, s); err != nil {
+			return err
+		}
 		found = true
 	}
 	if g, ok := iana.LookupGroup(code); ok || numErr == nil && iana.Group(n).Known() {
@@ -96,7 +100,9 @@ func explain(w io.Writer, code string) error {
 		if found {
 			fmt.Fprintln(w)
 		}
-		explainGroup(w, g)
+		if err := explainGroup(w, g); err != nil {
+			return err
+		}
 		found = true
 	}
 	if al, ok := iana.LookupAlert(code); ok {
@@ -157,13 +163,14 @@ func explainReason(w io.Writer, r secrecy.Reason) {
 	}
 }
 
-func explainSuite(w io.Writer, s iana.CipherSuite) {
+func explainSuite(w io.Writer, s iana.CipherSuite) error {
 	i := s.Info()
 	fmt.Fprintf(w, "%s (0x%04x): cipher suite\n", s, uint16(s))
 	text, v, why := secrecy.Family(i.KeyExchange)
+	var rows [][]string
 	row := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(w, "  %-16s %s\n", name, value)
+			rows = append(rows, []string{"  " + name, value})
 		}
 	}
 	switch {
@@ -195,27 +202,30 @@ func explainSuite(w io.Writer, s iana.CipherSuite) {
 	row("in TLS 1.2", i.RFC10015Text())
 	row("recommended", map[string]string{"Y": "yes", "N": "no", "D": "discouraged"}[i.Recommended])
 	row("reference", references(i.Reference))
+	return render.Columns(w, rows, 0)
 }
 
-func explainGroup(w io.Writer, g iana.Group) {
+func explainGroup(w io.Writer, g iana.Group) error {
 	i := g.Info()
 	kind := map[string]string{
 		"ec": "elliptic curve", "ff": "finite field", "pq": "post-quantum KEM", "hybrid": "classical and post-quantum together", "grease": "GREASE: reserved, never real",
 	}[i.Kind]
 	fmt.Fprintf(w, "%s (0x%04x): group, %s\n", g, uint16(g), kind)
+	var rows [][]string
 	if i.Kind != "grease" {
 		pq := "no: a recording can be opened by a quantum computer later"
 		if i.PostQuantum {
 			pq = "yes"
 		}
-		fmt.Fprintf(w, "  forward secrecy  yes: the values are made for each connection\n  post-quantum     %s\n", pq)
+		rows = append(rows, []string{"  forward secrecy", "yes: the values are made for each connection"}, []string{"  post-quantum", pq})
 	}
 	if i.SecurityBits > 0 {
-		fmt.Fprintf(w, "  strength         about %d bits, classical\n", i.SecurityBits)
+		rows = append(rows, []string{"  strength", fmt.Sprintf("about %d bits, classical", i.SecurityBits)})
 	}
 	if i.Reference != "" {
-		fmt.Fprintf(w, "  reference        %s\n", references(i.Reference))
+		rows = append(rows, []string{"  reference", references(i.Reference)})
 	}
+	return render.Columns(w, rows, 0)
 }
 
 // references takes the brackets off those of the registries: "[RFC5246][RFC8996]".
@@ -225,15 +235,9 @@ func references(s string) string {
 
 // para writes text in lines of at most 80 columns.
 func para(w io.Writer, text string) {
-	line := " "
-	for _, word := range strings.Fields(text) {
-		if len(line)+1+len(word) > 80 {
-			fmt.Fprintln(w, line)
-			line = " "
-		}
-		line += " " + word
+	for _, line := range wrap.Words(text, helpWidth-len("  ")) {
+		fmt.Fprintf(w, "  %s\n", line)
 	}
-	fmt.Fprintln(w, line)
 }
 
 // suggestions returns known codes that are like code.

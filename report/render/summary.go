@@ -189,7 +189,11 @@ func (p *printer) notes(s *report.Summary) {
 	out := notes(s)
 	if len(s.Exposure) > 0 {
 		e := s.Exposure[0]
-		out = append(out, fmt.Sprintf("One key, %s %d of %s (%s), decrypts %s with %s, recorded over %s.", e.Key, e.Bits, Quote(cut(e.Name, 40)), e.Server, plural(e.N, "connection"), Size(e.Bytes), Span(e.Last-e.First)))
+		server := e.Server.String()
+		if e.Name != "" {
+			server = Quote(cut(e.Name, 40)) + " (" + server + ")"
+		}
+		out = append(out, fmt.Sprintf("One key, %s %d of %s, decrypts %s with %s, recorded over %s.", e.Key, e.Bits, server, plural(e.N, "connection"), Size(e.Bytes), Span(e.Last-e.First)))
 	}
 	if len(out) == 0 {
 		return

@@ -79,14 +79,15 @@ func (g *grid) fit(width int, drop []int, elastic int) {
 // be safe for a terminal, see Quote, and each row must have the same number of
 // cells.
 func Columns(w io.Writer, rows [][]string, width int) error {
+	if len(rows) == 0 {
+		return nil
+	}
 	return columnGrid(rows, width).text(w, "")
 }
 
-// columnGrid returns a grid without a header for Columns.
+// columnGrid returns a grid without a header for Columns. There is at least one
+// row.
 func columnGrid(rows [][]string, width int) *grid {
-	if len(rows) == 0 {
-		return new(grid)
-	}
 	last := len(rows[0]) - 1
 	widths := make([]int, last)
 	for _, r := range rows {
@@ -134,6 +135,7 @@ func (g *grid) text(w io.Writer, indent string) error {
 			},
 		})),
 		tablewriter.WithHeaderAutoFormat(tw.Off),
+		tablewriter.WithTrimSpace(tw.Off),
 		tablewriter.WithRowAutoWrap(tw.WrapNone),
 		tablewriter.WithHeaderAutoWrap(tw.WrapNone),
 		tablewriter.WithPadding(tw.Padding{Right: "  ", Overwrite: true}),
