@@ -21,8 +21,9 @@
 //   - Package metrics counts rows for Prometheus.
 //   - Package render writes rows, summaries and answers in every format.
 //
-// All sums except metrics can be merged, so that workers keep their own, and
-// the result does not depend on the number of workers below the limits.
+// Each worker has a Builder, and an impact.Sum or diff.Side; the latter two can
+// be merged. A History and a Report get all rows in the order of the capture,
+// so the result does not depend on the number of workers.
 //
 // # Files
 //

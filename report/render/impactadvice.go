@@ -17,7 +17,7 @@ func impactAdvice(doc *document, r *ImpactReport, opt Options, format string) {
 	doc.heading("Strictest policy without breakage")
 	switch {
 	case a.Strictest != nil:
-		doc.text("The strictest of %s that certainly breaks no observed client is %s: %s.", Number(uint64(len(a.Steps)))+" policies", a.Strictest.Name, a.Strictest.Policy.Title)
+		doc.text("The strictest of %s that breaks no observed client, with nothing undetermined, is %s: %s.", Number(uint64(len(a.Steps)))+" policies", a.Strictest.Name, a.Strictest.Policy.Title)
 		if n := a.Strictest.NoForwardSecrecy; n.Connections > 0 {
 			doc.text("It would answer %s of %s without forward secrecy.", plural(n.Connections, "connection"), plural(n.Clients, "client"))
 		}
