@@ -11,6 +11,7 @@ import (
 	"pfsight/capture/filter"
 	"pfsight/parse/iana"
 	"pfsight/report/policy"
+	"pfsight/report/render"
 	"pfsight/report/schema"
 	"pfsight/report/secrecy"
 	"pfsight/report/suggest"
