@@ -106,7 +106,7 @@ func (p *printer) verdicts(s *report.Summary) {
 	}
 	p.sub(s.TicketKey, s.Verdicts[secrecy.Yes], "of the forward secret ones also depend on a ticket key (TLS 1.2 tickets)")
 	if n := s.Connections - s.Negotiated; n > 0 {
-		p.wrap("  ", fmt.Sprintf("Not counted: %s without a ServerHello (%s rejected, %s incomplete).", plural(n, "connection"),
+		p.wrap("  ", fmt.Sprintf("Not counted: %s without a ServerHello: %s rejected, %s incomplete.", plural(n, "connection"),
 			Number(min(n, s.Outcomes[report.Rejected])), Number(n-min(n, s.Outcomes[report.Rejected]))))
 	}
 }

@@ -99,7 +99,7 @@ func newView(s *report.Summary, opt Options) *view {
 	}
 	if n := s.Connections - s.Negotiated; n > 0 {
 		rejected := min(n, s.Outcomes[report.Rejected])
-		shares.Notes = append(shares.Notes, fmt.Sprintf("Not counted: %s without a ServerHello (%s rejected, %s incomplete).", plural(n, "connection"), Number(rejected), Number(n-rejected)))
+		shares.Notes = append(shares.Notes, fmt.Sprintf("Not counted: %s without a ServerHello: %s rejected, %s incomplete.", plural(n, "connection"), Number(rejected), Number(n-rejected)))
 	}
 	v.Shares = []viewShares{shares}
 	v.Missing = missing(s)
