@@ -6,7 +6,8 @@
 // description, or a format of its own. All tables are grids.
 //
 //	quote.go    Quote, Cell, quoteMarkdown: strings from the wire made safe
-//	format.go   numbers, shares, sizes, times, word wrap
+//	format.go   numbers, shares, sizes, times, bars
+//	printer.go  Options; printer: text and tables for a terminal
 //	table.go    grid: a table of text, drawn for a terminal or as Markdown
 //	document.go document: one description for terminal, Markdown and HTML
 //	scope.go, loss.go  which part of the input the report covers
