@@ -209,6 +209,13 @@ func (f *flow) strange(s *segment) bool {
 	return f.farFrom(s) && (s.flags&flagACK == 0 || f.bits&(hasNext<<o) == 0 || !near(s.ack, f.next[o]) && !near(s.ack, f.isn[o]))
 }
 
+// answersNone reports whether s, from an endpoint that was not seen, acknowledges
+// what is far from all that the other endpoint said.
+func (f *flow) answersNone(s *segment) bool {
+	o := s.fromB ^ 1
+	return s.flags&(flagACK|flagRST|flagSYN) == flagACK && f.bits&(hasNext<<o) != 0 && !near(s.ack, f.next[o]) && !near(s.ack, f.isn[o])
+}
+
 // farFrom reports whether the sequence number of s is far from those of its
 // endpoint in f.
 func (f *flow) farFrom(s *segment) bool {

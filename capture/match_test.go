@@ -311,6 +311,30 @@ func TestTimeMoves(t *testing.T) {
 	w.finish()
 }
 
+// TestAnswerOfNext has a connection without an answer, and the answer of the next
+// one, whose hello and SYN were not seen.
+func TestAnswerOfNext(t *testing.T) {
+	r := rand.New(rand.NewSource(12))
+	for range 500 {
+		c, _ := hellos(0)
+		_, s := hellos(1)
+		isnC, isnS := r.Uint32(), r.Uint32()
+		d := dialog(1, c, "", isnC, isnS)
+		isnC, isnS = isnC+1<<30+r.Uint32()>>1, isnS+1<<30+r.Uint32()>>1
+		next := dialog(1, c, s, isnC, isnS)
+		w := newWatch(t, 0)
+		w.feed(d[2])
+		if r.Intn(2) == 0 {
+			w.feed(tseg{conn: 1, server: server, seq: isnS + 1, ack: isnC + 1, flags: flagACK})
+		}
+		w.feed(next[3], next[5])
+		got := w.finish()
+		if len(got) != 2 || string(got[0].data[1]) != "" || got[0].totals.Packets != 1 || string(got[1].data[1]) != s {
+			t.Fatalf("%d connections, %q", len(got), got[0].data)
+		}
+	}
+}
+
 // TestACKOfNext puts the first packets of the next connection, whose SYN was not
 // seen, behind a connection that is closed: they are not counted to that.
 func TestACKOfNext(t *testing.T) {

@@ -314,6 +314,12 @@ func (t *tracker) onFlow(s *segment, ref uint32, f *flow) {
 			return // of another connection, which showed no handshake yet
 		}
 	}
+	if f.bits&((hasNext|hasISN)<<e) == 0 && f.answersNone(s) {
+		if len(s.payload) > 0 && t.opt.Sign(s.payload) >= leastSign {
+			t.another(s, ref, f)
+		}
+		return
+	}
 	f.last, f.clock = t.last, t.clocks.active
 	f.packets++
 	end := s.seq + uint32(s.wire)
