@@ -286,7 +286,8 @@ func answered(h, other *stream.Half) bool {
 		return false
 	}
 	last := int(h.Note.Aux)
-	if m := markAt(other, other.Contiguous()); !m.Answers(markAt(h, last), last) {
+	// A record that is not whole yet is no answer yet: lookServer takes it.
+	if m := markAt(other, other.Note.Offset); !m.Answers(markAt(h, last), last) {
 		return false
 	}
 	other.Done = true
