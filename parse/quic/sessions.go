@@ -49,6 +49,7 @@ type attempt struct {
 	names     [2][]cid   // connection IDs by endpoint, maxNames at the most
 	anonymous [2]bool    // an ID of the endpoint is empty
 	spoke     [2]bool    // the endpoint sent more than a Retry or a Version Negotiation
+	bare      [2]bool    // it sent an Initial without a token
 	handshook [2]bool    // it sent a Handshake packet
 	retried   [2]bool    // it sent a Retry
 	token     bool       // an Initial had a token
@@ -172,6 +173,8 @@ func (s *Sessions) of(x *sharing, from uint8, b []byte, p *packet) *attempt {
 		return s.waiting(x, from, b, p)
 	case retried && (last.from == to || len(p.scid) == 0 && last.anonymous[from]):
 		return last
+	case p.kind == kindInitial && len(p.token) == 0 && last.token && !last.bare[from] && !last.handshook[from] && len(p.scid) == 0 && last.anonymous[from]:
+		return last // the first Initial, captured after the one that follows the Retry
 	case p.kind != kindRetry && p.kind != kindNegotiation && !last.spoke[to] && (last.from == from || last.negotiated[to]) &&
 		(last.version[from] != 0 && p.version != last.version[from] || last.negotiated[to] && !last.spoke[from] || len(p.token) > 0 && !last.token):
 		return last // after a Version Negotiation, or a Retry
@@ -304,6 +307,7 @@ func (a *attempt) learn(from uint8, p *packet) {
 		a.spoke[from], a.version[from] = true, p.version
 		a.handshook[from] = a.handshook[from] || p.kind == kindHandshake
 		a.token = a.token || len(p.token) > 0
+		a.bare[from] = a.bare[from] || p.kind == kindInitial && len(p.token) == 0
 	}
 	a.name(from, p.scid)
 	a.name(from^1, p.dcid)

@@ -153,6 +153,13 @@ func TestSplitRetryLost(t *testing.T) {
 				sessionsOf(t, lag(list, toClient, by))
 				sessionsOf(t, lag(list, toServer, by))
 			}
+			// Only a copy of the first Initial was captured, late.
+			list = s.connect(t, 0)
+			first := list[0]
+			list = list[2:]
+			for at := range 5 {
+				sessionsOf(t, slices.Insert(slices.Clone(list), at, first))
+			}
 		}
 	}
 }
