@@ -80,6 +80,13 @@ func TestSplitCapwap(t *testing.T) {
 		return list
 	}
 	for _, a := range courses {
+		// The same handshake with and without the header at once.
+		var both []labelled
+		for i, x := range in(a.connect(0)) {
+			x.of = 1
+			both = append(both, a.connect(0)[i], x)
+		}
+		sessionsOf(t, both)
 		for _, b := range courses {
 			sessionsOf(t, append(a.connect(0), in(b.connect(1))...))
 			sessionsOf(t, append(in(a.connect(0)), b.connect(1)...))

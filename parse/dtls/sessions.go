@@ -206,7 +206,7 @@ func (x *sharing) greeted(from uint8, l *look) (found *attempt) {
 	for i := len(x.attempts) - 1; i >= 0; i-- {
 		a := &x.attempts[i]
 		p := &a.party[from]
-		if p.hello == l.hello {
+		if p.hello == l.hello && a.capwap == l.capwap {
 			return a
 		}
 	}
@@ -231,7 +231,7 @@ func (x *sharing) answered(from uint8, l *look) *attempt {
 	for i := len(x.attempts) - 1; i >= 0; i-- {
 		a := &x.attempts[i]
 		p, peer := &a.party[from], &a.party[from^1]
-		if l.answer != 0 && p.answer == l.answer || l.asked != 0 && (p.asked == l.asked || peer.cookie == l.asked) {
+		if a.capwap == l.capwap && (l.answer != 0 && p.answer == l.answer || l.asked != 0 && (p.asked == l.asked || peer.cookie == l.asked)) {
 			return a
 		}
 	}
@@ -250,8 +250,13 @@ func (x *sharing) expect(from uint8, l *look) *attempt {
 			return a
 		}
 	}
-	if last := x.latest(); last.waits(from, l) {
-		return last
+	for i := len(x.attempts) - 1; i >= 0; i-- {
+		if a := &x.attempts[i]; a.capwap == l.capwap {
+			if a.waits(from, l) {
+				return a
+			}
+			break
+		}
 	}
 	return nil
 }
