@@ -83,7 +83,8 @@ type Side struct {
 	// CCS counts the ChangeCipherSpec records of epoch 0. DTLS 1.3 has none.
 	CCS Seen
 	// Missing says that records between the ServerHello and the
-	// ChangeCipherSpec were not seen, as their sequence numbers show.
+	// ChangeCipherSpec were not seen, as their sequence numbers show. It is
+	// not set if the snaplen cut the side's datagrams.
 	Missing bool
 
 	// Protected records of DTLS <= 1.2. Handshake counts content type 22; the

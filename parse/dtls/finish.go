@@ -11,7 +11,7 @@ import (
 func (r *Reader) finish() *Opening {
 	for d := range r.side {
 		s := &r.side[d]
-		s.Missing = s.numbers.missing() || s.numbers.hello != 0 && s.numbers.ccs == 0 && s.protected()
+		s.Missing = !r.c.Half[d].Cut && (s.numbers.missing() || s.numbers.hello != 0 && s.numbers.ccs == 0 && s.protected())
 		s.Messages, r.arena = s.messages(s.Messages, r.c.Half[d].Data, r.arena, func(off int) {
 			s.problem(off, "handshake", "a repeated fragment with other bytes; the first are kept")
 		})
