@@ -26,7 +26,7 @@ func (p *Parser) overDTLS(c *stream.Conversation) *Handshake {
 		p.role, p.half = d, &c.Half[side.Dir]
 		for i := range side.Messages {
 			p.dtlsMessage(&side.Messages[i])
-			if i > 0 && side.Messages[i].Seq > side.Messages[i-1].Seq+1 {
+			if i > 0 && side.Messages[i].Seq > side.Messages[i-1].Seq+1 && !p.half.Cut {
 				p.hs.Lost[d] = true
 			}
 		}
