@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"pfsight/capture/stream"
 )
 
 // An iface is an interface and its rings.
@@ -122,7 +124,7 @@ func (s *Source) watch() {
 	s.watched = s.now()
 	changed := false
 	for i, f := range s.ifaces {
-		var st InterfaceStats
+		var st stream.InterfaceStats
 		for _, r := range f.rings {
 			f.count(r, &st)
 		}
@@ -146,7 +148,7 @@ func (s *Source) watch() {
 }
 
 // count adds the kernel's counts of a ring.
-func (f *iface) count(r *ring, st *InterfaceStats) {
+func (f *iface) count(r *ring, st *stream.InterfaceStats) {
 	p, d, z := r.statistics()
 	st.Packets += p
 	st.Drops += d
@@ -155,7 +157,7 @@ func (f *iface) count(r *ring, st *InterfaceStats) {
 
 // bury closes the rings of removed interfaces that are read to the end, and
 // reports whether there were any.
-func (f *iface) bury(st *InterfaceStats) bool {
+func (f *iface) bury(st *stream.InterfaceStats) bool {
 	kept := f.dead[:0]
 	for _, r := range f.dead {
 		if r.cur != nil || r.noted > 0 || r.used.Load() > 0 {

@@ -80,16 +80,6 @@ const (
 	clockStep = 500 * time.Millisecond
 )
 
-// An InterfaceStats is the state of an interface of a Source. Counts are
-// totals since Open.
-type InterfaceStats struct {
-	Name    string
-	Packets uint64 // passed by the kernel's filter, including Drops
-	Drops   uint64 // lost because a ring was full
-	Freezes uint64 // how often a ring became full
-	Up      bool
-}
-
 // Errors of Open.
 var (
 	// ErrNoRight means that the process has no right to capture.

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"pfsight/capture/packet"
+	"pfsight/capture/stream"
 )
 
 // A Source captures from interfaces. This build has no way to do so.
@@ -45,4 +46,4 @@ func (s *Source) Judged() bool { return false }
 func (s *Source) Bulk(a, b netip.AddrPort) {}
 
 // Interfaces returns nil.
-func (s *Source) Interfaces() []InterfaceStats { return nil }
+func (s *Source) Interfaces() []stream.InterfaceStats { return nil }

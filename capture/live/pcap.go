@@ -15,6 +15,7 @@ import (
 	"github.com/google/gopacket/pcap"
 
 	"pfsight/capture/packet"
+	"pfsight/capture/stream"
 )
 
 // Limits of a capture with libpcap.
@@ -37,7 +38,7 @@ type Source struct {
 	lost    atomic.Uint64
 
 	mu    sync.Mutex
-	stats []InterfaceStats
+	stats []stream.InterfaceStats
 }
 
 // A batch holds copies of frames of one interface.
@@ -52,7 +53,7 @@ func Open(opt Options) (*Source, error) {
 		return nil, err
 	}
 	s := &Source{
-		names: opt.Interfaces, opt: opt, ended: make(chan struct{}), stats: make([]InterfaceStats, len(opt.Interfaces)),
+		names: opt.Interfaces, opt: opt, ended: make(chan struct{}), stats: make([]stream.InterfaceStats, len(opt.Interfaces)),
 		batches: make(chan *batch, batchQueue), free: make(chan *batch, 2*batchQueue),
 	}
 	for i, name := range s.names {
@@ -62,7 +63,7 @@ func Open(opt Options) (*Source, error) {
 			s.readers.Wait()
 			return nil, fmt.Errorf("capturing on %s: %w", name, err)
 		}
-		s.stats[i] = InterfaceStats{Name: name, Up: true}
+		s.stats[i] = stream.InterfaceStats{Name: name, Up: true}
 		s.readers.Go(func() { s.read(h, uint16(i)) })
 	}
 	go func() {
@@ -191,7 +192,7 @@ func (s *Source) Bulk(a, b netip.AddrPort) {}
 
 // Interfaces returns the state of the interfaces. It may run concurrently with
 // other calls.
-func (s *Source) Interfaces() []InterfaceStats {
+func (s *Source) Interfaces() []stream.InterfaceStats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.stats)

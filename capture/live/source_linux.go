@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pfsight/capture/packet"
+	"pfsight/capture/stream"
 )
 
 // maxRecords is the maximum number of records of a Block.
@@ -44,7 +45,7 @@ type Source struct {
 	lost  atomic.Uint64
 	whole atomic.Bool
 	mu    sync.Mutex // for the fields below
-	stats []InterfaceStats
+	stats []stream.InterfaceStats
 
 	bulk sampler
 }
@@ -60,7 +61,7 @@ func Open(opt Options) (*Source, error) {
 	if s.wake, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
-	s.stats = make([]InterfaceStats, len(s.names))
+	s.stats = make([]stream.InterfaceStats, len(s.names))
 	for i, name := range s.names {
 		f := &iface{name: name, input: uint16(i)}
 		s.ifaces = append(s.ifaces, f)
@@ -116,7 +117,7 @@ func (s *Source) Judged() bool { return s.whole.Load() }
 
 // Interfaces returns the state of the interfaces; counts may be a second old.
 // It may run concurrently with other calls.
-func (s *Source) Interfaces() []InterfaceStats {
+func (s *Source) Interfaces() []stream.InterfaceStats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.stats)

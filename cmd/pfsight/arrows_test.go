@@ -11,14 +11,15 @@ import (
 	"testing"
 )
 
-// arrows says which packages of this project a room may import; what is not
-// in the table may import none.
+// arrows lists the packages of this project that each room may import. A room
+// that is not in the table fails the test. A name that ends in a slash allows
+// all packages below it.
 var arrows = map[string][]string{
 	"capture/stream":        {},
 	"capture/packet":        {},
 	"capture/pcapfile":      {"capture/packet"},
 	"capture/filter":        {"capture/packet"},
-	"capture/live":          {"capture/filter", "capture/packet"},
+	"capture/live":          {"capture/filter", "capture/packet", "capture/stream"},
 	"capture/live/livetest": {},
 	"capture/frametest":     {"capture/packet"},
 	"capture":               {"capture/stream", "capture/packet"},
@@ -29,7 +30,7 @@ var arrows = map[string][]string{
 	"report/wrap":           {},
 	"report/policy/gen":     {"report/policy"},
 	"report/secrecy":        {"capture/stream", "parse", "parse/iana"},
-	"report/metrics":        {"parse/iana", "report", "report/secrecy"},
+	"report/metrics":        {"capture/stream", "parse/iana", "report", "report/secrecy"},
 	"report/render":         {"capture/stream", "parse", "parse/iana", "report", "report/schema", "report/secrecy", "report/diff", "report/impact", "report/policy", "report/wrap"},
 	"report/parquet":        {},
 	"report/record":         {"capture/stream", "report", "report/schema", "report/secrecy"},
@@ -46,16 +47,32 @@ var arrows = map[string][]string{
 	"parse/rdpudp":          {"capture/stream"},
 	"parse/fingerprint":     {},
 	"parse/starttls":        {"capture/stream"},
-	"cmd/pfsight":           {"cmd/pfsight/docs", "capture", "capture/", "parse", "parse/", "report", "report/"},
+	"cmd/pfsight":           {"cmd/pfsight/docs", "capture", "capture/", "parse/", "report", "report/", "cmd/pfsight/internal/"},
 	"report/diff":           {"parse/iana", "report", "report/secrecy"},
 	"report/impact":         {"parse/iana", "report", "report/policy", "report/secrecy"},
 
-	"cmd/pfsight/docs":          {},
+	"cmd/pfsight/docs":               {},
+	"cmd/pfsight/internal/process":   {"report/render"},
+	"cmd/pfsight/internal/terminal":  {},
+	"cmd/pfsight/internal/memory":    {},
+	"cmd/pfsight/internal/output":    {"cmd/pfsight/internal/process"},
+	"cmd/pfsight/internal/confine":   {},
+	"cmd/pfsight/internal/rows":      {"capture", "capture/filter", "capture/packet", "capture/stream", "parse", "report"},
+	"cmd/pfsight/internal/analyze":   {"capture", "capture/pcapfile", "parse", "report", "report/parquet", "report/record", "report/render", "report/where", "cmd/pfsight/internal/memory", "cmd/pfsight/internal/rows"},
+	"cmd/pfsight/internal/livestate": {"capture", "capture/stream", "report", "report/metrics", "report/render", "report/secrecy", "cmd/pfsight/internal/rows"},
+	"cmd/pfsight/internal/sink":      {"report/render", "cmd/pfsight/internal/confine", "cmd/pfsight/internal/process"},
+	"cmd/pfsight/internal/web":       {"report", "report/render", "report/secrecy", "report/where", "cmd/pfsight/internal/livestate", "cmd/pfsight/internal/process"},
+	"cmd/pfsight/internal/tui":       {"report", "report/render", "report/secrecy", "cmd/pfsight/internal/livestate", "cmd/pfsight/internal/terminal"},
+	"cmd/pfsight/internal/sensor":    {"capture", "capture/", "parse", "report", "report/render", "report/secrecy", "report/where", "cmd/pfsight/internal/"},
+	"cmd/pfsight/internal/demo":      {"capture", "capture/pcapfile", "capture/stream", "parse", "report", "report/secrecy", "cmd/pfsight/internal/livestate", "cmd/pfsight/internal/rows"},
+	"cmd/pfsight/internal/testutil":  {},
+	"cmd/pfsight/internal/demo/show": {"cmd/pfsight/internal/demo", "cmd/pfsight/internal/livestate", "cmd/pfsight/internal/tui", "cmd/pfsight/internal/web"},
+
 	"cmd/pfsight/internal/laws": {"capture/packet", "capture/pcapfile"},
 	"cmd/pfsight/dist/notices":  {},
 }
 
-// rooms says where a library of others may be used: one library, one room.
+// rooms lists the rooms that may import each third-party package.
 var rooms = map[string][]string{
 	"github.com/klauspost/compress":           {"capture/pcapfile", "report/parquet"},
 	"github.com/pierrec/lz4/v4":               {"capture/pcapfile", "report/parquet"},
@@ -65,17 +82,17 @@ var rooms = map[string][]string{
 	"github.com/parquet-go/parquet-go":        {"report/render"},
 	"github.com/olekukonko/tablewriter":       {"report/render"},
 	"github.com/spf13/":                       {"cmd/pfsight"},
-	"golang.org/x/term":                       {"cmd/pfsight"},
+	"golang.org/x/term":                       {"cmd/pfsight/internal/terminal"},
 	"github.com/prometheus/client_golang/":    {"report/metrics"},
-	"github.com/prometheus/exporter-toolkit/": {"cmd/pfsight"},
-	"go.yaml.in/yaml/v3":                      {"report/policy", "cmd/pfsight"},
+	"github.com/prometheus/exporter-toolkit/": {"cmd/pfsight/internal/web"},
+	"go.yaml.in/yaml/v3":                      {"report/policy", "cmd/pfsight/internal/web"},
 	"github.com/google/gopacket":              {"capture/live", "capture/frametest"},
-	"github.com/landlock-lsm/go-landlock":     {"cmd/pfsight"},
-	"kernel.org/pub/linux/libs/security/":     {"cmd/pfsight"},
-	"golang.org/x/sys/unix":                   {"capture/pcapfile", "capture/live", "capture/live/livetest", "cmd/pfsight"},
-	"golang.org/x/crypto/bcrypt":              {"cmd/pfsight"},
-	"github.com/clipperhouse/displaywidth":    {"cmd/pfsight"},
-	"charm.land/bubbletea/v2":                 {"cmd/pfsight"},
+	"github.com/landlock-lsm/go-landlock":     {"cmd/pfsight/internal/confine"},
+	"kernel.org/pub/linux/libs/security/":     {"cmd/pfsight/internal/confine"},
+	"golang.org/x/sys/unix":                   {"capture/pcapfile", "capture/live", "capture/live/livetest", "cmd/pfsight/internal/confine"},
+	"golang.org/x/crypto/bcrypt":              {"cmd/pfsight/internal/web", "cmd/pfsight/internal/testutil"},
+	"github.com/clipperhouse/displaywidth":    {"cmd/pfsight/internal/tui"},
+	"charm.land/bubbletea/v2":                 {"cmd/pfsight/internal/tui"},
 }
 
 // TestArrows reads the imports of all sources but those of tests.

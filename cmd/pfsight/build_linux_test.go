@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"pfsight/capture/live/livetest"
+	"pfsight/cmd/pfsight/internal/confine"
+	"pfsight/cmd/pfsight/internal/testutil"
 )
 
 // built builds the program with the command of the README and returns the file.
@@ -106,7 +108,7 @@ func TestStaticLive(t *testing.T) {
 		t.Errorf("%v", s)
 	}
 	replay(t, livetest.NewSender(t, "va"), path)
-	eventually(t, "events", func() bool {
+	testutil.Eventually(t, "events", func() bool {
 		b, _ := os.ReadFile(filepath.Join(dir, "events.jsonl.part"))
 		return strings.Count(string(b), "\n") >= len(records(t, path))
 	})
@@ -118,7 +120,7 @@ func TestStaticLive(t *testing.T) {
 		t.Errorf("%q: %s", files, &p.stderr)
 	}
 	for _, task := range []string{"nobody", "65534"} { // by name and by number
-		if _, err := identify(task); err != nil {
+		if _, err := confine.LookupUser(task); err != nil {
 			t.Errorf("%s: %v", task, err)
 		}
 	}

@@ -11,8 +11,8 @@ import (
 	"pfsight/report/secrecy"
 )
 
-// complete lets the shell complete the values of the flags of cmd and of its
-// commands that have but a few, and the names of policies and reasons.
+// complete makes the shell complete the values of flags that have few, and the names
+// of policies and of what explain knows, for cmd and its commands.
 func complete(cmd *cobra.Command) {
 	policies := func(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
 		var out []string
@@ -35,7 +35,7 @@ func complete(cmd *cobra.Command) {
 			}
 		}
 		if f := c.Flags().Lookup("format"); f != nil {
-			// Its help ends in the values, where each command has its own.
+			// Its help ends with the values: each command has its own.
 			_, list, _ := strings.Cut(f.Usage, ": ")
 			list, _, _ = strings.Cut(list, ";")
 			_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(strings.Split(list, ", "), cobra.ShellCompDirectiveNoFileComp))
@@ -65,7 +65,7 @@ func complete(cmd *cobra.Command) {
 	walk(cmd)
 }
 
-// begin returns those of list that begin with s.
+// begin returns the elements of list that begin with s.
 func begin(list []string, s string) []string {
 	return slices.DeleteFunc(list, func(x string) bool { return !strings.HasPrefix(x, s) })
 }

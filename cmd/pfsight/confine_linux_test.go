@@ -19,6 +19,10 @@ import (
 
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
+
+	"pfsight/cmd/pfsight/internal/confine"
+	"pfsight/cmd/pfsight/internal/sensor"
+	"pfsight/cmd/pfsight/internal/testutil"
 )
 
 // probed in the environment makes the test's binary give up rights as a
@@ -213,12 +217,7 @@ func probe(args []string, attempts string) {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(2)
 		}
-		r := &liveRun{app: a, opt: o, state: newLiveState(), messages: os.Stderr}
-		r.sensor = &sensor{opt: o, state: r.state}
-		if err = r.openSinks(); err == nil {
-			err = r.confine()
-		}
-		if err != nil {
+		if err := sensor.Confine(a.Process, o); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(2)
 		}
@@ -255,7 +254,7 @@ func works(t *testing.T, got map[string]string, attempts ...string) {
 // needsLandlock skips where the kernel lacks what the test is of.
 func needsLandlock(t *testing.T, abi int) {
 	t.Helper()
-	if v, err := landlockVersion(landlockABI); err != nil || v < abi {
+	if v, err := confine.Landlock(); err != nil || v < abi {
 		t.Skipf("Landlock %d: %v", v, err)
 	}
 }
@@ -338,7 +337,7 @@ func TestReadCapabilities(t *testing.T) {
 		// It waits for its input, and is looked at meanwhile.
 		cmd := exec.Command(os.Args[0], append([]string{"--format", "jsonl", "-"}, c.args...)...)
 		cmd.Env = append(os.Environ(), asProgram+"=1")
-		var stderr syncBuffer
+		var stderr testutil.Buffer
 		cmd.Stderr = &stderr
 		in, err := cmd.StdinPipe()
 		if err != nil {
@@ -347,7 +346,7 @@ func TestReadCapabilities(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "its start", func() bool { return status(t, cmd.Process.Pid)["Seccomp"] == "2" })
+		testutil.Eventually(t, "its start", func() bool { return status(t, cmd.Process.Pid)["Seccomp"] == "2" })
 		for _, task := range tasks(t, cmd.Process.Pid) {
 			for k, want := range map[string]string{"CapPrm": fmt.Sprintf("%016x", c.want), "CapEff": fmt.Sprintf("%016x", c.want), "CapAmb": fmt.Sprintf("%016x", 0), "NoNewPrivs": "1", "Seccomp": "2"} {
 				if task[k] != want {
@@ -428,7 +427,7 @@ func TestLiveReach(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	config, users := writeWebConfig(t, keys, true, "secret")
+	config, users := testutil.WriteWebConfig(t, keys, true, "secret")
 	_ = users
 	files := filepath.Join(dir, "events.jsonl")
 	event := filepath.Join(dir, "x")
@@ -459,35 +458,4 @@ func TestLiveReach(t *testing.T) {
 	got = tried(t, []string{"live", files, config}, append(never, "read "+config, "read "+replaced, "write "+replaced, "create "+filepath.Join(keys, "x"), "read /proc/self/status", "read /proc/stat")...)
 	forbidden(t, got, append(never, "write "+replaced, "create "+filepath.Join(keys, "x"))...)
 	works(t, got, "read "+config, "read "+replaced, "read /proc/self/status", "read /proc/stat")
-}
-
-// TestReadKept says which files a configuration in a wide folder leads to.
-func TestReadKept(t *testing.T) {
-	dir := t.TempDir()
-	archive := filepath.Join(dir, "archive")
-	liveDir := filepath.Join(dir, "live")
-	for _, d := range []string{archive, liveDir} {
-		if err := os.Mkdir(d, 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.WriteFile(filepath.Join(archive, "key1.pem"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	link := filepath.Join(liveDir, "key.pem")
-	if err := os.Symlink("../archive/key1.pem", link); err != nil {
-		t.Fatal(err)
-	}
-	var said []string
-	tell := func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
-	var n reach
-	n.readKept(link, tell)
-	if !slices.Equal(n.read, []string{liveDir, archive}) || len(said) > 0 {
-		t.Errorf("%q, said %q", n.read, said)
-	}
-	n = reach{}
-	n.readKept("/etc/hostname", tell)
-	if !slices.Equal(n.read, []string{"/etc/hostname", "/etc/hostname"}) || len(said) != 1 {
-		t.Errorf("%q, said %q", n.read, said)
-	}
 }

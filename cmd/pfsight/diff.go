@@ -16,7 +16,7 @@ import (
 var diffFails = []string{"less-forward-secrecy", "less-post-quantum", "more-rejected", "lost-server", "lost-client", "refused-server", "refused-client"}
 
 func newDiff(a *app) *cobra.Command {
-	var f readFlags
+	var f inputFlags
 	var fail []string
 	cmd := &cobra.Command{
 		Use:   "diff [flags] BEFORE AFTER",
@@ -24,8 +24,8 @@ func newDiff(a *app) *cobra.Command {
 		Long: `diff compares what was seen before a change with what was seen after it: the
 shares of forward secrecy, key exchanges, versions, groups and suites, each with
 the counts that it rests on; the servers and clients that gained or lost forward
-secrecy, the new ones and those that are gone. A difference that chance alone
-would make is marked as such.
+secrecy, the new ones and those that are gone. Differences that are not
+significant are marked.
 
 BEFORE and AFTER are each a capture, saved records, or a folder of them.`,
 		Example: `  pfsight diff monday.pcap tuesday.pcap
@@ -37,7 +37,7 @@ BEFORE and AFTER are each a capture, saved records, or a folder of them.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := failOn(fail, diffFails); err != nil {
+			if err := checkFailOn(fail, diffFails); err != nil {
 				return err
 			}
 			if args[0] == "-" && args[1] == "-" {
@@ -46,41 +46,34 @@ BEFORE and AFTER are each a capture, saved records, or a folder of them.`,
 			return a.diff(cmd.Context(), &f, args, fail)
 		},
 	}
-	f.registerGather(cmd.Flags(), render.DiffFormats)
-	cmd.Flags().StringSliceVar(&fail, "fail-on", nil, "exit 1 if `WHAT` is so: less-forward-secrecy, less-post-quantum, more-rejected (by more than chance), lost-server, lost-client (forward secrecy was lost, not the server), refused-server, refused-client; may be repeated")
+	f.register(cmd.Flags(), render.DiffFormats, "")
+	cmd.Flags().StringSliceVar(&fail, "fail-on", nil, "exit 1 if `WHAT` was found: less-forward-secrecy, less-post-quantum, more-rejected (significant differences), lost-server, lost-client (that lost forward secrecy), refused-server, refused-client; may be repeated")
 	cmd.Flags().SortFlags = false
 	return cmd
 }
 
-func (a *app) diff(ctx context.Context, f *readFlags, args, fail []string) error {
+func (a *app) diff(ctx context.Context, f *inputFlags, args, fail []string) error {
 	a.confineReading(f.output, f.noSandbox)
 	var sides [2]*diff.Side
-	var o *options
+	var o *inputOptions
 	for i, path := range args {
 		var err error
-		if o, err = f.gatherOptions(a, []string{path}, render.DiffFormats); err != nil {
+		if o, err = f.options(a, []string{path}); err != nil {
 			return err
 		}
-		takers := make([]taker, o.workers+1)
-		for i := range takers {
-			takers[i] = diff.NewSide()
-		}
-		in, err := a.gather(ctx, o, takers)
+		side, in, err := sum(ctx, a, o, diff.NewSide)
 		if err != nil {
 			return err
 		}
-		sides[i] = takers[o.workers].(*diff.Side)
-		for _, t := range takers[:o.workers] {
-			sides[i].Merge(t.(*diff.Side))
-		}
-		sides[i].Input = in
+		side.Input = in
+		sides[i] = side
 	}
 	d := diff.Compare(sides[0], sides[1])
-	if err := a.show(o, func(w io.Writer) error { return render.Diff(w, d, f.asked, o.render) }); err != nil {
+	if err := a.show(o, func(w io.Writer) error { return render.Diff(w, d, f.format, o.render) }); err != nil {
 		return err
 	}
 	if len(fail) > 0 && (d.Before.Connections == 0 || d.After.Connections == 0) {
-		return errors.New("--fail-on: on one side nothing was observed, so there is nothing to judge by")
+		return errors.New("--fail-on: no connection was observed on one side, so there is nothing to judge")
 	}
 	moved := func(what string, k diff.Kind, label string, c diff.Change) {
 		if s, ok := d.Find(k, label); slices.Contains(fail, what) && ok && s.Change == c {

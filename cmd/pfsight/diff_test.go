@@ -48,7 +48,7 @@ func TestDiff(t *testing.T) {
 	if code, _, _ = pfsight(t, "", "diff", "--fail-on", "lost-client,less-forward-secrecy", captures+"/rsa.pcap", captures+"/ecdhe-p256.pcap"); code != 0 {
 		t.Errorf("exit %d", code)
 	}
-	if code, _, stderr = pfsight(t, "", "diff", "--fail-on", "lost-client", before, captures+"/bad/header-only.pcap"); code != 2 || !strings.Contains(stderr, "nothing to judge by") {
+	if code, _, stderr = pfsight(t, "", "diff", "--fail-on", "lost-client", before, captures+"/bad/header-only.pcap"); code != 2 || !strings.Contains(stderr, "nothing to judge") {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
 	if code, _, stderr = pfsight(t, "", "diff", "--fail-on", "nonsense", before, after); code != 2 || !strings.Contains(stderr, "choose from") {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -19,6 +20,10 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"pfsight/cmd/pfsight/internal/demo"
+	"pfsight/cmd/pfsight/internal/livestate"
+	"pfsight/cmd/pfsight/internal/web"
 )
 
 const (
@@ -107,9 +112,9 @@ func alertExprs(t *testing.T) []string {
 
 // exposed are the metrics that a scrape really shows: their labels and the
 // values of each.
-func exposed(t *testing.T, st *liveState) map[string]map[string]map[string]bool {
+func exposed(t *testing.T, st *livestate.State) map[string]map[string]map[string]bool {
 	t.Helper()
-	families, err := st.metrics.Gatherer().Gather()
+	families, err := st.Metrics().Gatherer().Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +145,8 @@ var (
 // TestDashboardAndAlerts holds every metric, label and value that the
 // dashboard and the alert rules name to those that are there.
 func TestDashboardAndAlerts(t *testing.T) {
-	there := exposed(t, fedState(t))
+	st, _ := demo.State(t, captures)
+	there := exposed(t, st)
 	used := map[string]bool{}
 	for _, e := range append(dashboardExprs(t), alertExprs(t)...) {
 		names := metricName.FindAllString(quoted.ReplaceAllString(e, ""), -1)
@@ -258,9 +264,13 @@ func TestPrometheus(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	st := newLiveState()
-	target := serve(t, st)
-	go traffic(ctx, st, connections(t, handshakeFiles(t)...), 50)
+	st := livestate.New(livestate.Options{})
+	server, err := web.Start(ctx, st, "127.0.0.1:0", "", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := "http://" + server.Addr().String()
+	go demo.Traffic(ctx, st, demo.Connections(t, demo.Captures(t, captures)...), 50)
 
 	rules, err := filepath.Abs(alertsFile)
 	if err != nil {

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"unicode/utf8"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"pfsight/cmd/pfsight/docs"
+	"pfsight/cmd/pfsight/internal/terminal"
 	"pfsight/report/suggest"
 )
 
@@ -86,7 +86,7 @@ written as it is, in Markdown.`,
 
 // helpWidth returns the width of a command's help on standard output.
 func (a *app) helpWidth() int {
-	if n := terminalWidth(a.stdout); n > 0 {
+	if n := terminal.Width(a.Stdout); n > 0 {
 		return min(n, helpWidth)
 	}
 	return helpWidth
@@ -94,8 +94,8 @@ func (a *app) helpWidth() int {
 
 // writeTopic writes a topic to standard output.
 func (a *app) writeTopic(t docs.Topic) error {
-	if n := terminalWidth(a.stdout); n > 0 {
-		bold := os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	if n := terminal.Width(a.Stdout); n > 0 {
+		bold := terminal.Color()
 		return docs.Write(&a.results, t.Text, min(n, topicWidth), bold)
 	}
 	_, err := io.WriteString(&a.results, t.Text)

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"pfsight/cmd/pfsight/internal/memory"
 )
 
 // The nightly run is switched on by PFSIGHT_HOSTILE, the number of files, and
@@ -68,7 +70,7 @@ func TestHostileNightly(t *testing.T) {
 	if keep == "" {
 		keep, _ = os.MkdirTemp("", "hostile-failures")
 	}
-	memory, _ := size(hostileMemory)
+	memory, _ := memory.Parse(hostileMemory)
 	var mu sync.Mutex
 	var next, done uint64
 	var slowest, largest hostileResult

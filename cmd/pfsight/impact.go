@@ -18,9 +18,9 @@ import (
 // impactFails are the values of impact's --fail-on.
 var impactFails = []string{"breaks", "depends", "no-forward-secrecy", "loses-forward-secrecy", "loses-post-quantum", "round-trip"}
 
-// impactFlags are what was typed beside the flags of inputs.
+// impactFlags are the flags of impact, as typed.
 type impactFlags struct {
-	readFlags
+	inputFlags
 	policies    []string
 	certificate []string
 	advise      bool
@@ -43,25 +43,26 @@ func newImpact(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "impact --policy NAME|FILE [flags] INPUT ...",
 		Short: "Say what observed clients would get under another policy",
-		Long: `impact lets every ClientHello that was seen meet a server with another policy:
-who keeps what it has, who changes and to what, who gains or loses forward
-secrecy or post-quantum key exchange, who needs one more round trip, and who
-breaks, and why. It reads captures and saved records, and sends nothing.
+		Long: `impact tests every observed ClientHello against a server with another policy.
+It shows which clients keep what they have, which change and to what, which gain
+or lose forward secrecy or post-quantum key exchange, which need another round
+trip, and which break and why. It reads captures and saved records, and sends
+nothing.
 
 A policy is a built-in one (see "pfsight policies"), a YAML file, or the
 configuration of nginx, Apache or HAProxy. Several are compared side by side.
 
-A configuration with several servers is asked as it is: each connection gets
-the answer of the server that takes it, by address, port and server name, and
-there are numbers for each server and for all. Where releases of the program
-differ and --server does not say which it is, the answer is in doubt.
+In a configuration with several servers, each connection is tested against the
+server that would accept it, by address, port and server name. Results are shown
+for each server and for all. If releases of the program differ and --server does
+not name one, the result is in doubt.
 
-With --advise it says which built-in policy is the strictest that breaks no
-observed client, what would have to be added to a policy to let the others in,
-ranked by what each addition buys and costs, and which few clients stand in the
-way of the next stricter one. What is weak (no encryption, no authentication,
-export strength, RC4, 3DES, SSL 3.0) is never added unless --allow names it:
-clients that need it are listed as "upgrade or isolate".`,
+With --advise it shows the strictest built-in policy that breaks no observed
+client, what must be added to a policy so that the others succeed, ranked by
+benefit and cost, and which few clients prevent the next stricter policy. Weak
+algorithms (no encryption, no authentication, export strength, RC4, 3DES, SSL 3.0)
+are never added unless --allow names them: clients that need them are listed as
+"upgrade or isolate".`,
 		Example: `  pfsight impact --policy mozilla-intermediate-6-0 captures/
   pfsight impact --policy rfc9325-bcp195 --policy tls13-only week.jsonl.zst
   pfsight impact --policy nginx.conf --advise --config nginx week.jsonl
@@ -70,19 +71,19 @@ clients that need it are listed as "upgrade or isolate".`,
 	}
 	s := cmd.Flags()
 	s.StringArrayVar(&f.policies, "policy", nil, "a policy: `NAME|FILE`; may be repeated")
-	s.Var(&f.software, "server", "what keeps a configuration file: `PROGRAM/VERSION`, such as nginx/1.22.1, openssl/3.5 or crypto-policies/DEFAULT; may be repeated (default: what depends on it is in doubt)")
-	s.BoolVar(&f.advise, "advise", false, "say how far one can go, and what stands in the way")
-	s.StringSliceVar(&f.allow, "allow", nil, "with --advise, add what is weak too: `KINDS` of "+strings.Join(impact.Weaknesses(), ", ")+" (default: none; who needs it is listed)")
+	s.Var(&f.software, "server", "software that uses the configuration file: `PROGRAM/VERSION`, such as nginx/1.22.1, openssl/3.5 or crypto-policies/DEFAULT; may be repeated (default: what depends on it is in doubt)")
+	s.BoolVar(&f.advise, "advise", false, "show the strictest policy that breaks nothing, and what prevents a stricter one")
+	s.StringSliceVar(&f.allow, "allow", nil, "with --advise, allow weak algorithms: `KINDS` of "+strings.Join(impact.Weaknesses(), ", ")+" (default: none; clients that need them are listed)")
 	s.StringSliceVar(&f.certificate, "certificate", nil, "`TYPES` of the servers' certificates, such as rsa,ecdsa (default: those that were observed)")
-	s.StringVar(&f.config, "config", "", "show the policy, with --advise as opened to all, as lines for `KIND`: "+strings.Join(policy.ConfigKinds(), ", "))
-	s.StringSliceVar(&f.fail, "fail-on", nil, "exit 1 if `WHAT` is so of a policy: "+strings.Join(impactFails, ", ")+"; may be repeated")
-	s.StringVar(&f.maxBreaking, "max-breaking", "0", "with --fail-on, as many connections may be so: a `NUMBER`, or a share such as 0.1%")
-	f.registerGather(s, render.ImpactFormats)
+	s.StringVar(&f.config, "config", "", "show the policy, with --advise the one that all clients can use, as configuration for `KIND`: "+strings.Join(policy.ConfigKinds(), ", "))
+	s.StringSliceVar(&f.fail, "fail-on", nil, "exit 1 if a policy has `WHAT`: "+strings.Join(impactFails, ", ")+"; may be repeated")
+	s.StringVar(&f.maxBreaking, "max-breaking", "0", "with --fail-on, allow so many connections: a `NUMBER`, or a share such as 0.1%")
+	f.register(s, render.ImpactFormats, "")
 	s.SortFlags = false
 	return cmd
 }
 
-// threshold is how many connections may be so.
+// A threshold is how many connections --max-breaking allows.
 type threshold struct {
 	share float64
 	n     uint64
@@ -107,7 +108,7 @@ func (t threshold) exceeded(n, of uint64) bool {
 	return n > t.n && float64(n) > t.share*float64(of)
 }
 
-// find resolves the policies and the certificates.
+// find resolves the policies and the types of certificates.
 func (f *impactFlags) find() (list []*policy.Policy, keys []policy.KeyType, err error) {
 	for _, word := range f.policies {
 		found, err := f.software.Find(word)
@@ -134,7 +135,7 @@ func (f *impactFlags) find() (list []*policy.Policy, keys []policy.KeyType, err 
 			return nil, nil, usagef("--config needs one policy, not %d", len(list))
 		}
 	}
-	if err := failOn(f.fail, impactFails); err != nil {
+	if err := checkFailOn(f.fail, impactFails); err != nil {
 		return nil, nil, err
 	}
 	if len(f.fail) > 0 && len(list) == 0 {
@@ -165,27 +166,19 @@ func (a *app) impact(ctx context.Context, f *impactFlags, args []string) error {
 		return err
 	}
 	if len(f.fail) == 0 && f.maxBreaking != "0" {
-		return usagef("--max-breaking says how many may be so: of what, --fail-on says")
+		return usagef("--max-breaking is a limit for --fail-on: add --fail-on")
 	}
-	o, err := f.gatherOptions(a, args, render.ImpactFormats)
+	o, err := f.options(a, args)
 	if err != nil {
 		return err
 	}
-	takers := make([]taker, o.workers+1)
-	for i := range takers {
-		takers[i] = impact.NewSum()
-	}
-	in, err := a.gather(ctx, o, takers)
+	clients, in, err := sum(ctx, a, o, impact.NewSum)
 	if err != nil {
 		return err
 	}
-	sum := takers[0].(*impact.Sum)
-	for _, t := range takers[1:] {
-		sum.Merge(t.(*impact.Sum))
-	}
-	study := sum.Study(keys)
+	study := clients.Study(keys)
 	r := &render.ImpactReport{Input: in, Now: study.Now(), Keys: strings.Join(f.certificate, ", "), Kind: f.config}
-	for _, p := range ordered(list) {
+	for _, p := range candidates(list) {
 		if p.site == nil {
 			r.Outcomes = append(r.Outcomes, study.Ask(p.policy))
 			continue
@@ -210,39 +203,39 @@ func (a *app) impact(ctx context.Context, f *impactFlags, args []string) error {
 			return err
 		}
 	}
-	if err := a.show(o, func(w io.Writer) error { return render.Impact(w, r, f.asked, o.render) }); err != nil {
+	if err := a.show(o, func(w io.Writer) error { return render.Impact(w, r, f.format, o.render) }); err != nil {
 		return err
 	}
 	if len(f.fail) > 0 && r.Now.Complete.Connections == 0 {
-		return errors.New("--fail-on: no ClientHello was observed, so there is nothing to judge by")
+		return errors.New("--fail-on: no ClientHello was observed, so there is nothing to judge")
 	}
 	a.impactFails(f, o, r, limit)
 	return nil
 }
 
-// An askable is a policy, or the servers of a configuration.
-type askable struct {
+// A candidate is a policy, or the servers of a configuration.
+type candidate struct {
 	policy *policy.Policy
 	site   *policy.Site
 }
 
-// ordered returns what is to be asked, in the order in which it was named.
-func ordered(list []*policy.Policy) (out []askable) {
+// candidates returns the policies and configurations of list, in its order.
+func candidates(list []*policy.Policy) (out []candidate) {
 	sites, _ := policy.Sites(list)
 	for _, p := range list {
 		if p.Host == nil {
-			out = append(out, askable{policy: p})
+			out = append(out, candidate{policy: p})
 			continue
 		}
 		if len(sites) > 0 && sites[0].Hosts[0] == p {
-			out = append(out, askable{site: sites[0]})
+			out = append(out, candidate{site: sites[0]})
 			sites = sites[1:]
 		}
 	}
 	return out
 }
 
-// targets are the built-in policies that one may move to.
+// targets returns the built-in policies that are recommended as targets.
 func targets() []*policy.Policy {
 	var out []*policy.Policy
 	for _, p := range policy.Builtin() {
@@ -253,8 +246,8 @@ func targets() []*policy.Policy {
 	return out
 }
 
-// impactFails sets the exit code where --fail-on asked for it.
-func (a *app) impactFails(f *impactFlags, o *options, r *render.ImpactReport, limit threshold) {
+// impactFails applies --fail-on.
+func (a *app) impactFails(f *impactFlags, o *inputOptions, r *render.ImpactReport, limit threshold) {
 	for _, x := range r.Outcomes {
 		for _, c := range []struct {
 			what string

@@ -122,7 +122,7 @@ func TestImpact(t *testing.T) {
 		{[]string{"--fail-on", "breaks", "--max-breaking", "1", rsa}, 0, ""},
 		{[]string{"--fail-on", "breaks", "--max-breaking", "100%", rsa}, 0, ""},
 		{[]string{"--fail-on", "breaks", "--max-breaking", "99.9%", rsa}, 1, "breaks"},
-		{[]string{"--fail-on", "breaks", captures + "/bad/header-only.pcap"}, 2, "nothing to judge by"},
+		{[]string{"--fail-on", "breaks", captures + "/bad/header-only.pcap"}, 2, "nothing to judge"},
 		{[]string{"--advise", captures + "/bad/header-only.pcap"}, 0, ""},
 		{[]string{"--max-breaking", "few", rsa}, 2, "0.1%"},
 		{[]string{"--max-breaking", "NaN%", rsa}, 2, "0.1%"},

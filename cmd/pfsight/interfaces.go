@@ -35,14 +35,14 @@ func newInterfaces(a *app) *cobra.Command {
 	return cmd
 }
 
-// interfaceTable lists interfaces for people: one a line, and its addresses.
+// interfaceTable writes the interfaces, one a line, each with its addresses.
 func (a *app) interfaceTable(list []live.Interface) error {
 	var b strings.Builder
 	width := len(live.Any)
 	for i := range list {
 		width = max(width, len(list[i].Name))
 	}
-	fmt.Fprintf(&b, "%-*s  %s\n", width, live.Any, "all of them, those that come later included")
+	fmt.Fprintf(&b, "%-*s  %s\n", width, live.Any, "all interfaces, including later ones")
 	for i := range list {
 		f := &list[i]
 		parts := []string{state(f)}
@@ -81,7 +81,7 @@ func speed(mbit int) string {
 	return fmt.Sprintf("%d Mbit/s", mbit)
 }
 
-// interfaceJSON lists interfaces as a JSON array.
+// interfaceJSON writes the interfaces as a JSON array.
 func (a *app) interfaceJSON(list []live.Interface) error {
 	type object struct {
 		Name      string   `json:"name"`

@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// notices are the licenses of all that is linked; dist/notices makes them.
+// notices are the licenses of the linked packages. dist/notices generates them.
 //
 //go:generate sh -c "cd ../.. && go run ./cmd/pfsight/dist/notices > cmd/pfsight/dist/NOTICES.txt"
 //go:embed dist/NOTICES.txt
@@ -15,10 +15,10 @@ var notices string
 func newLicenses(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "licenses",
-		Short: "Show the licenses of what this program holds of others",
+		Short: "Show the licenses of the third-party packages in this program",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := a.stdout.Write([]byte(notices))
+			_, err := a.Stdout.Write([]byte(notices))
 			return err
 		},
 	}

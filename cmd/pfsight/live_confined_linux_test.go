@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"pfsight/capture/live/livetest"
+	"pfsight/cmd/pfsight/internal/sink"
+	"pfsight/cmd/pfsight/internal/testutil"
 )
 
 // TestLiveAllConfined runs live as root with everything that it does, confined:
@@ -34,14 +36,14 @@ func TestLiveAllConfined(t *testing.T) {
 	sum := of(0)
 	l := newLogger(t, log)
 	dir, keys := t.TempDir(), t.TempDir()
-	config, roots := writeWebConfig(t, keys, true, "secret")
-	_, cert, ca := authority(t, "127.0.0.1")
+	config, roots := testutil.WriteWebConfig(t, keys, true, "secret")
+	_, cert, ca := testutil.Authority(t, "127.0.0.1")
 	caFile := filepath.Join(dir, "ca.pem")
 	if err := os.WriteFile(caFile, ca, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	const addr = "127.0.0.1:6514"
-	var collected syncBuffer
+	var collected testutil.Buffer
 	collector := func() io.Closer {
 		l, err := tls.Listen("tcp", addr, &tls.Config{Certificates: []tls.Certificate{cert}})
 		if err != nil {
@@ -69,7 +71,7 @@ func TestLiveAllConfined(t *testing.T) {
 		}
 	}
 	for _, said := range []string{"gave up ", "(Landlock ", "system calls that it does not need (seccomp)"} {
-		eventually(t, said, func() bool { return strings.Contains(p.stderr.String(), said) })
+		testutil.Eventually(t, said, func() bool { return strings.Contains(p.stderr.String(), said) })
 	}
 	scrape := func(roots *x509.CertPool) error {
 		c := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: roots}}}
@@ -93,16 +95,16 @@ func TestLiveAllConfined(t *testing.T) {
 		t.Error(err)
 	}
 	replay(t, send, list[0])
-	eventually(t, "the log", func() bool { return l.count() >= sum })
+	testutil.Eventually(t, "the log", func() bool { return l.count() >= sum })
 	c := collector()
 	defer c.Close()
-	eventually(t, "the collector, that came late", func() bool { return strings.Count(collected.String(), "\n") == sum })
+	testutil.Eventually(t, "the collector, that came late", func() bool { return strings.Count(collected.String(), "\n") == sum })
 	for i := 1; i < 5; i++ { // five files, of which two whole ones stay
 		p.signal(syscall.SIGHUP)
-		eventually(t, "the outputs, opened anew", func() bool { return strings.Count(p.stderr.String(), "opened anew") == i })
+		testutil.Eventually(t, "the outputs, opened anew", func() bool { return strings.Count(p.stderr.String(), "opened anew") == i })
 		replay(t, send, list[i])
 		sum += of(i)
-		eventually(t, "the part", func() bool {
+		testutil.Eventually(t, "the part", func() bool {
 			b, _ := os.ReadFile(filepath.Join(dir, "events.jsonl.part"))
 			return bytes.Count(b, []byte("\n")) == of(i) && l.count() == sum
 		})
@@ -110,17 +112,17 @@ func TestLiveAllConfined(t *testing.T) {
 	if got := names(t, dir); len(got) != 4 || !slices.Contains(got, "events.jsonl.part") { // and the authority
 		t.Errorf("%q", got)
 	}
-	roots = writeWebKeys(t, keys)
-	eventually(t, "the new keys", func() bool { return scrape(roots) == nil })
+	roots = testutil.WriteWebKeys(t, keys)
+	testutil.Eventually(t, "the new keys", func() bool { return scrape(roots) == nil })
 	livetest.IP(t, "link", "del", "vb")
-	eventually(t, "the loss of the interface", func() bool { return strings.Contains(p.stderr.String(), "vb: the interface is gone") })
+	testutil.Eventually(t, "the loss of the interface", func() bool { return strings.Contains(p.stderr.String(), "vb: the interface is gone") })
 	livetest.Veth(t, "va", "vb")
-	eventually(t, "the interface", func() bool { return strings.Contains(p.stderr.String(), "vb: the interface is back") })
+	testutil.Eventually(t, "the interface", func() bool { return strings.Contains(p.stderr.String(), "vb: the interface is back") })
 	replay(t, livetest.NewSender(t, "va"), list[5])
 	sum += of(5)
-	eventually(t, "events of the interface that came back", func() bool { return l.count() == sum })
+	testutil.Eventually(t, "events of the interface that came back", func() bool { return l.count() == sum })
 	p.signal(syscall.SIGUSR1)
-	eventually(t, "a summary", func() bool { return strings.Contains(p.stdout.String(), "Forward secrecy") })
+	testutil.Eventually(t, "a summary", func() bool { return strings.Contains(p.stdout.String(), "Forward secrecy") })
 	if code := p.end(); code != 0 {
 		t.Errorf("exit %d: %s", code, &p.stderr)
 	}
@@ -156,14 +158,14 @@ func TestLiveHang(t *testing.T) {
 		replay(t, send, path)
 		want += len(records(t, path))
 	}
-	eventually(t, "what is written to the file", func() bool {
+	testutil.Eventually(t, "what is written to the file", func() bool {
 		b, _ := os.ReadFile(events)
 		return bytes.Count(b, []byte(`"event":"handshake"`)) >= want/2
 	})
 	start := time.Now()
 	p.signal(syscall.SIGTERM)
 	_ = p.cmd.Wait()
-	if d, code := time.Since(start), p.cmd.ProcessState.ExitCode(); d > sinkClose+3*time.Second || code != exitIncomplete {
+	if d, code := time.Since(start), p.cmd.ProcessState.ExitCode(); d > sink.CloseTimeout+3*time.Second || code != exitIncomplete {
 		t.Errorf("exit %d after %v: %s", code, d, &p.stderr)
 	}
 	if !strings.Contains(p.stderr.String(), "syslog: does not take what is left") {
@@ -197,7 +199,7 @@ func TestLiveScreen(t *testing.T) {
 	t.Cleanup(func() { _ = exec.Command("tmux", "-S", socket, "kill-server").Run() })
 	shows := func(want string) {
 		t.Helper()
-		eventually(t, want, func() bool { return strings.Contains(tmux("capture-pane", "-p", "-t", "t"), want) })
+		testutil.Eventually(t, want, func() bool { return strings.Contains(tmux("capture-pane", "-p", "-t", "t"), want) })
 	}
 	shows("pfsight live  vb")
 	replay(t, livetest.NewSender(t, "va"), rsa)

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"pfsight/capture/live/livetest"
+	"pfsight/cmd/pfsight/internal/testutil"
 )
 
 // asProgram in the environment makes the test's binary be pfsight.
@@ -43,8 +44,8 @@ func TestMain(m *testing.M) {
 type program struct {
 	t      *testing.T
 	cmd    *exec.Cmd
-	stderr syncBuffer
-	stdout syncBuffer
+	stderr testutil.Buffer
+	stdout testutil.Buffer
 }
 
 // start starts it and waits until it captures.
@@ -63,7 +64,7 @@ func startProgram(t *testing.T, file string, args ...string) *program {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
-	eventually(t, "the capture", func() bool {
+	testutil.Eventually(t, "the capture", func() bool {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 		return err != nil || bytes.Contains(b, []byte("Seccomp:\t2")) // the last thing done before
 	})
@@ -231,7 +232,7 @@ func TestLiveTLS(t *testing.T) {
 		open = append(open, conn)
 	}
 	began := time.Now()
-	eventually(t, "three handshakes", func() bool { b, _ := os.ReadFile(events); return bytes.Count(b, []byte("\n")) >= 3 })
+	testutil.Eventually(t, "three handshakes", func() bool { b, _ := os.ReadFile(events); return bytes.Count(b, []byte("\n")) >= 3 })
 	if d := time.Since(began); d > 2*time.Second {
 		t.Errorf("the verdicts took %v", d)
 	}
@@ -304,16 +305,16 @@ func TestLiveSignals(t *testing.T) {
 	events := filepath.Join(t.TempDir(), "events.jsonl")
 	p := start(t, "-i", "vb", "-o", events, "--events", "handshake", "--interval", "1s")
 	replay(t, send, path)
-	eventually(t, "the events", func() bool { b, _ := os.ReadFile(events); return bytes.Count(b, []byte("\n")) == want })
+	testutil.Eventually(t, "the events", func() bool { b, _ := os.ReadFile(events); return bytes.Count(b, []byte("\n")) == want })
 	if err := os.Rename(events, events+".1"); err != nil {
 		t.Fatal(err)
 	}
 	p.signal(syscall.SIGHUP)
-	eventually(t, "the new file", func() bool { _, err := os.Stat(events); return err == nil })
+	testutil.Eventually(t, "the new file", func() bool { _, err := os.Stat(events); return err == nil })
 	p.signal(syscall.SIGUSR1)
-	eventually(t, "a summary", func() bool { return strings.Contains(p.stdout.String(), "Forward secrecy") })
+	testutil.Eventually(t, "a summary", func() bool { return strings.Contains(p.stdout.String(), "Forward secrecy") })
 	had := strings.Count(p.stdout.String(), "Forward secrecy")
-	eventually(t, "another, by --interval", func() bool { return strings.Count(p.stdout.String(), "Forward secrecy") > had })
+	testutil.Eventually(t, "another, by --interval", func() bool { return strings.Count(p.stdout.String(), "Forward secrecy") > had })
 	if code := p.end(); code != 0 {
 		t.Errorf("exit %d: %s", code, &p.stderr)
 	}
@@ -379,9 +380,9 @@ func TestLiveConfined(t *testing.T) {
 		t.Errorf("Uid is %s", status["Uid"])
 	}
 	livetest.IP(t, "link", "del", "vb")
-	eventually(t, "the loss of the interface", func() bool { return strings.Contains(p.stderr.String(), "vb: the interface is gone") })
+	testutil.Eventually(t, "the loss of the interface", func() bool { return strings.Contains(p.stderr.String(), "vb: the interface is gone") })
 	livetest.Veth(t, "va", "vb")
-	eventually(t, "the interface", func() bool { return strings.Contains(p.stderr.String(), "vb: the interface is back") })
+	testutil.Eventually(t, "the interface", func() bool { return strings.Contains(p.stderr.String(), "vb: the interface is back") })
 	path := replayable(t)[0]
 	replay(t, livetest.NewSender(t, "va"), path)
 	time.Sleep(200 * time.Millisecond)

@@ -3,62 +3,26 @@ package main
 import (
 	"crypto/x509"
 	"os"
-	"os/user"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"golang.org/x/term"
-
-	"pfsight/capture/filter"
 	"pfsight/capture/live"
+	"pfsight/cmd/pfsight/internal/confine"
+	"pfsight/cmd/pfsight/internal/memory"
+	"pfsight/cmd/pfsight/internal/process"
+	"pfsight/cmd/pfsight/internal/sensor"
+	"pfsight/cmd/pfsight/internal/sink"
+	"pfsight/cmd/pfsight/internal/terminal"
 	"pfsight/report/render"
-	"pfsight/report/where"
 )
 
-// liveOptions are the flags of live, checked and resolved.
-type liveOptions struct {
-	capture     live.Options
-	count       uint64
-	duration    time.Duration
-	outputs     []string
-	events      []render.Event
-	rotateSize  int64
-	rotateEvery time.Duration
-	keep        retention      // of rotated files
-	sinkRoots   *x509.CertPool // of tls: outputs
-	interval    time.Duration
-	screen      bool // on a terminal
-	lines       bool // for people, on standard output
-	quiet       bool
-	listen      string
-	webConfig   string
-	user        *identity
-	sandbox     bool
-	memory      budget
-	workers     int
-	render      render.Options
-	// where says which connections events tell of; nil: all.
-	where *where.Filter
-}
-
-// An identity is whom the process becomes.
-type identity struct {
-	name     string
-	uid, gid int
-	groups   []int
-}
-
-// maxAutoRings is how many rings an interface gets without being asked.
-const maxAutoRings = 8
-
-// options resolves what was typed. Its errors say what to do instead.
-func (f *liveFlags) options(a *app, args []string) (*liveOptions, error) {
-	o := &liveOptions{
-		count: f.count, duration: f.duration, outputs: f.outputs, rotateEvery: f.rotateEvery, interval: f.interval, quiet: f.quiet,
-		listen: f.listen, webConfig: f.webConfig, sandbox: !f.noSandbox, workers: f.workers,
-		capture: live.Options{Interfaces: f.interfaces, Filter: f.filter, Snaplen: f.snaplen, Rings: f.rings, Blocks: f.blocks, NoPromiscuous: f.noPromiscuous, WholeBulk: f.wholeBulk},
+// options checks and resolves the flags. Its errors say what to do instead.
+func (f *liveFlags) options(a *app, args []string) (*sensor.Options, error) {
+	o := &sensor.Options{
+		Version: version(), MaxPackets: f.count, Duration: f.duration, Workers: f.workers,
+		Outputs: f.outputs, Interval: f.interval, Quiet: f.quiet, Listen: f.listen, WebConfig: f.webConfig, Sandbox: !f.noSandbox,
+		Capture: live.Options{Interfaces: f.interfaces, Filter: f.filter, Snaplen: f.snaplen, Rings: f.rings, Blocks: f.blocks, NoPromiscuous: f.noPromiscuous, WholeBulk: f.wholeBulk},
 	}
 	switch {
 	case len(args) > 0:
@@ -76,169 +40,116 @@ func (f *liveFlags) options(a *app, args []string) (*liveOptions, error) {
 	case f.top < 1:
 		return nil, usagef("--top %d: show at least 1 row", f.top)
 	case f.webConfig != "" && f.listen == "":
-		return nil, usagef("--web-config is of --listen: say at which address")
+		return nil, usagef("--web-config needs --listen ADDR")
 	}
-	if f.filter != "" {
-		if err := filter.Validate(f.filter); err != nil {
-			return nil, badFilter(f.filter, err)
-		}
+	if err := checkFilter(f.filter); err != nil {
+		return nil, err
 	}
-	if f.where != "" {
-		w, err := where.Compile(f.where)
-		if err != nil {
-			return nil, usagef("--where: %w", err)
-		}
-		o.where = w
+	var err error
+	if o.Where, err = compileWhere(f.where); err != nil {
+		return nil, err
 	}
 	switch f.events {
 	case "all":
-		o.events = []render.Event{render.Handshake, render.End}
+		o.Events = []render.Event{render.Handshake, render.End}
 	case "handshake", "end":
-		o.events = []render.Event{render.Event(f.events)}
+		o.Events = []render.Event{render.Event(f.events)}
 	default:
 		return nil, usagef("--events %q: choose handshake, end or all", f.events)
 	}
-	memory, more, err := memoryOf(f.memory, f.memoryGiven())
-	if err != nil {
-		return nil, usagef("--memory %q: %w", f.memory, err)
-	}
-	if more && !f.quiet {
-		a.warn("--memory %s is more than the system grants this process", f.memory)
-	}
-	if memory < leastMemory {
-		return nil, usagef("--memory %s: use 32M or more", f.memory)
-	}
-	if f.rotateSize != "" {
-		if o.rotateSize, err = size(f.rotateSize); err != nil {
-			return nil, usagef("--rotate-size %q: %w", f.rotateSize, err)
-		}
-	}
-	if err := o.sinks(f); err != nil {
+	if o.Memory, err = a.memoryLimit(f.memory, f.memoryGiven(), f.quiet); err != nil {
 		return nil, err
 	}
-	n, err := size(f.blockSize)
+	if o.Memory < memory.Least {
+		return nil, usagef("--memory %s: use %dM or more", f.memory, memory.Least>>20)
+	}
+	if o.Sink, err = f.sinkOptions(o.Outputs); err != nil {
+		return nil, err
+	}
+	n, err := memory.Parse(f.blockSize)
 	if err != nil {
 		return nil, usagef("--block-size %q: %w", f.blockSize, err)
 	}
-	o.capture.BlockSize = int(n)
-	if f.rings == 0 {
-		o.capture.Rings = min(f.workers, maxAutoRings, rings(memory, &o.capture))
+	o.Capture.BlockSize = int(n)
+	sensor.FitRings(&o.Capture, o.Memory, f.workers)
+	if err := o.Capture.Check(); err != nil {
+		return nil, process.Usage(err)
 	}
-	if f.blocks == 0 {
-		o.capture.Blocks = blocks(memory, &o.capture)
+	if ok, take, leave := sensor.RingsFit(&o.Capture, o.Memory); !ok && (f.rings != 0 || f.blocks != 0) {
+		return nil, usagef("--rings and --blocks take %dM of --memory %s: leave %dM of it or more", take>>20, f.memory, leave>>20)
 	}
-	if err := o.capture.Check(); err != nil {
-		return nil, usageError{err}
-	}
-	if n := ringsTake(&o.capture); n > memory-leastMemory/2 && (f.rings != 0 || f.blocks != 0) {
-		return nil, usagef("--rings and --blocks take %dM of --memory %s: leave %dM of it or more", n>>20, f.memory, leastMemory/2>>20)
-	}
-	o.memory = divide(memory, o)
 	if f.user != "" {
-		if o.user, err = identify(f.user); err != nil {
+		if o.User, err = confine.LookupUser(f.user); err != nil {
 			return nil, usagef("--user %s: %w", f.user, err)
 		}
 	}
-	return o, o.look(a, f)
+	return o, f.display(a, o)
 }
 
-// look resolves what is shown where.
-func (o *liveOptions) look(a *app, f *liveFlags) error {
-	tty := isTerminal(a.stdout)
-	toStdout := slices.Contains(o.outputs, "-")
+// display resolves what is shown on standard output.
+func (f *liveFlags) display(a *app, o *sensor.Options) (err error) {
+	tty := terminal.Is(a.Stdout)
+	toStdout := slices.Contains(o.Outputs, "-")
 	switch {
 	case f.plain:
 		if toStdout {
 			return usagef("--plain and -o - both want standard output")
 		}
-		o.lines = true
+		o.Lines = true
 	case tty && !toStdout:
-		o.screen = os.Getenv("TERM") != "dumb"
-		if in, ok := a.stdin.(*os.File); !ok || !term.IsTerminal(int(in.Fd())) {
-			o.screen = false
-		}
-		o.lines = !o.screen
-	case len(o.outputs) == 0:
-		o.outputs = []string{"-"}
+		o.Screen = !terminal.Dumb() && terminal.Is(a.Stdin)
+		o.Lines = !o.Screen
+	case len(o.Outputs) == 0:
+		o.Outputs = []string{"-"}
 	}
-	o.render.Top = f.top
+	o.Render.Top = f.top
 	if tty {
-		o.render.Width = terminalWidth(a.stdout)
-		o.render.ASCII = !utf8Locale()
+		o.Render.Width = terminal.Width(a.Stdout)
+		o.Render.ASCII = !terminal.UTF8()
 	}
-	switch f.color {
-	case "auto":
-		o.render.Color = tty && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-	case "always":
-		o.render.Color = os.Getenv("NO_COLOR") == ""
-	case "never":
-	default:
-		return usagef("--color %q: choose auto, always or never", f.color)
-	}
-	return nil
+	o.Render.Color, err = useColor(f.color, tty)
+	return err
 }
 
-// sinks resolves what outputs need beside their names.
-func (o *liveOptions) sinks(f *liveFlags) (err error) {
-	o.keep.files, o.keep.age = f.rotateKeep, f.rotateKeepFor
+// sinkOptions resolves the options of files and TLS connections among outputs.
+func (f *liveFlags) sinkOptions(outputs []string) (o sink.Options, err error) {
+	o.Age = f.rotateEvery
+	if f.rotateSize != "" {
+		if o.Size, err = memory.Parse(f.rotateSize); err != nil {
+			return o, usagef("--rotate-size %q: %w", f.rotateSize, err)
+		}
+	}
+	o.Keep.Files, o.Keep.Age = f.rotateKeep, f.rotateKeepFor
 	if f.rotateKeepSize != "" {
-		if o.keep.size, err = size(f.rotateKeepSize); err != nil {
-			return usagef("--rotate-keep-size %q: %w", f.rotateKeepSize, err)
+		if o.Keep.Size, err = memory.Parse(f.rotateKeepSize); err != nil {
+			return o, usagef("--rotate-keep-size %q: %w", f.rotateKeepSize, err)
 		}
 	}
 	switch {
 	case f.rotateKeep < 0:
-		return usagef("--rotate-keep %d: keep at least 1 file", f.rotateKeep)
+		return o, usagef("--rotate-keep %d: keep at least 1 file", f.rotateKeep)
 	case f.rotateKeepFor < 0:
-		return usagef("--rotate-keep-for %v: use a time such as 720h", f.rotateKeepFor)
-	case o.keep != retention{} && o.rotateSize == 0 && o.rotateEvery == 0:
-		return usagef("--rotate-keep, --rotate-keep-size and --rotate-keep-for are of files that --rotate-size or --rotate-every made")
+		return o, usagef("--rotate-keep-for %v: use a time such as 720h", f.rotateKeepFor)
+	case o.Keep != sink.Retention{} && o.Size == 0 && o.Age == 0:
+		return o, usagef("--rotate-keep, --rotate-keep-size and --rotate-keep-for need --rotate-size or --rotate-every")
 	}
-	withTLS := slices.ContainsFunc(o.outputs, func(dest string) bool { return strings.HasPrefix(dest, "tls:") })
+	withTLS := slices.ContainsFunc(outputs, func(dest string) bool { return strings.HasPrefix(dest, "tls:") })
 	switch {
 	case !withTLS && f.sinkCA != "":
-		return usagef("--sink-ca is of an output tls:HOST:PORT")
+		return o, usagef("--sink-ca needs an output tls:HOST:PORT")
 	case f.sinkCA != "":
 		pem, err := os.ReadFile(f.sinkCA)
 		if err != nil {
-			return usagef("--sink-ca: %w", err)
+			return o, usagef("--sink-ca: %w", err)
 		}
-		if o.sinkRoots = x509.NewCertPool(); !o.sinkRoots.AppendCertsFromPEM(pem) {
-			return usagef("--sink-ca %s: it has no certificate in PEM", f.sinkCA)
+		if o.Roots = x509.NewCertPool(); !o.Roots.AppendCertsFromPEM(pem) {
+			return o, usagef("--sink-ca %s: no certificate in PEM", f.sinkCA)
 		}
 	case withTLS:
-		// Now: later the files of the system cannot be read.
-		if o.sinkRoots, err = x509.SystemCertPool(); err != nil {
-			return usagef("-o tls: the system's certificates: %w; name a file with --sink-ca", err)
+		// Read now: later the sandbox forbids the files of the system.
+		if o.Roots, err = x509.SystemCertPool(); err != nil {
+			return o, usagef("-o tls: the system's certificates: %w; name a file with --sink-ca", err)
 		}
 	}
-	return nil
-}
-
-// identify finds a user by name or number.
-func identify(name string) (*identity, error) {
-	u, err := user.Lookup(name)
-	if err != nil {
-		var byID error
-		if u, byID = user.LookupId(name); byID != nil {
-			return nil, err
-		}
-	}
-	id := &identity{name: name}
-	if id.uid, err = strconv.Atoi(u.Uid); err != nil {
-		return nil, err
-	}
-	if id.gid, err = strconv.Atoi(u.Gid); err != nil {
-		return nil, err
-	}
-	groups, err := u.GroupIds()
-	if err != nil {
-		groups = []string{u.Gid}
-	}
-	for _, g := range groups {
-		if n, err := strconv.Atoi(strings.TrimSpace(g)); err == nil {
-			id.groups = append(id.groups, n)
-		}
-	}
-	return id, nil
+	return o, nil
 }

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pfsight/capture/live/livetest"
+	"pfsight/cmd/pfsight/internal/testutil"
 )
 
 // TestLiveAnyFilter captures on all interfaces with a filter, beside traffic
@@ -49,7 +50,7 @@ func TestLiveAnyFilter(t *testing.T) {
 	events := filepath.Join(t.TempDir(), "events.jsonl")
 	p := start(t, "-i", "any", "-f", "tcp port 443", "-o", events, "--listen", "127.0.0.1:0")
 	address := ""
-	eventually(t, "the page", func() bool {
+	testutil.Eventually(t, "the page", func() bool {
 		m := regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(p.stderr.String())
 		address = m
 		return m != ""
@@ -115,12 +116,12 @@ func TestLiveAnyFilter(t *testing.T) {
 		}
 		tunnel = 100
 	}
-	eventually(t, "open connections", func() bool { return look().Live.Open == n })
+	testutil.Eventually(t, "open connections", func() bool { return look().Live.Open == n })
 	for _, c := range open {
 		c.Close()
 	}
 	began := time.Now()
-	eventually(t, "no open connection", func() bool { return look().Live.Open == 0 })
+	testutil.Eventually(t, "no open connection", func() bool { return look().Live.Open == 0 })
 	if d := time.Since(began); d > 3*time.Second { // less than they are followed for
 		t.Errorf("connections are shown as open for %v after their end", d)
 	}

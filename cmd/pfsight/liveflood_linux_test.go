@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"pfsight/capture/live/livetest"
+	"pfsight/cmd/pfsight/internal/testutil"
 )
 
 // firstFragments returns frames that each begin another IPv4 datagram of which
@@ -123,12 +124,12 @@ func TestLiveFragmentFlood(t *testing.T) {
 		return
 	}
 	c := exec.Command("tcpdump", "-n", "-i", "vb", "-B", "65536", "-w", "/dev/null")
-	said := new(syncBuffer)
+	said := new(testutil.Buffer)
 	c.Stderr = said
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "tcpdump", func() bool { return strings.Contains(said.String(), "listening on") })
+	testutil.Eventually(t, "tcpdump", func() bool { return strings.Contains(said.String(), "listening on") })
 	time.Sleep(300 * time.Millisecond)
 	flood(t, honest, 8, long, rate)
 	time.Sleep(time.Second)

@@ -22,6 +22,7 @@ import (
 	"pfsight/capture/live/livetest"
 	"pfsight/capture/packet"
 	"pfsight/capture/pcapfile"
+	"pfsight/cmd/pfsight/internal/testutil"
 )
 
 // maxFrames is how many bytes of frames are sent again and again at most.
@@ -216,7 +217,7 @@ func highest(t *testing.T, r *rival, send *livetest.Replayer, size float64, long
 func (r *rival) try(t *testing.T, send *livetest.Replayer, n int, rate float64, one bool) (x trial) {
 	t.Helper()
 	var c *exec.Cmd
-	var said *syncBuffer
+	var said *testutil.Buffer
 	if one {
 		pin(t, 1)
 	}
@@ -225,13 +226,13 @@ func (r *rival) try(t *testing.T, send *livetest.Replayer, n int, rate float64, 
 		p := start(t, r.live...)
 		c, said = p.cmd, &p.stderr
 	case r.args != nil:
-		said = new(syncBuffer)
+		said = new(testutil.Buffer)
 		c = exec.Command(r.args[0], r.args[1:]...)
 		c.Stderr = said
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, r.name, func() bool { return strings.Contains(said.String(), r.ready) })
+		testutil.Eventually(t, r.name, func() bool { return strings.Contains(said.String(), r.ready) })
 		time.Sleep(300 * time.Millisecond)
 	}
 	if one {

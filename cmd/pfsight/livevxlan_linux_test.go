@@ -10,6 +10,7 @@ import (
 	"pfsight/capture"
 	"pfsight/capture/live"
 	"pfsight/capture/live/livetest"
+	"pfsight/cmd/pfsight/internal/rows"
 )
 
 // vxlan puts a frame into a VXLAN tunnel, RFC 7348, whose two ends and their
@@ -75,7 +76,7 @@ func TestVXLANWorkers(t *testing.T) {
 		time.Sleep(200 * time.Millisecond)
 		src.Stop()
 	}()
-	st, err := capture.Run(context.Background(), src, following(), sinks...)
+	st, err := capture.Run(context.Background(), src, rows.CaptureOptions(0), sinks...)
 	<-stopped
 	if err != nil {
 		t.Fatal(err)

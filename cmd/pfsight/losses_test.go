@@ -66,7 +66,7 @@ func framed(t testing.TB, link packet.LinkType, packets []frametest.Packet) (out
 }
 
 // rows reads JSON Lines.
-func rows(t testing.TB, out string) (list []record) {
+func savedRows(t testing.TB, out string) (list []record) {
 	t.Helper()
 	for _, line := range strings.Split(strings.TrimSpace(out), "\n") {
 		r := record{}
@@ -90,7 +90,7 @@ func TestEveryLink(t *testing.T) {
 	read := func(what string, args ...string) record {
 		t.Helper()
 		code, out, stderr := pfsight(t, "", append([]string{"--format", "jsonl", name}, args...)...)
-		list := rows(t, out)
+		list := savedRows(t, out)
 		if code != 0 || stderr != "" || len(list) != 1 {
 			t.Errorf("%s %v: exit %d, %d records, %s", what, args, code, len(list), stderr)
 			return nil
@@ -149,7 +149,7 @@ func TestMirrorCut(t *testing.T) {
 			}
 			frametest.WritePcap(t, name, packet.LinkEthernet, framed(t, packet.LinkEthernet, in))
 			code, out, stderr := pfsight(t, "", "--format", "jsonl", name)
-			list := rows(t, out)
+			list := savedRows(t, out)
 			if code != exitIncomplete || len(list) != 1 || !strings.Contains(stderr, "cut by the capture's snaplen or a mirror") || strings.Contains(stderr, "bytes missing") {
 				t.Errorf("%s, %d bytes: exit %d, %d records, %s", x.Name, keep, code, len(list), stderr)
 				continue
@@ -336,7 +336,7 @@ func TestSimpleBlocks(t *testing.T) {
 	} {
 		write(timed)
 		_, out, _ := pfsight(t, "", "--format", "jsonl", name)
-		list := rows(t, out)
+		list := savedRows(t, out)
 		if len(list) != 1 || !strings.HasPrefix(list[0]["time"].(string), day) || list[0]["forward_secrecy"] != "no" {
 			t.Errorf("%s: %s", what, out)
 		}
@@ -352,7 +352,7 @@ func TestSimpleBlocks(t *testing.T) {
 		}
 	}
 	_, out, _ := pfsight(t, "", "--format", "jsonl", name)
-	list := rows(t, out)
+	list := savedRows(t, out)
 	if len(list) != 1 || list[0]["time"] != nil || list[0]["forward_secrecy"] != "no" {
 		t.Errorf("%s", out)
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"pfsight/cmd/pfsight/internal/process"
 	"pfsight/report/render"
 	"pfsight/report/where"
 )
@@ -54,7 +55,7 @@ func TestMessages(t *testing.T) {
 		err  error
 		want int
 	}{
-		{a, 1}, {b, 1}, {errors.Join(a, b), 2}, {usageError{errors.Join(a, b)}, 2}, {errors.Join(errors.Join(a, a), errors.Join(b)), 3},
+		{a, 1}, {b, 1}, {errors.Join(a, b), 2}, {process.Usage(errors.Join(a, b)), 2}, {errors.Join(errors.Join(a, a), errors.Join(b)), 3},
 		{fmt.Errorf("%w and %w", a, b), 1}, {fmt.Errorf("x: %w", errors.Join(a, b)), 1}, {usagef("--where: %w", place), 3},
 	} {
 		if got := messages(c.err); len(got) != c.want {

@@ -15,6 +15,11 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"pfsight/cmd/pfsight/internal/demo"
+	"pfsight/cmd/pfsight/internal/output"
+	"pfsight/cmd/pfsight/internal/process"
+	"pfsight/cmd/pfsight/internal/testutil"
 )
 
 // asked runs pfsight as a program and returns its exit code, standard output
@@ -73,10 +78,10 @@ func TestOutputFullDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 		if name == "records" { // more than one of them
-			args = append(args, handshakeFiles(t)...)
+			args = append(args, demo.Captures(t, captures)...)
 		}
 		if name == "parquet" {
-			args = append(args, handshakeFiles(t)...)
+			args = append(args, demo.Captures(t, captures)...)
 		}
 		code, out, stderr := asked(t, nil, append(args, "-o", file)...)
 		if code != 2 || out != "" || !strings.Contains(stderr, "no space left") {
@@ -357,7 +362,7 @@ func TestOutputFollow(t *testing.T) {
 	if err := os.Mkdir(in, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	all := handshakeFiles(t)
+	all := demo.Captures(t, captures)
 	for i, name := range all { // a connection ends when later ones are read
 		b, err := os.ReadFile(name)
 		if err == nil {
@@ -369,13 +374,13 @@ func TestOutputFollow(t *testing.T) {
 	}
 	cmd := exec.Command(os.Args[0], "--follow", "--format", "jsonl", "-o", out, in)
 	cmd.Env = append(os.Environ(), asProgram+"=1")
-	var stderr syncBuffer
+	var stderr testutil.Buffer
 	cmd.Stderr = &stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	defer cmd.Process.Kill()
-	eventually(t, "the row", func() bool { b, _ := os.ReadFile(out); return bytes.HasSuffix(b, []byte("\n")) })
+	testutil.Eventually(t, "the row", func() bool { b, _ := os.ReadFile(out); return bytes.HasSuffix(b, []byte("\n")) })
 	// A summary is written at the end, beside the capture.
 	report := filepath.Join(in, "report.html")
 	other := exec.Command(os.Args[0], "--follow", "--format", "html", "-o", report, in)
@@ -410,7 +415,7 @@ func TestOutputGivenUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, begun := range []bool{true, false} {
-		o, err := openOutput(newApp(nil, io.Discard, io.Discard), file, false, t.Logf)
+		o, err := output.Open(process.New(nil, io.Discard, io.Discard), file, output.Options{Warn: t.Logf})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -419,7 +424,7 @@ func TestOutputGivenUp(t *testing.T) {
 				t.Fatalf("%v, %q", err, names(t, dir))
 			}
 		}
-		if err := o.remove(); err != nil {
+		if err := o.Remove(); err != nil {
 			t.Error(err)
 		}
 		if !begun {
@@ -427,7 +432,7 @@ func TestOutputGivenUp(t *testing.T) {
 				t.Error("it is written all the same")
 			}
 		}
-		if err := o.finish(false); err == nil {
+		if err := o.Finish(false); err == nil {
 			t.Error("it has an end")
 		}
 		if b, _ := os.ReadFile(file); string(b) != "old" || len(names(t, dir)) != 1 {

@@ -2,17 +2,17 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"pfsight/cmd/pfsight/internal/terminal"
 	"pfsight/report/policy"
 	"pfsight/report/render"
 )
 
-// policiesFlags are what was typed.
+// policiesFlags are the flags of policies and its commands, as typed.
 type policiesFlags struct {
 	targets, markdown bool
 	width             int
@@ -27,15 +27,15 @@ func newPolicies(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:        "policies",
 		SuggestFor: []string{"policy"},
-		Short:      "Show the TLS policies that are built in, or one of a file",
+		Short:      "Show the built-in TLS policies, or one of a file",
 		Long: `policies lists the TLS server policies that are built in: of cloud providers,
-Windows Server, browsers' and governments' guides, and generic ones. Each has
-its source and its date and says how sure it is. Those that are incomplete or
-doubtful are there, but are no targets to move to.
+Windows Server, guides of browsers and governments, and generic ones. Each has a
+source, a date and a confidence. Incomplete or doubtful ones are listed, but are
+not recommended as targets.
 
-"pfsight policies show" shows all that one says, or the lines that set a server
-up for it. In the place of a name it takes a file: a policy in YAML (see
-"pfsight policies format") or a configuration of nginx, Apache or HAProxy.`,
+"pfsight policies show" shows one in full, or the configuration of a server for
+it. Instead of a name it takes a file: a policy in YAML (see "pfsight policies
+format") or a configuration of nginx, Apache or HAProxy.`,
 		Example: `  pfsight policies --targets
   pfsight policies show mozilla-intermediate-6-0
   pfsight policies show mozilla-intermediate-6-0 --config nginx
@@ -60,12 +60,12 @@ up for it. In the place of a name it takes a file: a policy in YAML (see
 	}
 	s := cmd.Flags()
 	s.SortFlags = false
-	s.BoolVar(&f.targets, "targets", false, "only those that are offered as targets")
+	s.BoolVar(&f.targets, "targets", false, "show only those that are recommended as targets")
 	s.BoolVar(&f.markdown, "markdown", false, "write the table in Markdown")
 	s.IntVar(&f.width, "width", 0, "`COLUMNS` of the output (default: the terminal's, else 80)")
 	cmd.AddCommand(newPoliciesShow(a), &cobra.Command{
 		Use:   "format",
-		Short: "Say how a policy is written in YAML",
+		Short: "Describe the YAML form of a policy",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintln(&a.results, policy.Format)
@@ -79,7 +79,7 @@ func newPoliciesShow(a *app) *cobra.Command {
 	var f policiesFlags
 	cmd := &cobra.Command{
 		Use:   "show NAME|FILE ...",
-		Short: "Show all that a policy says, or how to configure a server for it",
+		Short: "Show a policy in full, or as configuration of a server",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usagef("show which policy? See 'pfsight policies'")
@@ -116,10 +116,10 @@ func newPoliciesShow(a *app) *cobra.Command {
 	}
 	s := cmd.Flags()
 	s.SortFlags = false
-	s.StringVar(&f.config, "config", "", "show the lines for `SERVER`: "+strings.Join(policy.ConfigKinds(), ", "))
-	s.Var(&f.software, "server", "what keeps a configuration file: `PROGRAM/VERSION`, such as nginx/1.22.1 or openssl/3.5; may be repeated")
+	s.StringVar(&f.config, "config", "", "show the configuration for `SERVER`: "+strings.Join(policy.ConfigKinds(), ", "))
+	s.Var(&f.software, "server", "software that uses the configuration file: `PROGRAM/VERSION`, such as nginx/1.22.1 or openssl/3.5; may be repeated")
 	s.BoolVar(&f.noSandbox, "no-sandbox", false, "keep all rights of the process")
-	s.BoolVar(&f.yaml, "yaml", false, "show the policy in YAML, to be changed and read again")
+	s.BoolVar(&f.yaml, "yaml", false, "show the policy in YAML, for editing")
 	s.IntVar(&f.width, "width", 0, "`COLUMNS` of the output (default: the terminal's, else 80)")
 	return cmd
 }
@@ -154,17 +154,17 @@ func (f *policiesFlags) show(a *app, p *policy.Policy, opt render.Options, i int
 	return render.Policy(&a.results, p, opt)
 }
 
-// render resolves how to show.
+// render resolves the options of the output.
 func (f *policiesFlags) render(a *app) (render.Options, error) {
 	opt := render.Options{Width: f.width}
 	if err := checkWidth(f.width); err != nil {
 		return opt, err
 	}
-	if isTerminal(a.stdout) {
+	if terminal.Is(a.Stdout) {
 		if f.width == 0 {
-			opt.Width = terminalWidth(a.stdout)
+			opt.Width = terminal.Width(a.Stdout)
 		}
-		opt.Color = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+		opt.Color = terminal.Color()
 	}
 	return opt, nil
 }

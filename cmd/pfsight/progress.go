@@ -6,23 +6,24 @@ import (
 	"sync"
 	"time"
 
-	"pfsight/capture/pcapfile"
+	"pfsight/cmd/pfsight/internal/analyze"
+	"pfsight/cmd/pfsight/internal/terminal"
 )
 
 const (
 	progressAfter = time.Second            // short reads show none
-	progressEvery = 100 * time.Millisecond // between two pictures
+	progressEvery = 100 * time.Millisecond // between two updates
 )
 
-// A progress shows on a terminal how far the reading is.
+// A progress shows on a terminal how much was read.
 type progress struct {
 	done chan struct{}
 	wait sync.WaitGroup
 }
 
-func startProgress(a *app, o *options, src *pcapfile.Source) *progress {
+func startProgress(a *app, o *inputOptions, run *analyze.Run) *progress {
 	p := &progress{done: make(chan struct{})}
-	if o.quiet || !isTerminal(a.stderr) {
+	if o.quiet || !terminal.Is(a.Stderr) {
 		return p
 	}
 	p.wait.Go(func() {
@@ -35,11 +36,11 @@ func startProgress(a *app, o *options, src *pcapfile.Source) *progress {
 		tick := time.NewTicker(progressEvery)
 		defer tick.Stop()
 		for {
-			n, total := src.Progress()
-			fmt.Fprintf(a.messageTo(), "\r\x1b[K%s", progressLine(n, total, time.Since(start)))
+			n, total := run.Progress()
+			fmt.Fprintf(a.Messages(), "\r\x1b[K%s", progressLine(n, total, time.Since(start)))
 			select {
 			case <-p.done:
-				fmt.Fprint(a.messageTo(), "\r\x1b[K")
+				fmt.Fprint(a.Messages(), "\r\x1b[K")
 				return
 			case <-tick.C:
 			}

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pfsight/capture/live/livetest"
+	"pfsight/cmd/pfsight/internal/sink"
+	"pfsight/cmd/pfsight/internal/testutil"
 )
 
 // fullPipe returns the end to write to of a pipe that takes nothing more.
@@ -57,7 +57,7 @@ func endsBySignal(t *testing.T, c *exec.Cmd, s syscall.Signal, ready func() bool
 		t.Fatal(err)
 	}
 	defer func() { _ = c.Process.Kill() }()
-	eventually(t, "the program waiting", ready)
+	testutil.Eventually(t, "the program waiting", ready)
 	settled(t, c.Process.Pid)
 	began := time.Now()
 	if err := c.Process.Signal(s); err != nil {
@@ -72,7 +72,7 @@ func endsBySignal(t *testing.T, c *exec.Cmd, s syscall.Signal, ready func() bool
 	}
 	limit := 3 * time.Second
 	if slices.Contains(c.Args, "live") {
-		limit += sinkClose
+		limit += sink.CloseTimeout
 	}
 	if d := time.Since(began); d > limit {
 		t.Errorf("the end took %v", d)
@@ -88,7 +88,7 @@ func settled(t *testing.T, pid int) {
 	t.Helper()
 	const enough = 6
 	last, same := "", 0
-	eventually(t, "the program waiting", func() bool {
+	testutil.Eventually(t, "the program waiting", func() bool {
 		now := ""
 		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
 		for _, path := range threads {
@@ -221,37 +221,5 @@ func TestLiveHeldUp(t *testing.T) {
 				return time.Since(began) > 1500*time.Millisecond
 			})
 		})
-	}
-}
-
-// TestMessageQueue fills a queue whose writer hangs: nothing waits, and what
-// was dropped is told.
-func TestMessageQueue(t *testing.T) {
-	r, w := io.Pipe()
-	q := newMessageQueue(w)
-	const n = 3000
-	for range n {
-		if _, err := q.Write([]byte(strings.Repeat("x", 99) + "\n")); err != nil {
-			t.Fatal(err)
-		}
-	}
-	began := time.Now()
-	q.flush()
-	if d := time.Since(began); d < giveUpAfter/2 || d > 3*giveUpAfter {
-		t.Errorf("it waited %v", d)
-	}
-	got := make(chan string)
-	go func() {
-		b, err := io.ReadAll(r)
-		if err != nil && !errors.Is(err, io.EOF) {
-			t.Error(err)
-		}
-		got <- string(b)
-	}()
-	q.close()
-	w.Close()
-	text := <-got
-	if lines := strings.Count(text, "x\n"); lines == n || lines < maxMessages/100 || !strings.Contains(text, "messages were dropped") {
-		t.Errorf("%d lines of %d; %s", lines, n, text[max(0, len(text)-100):])
 	}
 }

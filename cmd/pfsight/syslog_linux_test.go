@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pfsight/capture/live/livetest"
+	"pfsight/cmd/pfsight/internal/testutil"
 )
 
 // privateLog gives this thread, and what it starts, a place of its own where
@@ -123,7 +124,7 @@ func TestLiveSyslog(t *testing.T) {
 	p := start(t, "-i", "vb", "-o", "syslog", "--events", "handshake")
 	want := records(t, list[0])
 	replay(t, send, list[0])
-	eventually(t, "the messages", func() bool { return l.count() >= len(want) })
+	testutil.Eventually(t, "the messages", func() bool { return l.count() >= len(want) })
 	// Ends are not told: without them a record lacks the counts.
 	if got := l.end(t); len(got) != len(want) || got[0]["forward_secrecy"] != want[0]["forward_secrecy"] || got[0]["source"] != "vb" {
 		t.Errorf("%d of %d came: %v", len(got), len(want), got)
@@ -133,7 +134,7 @@ func TestLiveSyslog(t *testing.T) {
 	replay(t, send, list[1])
 	time.Sleep(300 * time.Millisecond) // it is tried and fails
 	l = newLogger(t, path)
-	eventually(t, "the messages, later", func() bool { return l.count() >= len(want) })
+	testutil.Eventually(t, "the messages, later", func() bool { return l.count() >= len(want) })
 	if got := l.end(t); len(got) != len(want) {
 		t.Errorf("%d of %d came after the log was back", len(got), len(want))
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"pfsight/capture/live/livetest"
+	"pfsight/cmd/pfsight/internal/testutil"
 )
 
 // unit returns the settings of the unit file, those that are given several
@@ -131,11 +132,11 @@ func TestUnitLimits(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) }()
-	eventually(t, "the capture", func() bool { return strings.Contains(p.stderr.String(), "gave up") || p.cmd.ProcessState != nil })
+	testutil.Eventually(t, "the capture", func() bool { return strings.Contains(p.stderr.String(), "gave up") || p.cmd.ProcessState != nil })
 	path := replayable(t)[0]
 	n := replay(t, livetest.NewSender(t, "va"), path)
 	events := filepath.Join(logs, "events.jsonl.part")
-	eventually(t, "events", func() bool { b, _ := os.ReadFile(events); return bytes.Contains(b, []byte(`"event":"handshake"`)) })
+	testutil.Eventually(t, "events", func() bool { b, _ := os.ReadFile(events); return bytes.Contains(b, []byte(`"event":"handshake"`)) })
 	// strace is the process that was started; what it traces is its child.
 	if out, err := exec.Command("pkill", "-TERM", "-P", strconv.Itoa(p.cmd.Process.Pid)).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)

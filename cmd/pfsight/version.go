@@ -1,8 +1,12 @@
 package main
 
-import "runtime/debug"
+import (
+	"fmt"
+	"runtime/debug"
+)
 
-// version returns the module's version, or the commit it was built from.
+// version returns the module's version, the commit it was built from, and the Go
+// version, as far as the build recorded them.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -12,5 +16,16 @@ func version() string {
 	if v == "" || v == "(devel)" {
 		v = "devel"
 	}
-	return v + " (" + info.GoVersion + ")"
+	commit, modified := "", ""
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			commit = ", commit " + s.Value[:min(len(s.Value), 12)]
+		case "vcs.modified":
+			if s.Value == "true" {
+				modified = ", modified"
+			}
+		}
+	}
+	return fmt.Sprintf("%s (%s%s%s)", v, info.GoVersion, commit, modified)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"pfsight/capture/stream"
 	"pfsight/report"
 	"pfsight/report/secrecy"
 )
@@ -18,19 +19,11 @@ type Capture struct {
 	Packets    uint64
 	Bytes      uint64 // captured
 	Last       int64  // time of the latest packet, nanoseconds since 1970 UTC; 0 without packets
-	Interfaces []Interface
+	Interfaces []stream.InterfaceStats
 	Drops      []report.Loss // losses by reason, including those at zero
 	Evictions  []Count       // entries evicted for lack of room, by table
 	Tables     []Table
 	QueueLoss  []Count // rows that a sink did not accept in time, by sink
-}
-
-// An Interface is the kernel's statistics of an interface.
-type Interface struct {
-	Name           string
-	Packets, Drops uint64 // received and dropped by the kernel for this capture
-	Freezes        uint64 // times the ring was full
-	Up             bool
 }
 
 // A Count is a named number.

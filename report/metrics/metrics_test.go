@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	dto "github.com/prometheus/client_model/go"
 
+	"pfsight/capture/stream"
 	"pfsight/parse/iana"
 	"pfsight/report"
 	"pfsight/report/secrecy"
@@ -23,7 +24,7 @@ func row(v secrecy.Verdict, version iana.Version, kex string, group iana.Group) 
 func some() Capture {
 	return Capture{
 		Packets: 100, Bytes: 9000, Last: 1700000000500000000,
-		Interfaces: []Interface{{Name: "eth0", Packets: 100, Drops: 3, Freezes: 1, Up: true}, {Name: "eth1"}},
+		Interfaces: []stream.InterfaceStats{{Name: "eth0", Packets: 100, Drops: 3, Freezes: 1, Up: true}, {Name: "eth1"}},
 		Drops:      []report.Loss{{Reason: "not_ip", Count: 4}, {Reason: "gap_limit"}}, Evictions: []Count{{"half_open", 5}},
 		Tables: []Table{{"connections", 10, 100}}, QueueLoss: []Count{{"kafka", 6}},
 	}

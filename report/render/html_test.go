@@ -14,6 +14,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"pfsight/capture/stream"
 	"pfsight/report"
 	"pfsight/report/secrecy"
 )
@@ -33,7 +34,7 @@ func pages(t *testing.T, s string) (file, live string) {
 	}
 	file = b.String()
 	b.Reset()
-	l := &Live{Now: 9e9, Started: 1e9, Interfaces: []Interface{{Name: s, Up: true}}, SinkLoss: []report.Count{{Label: s, N: 1}}}
+	l := &Live{Now: 9e9, Started: 1e9, Interfaces: []stream.InterfaceStats{{Name: s, Up: true}}, SinkLoss: []report.Count{{Label: s, N: 1}}}
 	rows := &Rows{List: []*report.Connection{c}, Of: 1, Verdict: s, Server: s, Where: s, Err: errors.New("where: " + s)}
 	if err := LiveHTML(&b, sum, l, rows, Options{}); err != nil {
 		t.Fatal(err)
@@ -134,7 +135,7 @@ func checkPages(t *testing.T, s string, plain elements) {
 	r.Add(row(s))
 	sum := r.Summary()
 	sum.Input.Files = []string{s}
-	if err := SummaryJSON(&b, sum, &Live{Interfaces: []Interface{{Name: s}}, SinkLoss: []report.Count{{Label: s, N: 1}}}, Options{}); err != nil || !json.Valid(b.Bytes()) {
+	if err := SummaryJSON(&b, sum, &Live{Interfaces: []stream.InterfaceStats{{Name: s}}, SinkLoss: []report.Count{{Label: s, N: 1}}}, Options{}); err != nil || !json.Valid(b.Bytes()) {
 		t.Fatalf("%v: %s", err, &b)
 	}
 }

@@ -1,6 +1,9 @@
 package render
 
-import "pfsight/report"
+import (
+	"pfsight/capture/stream"
+	"pfsight/report"
+)
 
 // A Live is the state of a live capture. Counts are since its start, rates over
 // the last seconds.
@@ -17,7 +20,7 @@ type Live struct {
 	Open           uint64  // connections whose handshake was read, and that have not ended
 	Minute         Window
 
-	Interfaces []Interface
+	Interfaces []stream.InterfaceStats
 	SinkLoss   []report.Count // rows that a sink did not accept, by sink
 }
 
@@ -28,11 +31,4 @@ type Window struct {
 	Verdicts    [4]uint64 // by secrecy.Verdict, over Negotiated
 	Packets     uint64
 	Drops       uint64 // packets dropped by the kernel
-}
-
-// An Interface is the kernel's statistics of an interface.
-type Interface struct {
-	Name                    string
-	Packets, Drops, Freezes uint64
-	Up                      bool
 }
