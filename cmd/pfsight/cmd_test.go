@@ -38,7 +38,7 @@ func TestUsage(t *testing.T) {
 		{nil, "no capture named"},
 		{[]string{"--nonsense", rsa}, "unknown flag: --nonsense"},
 		{[]string{"--format", "xml", rsa}, "choose one of"},
-		{[]string{"--format", "html", "--connections", rsa}, "of the summary"},
+		{[]string{"--format", "html", "--connections", rsa}, "shows the summary"},
 		{[]string{"-f", "tcp port", rsa}, "-f: at column 5"},
 		{[]string{"impact", "--policy", "tls13-only", "--max-breaking", "1%", rsa}, "--fail-on"},
 		{[]string{"impact", "--policy", "tls13-onyl", rsa}, "did you mean tls13-only?"},

@@ -101,7 +101,7 @@ func TestLiveAllConfined(t *testing.T) {
 	testutil.Eventually(t, "the collector, that came late", func() bool { return strings.Count(collected.String(), "\n") == sum })
 	for i := 1; i < 5; i++ { // five files, of which two whole ones stay
 		p.signal(syscall.SIGHUP)
-		testutil.Eventually(t, "the outputs, opened anew", func() bool { return strings.Count(p.stderr.String(), "opened anew") == i })
+		testutil.Eventually(t, "the reopened outputs", func() bool { return strings.Count(p.stderr.String(), "the outputs are reopened") == i })
 		replay(t, send, list[i])
 		sum += of(i)
 		testutil.Eventually(t, "the part", func() bool {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,9 +19,9 @@ func TestTmux(t *testing.T) {
 	if _, err := exec.LookPath("tmux"); err != nil {
 		t.Skip("tmux is not here")
 	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
+	show := filepath.Join(t.TempDir(), "show")
+	if out, err := exec.Command("go", "build", "-o", show, "./internal/demo/show").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	socket := fmt.Sprintf("pfsight-test-%d", os.Getpid())
 	tmux := func(args ...string) string {
@@ -31,8 +32,8 @@ func TestTmux(t *testing.T) {
 		}
 		return string(out)
 	}
-	tmux("new-session", "-d", "-s", "t", "-x", "80", "-y", "24", "env", "PFSIGHT_TUI=1", "PFSIGHT_LISTEN=", "sh", "-c",
-		self+" -test.run '^TestByHand$'; echo it ended with $?; stty -a | grep -c ' echo '; sleep 60")
+	tmux("new-session", "-d", "-s", "t", "-x", "80", "-y", "24", "sh", "-c",
+		show+" -captures "+captures+"; echo it ended with $?; stty -a | grep -c ' echo '; sleep 60")
 	t.Cleanup(func() { _ = exec.Command("tmux", "-L", socket, "kill-server").Run() })
 	shows := func(want ...string) string {
 		t.Helper()
