@@ -21,14 +21,8 @@ import (
 	"pfsight/capture/stream"
 	"pfsight/cmd/pfsight/internal/demo"
 	"pfsight/cmd/pfsight/internal/livestate"
-	"pfsight/parse/iana"
 	"pfsight/report/render"
 )
-
-// testLog is a log that the test shows where it fails.
-func testLog(t testing.TB) *slog.Logger {
-	return slog.New(slog.NewTextHandler(t.Output(), nil))
-}
 
 const captures = "../../../../testdata/captures"
 
@@ -396,12 +390,4 @@ func BenchmarkPage(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-}
-
-var scrapeRequest = &http.Request{Method: "GET", URL: &url.URL{Path: "/metrics"}, Header: http.Header{}}
-
-// groupAt is some named group.
-func groupAt(i int) iana.Group {
-	g := iana.Groups()
-	return g[i%len(g)].ID
 }
