@@ -78,7 +78,7 @@ func Sign(b []byte) stream.Sign {
 			return s
 		}
 	}
-	return starttls.Sign(b)
+	return starttls.Sniff(b)
 }
 
 // behindCCS returns what follows a ChangeCipherSpec that b begins with, nil if it

@@ -29,8 +29,8 @@ const radiusHeader = 20
 // maxRADIUS is the longest packet, RFC 2865 section 3.
 const maxRADIUS = 4096
 
-// radiusLength returns the length that the header of a packet of the
-// authentication has, 0 if b begins none.
+// radiusLength returns the length in the header of a RADIUS authentication packet, or
+// 0 if b is none.
 func radiusLength(b []byte) int {
 	if len(b) < 4 {
 		return 0

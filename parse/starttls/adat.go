@@ -7,17 +7,17 @@ import (
 	"pfsight/capture/stream"
 )
 
-// GridFTP secures the control connection of FTP with GSSAPI (RFC 2228, AUTH
-// GSSAPI) over TLS: each token is a part of the stream of TLS records, in base64
-// in a line of its own, "ADAT token" of the client and "335 ADAT=token" of the
-// server, the last one with the code 235.
+// GridFTP protects the control connection of FTP with GSSAPI (RFC 2228, AUTH
+// GSSAPI) and uses TLS as the mechanism. Each token is a part of the TLS stream,
+// in base64 on one line: "ADAT token" from the client and "335 ADAT=token" from
+// the server. The server's last token has code 235.
 
-// tlsToken is how a token begins that begins with a record of a handshake: 22, 3.
+// tlsToken is the base64 of the start of a handshake record: 22, 3.
 const tlsToken = "FgM"
 
-// adatToken finds the token in a line, which may be there in part. It returns
-// next, more where too little of the line is there, and no where it has none. last
-// says that no token follows.
+// adatToken returns the index of the token in the line l, which may be incomplete.
+// The result is more if l is too short, and no if l has no token. last reports
+// that this is the last token.
 func adatToken(l []byte, d stream.Dir) (from int, last bool, r result) {
 	if d == stream.ToServer {
 		const command = "ADAT "
@@ -43,8 +43,8 @@ func adatToken(l []byte, d stream.Dir) (from int, last bool, r result) {
 	return len(reply), last, next
 }
 
-// token looks whether TLS begins in the line at the unit. It returns next if
-// not.
+// token returns tls if the line at the unit has a token with which TLS begins, more
+// if that is undecided, and next otherwise.
 func (w *walker) token() result {
 	b := w.rest()
 	from, _, r := adatToken(b, w.dir)
@@ -67,8 +67,8 @@ func (w *walker) token() result {
 	return tls
 }
 
-// tokens follows the lines with tokens from the beginning of one, of direction d.
-// Done says that no more of them carry the handshake.
+// tokens skips the lines with tokens of direction d, starting at at. done reports
+// that the handshake does not continue.
 func tokens(b []byte, at int, d stream.Dir) (to place, done bool) {
 	for {
 		if at > maxPreamble+maxFramed {
@@ -93,7 +93,7 @@ func tokens(b []byte, at int, d stream.Dir) (to place, done bool) {
 	}
 }
 
-// adat takes the lines with tokens off, and base64.
+// adat decodes the lines with tokens, starting at at.
 func (x *unframer) adat(at int, d stream.Dir) {
 	b := x.h.Data[:x.h.Contiguous()]
 	x.lost = len(b) < len(x.h.Data)
@@ -116,10 +116,10 @@ func (x *unframer) adat(at int, d stream.Dir) {
 	}
 }
 
-// decode adds the base64 in [from, to), as far as it is base64.
+// decode appends the decoded base64 of [from, to), up to the first invalid character.
 func (x *unframer) decode(from, to int) {
 	text := x.h.Data[from:to]
-	n := len(text) &^ 3 // what of the last four characters was not seen is left out
+	n := len(text) &^ 3 // an incomplete group of four is not decoded
 	out := len(x.data)
 	x.data = append(x.data, make([]byte, base64.StdEncoding.DecodedLen(n))...)
 	k, _ := base64.StdEncoding.Decode(x.data[out:], text[:n])

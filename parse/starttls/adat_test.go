@@ -100,7 +100,7 @@ func TestMidway(t *testing.T) {
 	for _, x := range []struct {
 		name, protocol string
 		said           [2]string
-		sign           bool // what the client says first is unmistakable
+		certain           bool // what the client says first is unmistakable
 	}{
 		{"TDS, PRELOGIN", "tds", both(tds(0x12, 1, prelogin)+pkt(helloClient), tds(0x04, 1, prelogin)+pkt(helloServer)), true},
 		{"TDS, the first packet with TLS", "tds", both(pkt(helloClient), pkt(helloServer)), true},
@@ -130,11 +130,11 @@ func TestMidway(t *testing.T) {
 		} else if x.protocol == "websocket" {
 			first = socketGet
 		}
-		if got := Sign([]byte(first)); (got == stream.ClientSign) != x.sign {
+		if got := Sniff([]byte(first)); (got == stream.ClientSign) != x.certain {
 			t.Errorf("%s: %q is %v", x.name, first, got)
 		}
 	}
-	if s := Sign([]byte(pkt(helloServer))); s != stream.ServerSign {
+	if s := Sniff([]byte(pkt(helloServer))); s != stream.ServerSign {
 		t.Errorf("the server's first packet of TDS with TLS: %v", s)
 	}
 }

@@ -5,19 +5,19 @@ import (
 	"encoding/binary"
 )
 
-// Phases of the layers of this file: what was said before.
+// Phases of the layers in this file, of tds.go and of websocket.go.
 const (
 	first    = iota
-	switched // TLS was asked for or granted, and nothing else may follow
+	switched // TLS was requested or granted; nothing else may follow
 )
 
-// Codes of PostgreSQL's first message, which has no type.
+// Codes of PostgreSQL's first message, which has no type byte.
 const (
 	pgSSLRequest    = 80877103
 	pgGSSENCRequest = 80877104
 )
 
-// postgres reads SSLRequest or GSSENCRequest, or the letter that answers it.
+// postgres reads SSLRequest, GSSENCRequest or the letter that is the response.
 func (w *walker) postgres() result {
 	if w.phase == switched {
 		return w.onlyTLS()
@@ -51,13 +51,12 @@ func (w *walker) postgres() result {
 
 const (
 	mysqlClientSSL = 0x800 // CLIENT_SSL, a capability
-	// minGreeting is less than the length of any greeting of MySQL. No text
-	// begins with a byte below it.
+	// minGreeting is less than the length of any MySQL greeting. Text does not
+	// begin with a byte below it.
 	minGreeting = 0x20
 )
 
-// mysql reads the server's greeting or the client's SSLRequest, which is the
-// beginning of its answer.
+// mysql reads the server's greeting or the client's SSLRequest.
 func (w *walker) mysql() result {
 	if w.phase == switched {
 		return w.onlyTLS()
@@ -77,7 +76,7 @@ func (w *walker) mysql() result {
 	return w.pass(n)
 }
 
-// X.224 TPDUs and the structures of MS-RDPBCGR sections 2.2.1.1 and 2.2.1.2.
+// X.224 TPDUs and structures of MS-RDPBCGR sections 2.2.1.1 and 2.2.1.2.
 const (
 	x224Request  = 0xe0
 	x224Confirm  = 0xd0
@@ -116,7 +115,7 @@ func (w *walker) rdp() result {
 			v = v[i+2:]
 		}
 	}
-	// No protocol is the first one, which has no TLS.
+	// A zero set of protocols means the standard RDP security, without TLS.
 	if len(v) < rdpNegLen || v[0] != want || binary.LittleEndian.Uint32(v[4:]) == 0 {
 		return no
 	}
@@ -124,10 +123,11 @@ func (w *walker) rdp() result {
 	return w.pass(n)
 }
 
-// amqpTLS is the protocol header of AMQP 1.0 that asks for TLS, and the same
-// that grants it; OASIS AMQP 1.0 part 5 section 2.1.
+// amqpTLS is the protocol header of AMQP 1.0 that requests TLS, and that grants it,
+// OASIS AMQP 1.0 part 5 section 2.1.
 const amqpTLS = "AMQP\x02\x01\x00\x00"
 
+// amqp reads a protocol header.
 func (w *walker) amqp() result {
 	if w.phase == switched {
 		return w.onlyTLS()
@@ -144,7 +144,7 @@ func (w *walker) amqp() result {
 	return w.pass(n)
 }
 
-// Tags of LDAP, RFC 4511 appendix B.
+// BER tags of LDAP, RFC 4511 appendix B.
 const (
 	ldapBind           = 0x60
 	ldapBindResponse   = 0x61
@@ -166,8 +166,8 @@ const (
 	berMaxLengthLength = 4
 )
 
-// element reads a BER element with a definite length, which LDAP demands but
-// not in the shortest form. Its contents may lie behind the end of b.
+// element reads the header of a BER element. The contents are [from, to), which may
+// exceed b. LDAP requires definite lengths, but not their shortest form.
 func element(b []byte) (tag byte, from, to int, r result) {
 	if len(b) < 2 {
 		return 0, 0, 2, more
@@ -190,7 +190,7 @@ func element(b []byte) (tag byte, from, to int, r result) {
 	return b[0], from, from + n, next
 }
 
-// inner reads an element that must be within b, and returns what follows it.
+// inner reads an element that must be complete in b, and returns the rest of b.
 func inner(b []byte) (tag byte, v, rest []byte, ok bool) {
 	tag, from, to, r := element(b)
 	if r != next || to > len(b) {
@@ -202,7 +202,7 @@ func inner(b []byte) (tag byte, v, rest []byte, ok bool) {
 // ldap reads one LDAPMessage.
 func (w *walker) ldap() result {
 	if w.phase == switched {
-		// Answers to what was asked before may still come.
+		// Responses to earlier requests may follow.
 		if r := w.record(); r != next {
 			return r
 		}
@@ -255,8 +255,8 @@ func (w *walker) ldap() result {
 	return w.pass(to)
 }
 
-// anonymousBind reports whether a BindRequest carries no credentials; one
-// that does will not be followed by TLS.
+// anonymousBind reports whether a BindRequest has no credentials. TLS does not
+// follow one with credentials.
 func anonymousBind(v []byte) bool {
 	tag, _, v, ok := inner(v)
 	if !ok || tag != berInteger {

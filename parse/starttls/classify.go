@@ -2,8 +2,8 @@ package starttls
 
 import "pfsight/capture/stream"
 
-// classify tells from its first bytes, at least one, what a layer is. It
-// returns more while these are too few, and no if it is none.
+// classify returns the layer that b, at least one byte, begins. The result is more
+// if b is too short, and no if b begins no layer.
 func classify(b []byte, d stream.Dir) (layer, result) {
 	if d == stream.ToServer {
 		return classifyClient(b)
@@ -53,8 +53,8 @@ func classifyClient(b []byte) (layer, result) {
 }
 
 func classifyServer(b []byte) (layer, result) {
-	// A MySQL greeting begins with its length, which may look like any
-	// letter: three zeros and the protocol's number follow.
+	// The first byte of a MySQL greeting is its length, which may look like a
+	// letter. Three zeros and the protocol version follow.
 	if len(b) > 1 && b[1] == 0 && b[0] >= minGreeting {
 		return begins(b[1:], "\x00\x00\x00\x0a", layerMySQL, layerNone)
 	}
@@ -107,8 +107,8 @@ func classifyServer(b []byte) (layer, result) {
 	return layerNone, no
 }
 
-// begins returns yes if b begins with s, and otherwise none, as soon as that
-// can be told.
+// begins returns yes if b begins with s, else none. The result is more if b is too
+// short to decide.
 func begins(b []byte, s string, yes, none layer) (layer, result) {
 	n := min(len(b), len(s))
 	switch {
@@ -123,7 +123,8 @@ func begins(b []byte, s string, yes, none layer) (layer, result) {
 	return yes, next
 }
 
-// ldapOrText tells a SEQUENCE, whose tag is the digit 0, from an IMAP tag.
+// ldapOrText distinguishes a BER SEQUENCE, whose tag is the digit 0, from an IMAP
+// tag.
 func ldapOrText(b []byte) (layer, result) {
 	if len(b) < 2 {
 		return layerNone, more
@@ -143,8 +144,8 @@ func ldapOrText(b []byte) (layer, result) {
 	return layerText, next
 }
 
-// tagMark reports whether c is none of alnum's but may be in a tag of IMAP;
-// people who type use a single one.
+// tagMark reports whether c is a punctuation mark that may be in an IMAP tag.
+// Tags that people type may consist of a single mark.
 func tagMark(c byte) bool {
 	switch c {
 	case '.', '-', '_', '#', '$', '@', '!', '&', '/', ':', '=', '?', '~', ',', ';':
@@ -153,12 +154,12 @@ func tagMark(c byte) bool {
 	return false
 }
 
+// alnum reports whether c is an ASCII letter or digit.
 func alnum(c byte) bool {
 	return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z'
 }
 
-// foldPrefix reports whether b begins with the ASCII string s, which is in
-// upper case.
+// foldPrefix reports whether b begins with s, ignoring case. s is in upper case.
 func foldPrefix(b []byte, s string) bool {
 	if len(b) < len(s) {
 		return false

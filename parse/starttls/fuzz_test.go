@@ -6,9 +6,9 @@ import (
 	"pfsight/capture/stream"
 )
 
-// FuzzSign: what passes is not refused for its first bytes in both
+// FuzzSniff: what passes is not refused for its first bytes in both
 // directions.
-func FuzzSign(f *testing.F) {
+func FuzzSniff(f *testing.F) {
 	for _, d := range append(dialogs(), refusals()...) {
 		f.Add([]byte(d.said[0]))
 		f.Add([]byte(d.said[1]))
@@ -21,7 +21,7 @@ func FuzzSign(f *testing.F) {
 		f.Add([]byte(o.data))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		switch Sign(b) {
+		switch Sniff(b) {
 		case stream.NoSign:
 			return
 		case stream.MaybeSign, stream.ClientSign:
@@ -30,7 +30,7 @@ func FuzzSign(f *testing.F) {
 		}
 		_, cl := classify(b, stream.ToServer)
 		_, sv := classify(b, stream.ToClient)
-		if cl == no && (sv == no || Sign(b) == stream.ClientSign) {
+		if cl == no && (sv == no || Sniff(b) == stream.ClientSign) {
 			t.Errorf("%q passes, and nothing begins like it", b)
 		}
 	})

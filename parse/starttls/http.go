@@ -1,23 +1,21 @@
 package starttls
 
-import (
-	"bytes"
-)
+import "bytes"
 
 // Phases of layerHTTP and layerSIP.
 const (
 	httpHead   = iota
-	httpSwitch // TLS was asked for or granted
-	httpTLS    // nothing but TLS may follow
-	httpSocket // a WebSocket was asked for
+	httpSwitch // TLS was requested or granted
+	httpTLS    // only TLS may follow
+	httpSocket // a WebSocket was requested
 )
 
-// http reads one head, with its body, of HTTP/1 (CONNECT, RFC 9110 section
-// 9.3.6; Upgrade, RFC 2817, and to WebSocket, RFC 6455 section 4) or of SIP.
+// http reads one head and its body, of HTTP/1 (CONNECT, RFC 9110 section 9.3.6;
+// Upgrade to TLS, RFC 2817; to WebSocket, RFC 6455 section 4) or of SIP.
 func (w *walker) http() result {
 	letter := w.b[w.unit] >= 'A' && w.b[w.unit] <= 'Z'
 	if w.phase == httpSocket {
-		if w.pos == w.unit && !letter { // no frame begins with one
+		if w.pos == w.unit && !letter { // frames do not begin with a letter
 			w.layer, w.phase = layerWebSocket, first
 			return next
 		}
@@ -42,8 +40,8 @@ func (w *walker) http() result {
 	return w.response(head)
 }
 
-// head returns the head that begins at the unit, its empty line included,
-// and next if it is there.
+// head returns the head at the unit, with its empty line, and next if it is
+// complete.
 func (w *walker) head() ([]byte, result) {
 	for {
 		i := bytes.IndexByte(w.b[w.pos:], '\n')
@@ -76,6 +74,7 @@ func (w *walker) head() ([]byte, result) {
 	return nil, more
 }
 
+// request reads a request and its body.
 func (w *walker) request(head []byte) result {
 	method, target, version := requestLine(head)
 	if !bytes.HasPrefix(version, []byte("HTTP/1.")) && !bytes.HasPrefix(version, []byte("SIP/2.")) {
@@ -120,9 +119,9 @@ func (w *walker) request(head []byte) result {
 	return w.pass(len(head) + body)
 }
 
-// connect takes a CONNECT. One for the same target as that before it is a
-// second try with credentials, RFC 9110 section 11.7, and one for another
-// goes to the next proxy.
+// connect reads a CONNECT. If it has the same target as the one before, it is a
+// retry with credentials, RFC 9110 section 11.7. If it has another target, it is
+// for the next proxy.
 func (w *walker) connect(head, target []byte) result {
 	if w.layer != layerHTTP || w.phase != httpHead || len(target) == 0 {
 		return no
@@ -140,6 +139,7 @@ func (w *walker) connect(head, target []byte) result {
 	return w.leave(len(head))
 }
 
+// response reads a response and its body.
 func (w *walker) response(head []byte) result {
 	version, code, _ := requestLine(head)
 	l := layerHTTP
@@ -159,8 +159,8 @@ func (w *walker) response(head []byte) result {
 	case n < 200:
 		return w.pass(len(head))
 	case n < 300:
-		// It answers CONNECT and has no body. What answers another request
-		// has one, or ends the dialog anyhow.
+		// This is the response to CONNECT, without body. A response to another
+		// request would have a body, or end the dialog.
 		if l == layerSIP || w.push(layerConnect) == no {
 			return no
 		}
@@ -173,9 +173,8 @@ func (w *walker) response(head []byte) result {
 	return w.pass(len(head) + body)
 }
 
-// switches takes the answer that another protocol follows. A WebSocket with
-// extensions is not followed: what they do to its frames, such as compress
-// them, would have to be undone.
+// switches reads the response 101. WebSockets with extensions are refused, because
+// extensions may compress the frames.
 func (w *walker) switches(head []byte, l layer) result {
 	toTLS, toWebSocket := upgrades(head)
 	switch {
@@ -204,8 +203,8 @@ func requestLine(head []byte) (a, b, c []byte) {
 	return a, b, c
 }
 
-// fields calls f with each header field, until it returns false. Folded lines
-// are none.
+// fields calls f for each header field until it returns false. It ignores folded
+// lines.
 func fields(head []byte, f func(name, value []byte) bool) {
 	_, rest, _ := bytes.Cut(head, []byte("\n"))
 	for len(rest) > 0 {
@@ -218,12 +217,12 @@ func fields(head []byte, f func(name, value []byte) bool) {
 	}
 }
 
+// isField reports whether name is upperName, ignoring case.
 func isField(name []byte, upperName string) bool {
 	return len(name) == len(upperName) && foldPrefix(name, upperName)
 }
 
-// upgrades reports whether TLS and WebSocket are among the protocols of
-// Upgrade.
+// upgrades reports whether the Upgrade field lists TLS and WebSocket.
 func upgrades(head []byte) (toTLS, toWebSocket bool) {
 	fields(head, func(name, value []byte) bool {
 		if !isField(name, "UPGRADE") {
@@ -245,7 +244,7 @@ func upgrades(head []byte) (toTLS, toWebSocket bool) {
 	return toTLS, toWebSocket
 }
 
-// extended reports whether any extension of WebSocket is agreed on.
+// extended reports whether the response has WebSocket extensions.
 func extended(head []byte) bool {
 	found := false
 	fields(head, func(name, value []byte) bool {
@@ -255,8 +254,8 @@ func extended(head []byte) bool {
 	return found
 }
 
-// bodyLength returns the length of the body, which is not followed where it
-// is chunked.
+// bodyLength returns the length of the body. ok is false for transfer encodings,
+// which are not supported.
 func bodyLength(head []byte) (n int, ok bool) {
 	ok = true
 	fields(head, func(name, value []byte) bool {

@@ -5,11 +5,10 @@ import (
 	"encoding/binary"
 )
 
-// mayBegin reports whether b, at least six bytes in which signs finds nothing,
-// may be the first part of something that it would find: a first segment may
-// end anywhere.
+// mayBegin reports whether b, at least six bytes that sniff rejects, may be the
+// start of something that sniff accepts. The first segment may end anywhere.
 func mayBegin(b []byte) bool {
-	if len(b) >= signWindow {
+	if len(b) >= sniffWindow {
 		return false
 	}
 	switch c := b[0]; {
@@ -26,16 +25,16 @@ func mayBegin(b []byte) bool {
 	return partWord(b) || partTag(b)
 }
 
-// printable reports whether b is a part of a line of ASCII.
+// printable reports whether b consists of printable ASCII characters.
 func printable(b []byte) bool {
 	return !bytes.ContainsFunc(b, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
-// partWord looks at what begins with a letter: a head of HTTP or SIP that has
-// not ended, or a part of an opening.
+// partWord is mayBegin for bytes that begin with a letter: an incomplete head of
+// HTTP or SIP, or a part of an opening.
 func partWord(b []byte) bool {
 	switch {
-	case string(b[:4]) == "GET " && len(b) < signWindowGET, string(b[:4]) == "HTTP", string(b[:4]) == "OPTI":
+	case string(b[:4]) == "GET " && len(b) < sniffWindowGET, string(b[:4]) == "HTTP", string(b[:4]) == "OPTI":
 		return !bytes.Contains(b, []byte("\n\r\n")) && !bytes.Contains(b, []byte("\n\n"))
 	}
 	for _, s := range openings {
@@ -46,8 +45,7 @@ func partWord(b []byte) bool {
 	return false
 }
 
-// partTag looks at a command of IMAP that has not ended, or the beginning of
-// its tag.
+// partTag is mayBegin for an incomplete IMAP command, or a part of its tag.
 func partTag(b []byte) bool {
 	for i, c := range b {
 		switch {
@@ -65,7 +63,7 @@ func partTag(b []byte) bool {
 	return true
 }
 
-// partBinary looks at what begins with a control character.
+// partBinary is mayBegin for bytes that begin with a control character.
 func partBinary(b []byte) bool {
 	switch b[0] {
 	case 0x00:
@@ -80,7 +78,7 @@ func partBinary(b []byte) bool {
 		if b[1] > 1 || b[2] != 0 {
 			return false
 		}
-		switch b[3] { // the type of the address
+		switch b[3] { // address type
 		case 1:
 			return len(b) < 10
 		case 3:
@@ -94,7 +92,7 @@ func partBinary(b []byte) bool {
 	return false
 }
 
-// partTDS looks at a packet of TDS that has not ended.
+// partTDS is mayBegin for an incomplete TDS packet.
 func partTDS(b []byte) bool {
 	if n := int(binary.BigEndian.Uint16(b[2:])); n < tdsHeader+6 || n >= 2<<8 || len(b) >= n {
 		return false
@@ -108,7 +106,7 @@ func partTDS(b []byte) bool {
 	return true
 }
 
-// partLDAP looks at an LDAPMessage that ends before its operation.
+// partLDAP is mayBegin for an LDAPMessage that ends before its operation.
 func partLDAP(b []byte) bool {
 	i := 2
 	if b[1]&0x80 != 0 {

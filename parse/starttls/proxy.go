@@ -7,11 +7,12 @@ import (
 	"strconv"
 )
 
-// hostPort joins a host as it was sent with a port.
+// hostPort joins a host name, as sent, and a port.
 func hostPort(host string, port uint16) string {
 	return host + ":" + strconv.Itoa(int(port))
 }
 
+// addrPort joins an address of 4 or 16 bytes and a port.
 func addrPort(addr []byte, port uint16) string {
 	a, ok := netip.AddrFromSlice(addr)
 	if !ok {
@@ -20,12 +21,12 @@ func addrPort(addr []byte, port uint16) string {
 	return netip.AddrPortFrom(a, port).String()
 }
 
-// maxName is the longest user or host name of SOCKS; version 5 cannot tell
-// of longer ones.
+// maxName is the limit of a user or host name in SOCKS. Version 5 has one byte for
+// the length.
 const maxName = 255
 
-// socks4 reads the request or the reply of SOCKS4, and of 4a, which sends a
-// name in place of the address.
+// socks4 reads the request or the reply of SOCKS 4 or 4a. Version 4a has a host name
+// instead of the address.
 func (w *walker) socks4() result {
 	b := w.rest()
 	if len(b) < 8 {
@@ -54,7 +55,7 @@ func (w *walker) socks4() result {
 	return w.leave(n + host + 1)
 }
 
-// name returns the length of the string that ends with a zero byte.
+// name returns the length of a string that a zero byte ends.
 func name(b []byte) (int, result) {
 	i := bytes.IndexByte(b[:min(len(b), maxName+1)], 0)
 	if i < 0 {
@@ -69,13 +70,13 @@ func name(b []byte) (int, result) {
 // Phases of layerSOCKS5, RFC 1928.
 const (
 	socksGreeting = iota
-	socksMethod   // a method was offered or taken: authentication or request
-	socksAuth     // the server is to say that the password is right
+	socksMethod   // the client sent its methods: authentication or request follows
+	socksAuth     // the server selected a password: its verdict follows
 	socksRequest
 )
 
-// socks5 reads one message of SOCKS5, with no authentication or with a
-// password (RFC 1929).
+// socks5 reads one message of SOCKS 5, without authentication or with a password
+// (RFC 1929).
 func (w *walker) socks5() result {
 	b := w.rest()
 	if len(b) < 2 {
@@ -122,7 +123,7 @@ func (w *walker) socks5() result {
 	return w.socks5Address(b, client)
 }
 
-// socks5Address reads the request and the reply, which have the same form.
+// socks5Address reads a request or reply, which have the same format.
 func (w *walker) socks5Address(b []byte, client bool) result {
 	want := byte(0) // succeeded
 	if client {
@@ -161,14 +162,14 @@ func (w *walker) socks5Address(b []byte, client bool) result {
 	return w.leave(end)
 }
 
-// proxyV2 is how the binary form of the PROXY protocol begins.
+// proxyV2 is the signature of the PROXY protocol version 2.
 const proxyV2 = "\r\n\r\n\x00\r\nQUIT\n"
 
-// maxProxyV1 is the longest header of the text form of the PROXY protocol.
+// maxProxyV1 is the maximum length of a PROXY protocol header of version 1.
 const maxProxyV1 = 107
 
-// proxy reads the header of the PROXY protocol, which a load balancer sends
-// for its client.
+// proxy reads a PROXY protocol header, which a load balancer sends before the
+// client's data.
 func (w *walker) proxy() result {
 	if w.b[w.unit] == 'P' {
 		return w.proxyV1()
@@ -200,6 +201,7 @@ func (w *walker) proxy() result {
 	return w.leave(16 + n)
 }
 
+// proxyV1 reads a header of version 1, a line.
 func (w *walker) proxyV1() result {
 	l, r := w.line()
 	if r == no || r == more && w.pos-w.unit >= maxProxyV1 || len(l) > maxProxyV1 {
@@ -208,7 +210,7 @@ func (w *walker) proxyV1() result {
 	if r == more {
 		return more
 	}
-	// PROXY, the family, two addresses and two ports.
+	// PROXY, family, source and destination address, source and destination port.
 	var f [6][]byte
 	rest, n := trim(l), 0
 	for ok := true; ok && n < len(f); n++ {

@@ -1,43 +1,30 @@
-// Package starttls follows the plaintext that precedes TLS on one TCP
-// connection: the dialogs of mail, directory, database, chat and remote
-// desktop protocols that switch to TLS, the WebSockets it is sent through, and
-// the proxies (HTTP CONNECT, SOCKS, the PROXY protocol) in front of them or of
-// TLS itself. It says where in each direction TLS begins.
-//
-// Each direction is read on its own, command by command or reply by reply,
-// and TLS is recognised by its record header where the next one would begin.
-// So the answer does not depend on how the two directions interleave, on
-// pipelining, on which reply belongs to which command, or on both directions
-// being there.
 package starttls
 
-import (
-	"pfsight/capture/stream"
-)
+import "pfsight/capture/stream"
 
-// Limits of the plaintext before TLS, of one direction.
+// Limits of the plaintext before TLS, in bytes of one direction.
 const (
-	// maxPreamble is how many bytes may come before TLS. Real ones have less
-	// than 2 KiB; a tall stack of proxies and LDAP searches has more.
+	// maxPreamble is the limit of all plaintext. Usually it is less than 2 KiB;
+	// several nested proxies and LDAP searches make it longer.
 	maxPreamble = 16 << 10
-	// maxLine is the longest line or XML tag, its end included. RFC 5321 has
-	// 512, RFC 9051 advises 8192 for IMAP, which only long searches need.
+	// maxLine is the limit of a line or XML tag, with its end. RFC 5321 allows 512.
+	// RFC 9051 recommends 8192 for IMAP, but only long searches need that.
 	maxLine = 4 << 10
-	// maxHead is the longest head of an HTTP message. Tokens of Kerberos make
-	// them large.
+	// maxHead is the limit of the head of an HTTP message. Kerberos tokens make
+	// heads long.
 	maxHead = 12 << 10
-	// maxPacket is the longest binary message: of LDAP, MySQL, TDS, X.224.
+	// maxPacket is the limit of a message of LDAP, MySQL, TDS or X.224.
 	maxPacket = 8 << 10
-	// maxProxyHeader is the longest header of the PROXY protocol, version 2;
-	// certificates in its TLVs make it larger than its usual 28 bytes.
+	// maxProxyHeader is the limit of a PROXY protocol header of version 2. Usually
+	// it has 28 bytes; certificates in its TLVs make it longer.
 	maxProxyHeader = 4 << 10
-	// maxDepth is how many layers may be nested, the last one included.
+	// maxDepth is the maximum number of layers.
 	maxDepth = 5
-	// maxFramed is how many bytes of TDS packets or WebSocket frames may carry a
-	// TLS handshake.
+	// maxFramed is the limit of the TDS packets, WebSocket frames or lines that
+	// carry a TLS handshake.
 	maxFramed = 96 << 10
-	// recordStart is how many bytes tell that a TLS record begins; the longest
-	// is a ClientHello in SSL 2.0's form.
+	// recordStart is the number of bytes that identify the start of a TLS record
+	// or of a ClientHello in SSL 2.0 format.
 	recordStart = 5
 )
 
@@ -46,49 +33,49 @@ const (
 	dirServer = stream.ToClient
 )
 
-// An Upgrade says how a connection came to TLS.
+// An Upgrade describes the plaintext before TLS.
 type Upgrade struct {
-	// Protocol is what was spoken last before TLS: smtp lmtp imap pop3 sieve
-	// ftp nntp xmpp irc ldap postgresql mysql rdp tds sip http amqp websocket, or
-	// the last proxy if nothing else was: connect socks proxy. Empty: several are
-	// possible.
+	// Protocol is the last protocol before TLS: smtp, lmtp, imap, pop3, sieve,
+	// ftp, nntp, xmpp, irc, ldap, postgresql, mysql, rdp, tds, sip, http, amqp or
+	// websocket; if there were only proxies, the last one: connect, socks, proxy.
+	// It is empty if several protocols are possible.
 	Protocol string
-	// Chain is all that was spoken, outermost first and Protocol last; nil if
-	// that is Protocol only.
+	// Chain lists all protocols, the outermost first and Protocol last. It is nil
+	// if there is only one.
 	Chain []string
-	// Target is where the innermost proxy was told to connect, host:port as
-	// it was sent, or for the PROXY protocol where its client had connected.
-	// It may hold any byte. Empty: not known.
+	// Target is the destination that the client gave to the innermost proxy, as
+	// host:port. For the PROXY protocol it is the original destination. It may
+	// contain any byte. It is empty if unknown.
 	Target string
-	// From is where TLS begins in each half, by stream.Dir; the length of its
-	// Data if that was not seen.
+	// From is the index in Data at which TLS begins, by stream.Dir, or the length
+	// of Data if the beginning was not seen.
 	From [2]int
-	// Framed says that TLS travels inside TDS packets, WebSocket frames or lines
-	// of base64, the first of which is at From; Unframe takes them off.
+	// Framed reports that TLS is inside TDS packets, WebSocket frames or lines of
+	// base64, from From on. Unframe extracts it.
 	Framed bool
 }
 
-// Ask looks at Half[d] of a conversation after it grew, as a stream.Asker
-// does, and keeps what it must remember in its Note. When ready, TLS begins at Note.Offset of Half[d] and Ask is to be
-// called for that half no more, though for the other one until that is ready
-// too. Until then the verdict is More or, when the dialog is none of those
-// known, went on without TLS, or is over a limit, Refuse.
+// Ask is like a stream.Asker for the plaintext before TLS. It is called after
+// Half[d] grew, and keeps its state in the half's Note.
 //
-// Where TLS is framed a half is never ready: Ask follows the TDS packets or the
-// WebSocket frames as far as the handshake may go, sets Done, and says Enough
-// when both halves are, or when the records in the frames of both show it to
-// be over before that.
+// ready means that TLS begins at Note.Offset of Half[d]; then Ask must not be
+// called for that half again. Until then the verdict is More, or Refuse if the
+// protocol is unknown, continues without TLS, or exceeds a limit.
 //
-// Of the other half it looks at nothing but what that showed of framed TLS.
-// Each byte is looked at a bounded number of times however the bytes are cut.
+// A half with framed TLS is never ready. Ask follows the frames through the
+// handshake and then sets Done. It returns Enough when both halves are done, or
+// earlier if the records in both halves show the end of the handshake.
+//
+// Ask does not use the other half, except its state in framed TLS. It looks at
+// each byte a bounded number of times, however the bytes are segmented.
 func Ask(c *stream.Conversation, d stream.Dir) (v stream.Verdict, ready bool) {
 	h := &c.Half[d]
 	if h.Done {
-		return over(c), false
+		return verdict(c), false
 	}
 	if follows(&h.Note) {
 		follow(c, d, following(&h.Note))
-		return over(c), false
+		return verdict(c), false
 	}
 	w := resume(h, d)
 	w.run()
@@ -110,22 +97,23 @@ func Ask(c *stream.Conversation, d stream.Dir) (v stream.Verdict, ready bool) {
 			h.Note.Offset = w.unit
 			return stream.More, true
 		}
-		return over(c), false
+		return verdict(c), false
 	}
 	return stream.More, false
 }
 
-func over(c *stream.Conversation) stream.Verdict {
+// verdict returns Enough if both halves of framed TLS are done.
+func verdict(c *stream.Conversation) stream.Verdict {
 	if c.Half[0].Done && c.Half[1].Done || followed(c) {
 		return stream.Enough
 	}
 	return stream.More
 }
 
-// Find says how the conversation came to TLS, and false if it did not, if TLS
-// began it, or if it cannot be told for what was not seen. It looks at the
-// bytes only, not at Notes.
-func Find(c *stream.Conversation) (Upgrade, bool) {
+// Find returns the plaintext before TLS. ok is false if TLS begins the conversation,
+// if there is no TLS, or if missing bytes leave it undetermined. Find does not use
+// Notes.
+func Find(c *stream.Conversation) (u Upgrade, ok bool) {
 	var w [2]walker
 	var t [2]trace
 	layered := false
@@ -144,7 +132,7 @@ func Find(c *stream.Conversation) (Upgrade, bool) {
 	if !layered {
 		return Upgrade{}, false
 	}
-	u := Upgrade{Target: t[stream.ToServer].target}
+	u.Target = t[stream.ToServer].target
 	for d := range w {
 		h := &c.Half[d]
 		u.From[d] = len(h.Data)
@@ -153,15 +141,15 @@ func Find(c *stream.Conversation) (Upgrade, bool) {
 		}
 		u.From[d] = w[d].unit
 		u.Framed = u.Framed || w[d].layer == layerTDS || w[d].layer == layerWebSocket || w[d].layer == layerADAT
-		// Nothing but the PROXY protocol lets a side begin with TLS.
+		// A side begins with TLS only if the other one sends a PROXY header.
 		if t[d].n == 0 && !h.Midstream && !t[1-d].silent(stream.Dir(d)) {
 			return Upgrade{}, false
 		}
 	}
 	chain := merge(&t, c.Server.Port())
 	if cl := &c.Half[stream.ToServer]; w[0].status == statusMore && (cl.Cut || cl.Full || len(cl.Gaps) > 0) {
-		// What the client said last was not seen: only the server may tell what
-		// TLS follows.
+		// The end of the client's plaintext is missing, so only the server's
+		// shows the protocol.
 		u.Target = ""
 		if app := t[1].app(); app.layer == layerNone || w[1].status != statusTLS {
 			return u, true
@@ -175,8 +163,8 @@ func Find(c *stream.Conversation) (Upgrade, bool) {
 	return u, true
 }
 
-// silent reports whether all layers of the other side are such that this side
-// has nothing to say in them.
+// silent reports whether side d sends nothing in all layers of t, the trace of
+// the other side.
 func (t *trace) silent(d stream.Dir) bool {
 	for _, s := range t.steps[:t.n] {
 		if d != stream.ToClient || s.layer != layerProxy {
@@ -186,8 +174,8 @@ func (t *trace) silent(d stream.Dir) bool {
 	return true
 }
 
-// merge makes one chain of what each side showed. Proxies are told by the
-// client, which speaks in all of them, if it was seen to.
+// merge returns the chain of protocols from both traces. The proxies are from the
+// client's trace if there is one, because the client sends something to each.
 func merge(t *[2]trace, port uint16) []string {
 	cl, sv := &t[stream.ToServer], &t[stream.ToClient]
 	app, other := cl.app(), sv.app()
@@ -220,7 +208,7 @@ func merge(t *[2]trace, port uint16) []string {
 	return chain
 }
 
-// app returns the last step if it is no proxy.
+// app returns the last step, or none if that is a proxy.
 func (t *trace) app() step {
 	if t.n > 0 && !t.steps[t.n-1].layer.proxies() {
 		return t.steps[t.n-1]

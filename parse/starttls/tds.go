@@ -1,18 +1,16 @@
 package starttls
 
-import (
-	"encoding/binary"
-)
+import "encoding/binary"
 
 // TDS packets, MS-TDS section 2.2.3.1.
 const (
 	tdsHeader   = 8
-	tdsPrelogin = 0x12 // the client's, and in both directions those that carry TLS
-	tdsTabular  = 0x04 // the server's reply
-	tdsVersion  = 0x00 // the first option of PRELOGIN, with 6 bytes
+	tdsPrelogin = 0x12 // from the client; with TLS from both sides
+	tdsTabular  = 0x04 // the server's response
+	tdsVersion  = 0x00 // the first option of PRELOGIN, 6 bytes
 )
 
-// tds reads PRELOGIN or its reply. TLS follows in packets of the same type.
+// tds reads PRELOGIN or its response. TLS follows in PRELOGIN packets.
 func (w *walker) tds() result {
 	b := w.rest()
 	kind := byte(tdsPrelogin)
@@ -20,7 +18,7 @@ func (w *walker) tds() result {
 		kind = tdsTabular
 	}
 	if w.phase == first && b[0] == tdsPrelogin {
-		// Where the beginning was not seen, a packet with TLS may be the first.
+		// If the beginning is missing, the first packet may carry TLS.
 		if len(b) < tdsHeader+recordStart {
 			return w.need(tdsHeader + recordStart)
 		}
@@ -42,7 +40,7 @@ func (w *walker) tds() result {
 	if w.phase == switched {
 		r := recordAt(b[tdsHeader:min(n, len(b))], w.dir)
 		if r == next || r == more && len(b) >= n {
-			return no // nobody sends less than a record's header
+			return no // too short for a record header
 		}
 		return r
 	}
@@ -56,8 +54,8 @@ func (w *walker) tds() result {
 	return w.pass(n)
 }
 
-// isPrelogin reports whether b is the list of options of MS-TDS section
-// 2.2.6.5: that of the version comes first, and all lie within b.
+// isPrelogin reports whether b is a list of options as in MS-TDS section 2.2.6.5:
+// the version is first, and all options are within b.
 func isPrelogin(b []byte) bool {
 	for i := 0; i+5 <= len(b) && b[i] != 0xff; i += 5 {
 		from, n := int(binary.BigEndian.Uint16(b[i+1:])), int(binary.BigEndian.Uint16(b[i+3:]))
@@ -68,13 +66,11 @@ func isPrelogin(b []byte) bool {
 	return len(b) > 5 && b[0] == tdsVersion
 }
 
-// A place is how far frames came, and the length of data that it needs to go
-// on.
+// A place is a position in the data, and the length of data needed to continue.
 type place struct{ at, want int }
 
-// frames follows the TDS packets from one of their headers, at most maxFramed
-// bytes beyond maxPreamble. Done says that no more of them carry the
-// handshake.
+// frames skips the TDS packets that carry the handshake, starting at at, up to
+// maxPreamble + maxFramed. done reports that the handshake does not continue.
 func frames(b []byte, at int) (to place, done bool) {
 	for {
 		if at > maxPreamble+maxFramed {
@@ -100,8 +96,8 @@ func frames(b []byte, at int) (to place, done bool) {
 	}
 }
 
-// frame returns the length of the TDS packet at the start of b, which has ten
-// bytes at least, if it carries a part of a TLS handshake.
+// frame returns the length of the TDS packet at the start of b, at least ten bytes.
+// ok reports whether the packet carries a part of a TLS handshake.
 func frame(b []byte) (n int, ok bool) {
 	n = int(binary.BigEndian.Uint16(b[2:]))
 	if n <= tdsHeader+1 {

@@ -1,10 +1,8 @@
 package starttls
 
-import (
-	"bytes"
-)
+import "bytes"
 
-// A mask says which of the protocols that are made of lines these may be.
+// A mask is the set of line-based protocols that a direction may be.
 type mask uint8
 
 const (
@@ -20,7 +18,7 @@ const (
 	coded   = smtp | lmtp | ftp | nntp // replies begin with three digits
 )
 
-// textNames are in the order of the bits.
+// textNames has the names and ports by bit.
 var textNames = [...]struct {
 	name  string
 	ports [4]uint16
@@ -35,8 +33,8 @@ var textNames = [...]struct {
 	{"irc", [4]uint16{6667, 6668, 6666, 194}},
 }
 
-// name returns what the lines are. Where they left several the server's port
-// decides, and if that is of none of them the name is undetermined: "".
+// name returns the protocol. If the mask has several, the server's port decides. If
+// the port belongs to none of them, the protocol is undetermined: "".
 func (m mask) name(port uint16) string {
 	only := ""
 	for i := range textNames {
@@ -56,8 +54,8 @@ func (m mask) name(port uint16) string {
 	return only
 }
 
-// line returns the line that begins at the unit, its end included, and next
-// if it is there. A zero byte is in no line.
+// line returns the line at the unit, with its end, and next if it is complete. The
+// result is no if the line is too long or contains a zero byte.
 func (w *walker) line() ([]byte, result) {
 	i := bytes.IndexByte(w.b[w.pos:], '\n')
 	end := w.pos + i + 1
@@ -80,7 +78,7 @@ func (w *walker) line() ([]byte, result) {
 	return w.b[w.unit:end], next
 }
 
-// text reads one line of one of the protocols that are made of them.
+// text reads one line of a line-based protocol.
 func (w *walker) text() result {
 	if w.pos == w.unit && w.flags&flagCont == 0 {
 		if r := w.record(); r != next {
@@ -137,8 +135,8 @@ func (w *walker) text() result {
 	return w.pass(n)
 }
 
-// literal reads the length of a literal that follows the line, RFC 9051
-// section 4.3 and RFC 7888.
+// literal returns the length of the literal that follows the line l, RFC 9051
+// section 4.3, RFC 7888.
 func literal(l []byte) (int, bool) {
 	if len(l) < 3 || l[len(l)-1] != '}' {
 		return 0, false
@@ -151,7 +149,7 @@ func literal(l []byte) (int, bool) {
 	return number(d)
 }
 
-// number reads a decimal number; those over maxPreamble are all maxPreamble+1.
+// number parses a decimal number. The result is at most maxPreamble+1.
 func number(d []byte) (int, bool) {
 	n := 0
 	for _, c := range d {
@@ -163,7 +161,7 @@ func number(d []byte) (int, bool) {
 	return n, len(d) > 0
 }
 
-// granted narrows what the server speaks by the line before TLS.
+// granted narrows the server's mask by the last line before TLS.
 func (w *walker) granted() {
 	l := trim(w.b[max(0, w.unit-maxLine):w.unit])
 	l = l[bytes.LastIndexByte(l, '\n')+1:]
@@ -184,18 +182,18 @@ func (w *walker) granted() {
 	}
 }
 
-// An action is what a line means for TLS.
+// An action is the meaning of a line for TLS.
 type action uint8
 
 const (
-	unknown action = iota // nothing
-	known                 // it belongs to the protocols of the mask
-	wanted                // it asks for TLS
+	unknown action = iota // the line is not known
+	known                 // the line belongs to the protocols in the mask
+	wanted                // the line requests TLS
 	final                 // TLS will not follow
 )
 
-// words splits a line into its first two words, in upper case, and reports
-// whether more follow. Long words are cut, and are none of those known.
+// words returns the first two words of a line in upper case, and reports whether
+// more follow. It truncates long words, none of which is a command.
 func words(l []byte, w1, w2 *[16]byte) (a, b []byte, three bool) {
 	l = trim(l)
 	a, l = word(l, w1)
@@ -203,6 +201,7 @@ func words(l []byte, w1, w2 *[16]byte) (a, b []byte, three bool) {
 	return a, b, len(l) > 0
 }
 
+// word copies the first word of l to w in upper case.
 func word(l []byte, w *[16]byte) (a, rest []byte) {
 	l = bytes.TrimLeft(l, " ")
 	i := bytes.IndexByte(l, ' ')
@@ -216,7 +215,7 @@ func word(l []byte, w *[16]byte) (a, rest []byte) {
 	return w[:n], l[i:]
 }
 
-// trim takes the end of a line and blanks before it off.
+// trim removes the end of a line and the blanks before it.
 func trim(l []byte) []byte {
 	for len(l) > 0 && (l[len(l)-1] == '\n' || l[len(l)-1] == '\r' || l[len(l)-1] == ' ' || l[len(l)-1] == '\t') {
 		l = l[:len(l)-1]
@@ -224,9 +223,9 @@ func trim(l []byte) []byte {
 	return l
 }
 
-// clientLine says of which protocols a command may be, and what it means. A
-// command that reveals what TLS would have hidden, or that only follows such
-// a one, is final.
+// clientLine returns the protocols that have the command l, and its meaning. m is
+// the mask so far. A command is final if it contains what TLS should protect, or
+// if it follows such a command.
 func clientLine(l []byte, m mask) (mask, action) {
 	var b1, b2 [16]byte
 	w1, w2, three := words(l, &b1, &b2)
@@ -240,7 +239,7 @@ func clientLine(l []byte, m mask) (mask, action) {
 		if is := m & (smtp | lmtp | nntp | sieve | irc); bare && is != 0 {
 			return is, wanted
 		}
-	case "X-ANONYMOUSTLS": // of Exchange, between its servers; MS-SMTPNTLM has the rest
+	case "X-ANONYMOUSTLS": // between Exchange servers
 		if bare && m&smtp != 0 {
 			return smtp, wanted
 		}
@@ -260,7 +259,7 @@ func clientLine(l []byte, m mask) (mask, action) {
 			switch {
 			case m&^ftp == 0:
 				return ftp, known
-			case m == anyText: // the first command: SMTP has EHLO before it
+			case m == anyText: // the first command, so not SMTP, which begins with EHLO
 				return ftp | pop3, known
 			}
 		}
@@ -288,7 +287,7 @@ func clientLine(l []byte, m mask) (mask, action) {
 		if m&irc == 0 {
 			return pop3 | ftp, final
 		}
-		return irc, known // RFC 2812: it comes first
+		return irc, known // RFC 2812: IRC begins with PASS
 	case "QUIT", "NOOP", "HELP", "RSET", "LOGOUT":
 		return anyText, known
 	case "FEAT", "SYST", "OPTS", "PBSZ", "PROT", "HOST", "CLNT":
@@ -341,8 +340,8 @@ func clientLine(l []byte, m mask) (mask, action) {
 	return 0, unknown
 }
 
-// serverLine says of which protocols a reply may be. First says that it is
-// the greeting.
+// serverLine returns the protocols that have the reply l, and its meaning. first
+// reports that l is the greeting.
 func serverLine(l []byte, first bool) (mask, action) {
 	switch c := l[0]; {
 	case c >= '1' && c <= '5' && len(l) > 3 && (l[3] == ' ' || l[3] == '-' || l[3] == '\r' || l[3] == '\n'):
@@ -361,10 +360,11 @@ func serverLine(l []byte, first bool) (mask, action) {
 	return 0, unknown
 }
 
+// serverCode is serverLine for a reply with a three-digit code.
 func serverCode(code string, l []byte, first bool) (mask, action) {
 	if !first {
 		switch code {
-		case "235", "281", "354", "230": // logged in, or a mail comes
+		case "235", "281", "354", "230": // logged in, or a mail follows
 			return coded, final
 		case "250":
 			return smtp | lmtp | ftp, known

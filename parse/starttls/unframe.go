@@ -7,13 +7,14 @@ import (
 	"pfsight/capture/stream"
 )
 
-// Unframe writes into out the TLS stream of h, which is the half of direction
-// d: without the TDS packets that carried its beginning, the WebSocket frames
-// around all of it, or the lines of base64 that GridFTP makes of it. It ends
-// where TLS does and TDS goes on without it, or with the last frame. Marks and
-// gaps of h are mapped to it; what is behind a gap in which frames begin is left
-// out, and Cut says so. Out's Data, Gaps and Marks are reused; they must not be
-// h's.
+// Unframe writes to out the TLS stream of h, the half of direction d, without the
+// TDS packets around its beginning, the WebSocket frames around all of it, or
+// GridFTP's base64. The stream ends at the last frame, or where TDS continues
+// without TLS.
+//
+// Marks and gaps are mapped to the new stream. A gap that hides the start of a
+// frame ends the stream, and sets Cut. Unframe reuses the memory of out's Data,
+// Gaps and Marks, which must not be h's.
 func (u *Upgrade) Unframe(d stream.Dir, h, out *stream.Half) {
 	x := unframer{h: h, data: out.Data[:0], gaps: out.Gaps[:0]}
 	marks := out.Marks[:0]
@@ -37,20 +38,20 @@ func (u *Upgrade) Unframe(d stream.Dir, h, out *stream.Half) {
 	out.Data, out.Gaps, out.Marks, out.Cut = x.data, x.gaps, marks, h.Cut || x.lost
 }
 
-// An unframer takes frames off.
+// An unframer extracts the contents of frames.
 type unframer struct {
 	h      *stream.Half
 	data   []byte
 	pieces []piece
 	gaps   []stream.Gap
-	lost   bool // the place in the frames was
-	gap    int  // of h.Gaps, the first that does not lie before what was read
+	lost   bool // a gap hides the start of a frame
+	gap    int  // index in h.Gaps of the first gap that is not before the current position
 }
 
-// A piece is where a run of bytes that stay lies in the half, and in what it
-// becomes, of which it makes n bytes.
+// A piece maps the bytes [from, to) of the half to n bytes at out in the result.
 type piece struct{ from, to, out, n int }
 
+// add appends the bytes [from, to) of the half.
 func (x *unframer) add(from, to int) {
 	if from < to {
 		x.pieces = append(x.pieces, piece{from, to, len(x.data), to - from})
@@ -58,7 +59,7 @@ func (x *unframer) add(from, to int) {
 	}
 }
 
-// where returns how many bytes of the result come from before at.
+// where returns the number of bytes in the result that are from before at.
 func (x *unframer) where(at int) int {
 	i, found := slices.BinarySearchFunc(x.pieces, at, func(p piece, at int) int { return p.from - at })
 	if found {
@@ -74,8 +75,8 @@ func (x *unframer) where(at int) int {
 	return p.out + (at-p.from)*p.n/(p.to-p.from)
 }
 
-// missing reports whether a byte of [from, to) is in a gap. From does not
-// decrease from call to call.
+// missing reports whether a byte of [from, to) is in a gap. from must not decrease
+// from call to call.
 func (x *unframer) missing(from, to int) bool {
 	g := x.h.Gaps
 	for x.gap < len(g) && g[x.gap].To <= from {
@@ -84,7 +85,7 @@ func (x *unframer) missing(from, to int) bool {
 	return x.gap < len(g) && g[x.gap].From < to
 }
 
-// websocket takes WebSocket frames off, and masks.
+// websocket extracts and unmasks the payloads of WebSocket frames.
 func (x *unframer) websocket(at int) {
 	b := x.h.Data
 	for at < len(b) {
@@ -121,8 +122,7 @@ func (x *unframer) websocket(at int) {
 	}
 }
 
-// tds takes TDS packets off as far as they carry a handshake. TLS goes on
-// without them.
+// tds extracts the handshake from TDS packets. After it TLS continues without them.
 func (x *unframer) tds(at int) {
 	b := x.h.Data[:x.h.Contiguous()]
 	x.lost = len(b) < len(x.h.Data)
@@ -143,9 +143,9 @@ func (x *unframer) tds(at int) {
 	}
 }
 
-// endOfTLS returns where the records from at on are followed by TDS: a login
-// only may be encrypted (MS-TDS section 2.2.6.5). What is neither counts as
-// TLS.
+// endOfTLS returns the index after the TLS records that begin at at. TDS follows if
+// only the login is encrypted (MS-TDS section 2.2.6.5). Bytes that are neither
+// count as TLS.
 func endOfTLS(b []byte, at int) int {
 	for at < len(b) {
 		r := b[at:]
@@ -163,8 +163,8 @@ func endOfTLS(b []byte, at int) int {
 	return len(b)
 }
 
-// isTDS reports whether b begins like a TDS packet, or like one of SMP (MC-SMP
-// section 2.2.1), in which packets of several sessions travel.
+// isTDS reports whether b begins like a TDS packet or like an SMP packet, which
+// carries one of several sessions (MC-SMP section 2.2.1).
 func isTDS(b []byte) bool {
 	switch b[0] {
 	case 0x01, 0x02, 0x03, tdsTabular, 0x06, 0x07, 0x08, 0x0e, 0x10, 0x11, tdsPrelogin:

@@ -1,18 +1,16 @@
 package starttls
 
-import (
-	"pfsight/capture/stream"
-)
+import "pfsight/capture/stream"
 
-// A layer is one of the protocols that a walker is in. Those that are made of
-// lines share one, with a mask of which of them it may be.
+// A layer is the protocol that a walker reads. All line-based protocols share one
+// layer, and a mask tells which of them are possible.
 type layer uint8
 
 const (
-	layerNone layer = iota // the next bytes tell
+	layerNone layer = iota // determined by the next bytes
 	layerText
-	layerHTTP // a head that may be of CONNECT or of an upgrade, also to WebSocket
-	layerSIP  // the same of SIP; no RFC has it, old drafts did
+	layerHTTP // CONNECT or an upgrade, also to WebSocket
+	layerSIP  // an upgrade as in HTTP, from old drafts
 	layerConnect
 	layerSOCKS4
 	layerSOCKS5
@@ -25,7 +23,7 @@ const (
 	layerTDS
 	layerAMQP
 	layerWebSocket
-	layerADAT // FTP's lines, in whose tokens TLS has begun
+	layerADAT // FTP with TLS in its ADAT tokens
 )
 
 var layerNames = [...]string{
@@ -36,57 +34,57 @@ var layerNames = [...]string{
 
 func (l layer) String() string { return layerNames[l] }
 
-// proxies reports whether another layer follows this one.
+// proxies reports whether another layer follows l.
 func (l layer) proxies() bool { return l >= layerConnect && l <= layerProxy }
 
-// A status is how far a walk came.
+// A status is the state of a walk.
 type status uint8
 
 const (
-	statusMore status = iota // the bytes ended first
+	statusMore status = iota // needs more bytes
 	statusTLS                // TLS begins at unit
 	statusNo                 // TLS does not follow
 )
 
-// A result is what one step of a walk came to.
+// A result is the result of one step of a walk.
 type result uint8
 
 const (
-	more result = iota // needs more bytes than there are
-	next               // moved on
+	more result = iota // needs more bytes
+	next               // the step is complete
 	tls                // TLS begins at unit
 	no                 // TLS does not follow
 )
 
-// Flags of a walk. They belong to the layer, and are cleared with it.
+// Flags of the current layer.
 const (
-	flagSwitch = 1 << iota // this side asked for TLS or granted it
-	flagSeen               // the layer has said something that only it says
-	flagCont               // the line continues one with a literal, the frame a message
+	flagSwitch = 1 << iota // this side requested or granted TLS
+	flagSeen               // the layer is certain
+	flagCont               // the line follows a literal; the frame continues a message
 )
 
-// noUnit says in walker.prev that there is none.
+// noUnit is the value of walker.prev if there is none.
 const noUnit = 0xffff
 
-// A step of a trace is a layer, and for lines what they may be.
+// A step is a layer, and for layerText the possible protocols.
 type step struct {
 	layer layer
 	masks mask
 }
 
-// A trace gathers what Find tells, which a walk itself need not know.
+// A trace collects information for Find that the walk itself does not need.
 type trace struct {
 	steps  [maxDepth]step
 	n      int
 	target string
 }
 
-// A walker reads one direction, unit by unit. A unit is what a layer reads at
-// once: a line, a head, a tag, a message.
+// A walker reads one direction, unit by unit. A unit is a line, a head, a tag or a
+// message, depending on the layer.
 type walker struct {
-	all []byte // without gaps
-	mid bool   // what precedes it was not seen
-	b   []byte // the part of all that may be read
+	all []byte // the data before the first gap
+	mid bool   // the start of the stream is missing
+	b   []byte // the part of all within the limit
 	dir stream.Dir
 
 	status status
@@ -95,34 +93,36 @@ type walker struct {
 	phase  uint8 // of the layer
 	flags  uint8
 	mask   mask
-	unit   int // where the unit begins; behind b while a body is passed over
-	pos    int // how far the unit was scanned
-	prev   int // the unit of the last CONNECT
-	want   int // the length of b that is needed to go on
+	unit   int // index of the unit; after b while a body is skipped
+	pos    int // how far the unit is scanned
+	prev   int // index of the last CONNECT
+	want   int // the length of b needed to continue
 
 	trace *trace // nil in Ask
 }
 
+// begin returns a walker at the start of h.
 func begin(h *stream.Half, d stream.Dir) walker {
 	w := walker{dir: d, prev: noUnit, mid: h.Midstream}
 	w.see(h)
 	return w
 }
 
+// see sets the data of the walker.
 func (w *walker) see(h *stream.Half) {
 	w.all = h.Data[:h.Contiguous()]
 	w.b = w.all[:min(len(w.all), maxPreamble+recordStart)]
 }
 
-// The kinds of stream.Note that this package writes. 1 is that of its caller,
-// for a half in TLS.
+// The kinds of stream.Note that this package writes. The caller uses kind 1 for a
+// half in TLS.
 const (
-	noteWalk   = 2 // the note of a walker
-	noteFollow = 3 // the note of a follower
+	noteWalk   = 2 // the state of a walker
+	noteFollow = 3 // the state of a follower
 )
 
-// The Note of a walker: Offset is pos, Aux is unit and prev, and State is the
-// rest.
+// A walker's state in a Note: Offset is pos, Aux holds unit and prev, and State the
+// rest, at these bit positions.
 const (
 	noteStatus = 0
 	noteLayer  = 2
@@ -132,6 +132,7 @@ const (
 	noteMask   = 18
 )
 
+// note returns the state of w.
 func (w *walker) note() stream.Note {
 	return stream.Note{
 		Kind: noteWalk, Offset: w.pos,
@@ -141,6 +142,7 @@ func (w *walker) note() stream.Note {
 	}
 }
 
+// resume returns the walker whose state is in h.Note.
 func resume(h *stream.Half, d stream.Dir) walker {
 	w := begin(h, d)
 	if s := h.Note.State; h.Note.Kind == noteWalk {
@@ -155,7 +157,7 @@ func resume(h *stream.Half, d stream.Dir) walker {
 	return w
 }
 
-// run goes on as far as the bytes allow.
+// run walks as far as the data allow.
 func (w *walker) run() {
 	for w.status == statusMore {
 		w.want = len(w.b) + 1
@@ -182,6 +184,7 @@ func (w *walker) run() {
 	}
 }
 
+// step reads one unit of the current layer.
 func (w *walker) step() result {
 	switch w.layer {
 	case layerNone:
@@ -216,23 +219,23 @@ func (w *walker) step() result {
 	return no
 }
 
-// rest returns the bytes of the unit that are there.
+// rest returns the data from the unit on.
 func (w *walker) rest() []byte { return w.b[w.unit:] }
 
-// need says that the unit has at least n bytes.
+// need requests n bytes from the unit on.
 func (w *walker) need(n int) result {
 	w.want = w.unit + n
 	return more
 }
 
-// pass moves to the next unit, n bytes on.
+// pass moves to the next unit, n bytes further.
 func (w *walker) pass(n int) result {
 	w.unit += n
 	w.pos = w.unit
 	return next
 }
 
-// enter begins the layer that the next bytes tell.
+// enter begins the layer that the next bytes determine.
 func (w *walker) enter() result {
 	if r := w.record(); r != next {
 		return r
@@ -243,13 +246,13 @@ func (w *walker) enter() result {
 	}
 	w.layer, w.phase, w.flags, w.mask, w.pos = l, 0, 0, anyText, w.unit
 	if l == layerHTTP || l == layerSIP {
-		return next // the head tells which layer it is
+		return next // the head determines the layer
 	}
 	w.prev = noUnit
 	return w.push(l)
 }
 
-// push counts a layer that was entered.
+// push counts and records a new layer.
 func (w *walker) push(l layer) result {
 	if w.depth++; w.depth > maxDepth {
 		return no
@@ -261,35 +264,37 @@ func (w *walker) push(l layer) result {
 	return next
 }
 
-// narrow notes for a trace what the lines may be.
+// narrow records the mask in the trace.
 func (w *walker) narrow() {
 	if t := w.trace; t != nil && t.n > 0 {
 		t.steps[t.n-1].masks = w.mask
 	}
 }
 
-// target notes where the layer was told to connect to. It is called with
-// every target, so the last, innermost, one stays.
-func (w *walker) target(make func() string) {
+// target records the target of a proxy in the trace. The last target, that of the
+// innermost proxy, remains.
+func (w *walker) target(format func() string) {
 	if t := w.trace; t != nil {
-		if s := make(); s != "" {
+		if s := format(); s != "" {
 			t.target = s
 		}
 	}
 }
 
-// leave ends a proxy's layer: another one begins n bytes on.
+// leave ends the layer of a proxy. The next layer begins after n bytes.
 func (w *walker) leave(n int) result {
 	w.layer, w.phase, w.flags = layerNone, 0, 0
 	return w.pass(n)
 }
 
-// record looks whether a TLS record begins at the unit: a handshake or an
-// alert, or the client's hello in SSL 2.0's form. It returns next if not.
+// record returns tls if a TLS record begins at the unit, more if that is undecided,
+// and next if not. The record is a handshake, an alert, or a ClientHello in SSL
+// 2.0 format.
 func (w *walker) record() result {
 	return recordAt(w.rest(), w.dir)
 }
 
+// recordAt is record for the start of b.
 func recordAt(b []byte, d stream.Dir) result {
 	switch {
 	case len(b) == 0:
@@ -316,7 +321,7 @@ func recordAt(b []byte, d stream.Dir) result {
 	return next
 }
 
-// onlyTLS says that nothing but TLS may follow here.
+// onlyTLS is record where only TLS may follow.
 func (w *walker) onlyTLS() result {
 	if r := w.record(); r != next {
 		return r

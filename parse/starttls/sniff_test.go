@@ -33,9 +33,9 @@ var ordinary = []struct{ name, data string }{
 	{"empty", ""},
 }
 
-func TestSignOrdinary(t *testing.T) {
+func TestSniffOrdinary(t *testing.T) {
 	for _, o := range ordinary {
-		if s := Sign([]byte(o.data)); s != stream.NoSign {
+		if s := Sniff([]byte(o.data)); s != stream.NoSign {
 			t.Errorf("%s: %d", o.name, s)
 		}
 	}
@@ -51,7 +51,7 @@ func TestSignOrdinary(t *testing.T) {
 				b[i+k] = byte(v >> (8 * k))
 			}
 		}
-		if Sign(b) != stream.NoSign {
+		if Sniff(b) != stream.NoSign {
 			passed++
 		}
 	}
@@ -95,8 +95,8 @@ func firstLen(s string) int {
 	return len(s)
 }
 
-// TestSignDialogs: what begins a dialog passes, in every part of it.
-func TestSignDialogs(t *testing.T) {
+// TestSniffDialogs: what begins a dialog passes, in every part of it.
+func TestSniffDialogs(t *testing.T) {
 	all := dialogs()
 	for _, x := range framedDialogs() {
 		d := dialog{name: x.name, said: x.said}
@@ -113,12 +113,12 @@ func TestSignDialogs(t *testing.T) {
 			if strings.HasPrefix(d.name, "tds") {
 				s = s[:26]
 			}
-			if Sign([]byte(s)) == stream.NoSign {
+			if Sniff([]byte(s)) == stream.NoSign {
 				t.Errorf("%s: %q", d.name, s)
 			}
 			// The first segment may end anywhere.
 			for k := 1; k < len(s); k++ {
-				if Sign([]byte(s[:k])) == stream.NoSign {
+				if Sniff([]byte(s[:k])) == stream.NoSign {
 					t.Errorf("%s: the first %d bytes of %q", d.name, k, s)
 				}
 			}
@@ -126,16 +126,16 @@ func TestSignDialogs(t *testing.T) {
 	}
 }
 
-func TestSignAllocations(t *testing.T) {
+func TestSniffAllocations(t *testing.T) {
 	for _, o := range ordinary {
 		b := []byte(o.data)
-		if n := testing.AllocsPerRun(10, func() { Sign(b) }); n != 0 {
+		if n := testing.AllocsPerRun(10, func() { Sniff(b) }); n != 0 {
 			t.Errorf("%s: %v allocations", o.name, n)
 		}
 	}
 }
 
-func BenchmarkSign(b *testing.B) {
+func BenchmarkSniff(b *testing.B) {
 	rnd := rand.New(rand.NewPCG(5, 6))
 	random := make([][]byte, 1024)
 	for i := range random {
@@ -146,14 +146,14 @@ func BenchmarkSign(b *testing.B) {
 	}
 	b.Run("random", func(b *testing.B) {
 		for i := 0; b.Loop(); i++ {
-			Sign(random[i&1023])
+			Sniff(random[i&1023])
 		}
 	})
 	for _, o := range ordinary {
 		p := []byte(o.data)
 		b.Run(strings.ReplaceAll(o.name, " ", "_"), func(b *testing.B) {
 			for b.Loop() {
-				Sign(p)
+				Sniff(p)
 			}
 		})
 	}
@@ -177,7 +177,7 @@ func BenchmarkAskBytewise(b *testing.B) {
 	}
 }
 
-func TestSignClient(t *testing.T) {
+func TestSniffClient(t *testing.T) {
 	for s, want := range map[string]stream.Sign{
 		proxyV1Line + clientTLS:              stream.ClientSign,
 		"PROXY UNKNOWN\r\n":                  stream.ClientSign,
@@ -193,7 +193,7 @@ func TestSignClient(t *testing.T) {
 		"connect server:443 HTTP/1.1\r\n":    stream.NoSign,
 		"\x00\x00\x00\x08\x04\xd2\x16\x2fab": stream.NoSign,
 	} {
-		if got := Sign([]byte(s)); got != want {
+		if got := Sniff([]byte(s)); got != want {
 			t.Errorf("%q: %d, want %d", s, got, want)
 		}
 	}

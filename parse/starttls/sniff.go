@@ -7,43 +7,42 @@ import (
 	"pfsight/capture/stream"
 )
 
-// How many bytes of a head of HTTP are searched for an Upgrade. Of a GET
-// they are few, for almost none asks and there are many of them.
+// How many bytes of an HTTP head are searched for an Upgrade field. For GET the
+// number is small: GETs are frequent, and almost none has the field.
 const (
-	signWindow    = 512
-	signWindowGET = 192
+	sniffWindow    = 512
+	sniffWindowGET = 192
 )
 
-// Sign is a stream.Signer for what this package follows. It says MaybeSign
-// where b, the first bytes of an endpoint or of any segment, may begin one of
-// the dialogs, ClientSign where that is beyond doubt what a client says before
-// it says anything else, and otherwise NoSign. It looks at the first bytes
-// only: what it lets pass, Ask may still refuse.
-func Sign(b []byte) stream.Sign {
+// Sniff is the stream.Signer of the protocols that this package follows. It returns
+// ClientSign if b, the start of a segment, is certainly the start of a client's
+// dialog, MaybeSign if b may be the start of a dialog, and otherwise NoSign. It
+// looks at few bytes, so Ask may still refuse what Sniff accepts.
+func Sniff(b []byte) stream.Sign {
 	switch {
 	case len(b) < 6:
-		return signShort(b)
-	case b[0] == tdsPrelogin && signsTDSRecord(b) != stream.NoSign:
-		return signsTDSRecord(b)
-	case !signs(b):
+		return sniffShort(b)
+	case b[0] == tdsPrelogin && sniffTDSRecord(b) != stream.NoSign:
+		return sniffTDSRecord(b)
+	case !sniff(b):
 		if mayBegin(b) {
 			return stream.MaybeSign
 		}
 		return stream.NoSign
-	case signsClient(b):
+	case sniffClient(b):
 		return stream.ClientSign
 	}
 	return stream.MaybeSign
 }
 
-// signsClient tells of what passed signs whether it is unmistakable: a header
-// of the PROXY protocol, CONNECT, a request for TLS or for a WebSocket, whole.
-func signsClient(b []byte) bool {
+// sniffClient reports whether b, which sniff accepts, is unmistakable: a complete
+// PROXY header, CONNECT, or request for TLS or for a WebSocket.
+func sniffClient(b []byte) bool {
 	if len(b) <= maxRequest && asksTLS(b) {
 		return true
 	}
 	switch b[0] {
-	case 0x03: // the last structure of a connection request of RDP
+	case 0x03: // the last structure of an RDP connection request
 		n := int(b[2])<<8 | int(b[3])
 		return b[5] == x224Request && n == len(b) && n >= rdpFixedPart+rdpNegLen && string(b[n-rdpNegLen:n-4]) == "\x01\x00\x08\x00"
 	case tdsPrelogin:
@@ -51,7 +50,7 @@ func signsClient(b []byte) bool {
 	case ' ':
 		return len(b) >= mysqlSSLRequest && (len(b) == mysqlSSLRequest || b[mysqlSSLRequest] == 0x16) && string(b[13:mysqlSSLRequest]) == string(zeros[:mysqlSSLRequest-13])
 	case 'G', 'O':
-		return true // they pass for their Upgrade alone
+		return true // sniff accepts them only for their Upgrade field
 	case 0x00:
 		return string(b) == "\x00\x00\x00\x08\x04\xd2\x16\x2f"
 	case 0x0d:
@@ -59,7 +58,7 @@ func signsClient(b []byte) bool {
 	case '0':
 		return bytes.Contains(b[:min(len(b), 64)], []byte(ldapStartTLS))
 	case 'C':
-		l, _, ok := bytes.Cut(b[:min(len(b), signWindow)], []byte("\n"))
+		l, _, ok := bytes.Cut(b[:min(len(b), sniffWindow)], []byte("\n"))
 		return ok && bytes.HasPrefix(b, []byte("CONNECT ")) && bytes.Contains(l, []byte(" HTTP/1."))
 	case 'P':
 		return string(b[:min(len(b), 9)]) == "PROXY TCP" || string(b[:min(len(b), 13)]) == "PROXY UNKNOWN"
@@ -67,16 +66,16 @@ func signsClient(b []byte) bool {
 	return false
 }
 
-// mysqlSSLRequest is the length of MySQL's SSLRequest, of which all but the first
-// nine bytes of the payload are zero.
+// mysqlSSLRequest is the length of MySQL's SSLRequest. Its payload has nine bytes
+// and then zeros.
 const mysqlSSLRequest = 36
 
 var zeros [mysqlSSLRequest]byte
 
-// maxRequest is the longest line that asks for TLS.
+// maxRequest is the limit of a line that requests TLS.
 const maxRequest = 64
 
-// asksTLS reports whether b is a line that asks for TLS, or the tag of XMPP.
+// asksTLS reports whether b is a line that requests TLS, or XMPP's tag.
 func asksTLS(b []byte) bool {
 	if foldPrefix(b, "<STARTTLS") {
 		return true
@@ -88,9 +87,9 @@ func asksTLS(b []byte) bool {
 	return a == wanted && bytes.IndexByte(b, '\n') == len(b)-1
 }
 
-// signsTDSRecord looks at a packet of TDS in which TLS begins.
-func signsTDSRecord(b []byte) stream.Sign {
-	const hello = tdsHeader + 5 // a record's header is before it
+// sniffTDSRecord recognizes a TDS packet with the first TLS record.
+func sniffTDSRecord(b []byte) stream.Sign {
+	const hello = tdsHeader + 5 // the handshake message follows the record header
 	if len(b) < hello+6 || b[1] > 1 || int(b[2])<<8|int(b[3]) < hello+6 || b[8] != 0x16 || b[9] != 3 || b[10] > 4 || b[hello+4] != 3 || b[hello+1] != 0 {
 		return stream.NoSign
 	}
@@ -103,7 +102,7 @@ func signsTDSRecord(b []byte) stream.Sign {
 	return stream.NoSign
 }
 
-// Four letters, first one last, in lower case.
+// Four lower-case characters as a little-endian number.
 const (
 	wordAMQP = 'a' | 'm'<<8 | 'q'<<16 | 'p'<<24
 	wordAUTH = 'a' | 'u'<<8 | 't'<<16 | 'h'<<24
@@ -130,22 +129,22 @@ const (
 	wordXANO = 'x' | '-'<<8 | 'a'<<16 | 'n'<<24
 )
 
-// signs looks at six bytes or more.
-func signs(b []byte) bool {
+// sniff reports whether b, at least six bytes, may begin a dialog.
+func sniff(b []byte) bool {
 	_ = b[5]
 	switch c := b[0]; {
 	case c < ' ':
-		return signsBinary(b)
+		return sniffBinary(b)
 	case b[1] == 0:
 		return b[2] == 0 && (b[3] == 0 && b[4] == 0x0a && b[5] >= '0' && b[5] <= '9' || c == ' ' && b[3] == 1 && b[5]&(mysqlClientSSL>>8) != 0)
-	case c == '0' && signsLDAP(b):
+	case c == '0' && sniffLDAP(b):
 		return true
 	case c <= '9':
 		switch c {
 		case '*':
 			return b[1] == ' ' && (b[2] == 'O' && b[3] == 'K' || foldPrefix(b[2:], "PREA") || foldPrefix(b[2:], "BYE"))
 		case '.', '-', '#', '$', '!':
-			return signsTag(b)
+			return sniffTag(b)
 		case '+':
 			return b[1] == 'O' && b[2] == 'K'
 		case '"':
@@ -158,7 +157,7 @@ func signs(b []byte) bool {
 				}
 			}
 		}
-		return c >= '0' && signsTag(b)
+		return c >= '0' && sniffTag(b)
 	case c == '<':
 		return foldPrefix(b, "<STARTTLS") || b[1] == '?' && b[2] == 'x' && b[3] == 'm' && b[4] == 'l' || foldPrefix(b, "<STREA")
 	case c == ':':
@@ -167,18 +166,18 @@ func signs(b []byte) bool {
 	case c|0x20 < 'a' || c|0x20 > 'z':
 		return false
 	}
-	return signsWord(b)
+	return sniffWord(b)
 }
 
-// signsWord looks at what begins with a letter.
-func signsWord(b []byte) bool {
+// sniffWord is sniff for bytes that begin with a letter.
+func sniffWord(b []byte) bool {
 	switch binary.LittleEndian.Uint32(b) | 0x20202020 {
 	case wordHTTP:
-		// A server says this first to nobody but the client of a proxy; seen
-		// without what that asked for, only unmistakable answers count.
-		return string(b[:4]) == "HTTP" && signsResponse(b)
+		// Without the request, only responses that follow CONNECT or an upgrade
+		// are accepted.
+		return string(b[:4]) == "HTTP" && sniffResponse(b)
 	case wordGET:
-		return string(b[:4]) == "GET " && asksUpgrade(b[:min(len(b), signWindowGET)])
+		return string(b[:4]) == "GET " && asksUpgrade(b[:min(len(b), sniffWindowGET)])
 	case wordOPTI:
 		return namesTLS(b)
 	case wordCONN:
@@ -211,17 +210,17 @@ func signsWord(b []byte) bool {
 	if b[0] == 'O' && b[1] == 'K' {
 		return b[2] == ' ' && (b[3] == '"' || b[3] == '(')
 	}
-	return signsTag(b)
+	return sniffTag(b)
 }
 
-// signsResponse looks at a status line of HTTP.
-func signsResponse(b []byte) bool {
+// sniffResponse looks at a status line of HTTP.
+func sniffResponse(b []byte) bool {
 	if len(b) < 14 || b[8] != ' ' {
 		return false
 	}
 	switch string(b[9:12]) {
 	case "101":
-		return asksUpgrade(b[:min(len(b), signWindow)])
+		return asksUpgrade(b[:min(len(b), sniffWindow)])
 	case "426":
 		return namesTLS(b)
 	case "200":
@@ -232,15 +231,14 @@ func signsResponse(b []byte) bool {
 	return false
 }
 
-// namesTLS reports whether the name of TLS, as in Upgrade, is among the first
-// bytes.
+// namesTLS reports whether the start of b contains the name of TLS as in Upgrade.
 func namesTLS(b []byte) bool {
-	return bytes.Contains(b[:min(len(b), signWindow)], []byte("TLS/1."))
+	return bytes.Contains(b[:min(len(b), sniffWindow)], []byte("TLS/1."))
 }
 
-// asksUpgrade reports whether a field Upgrade names TLS or a WebSocket. What is
-// searched for is the end of the field's name, in the case that anybody writes
-// it in: its letters are rare in a request, and not many fields end with them.
+// asksUpgrade reports whether an Upgrade field names TLS or a WebSocket. It searches
+// for the end of the field's name in lower case, which all clients use and which is
+// rare elsewhere.
 func asksUpgrade(b []byte) bool {
 	const name = "rade:"
 	for {
@@ -256,11 +254,11 @@ func asksUpgrade(b []byte) bool {
 	}
 }
 
-// tagLimit is the longest tag that Sign looks for.
+// tagLimit is the length of the longest IMAP tag that Sniff accepts.
 const tagLimit = 8
 
-// signsTag looks for a command of IMAP behind its tag.
-func signsTag(b []byte) bool {
+// sniffTag recognizes an IMAP command after its tag.
+func sniffTag(b []byte) bool {
 	for i := 1; i <= tagLimit && i+3 < len(b); i++ {
 		switch c := b[i]; {
 		case c == ' ':
@@ -280,8 +278,8 @@ func signsTag(b []byte) bool {
 	return false
 }
 
-// signsBinary looks at what begins with a control character.
-func signsBinary(b []byte) bool {
+// sniffBinary is sniff for bytes that begin with a control character.
+func sniffBinary(b []byte) bool {
 	switch b[0] {
 	case 0x00:
 		if b[1] == 90 {
@@ -294,13 +292,13 @@ func signsBinary(b []byte) bool {
 		if b[1] != 1 {
 			return false
 		}
-		if signsTDS(b) {
+		if sniffTDS(b) {
 			return true
 		}
-		// SOCKS4: the request is all there is, and ends with a zero byte.
+		// SOCKS4: nothing follows the request, which ends with a zero byte.
 		return len(b) >= 9 && len(b) <= 8+2*(maxName+1) && b[2]|b[3] != 0 && b[len(b)-1] == 0
 	case 0x05:
-		if int(b[1]) == len(b)-2 { // more methods than anybody offers are noise
+		if int(b[1]) == len(b)-2 { // clients offer fewer than 8 methods
 			return b[1] < 8
 		}
 		return (b[1] == 0 || b[1] == 1) && b[2] == 0 && len(b) >= 10 && (b[3] == 1 && len(b) == 10 || b[3] == 3 && len(b) == 7+int(b[4]) || b[3] == 4 && len(b) == 22)
@@ -308,21 +306,21 @@ func signsBinary(b []byte) bool {
 		n := min(len(b), len(proxyV2))
 		return string(b[:n]) == proxyV2[:n]
 	case 0x12:
-		return b[1] == 1 && signsTDS(b)
+		return b[1] == 1 && sniffTDS(b)
 	}
 	return false
 }
 
-// signsTDS looks at a packet that holds PRELOGIN or its reply: one packet,
-// of the connection's first, with the option of the version first.
-func signsTDS(b []byte) bool {
+// sniffTDS recognizes a packet with PRELOGIN or its response. The version is its
+// first option.
+func sniffTDS(b []byte) bool {
 	return len(b) >= tdsHeader+6 && b[2] < 2 && int(b[2])<<8+int(b[3]) == len(b) &&
 		b[8] == tdsVersion && b[9] == 0 && b[11] == 0 && b[12] == 6
 }
 
-// signsLDAP looks at an LDAPMessage: a SEQUENCE, an INTEGER, and an operation
-// that may come before StartTLS, or that itself.
-func signsLDAP(b []byte) bool {
+// sniffLDAP recognizes an LDAPMessage: a SEQUENCE with an INTEGER and an operation
+// that is StartTLS or may precede it.
+func sniffLDAP(b []byte) bool {
 	i := 2
 	if b[1]&0x80 != 0 {
 		i += int(b[1] & 0x7f)
@@ -340,10 +338,10 @@ func signsLDAP(b []byte) bool {
 	return false
 }
 
+// lineEnd reports whether c ends a line.
 func lineEnd(c byte) bool { return c == '\r' || c == '\n' }
 
-// openings are how dialogs begin. Segments that are shorter than what tells
-// pass if they are the beginning of one.
+// openings lists the beginnings of dialogs. sniffShort accepts any prefix of one.
 var openings = [...]string{
 	"220 ", "220-", "200 ", "201 ", "120 ", "* OK", "* PREAUTH", "* BYE", "+OK", `"IMPLE`, "OK \"", "OK (", "<?XML", "<STREAM", "NOTICE ",
 	"EHLO ", "HELO ", "LHLO ", "STARTTLS", "STLS\r\n", "CAPA\r\n", "CAPABILITY", "CAPABILITIES", "AUTH TLS", "AUTH SSL", "AUTH GSSAPI", "X-ANONYMOUSTLS", "<STARTTLS", ":", "FEAT\r\n", "FEAT\n",
@@ -351,20 +349,20 @@ var openings = [...]string{
 	"AMQP\x02\x01", "\x00\x00\x00\x08\x04\xd2", "\x00\x5a", "\x03\x00", "\x04\x01", "\x12\x01", proxyV2, "\x20\x00\x00\x01", "STLS\n", "CAPA\n",
 }
 
-// signShort looks at fewer than six bytes. Some messages are that short; most
-// such segments are the beginning of one that was sent byte by byte.
-func signShort(b []byte) stream.Sign {
+// sniffShort is Sniff for fewer than six bytes. Few messages are that short; most
+// such segments belong to a message that was sent byte by byte.
+func sniffShort(b []byte) stream.Sign {
 	switch {
 	case len(b) == 0:
 		return stream.NoSign
-	case len(b) == 1 && (b[0] == 'S' || b[0] == 'N'): // PostgreSQL's answer
+	case len(b) == 1 && (b[0] == 'S' || b[0] == 'N'): // PostgreSQL's response
 		return stream.MaybeSign
-	case b[0] == 5: // SOCKS5: methods, or the one that was chosen
+	case b[0] == 5: // SOCKS5: the list of methods or the selected one
 		if len(b) == 1 || len(b) == 2 && (b[1] <= 2 || b[1] == 0xff) || b[1] < 8 && int(b[1]) >= len(b)-2 {
 			return stream.MaybeSign
 		}
 		return stream.NoSign
-	case b[0] == '0': // LDAP, or a tag of IMAP
+	case b[0] == '0': // LDAP or an IMAP tag
 		if _, r := ldapOrText(b); r == no {
 			return stream.NoSign
 		}
