@@ -8,7 +8,7 @@ import (
 	"pfsight/capture/stream"
 )
 
-// gridFTP makes a dialog of GridFTP whose tokens carry these bytes.
+// gridFTP returns a GridFTP dialog with these tokens.
 func gridFTP(client, server []string) [2]string {
 	c, s := "AUTH GSSAPI\r\n", "220 host GridFTP Server ready.\r\n334 Using authentication type GSSAPI; ADAT must follow\r\n"
 	for _, x := range client {
@@ -24,9 +24,9 @@ func gridFTP(client, server []string) [2]string {
 	return both(c+"MIC FwMBACA=\r\n", s+"633 FwMBACA=\r\n")
 }
 
-// TestGridFTP takes the TLS out of the tokens, cut at any byte and into lines of
-// any length.
+// TestGridFTP extracts TLS from tokens of every length, and from every prefix.
 func TestGridFTP(t *testing.T) {
+	t.Parallel()
 	tls := both(helloClient+recordKex+recordCCS+recordFinished, helloServer+recordCCS+recordFinished)
 	for n := 3; n < len(tls[0]); n += 5 {
 		var tokens [2][]string
@@ -37,11 +37,11 @@ func TestGridFTP(t *testing.T) {
 				s = s[k:]
 			}
 		}
-		said := gridFTP(tokens[0], tokens[1])
-		c := conversation(said, 2811)
+		sent := gridFTP(tokens[0], tokens[1])
+		c := conversation(sent, 2811)
 		u, ok := Find(c)
-		if !ok || u.Protocol != "ftp" || !u.Framed || u.From != [2]int{strings.Index(said[0], "ADAT"), strings.Index(said[1], "335 ADAT")} && len(tokens[1]) > 1 {
-			t.Fatalf("tokens of %d: %+v, %v", n, u, ok)
+		if !ok || u.Protocol != "ftp" || !u.Framed || u.From != [2]int{strings.Index(sent[0], "ADAT"), strings.Index(sent[1], "335 ADAT")} && len(tokens[1]) > 1 {
+			t.Fatalf("tokens of %d bytes: Find = %+v, %v; want framed ftp from the first token on", n, u, ok)
 		}
 		for d := range c.Half {
 			h, out := &c.Half[d], stream.Half{}
@@ -51,56 +51,58 @@ func TestGridFTP(t *testing.T) {
 			}
 			u.Unframe(stream.Dir(d), h, &out)
 			if string(out.Data) != tls[d] || out.Cut || len(out.Gaps) > 0 {
-				t.Fatalf("tokens of %d, half %d: %q, want %q", n, d, out.Data, tls[d])
+				t.Fatalf("tokens of %d bytes, half %d: got %q, want %q", n, d, out.Data, tls[d])
 			}
 			at := uint32(0)
 			for _, m := range out.Marks {
 				if m.From != at {
-					t.Fatalf("tokens of %d, half %d: mark %+v at %d", n, d, m, at)
+					t.Fatalf("tokens of %d bytes, half %d: got mark %+v, want From %d", n, d, m, at)
 				}
 				at = m.To
 			}
 			if int(at) != len(out.Data) {
-				t.Errorf("tokens of %d, half %d: marks to %d of %d", n, d, at, len(out.Data))
+				t.Errorf("tokens of %d bytes, half %d: got marks to %d, want %d", n, d, at, len(out.Data))
 			}
-			for cut := range said[d] {
-				part := stream.Half{Data: []byte(said[d][:cut])}
+			for cut := range sent[d] {
+				part := stream.Half{Data: []byte(sent[d][:cut])}
 				u.Unframe(stream.Dir(d), &part, &out)
 				if !strings.HasPrefix(tls[d], string(out.Data)) {
-					t.Fatalf("tokens of %d, half %d cut at %d: %q", n, d, cut, out.Data)
+					t.Fatalf("tokens of %d bytes, half %d cut at %d: got %q, want a prefix of the TLS bytes", n, d, cut, out.Data)
 				}
 			}
 		}
-		o := feed(said, bytewise)
+		o := feed(sent, bytewise)
 		for d := range o {
 			if !o[d].done || o[d].ready || o[d].verdict == stream.Refuse {
-				t.Fatalf("tokens of %d, half %d: %+v", n, d, o[d])
+				t.Fatalf("tokens of %d bytes, half %d: got %+v, want done", n, d, o[d])
 			}
 		}
 	}
 }
 
-// TestNoGridFTP leaves tokens of Kerberos, and lines that only look like tokens.
+// TestNoGridFTP reads Kerberos tokens, and lines that look like tokens.
 func TestNoGridFTP(t *testing.T) {
-	for _, said := range [][2]string{
+	t.Parallel()
+	for _, sent := range [][2]string{
 		both("AUTH GSSAPI\r\nADAT YIICaw==\r\nADAT YIICaw==\r\n", "220 ready\r\n334 go on\r\n335 ADAT=YIICaw==\r\n"),
 		both("AUTH GSSAPI\r\nADAT\r\nADATFgMB\r\n", "220 ready\r\n334 go on\r\n335 FgMB\r\n"),
 		both("ADAT F\r\nADAT Fg\r\n", "335 ADAT=F\r\n"),
 	} {
-		if u, ok := Find(conversation(said, 21)); ok {
-			t.Errorf("%q: %+v", said, u)
+		if u, ok := Find(conversation(sent, 21)); ok {
+			t.Errorf("Find(%q) = %+v, want none", sent, u)
 		}
-		feed(said, bytewise)
+		feed(sent, bytewise)
 	}
 }
 
-// TestMidway begins in the middle of dialogs, at what asks for TLS.
+// TestMidway starts in the middle of dialogs, at the request for TLS.
 func TestMidway(t *testing.T) {
+	t.Parallel()
 	pkt := func(hello string) string { return tds(0x12, 1, hello) }
 	for _, x := range []struct {
 		name, protocol string
-		said           [2]string
-		certain           bool // what the client says first is unmistakable
+		sent           [2]string
+		certain        bool // whether the client's first message is unmistakable
 	}{
 		{"TDS, PRELOGIN", "tds", both(tds(0x12, 1, prelogin)+pkt(helloClient), tds(0x04, 1, prelogin)+pkt(helloServer)), true},
 		{"TDS, the first packet with TLS", "tds", both(pkt(helloClient), pkt(helloServer)), true},
@@ -117,24 +119,24 @@ func TestMidway(t *testing.T) {
 		{"XMPP", "xmpp", both("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"+helloClient, "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"+helloServer), true},
 		{"WebSocket", "websocket", both(socketGet+ws(0x82, key, helloClient), socketOK+ws(0x82, "", helloServer)), true},
 	} {
-		c := conversation(x.said, map[string]uint16{"smtp": 587}[x.protocol]) // of SMTP or LMTP, the port tells
+		c := conversation(x.sent, map[string]uint16{"smtp": 587}[x.protocol]) // the port decides between SMTP and LMTP
 		for d := range c.Half {
 			c.Half[d].Midstream, c.Half[d].SYN = true, false
 		}
 		if u, ok := Find(c); !ok || u.Protocol != x.protocol {
-			t.Errorf("%s: %+v, %v", x.name, u, ok)
+			t.Errorf("%s: Find = %+v, %v; want %s", x.name, u, ok, x.protocol)
 		}
-		first := x.said[0][:len(x.said[0])-len(helloClient)]
+		first := x.sent[0][:len(x.sent[0])-len(helloClient)]
 		if x.protocol == "tds" {
-			first = x.said[0][:int(x.said[0][2])<<8|int(x.said[0][3])]
+			first = x.sent[0][:int(x.sent[0][2])<<8|int(x.sent[0][3])]
 		} else if x.protocol == "websocket" {
 			first = socketGet
 		}
 		if got := Sniff([]byte(first)); (got == stream.ClientSign) != x.certain {
-			t.Errorf("%s: %q is %v", x.name, first, got)
+			t.Errorf("%s: Sniff(%q) = %v, want ClientSign: %v", x.name, first, got, x.certain)
 		}
 	}
 	if s := Sniff([]byte(pkt(helloServer))); s != stream.ServerSign {
-		t.Errorf("the server's first packet of TDS with TLS: %v", s)
+		t.Errorf("the server's first TDS packet with TLS: got %v, want %v", s, stream.ServerSign)
 	}
 }

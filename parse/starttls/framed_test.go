@@ -9,16 +9,16 @@ import (
 	"pfsight/capture/stream"
 )
 
-// A framedDialog comes to TLS in TDS packets or WebSocket frames.
+// A framedDialog contains TLS in TDS packets or WebSocket frames.
 type framedDialog struct {
 	name string
-	said [2]string
-	want Upgrade   // From too
-	tls  [2]string // without the frames
-	open [2]bool   // the frames are followed to the end of what was said
+	sent [2]string
+	want Upgrade   // with From
+	tls  [2]string // the TLS bytes
+	open [2]bool   // Ask still follows the frames at the end
 }
 
-// ws makes a WebSocket frame: first is its first byte, key its mask or none.
+// ws returns a WebSocket frame with this first byte, and with a mask unless key is "".
 func ws(first byte, key, data string) string {
 	b := []byte{first, 0}
 	switch n := len(data); {
@@ -45,7 +45,7 @@ func ws(first byte, key, data string) string {
 	return string(b)
 }
 
-// wsLong is as ws, with a length of 64 bits.
+// wsLong is ws without mask and with a 64-bit length.
 func wsLong(first byte, data string) string {
 	return string(binary.BigEndian.AppendUint64([]byte{first, 127}, uint64(len(data)))) + data
 }
@@ -85,56 +85,56 @@ func framedDialogs() []framedDialog {
 	raw := "\x17\x03\x01\x00\x05LOGIN"
 	full := both(helloClient+recordKex+recordCCS+recordFinished, helloServer+recordCCS+recordFinished)
 	return []framedDialog{
-		// The client's second record is in two packets, and TLS goes on as it is.
+		// The client's second record is in two packets. TLS continues without packets.
 		{name: "tds", want: ofTDS,
-			said: both(pre[0]+tds(0x12, 1, helloClient)+tds(0x12, 0, recordKex[:7])+tds(0x12, 1, recordKex[7:])+raw,
+			sent: both(pre[0]+tds(0x12, 1, helloClient)+tds(0x12, 0, recordKex[:7])+tds(0x12, 1, recordKex[7:])+raw,
 				pre[1]+tds(0x12, 1, helloServer)+tds(0x04, 1, recordCCS)+raw+raw),
 			tls: both(helloClient+recordKex+raw, helloServer+recordCCS+raw+raw)},
 		{name: "tds with TLS for the login only", want: ofTDS,
-			said: both(pre[0]+tds(0x12, 1, helloClient)+raw+raw+tds(0x01, 1, "SELECT 1"),
+			sent: both(pre[0]+tds(0x12, 1, helloClient)+raw+raw+tds(0x01, 1, "SELECT 1"),
 				pre[1]+tds(0x12, 1, helloServer)+tds(0x04, 1, "\xe3\x1b\x00")),
 			tls: both(helloClient+raw+raw, helloServer)},
 		{name: "tds, SMP", want: ofTDS,
-			said: both(pre[0]+tds(0x12, 1, helloClient)+raw+"\x53\x01\x00\x00\x10\x00\x00\x00", pre[1]+tds(0x12, 1, helloServer)+raw),
+			sent: both(pre[0]+tds(0x12, 1, helloClient)+raw+"\x53\x01\x00\x00\x10\x00\x00\x00", pre[1]+tds(0x12, 1, helloServer)+raw),
 			tls:  both(helloClient+raw, helloServer+raw)},
-		{name: "tds, then noise", want: ofTDS, // which is for the reader of TLS to tell
-			said: both(pre[0]+tds(0x12, 1, helloClient)+raw+"noise", pre[1]+tds(0x12, 1, helloServer)+"noise"),
+		{name: "tds, then noise", want: ofTDS, // the parser of TLS rejects the noise
+			sent: both(pre[0]+tds(0x12, 1, helloClient)+raw+"noise", pre[1]+tds(0x12, 1, helloServer)+"noise"),
 			tls:  both(helloClient+raw+"noise", helloServer+"noise")},
 
-		{name: "websocket", want: socket(0, 0), said: both(socketGet+ws(0x82, key, full[0]), socketOK+ws(0x82, "", full[1])), tls: full},
+		{name: "websocket", want: socket(0, 0), sent: both(socketGet+ws(0x82, key, full[0]), socketOK+ws(0x82, "", full[1])), tls: full},
 		{name: "websocket, more in the frame than the handshake", want: socket(0, 0), tls: both(full[0]+raw, full[1]+raw+raw),
-			said: both(socketGet+ws(0x82, key, full[0]+raw), socketOK+ws(0x82, "", full[1]+raw)+ws(0x82, "", raw))},
-		{name: "websocket, no masks, long lengths", want: socket(0, 0), said: both(socketGet+wsLong(0x82, full[0]), socketOK+wsLong(0x82, full[1])), tls: full},
+			sent: both(socketGet+ws(0x82, key, full[0]+raw), socketOK+ws(0x82, "", full[1]+raw)+ws(0x82, "", raw))},
+		{name: "websocket, no masks, long lengths", want: socket(0, 0), sent: both(socketGet+wsLong(0x82, full[0]), socketOK+wsLong(0x82, full[1])), tls: full},
 		{name: "websocket, each byte in a frame", want: socket(0, 0), tls: full,
-			said: both(socketGet+apart(full[0], 0x82, 0x82, key), socketOK+apart(full[1], 2, 0, "")+ws(0x80, "", ""))},
+			sent: both(socketGet+apart(full[0], 0x82, 0x82, key), socketOK+apart(full[1], 2, 0, "")+ws(0x80, "", ""))},
 		{name: "websocket with pings and empty frames before and between", want: socket(2*6+2, 2), tls: full,
-			said: both(socketGet+ws(0x8a, key, "")+ws(2, key, "")+ws(0x89, "", "")+ws(0, key, full[0][:3])+ws(0x8a, key, "pong")+ws(0, key, "")+ws(0x80, key, full[0][3:]),
+			sent: both(socketGet+ws(0x8a, key, "")+ws(2, key, "")+ws(0x89, "", "")+ws(0, key, full[0][:3])+ws(0x8a, key, "pong")+ws(0, key, "")+ws(0x80, key, full[0][3:]),
 				socketOK+ws(0x82, "", "")+ws(2, "", full[1][:60])+ws(0x89, "", "ping")+ws(0x80, "", full[1][60:])+ws(0x88, "", "\x03\xe8")+"noise")},
 		{name: "websocket, a ping before", want: socket(8, 0), tls: full,
-			said: both(socketGet+ws(0x89, key, "\x82\x01")+ws(0x82, key, full[0]), socketOK+ws(0x82, "", full[1])+ws(0x81, "", "text"))},
+			sent: both(socketGet+ws(0x89, key, "\x82\x01")+ws(0x82, key, full[0]), socketOK+ws(0x82, "", full[1])+ws(0x81, "", "text"))},
 		{name: "websocket, TLS 1.3", want: socket(0, 0), open: [2]bool{true, true},
-			said: both(socketGet+ws(0x82, key, helloClient)+ws(0x82, key, recordCCS+recordData(53)), socketOK+ws(0x82, "", helloServer+recordCCS+recordData(900))),
+			sent: both(socketGet+ws(0x82, key, helloClient)+ws(0x82, key, recordCCS+recordData(53)), socketOK+ws(0x82, "", helloServer+recordCCS+recordData(900))),
 			tls:  both(helloClient+recordCCS+recordData(53), helloServer+recordCCS+recordData(900))},
 		{name: "websocket, TLS 1.3 with a HelloRetryRequest", want: socket(0, 0), open: [2]bool{true, true},
-			said: both(socketGet+ws(0x82, key, helloClient+recordCCS+helloClient)+ws(0x82, key, recordData(53)),
+			sent: both(socketGet+ws(0x82, key, helloClient+recordCCS+helloClient)+ws(0x82, key, recordData(53)),
 				socketOK+ws(0x82, "", helloServer+recordCCS)+ws(0x82, "", helloServer+recordData(900))),
 			tls: both(helloClient+recordCCS+helloClient+recordData(53), helloServer+recordCCS+helloServer+recordData(900))},
 		{name: "websocket, an alert", want: socket(0, 0), open: [2]bool{true, false},
-			said: both(socketGet+ws(0x82, key, helloClient), socketOK+ws(0x82, "", recordAlert)), tls: both(helloClient, recordAlert)},
+			sent: both(socketGet+ws(0x82, key, helloClient), socketOK+ws(0x82, "", recordAlert)), tls: both(helloClient, recordAlert)},
 		{name: "websocket, a warning", want: socket(0, 0), open: [2]bool{true, true},
-			said: both(socketGet+ws(0x82, key, helloClient), socketOK+ws(0x82, "", recordWarning+helloServer)), tls: both(helloClient, recordWarning+helloServer)},
+			sent: both(socketGet+ws(0x82, key, helloClient), socketOK+ws(0x82, "", recordWarning+helloServer)), tls: both(helloClient, recordWarning+helloServer)},
 		{name: "websocket, on the second try", want: Upgrade{Protocol: "websocket", Framed: true, From: [2]int{2 * len(socketGet), len(refused) + len(socketOK)}}, tls: full,
-			said: both(socketGet+socketGet+ws(0x82, key, full[0]), refused+socketOK+ws(0x82, "", full[1]))},
+			sent: both(socketGet+socketGet+ws(0x82, key, full[0]), refused+socketOK+ws(0x82, "", full[1]))},
 		{name: "websocket behind proxies", tls: full,
 			want: Upgrade{Protocol: "websocket", Chain: []string{"proxy", "socks", "connect", "websocket"}, Target: "server.example.com:443", Framed: true,
 				From: [2]int{len(proxyV1Line+socks5Dialog[0]+connectDialog[0]) + len(socketGet), len(socks5Dialog[1]+connectDialog[1]) + len(socketOK)}},
-			said: both(proxyV1Line+socks5Dialog[0]+connectDialog[0]+socketGet+ws(0x82, key, full[0]), socks5Dialog[1]+connectDialog[1]+socketOK+ws(0x82, "", full[1]))},
+			sent: both(proxyV1Line+socks5Dialog[0]+connectDialog[0]+socketGet+ws(0x82, key, full[0]), socks5Dialog[1]+connectDialog[1]+socketOK+ws(0x82, "", full[1]))},
 		{name: "websocket, a frame longer than all that is kept", want: socket(0, 0), tls: full,
-			said: both(socketGet+"\x82\x7f\x00\x00\x7f\xff\xff\xff\xff\xff"+full[0], socketOK+"\x82\x7f\x7f\xff\xff\xff\xff\xff\xff\xff"+full[1])},
+			sent: both(socketGet+"\x82\x7f\x00\x00\x7f\xff\xff\xff\xff\xff"+full[0], socketOK+"\x82\x7f\x7f\xff\xff\xff\xff\xff\xff\xff"+full[1])},
 	}
 }
 
-// apart makes a frame of each byte.
+// apart returns one frame for each byte.
 func apart(s string, first, others byte, key string) string {
 	var b strings.Builder
 	for i := range len(s) {
@@ -145,17 +145,18 @@ func apart(s string, first, others byte, key string) string {
 }
 
 func TestFramed(t *testing.T) {
+	t.Parallel()
 	for _, x := range framedDialogs() {
 		t.Run(x.name, func(t *testing.T) {
-			c := conversation(x.said, 1433)
+			c := conversation(x.sent, 1433)
 			u, ok := Find(c)
 			if !ok || !reflect.DeepEqual(u, x.want) {
-				t.Fatalf("%+v, %v; want %+v", u, ok, x.want)
+				t.Fatalf("Find = %+v, %v; want %+v, true", u, ok, x.want)
 			}
 			for d := range c.Half {
 				var out stream.Half
 				h := &c.Half[d]
-				// One mark a byte of the first bytes, and one for the rest.
+				// One mark for each byte of the first half, and one for the rest.
 				h.Marks = h.Marks[:0]
 				half := len(h.Data) / 2
 				for i := range half {
@@ -164,43 +165,44 @@ func TestFramed(t *testing.T) {
 				h.Marks = append(h.Marks, stream.Mark{From: uint32(half), To: uint32(len(h.Data)), Packet: 1 << 20})
 				u.Unframe(stream.Dir(d), h, &out)
 				if string(out.Data) != x.tls[d] {
-					t.Errorf("half %d: %q, want %q", d, out.Data, x.tls[d])
+					t.Errorf("half %d: got %q, want %q", d, out.Data, x.tls[d])
 				}
-				if string(h.Data) != x.said[d] {
-					t.Errorf("half %d was changed", d)
+				if string(h.Data) != x.sent[d] {
+					t.Errorf("half %d: Unframe changed its input", d)
 				}
 				at := 0
 				for _, m := range out.Marks {
 					if int(m.From) != at || m.Packet < 1<<20 && m.To != m.From+1 {
-						t.Errorf("half %d: mark %+v at %d", d, m, at)
+						t.Errorf("half %d: got mark %+v, want From %d", d, m, at)
 					}
 					if m.Packet < 1<<20 && x.want.Protocol == "tds" && out.Data[m.From] != h.Data[m.Packet-1] {
-						t.Errorf("half %d: mark %+v", d, m)
+						t.Errorf("half %d: mark %+v names the wrong packet", d, m)
 					}
 					at = int(m.To)
 				}
 				if at != len(out.Data) || out.Cut || len(out.Gaps) > 0 {
-					t.Errorf("half %d: marks to %d of %d, cut %v, gaps %v", d, at, len(out.Data), out.Cut, out.Gaps)
+					t.Errorf("half %d: got marks to %d, cut %v, gaps %v; want marks to %d, no cut, no gaps", d, at, out.Cut, out.Gaps, len(out.Data))
 				}
-				alone := x.said
+				alone := x.sent
 				alone[1-d] = ""
 				if u, ok := Find(conversation(alone, 0)); !ok || u.Protocol != x.want.Protocol || u.From[d] != x.want.From[d] || u.From[1-d] != 0 {
-					t.Errorf("half %d alone: %+v, %v", d, u, ok)
+					t.Errorf("half %d alone: Find = %+v, %v; want %s from %d", d, u, ok, x.want.Protocol, x.want.From[d])
 				}
 			}
-			o := feed(x.said, bytewise)
+			o := feed(x.sent, bytewise)
 			for d := range o {
 				if o[d].done == x.open[d] || o[d].ready || o[d].verdict == stream.Refuse {
-					t.Errorf("half %d: %+v", d, o[d])
+					t.Errorf("half %d: got %+v, want done %v", d, o[d], !x.open[d])
 				}
 			}
 		})
 	}
 }
 
-// TestFramedEnough: as soon as both sides have shown all of a handshake no more
-// of it is waited for, in whatever pieces they say it in turn.
+// TestFramedEnough checks that Ask returns Enough at the end of a handshake, for
+// different sizes of frames.
 func TestFramedEnough(t *testing.T) {
+	t.Parallel()
 	const client, server = stream.ToServer, stream.ToClient
 	type turn struct {
 		d    stream.Dir
@@ -216,11 +218,11 @@ func TestFramedEnough(t *testing.T) {
 		{"TLS 1.3", []turn{{client, helloClient}, {server, helloServer + recordCCS + recordData(900)}, {client, recordCCS + recordData(53)}}},
 		{"TLS 1.3, retried", []turn{{client, helloClient}, {server, helloServer + recordCCS}, {client, recordCCS + helloClient}, {server, helloServer + recordData(30) + recordData(900)}, {client, recordData(69)}}},
 		{"TLS 1.3 with early data", []turn{{client, early}, {server, helloServer + recordCCS + recordData(900)}, {client, recordData(21)}, {server, recordData(200)}}},
-		{"TLS 1.3 with a certificate of the client", []turn{{client, helloClient}, {server, helloServer + recordData(900)}, {client, recordData(1200)}, {server, recordData(200)}}},
-		{"an alert", []turn{{client, helloClient}, {server, recordAlert}}},
-		{"the client's alert", []turn{{client, helloClient}, {server, helloServer}, {client, recordAlert}}},
+		{"TLS 1.3 with a client certificate", []turn{{client, helloClient}, {server, helloServer + recordData(900)}, {client, recordData(1200)}, {server, recordData(200)}}},
+		{"server alert", []turn{{client, helloClient}, {server, recordAlert}}},
+		{"client alert", []turn{{client, helloClient}, {server, helloServer}, {client, recordAlert}}},
 	} {
-		for _, size := range []int{1, 7, 1 << 14} { // of frames
+		for _, size := range []int{1, 7, 1 << 14} { // bytes in a frame
 			c := conversation(both("", ""), 0)
 			v := stream.More
 			say := func(d stream.Dir, s string) {
@@ -229,7 +231,7 @@ func TestFramedEnough(t *testing.T) {
 					h.Data = append(h.Data, s[i])
 					if len(h.Data) >= h.Want && !h.Done && v == stream.More {
 						if v, _ = Ask(c, d); v == stream.Refuse {
-							t.Fatalf("%s: refused", x.name)
+							t.Fatalf("%s: got %v", x.name, v)
 						}
 					}
 				}
@@ -238,7 +240,7 @@ func TestFramedEnough(t *testing.T) {
 			say(server, socketOK)
 			for i, turn := range x.turns {
 				if v != stream.More {
-					t.Errorf("%s, frames of %d: enough before turn %d", x.name, size, i)
+					t.Errorf("%s, frames of %d bytes, turn %d: got %v, want %v", x.name, size, i, v, stream.More)
 				}
 				for s := turn.data; s != ""; {
 					n := min(size, len(s))
@@ -251,16 +253,17 @@ func TestFramedEnough(t *testing.T) {
 				}
 			}
 			if v != stream.Enough {
-				t.Errorf("%s, frames of %d: not enough", x.name, size)
+				t.Errorf("%s, frames of %d bytes: got %v, want %v", x.name, size, v, stream.Enough)
 			}
 		}
 	}
 }
 
-// TestFramedGaps: a gap in a frame is one in TLS, and behind one in which
-// frames begin nothing is known.
+// TestFramedGaps checks that a gap inside a frame becomes a gap in the TLS stream, and
+// that a gap with the start of a frame ends the stream.
 func TestFramedGaps(t *testing.T) {
-	said := both(socketGet+ws(0x82, key, helloClient)+ws(0x82, key, recordKex)+ws(0x82, key, recordCCS), "")
+	t.Parallel()
+	sent := both(socketGet+ws(0x82, key, helloClient)+ws(0x82, key, recordKex)+ws(0x82, key, recordCCS), "")
 	first := len(socketGet) + 6
 	for _, x := range []struct {
 		name string
@@ -276,7 +279,7 @@ func TestFramedGaps(t *testing.T) {
 		{"in a mask", []stream.Gap{{From: first + 52 + 3, To: first + 52 + 4}}, nil, 52, true},
 		{"in two frames", []stream.Gap{{From: first + 50, To: first + 52}, {From: first + 58, To: first + 59}}, []stream.Gap{{From: 50, To: 52}, {From: 52, To: 53}}, 69, false},
 	} {
-		c := conversation(said, 0)
+		c := conversation(sent, 0)
 		h := &c.Half[0]
 		h.Gaps = x.gaps
 		for _, g := range x.gaps {
@@ -284,36 +287,36 @@ func TestFramedGaps(t *testing.T) {
 		}
 		u, ok := Find(c)
 		if !ok || u.From[0] != len(socketGet) {
-			t.Errorf("%s: %+v, %v", x.name, u, ok)
+			t.Errorf("%s: Find = %+v, %v; want TLS from %d", x.name, u, ok, len(socketGet))
 			continue
 		}
 		out := stream.Half{Gaps: make([]stream.Gap, 3)}
 		u.Unframe(0, h, &out)
 		if len(out.Data) != x.tls || out.Cut != x.cut || len(out.Gaps) != len(x.want) || len(x.want) > 0 && !reflect.DeepEqual(out.Gaps, x.want) {
-			t.Errorf("%s: %d bytes, cut %v, gaps %v; want %d, %v, %v", x.name, len(out.Data), out.Cut, out.Gaps, x.tls, x.cut, x.want)
+			t.Errorf("%s: got %d bytes, cut %v, gaps %v; want %d, %v, %v", x.name, len(out.Data), out.Cut, out.Gaps, x.tls, x.cut, x.want)
 			continue
 		}
 		want := helloClient + recordKex + recordCCS
 		for i := range out.Data {
 			if !out.Missing(i, i+1) && out.Data[i] != want[i] {
-				t.Errorf("%s: byte %d", x.name, i)
+				t.Errorf("%s: byte %d: got %q, want %q", x.name, i, out.Data[i], want[i])
 				break
 			}
 		}
 	}
 }
 
-// TestFramedLimits: what never ends is given up at a limit, and every byte of
-// it is looked at a bounded number of times.
+// TestFramedLimits checks that Ask stops at a limit for streams that never end.
 func TestFramedLimits(t *testing.T) {
+	t.Parallel()
 	heartbeat := "\x18\x03\x03\x00\x01x"
 	for name, endless := range map[string]string{
-		"records":           ws(0x82, key, strings.Repeat(heartbeat, 20)),
-		"empty frames":      ws(0x82, key, ""),
-		"pings":             ws(0x89, "", ""),
-		"one-byte frames":   apart(heartbeat, 0x82, 0x82, ""),
-		"long records":      ws(0x82, key, recordData(1<<14)),
-		"records of nought": ws(0x82, "", strings.Repeat("\x16\x03\x03\x00\x00", 1000)),
+		"records":         ws(0x82, key, strings.Repeat(heartbeat, 20)),
+		"empty frames":    ws(0x82, key, ""),
+		"pings":           ws(0x89, "", ""),
+		"one-byte frames": apart(heartbeat, 0x82, 0x82, ""),
+		"long records":    ws(0x82, key, recordData(1<<14)),
+		"empty records":   ws(0x82, "", strings.Repeat("\x16\x03\x03\x00\x00", 1000)),
 	} {
 		for _, before := range []string{socketGet, socketGet + ws(0x82, key, helloClient)} {
 			c := conversation(both(before+strings.Repeat(endless, 1+2*limitFramed/len(endless)), ""), 0)
@@ -326,7 +329,7 @@ func TestFramedLimits(t *testing.T) {
 				}
 			}
 			if len(h.Data) > limitFramed+1<<14 || v == stream.More && !h.Done {
-				t.Errorf("%s: followed for %d bytes", name, len(h.Data))
+				t.Errorf("%s: still followed after %d bytes, want at most %d", name, len(h.Data), limitFramed+1<<14)
 			}
 		}
 	}

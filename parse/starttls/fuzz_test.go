@@ -6,16 +6,16 @@ import (
 	"pfsight/capture/stream"
 )
 
-// FuzzSniff: what passes is not refused for its first bytes in both
+// FuzzSniff checks that what Sniff accepts is classified as a layer in one of the
 // directions.
 func FuzzSniff(f *testing.F) {
 	for _, d := range append(dialogs(), refusals()...) {
-		f.Add([]byte(d.said[0]))
-		f.Add([]byte(d.said[1]))
+		f.Add([]byte(d.sent[0]))
+		f.Add([]byte(d.sent[1]))
 	}
 	for _, x := range framedDialogs() {
-		f.Add([]byte(x.said[0]))
-		f.Add([]byte(x.said[1]))
+		f.Add([]byte(x.sent[0]))
+		f.Add([]byte(x.sent[1]))
 	}
 	for _, o := range ordinary {
 		f.Add([]byte(o.data))
@@ -26,36 +26,37 @@ func FuzzSniff(f *testing.F) {
 			return
 		case stream.MaybeSign, stream.ClientSign:
 		default:
-			t.Fatal("a sign that says more than it knows")
+			t.Fatalf("Sniff(%q) = %v, want at most ClientSign", b, Sniff(b))
 		}
 		_, cl := classify(b, stream.ToServer)
 		_, sv := classify(b, stream.ToClient)
 		if cl == no && (sv == no || Sniff(b) == stream.ClientSign) {
-			t.Errorf("%q passes, and nothing begins like it", b)
+			t.Errorf("Sniff(%q) = %v, but classify finds no layer", b, Sniff(b))
 		}
 	})
 }
 
-// FuzzAskFind: the cuts do not matter, and Ask and Find agree.
+// FuzzAskFind checks that Ask does not depend on the segmentation, and that Ask and
+// Find agree.
 func FuzzAskFind(f *testing.F) {
 	for _, d := range dialogs() {
-		said := d.withTLS()
-		f.Add([]byte(said[0]), []byte(said[1]), []byte{1, 2, 3})
+		sent := d.withTLS()
+		f.Add([]byte(sent[0]), []byte(sent[1]), []byte{1, 2, 3})
 	}
 	for _, d := range refusals() {
-		f.Add([]byte(d.said[0]), []byte(d.said[1]), []byte{200, 7})
+		f.Add([]byte(d.sent[0]), []byte(d.sent[1]), []byte{200, 7})
 	}
 	for _, x := range framedDialogs() {
-		f.Add([]byte(x.said[0]), []byte(x.said[1]), []byte{5, 90})
+		f.Add([]byte(x.sent[0]), []byte(x.sent[1]), []byte{5, 90})
 	}
 	f.Fuzz(func(t *testing.T, client, server, cuts []byte) {
-		said := both(string(client), string(server))
-		want := feed(said, whole)
-		if got := feed(said, bytewise); got != want {
-			t.Fatalf("byte by byte: %+v, want %+v", got, want)
+		sent := both(string(client), string(server))
+		want := feed(sent, whole)
+		if got := feed(sent, bytewise); got != want {
+			t.Fatalf("byte by byte: got %+v, want %+v", got, want)
 		}
 		i := 0
-		if got := feed(said, func(left [2]int) (int, int) {
+		if got := feed(sent, func(left [2]int) (int, int) {
 			d, n := 0, 1
 			if len(cuts) > 0 {
 				c := cuts[i%len(cuts)]
@@ -67,51 +68,51 @@ func FuzzAskFind(f *testing.F) {
 			}
 			return d, n
 		}); got != want {
-			t.Fatalf("in pieces: %+v, want %+v", got, want)
+			t.Fatalf("in pieces: got %+v, want %+v", got, want)
 		}
-		c := conversation(said, 25)
+		c := conversation(sent, 25)
 		u, ok := Find(c)
 		refused := want[0].verdict == stream.Refuse || want[1].verdict == stream.Refuse
 		if refused && ok {
-			t.Fatalf("refused, and found: %+v", u)
+			t.Fatalf("Ask refused, but Find = %+v", u)
 		}
 		if !ok {
 			return
 		}
 		if u.Protocol == "" || len(u.Chain) > maxDepth+1 {
-			t.Fatalf("%+v", u)
+			t.Fatalf("Find = %+v, want a protocol and at most %d in the chain", u, maxDepth+1)
 		}
 		for d, o := range want {
 			switch {
-			case u.From[d] < 0 || u.From[d] > len(said[d]):
-				t.Fatalf("%+v", u)
+			case u.From[d] < 0 || u.From[d] > len(sent[d]):
+				t.Fatalf("Find = %+v, From out of range", u)
 			case o.ready && u.From[d] != o.at:
-				t.Fatalf("half %d: ready at %d, found at %d", d, o.at, u.From[d])
-			case !o.ready && !u.Framed && u.From[d] != len(said[d]):
-				t.Fatalf("half %d: not ready, found at %d", d, u.From[d])
+				t.Fatalf("half %d: Ask ready at %d, Find from %d", d, o.at, u.From[d])
+			case !o.ready && !u.Framed && u.From[d] != len(sent[d]):
+				t.Fatalf("half %d: Ask not ready, Find from %d", d, u.From[d])
 			}
 			if u.Framed {
 				var out stream.Half
 				u.Unframe(stream.Dir(d), &c.Half[d], &out)
-				if len(out.Data) > len(said[d]) {
-					t.Fatal("longer without frames")
+				if len(out.Data) > len(sent[d]) {
+					t.Fatalf("Unframe returned %d bytes from %d", len(out.Data), len(sent[d]))
 				}
-				if string(c.Half[d].Data) != said[d] {
-					t.Fatal("the half was changed")
+				if string(c.Half[d].Data) != sent[d] {
+					t.Fatal("Unframe changed its input")
 				}
-				if i, n := len(cuts), len(said[d]); i > 0 && n > 0 {
+				if i, n := len(cuts), len(sent[d]); i > 0 && n > 0 {
 					from := int(cuts[0]) % n
 					c.Half[d].Gaps = []stream.Gap{{From: from, To: min(n, from+i)}}
 					u.Unframe(stream.Dir(d), &c.Half[d], &out)
 					for _, g := range out.Gaps {
 						if g.From < 0 || g.From >= g.To || g.To > len(out.Data) {
-							t.Fatalf("gap %+v of %d bytes", g, len(out.Data))
+							t.Fatalf("invalid gap %+v in %d bytes", g, len(out.Data))
 						}
 					}
 				}
 				for _, m := range out.Marks {
 					if m.From >= m.To || int(m.To) > len(out.Data) {
-						t.Fatalf("mark %+v of %d bytes", m, len(out.Data))
+						t.Fatalf("invalid mark %+v in %d bytes", m, len(out.Data))
 					}
 				}
 			}

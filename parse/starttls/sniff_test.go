@@ -8,7 +8,7 @@ import (
 	"pfsight/capture/stream"
 )
 
-// ordinary payloads are what Sign must let go.
+// ordinary holds payloads that Sniff must reject.
 var ordinary = []struct{ name, data string }{
 	{"http get", "GET /index.html HTTP/1.1\r\nHost: example.com\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\nAccept: text/html,application/xhtml+xml\r\n" +
 		"Accept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate\r\nUpgrade-Insecure-Requests: 1\r\nConnection: keep-alive\r\nCookie: " + strings.Repeat("a=b; ", 60) + "\r\n\r\n"},
@@ -34,15 +34,16 @@ var ordinary = []struct{ name, data string }{
 }
 
 func TestSniffOrdinary(t *testing.T) {
+	t.Parallel()
 	for _, o := range ordinary {
 		if s := Sniff([]byte(o.data)); s != stream.NoSign {
-			t.Errorf("%s: %d", o.name, s)
+			t.Errorf("%s: got %v, want %v", o.name, s, stream.NoSign)
 		}
 	}
-	// Of random bytes almost none pass.
+	// Sniff rejects almost all random bytes.
 	rnd := rand.New(rand.NewPCG(3, 4))
 	const n = 1 << 20
-	passed := 0
+	accepted := 0
 	b := make([]byte, 24)
 	for range n {
 		for i := 0; i < len(b); i += 8 {
@@ -52,16 +53,15 @@ func TestSniffOrdinary(t *testing.T) {
 			}
 		}
 		if Sniff(b) != stream.NoSign {
-			passed++
+			accepted++
 		}
 	}
-	if passed > n/10000 {
-		t.Errorf("%d of %d random payloads pass", passed, n)
+	if accepted > n/10000 {
+		t.Errorf("got %d of %d random payloads accepted, want at most %d", accepted, n, n/10000)
 	}
 }
 
-// firsts returns what each side sends first of a dialog: a line, a head or a
-// message.
+// firsts returns the first line, head or message of each side of a dialog.
 func firsts(d *dialog) []string {
 	var out []string
 	for _, s := range d.withTLS() {
@@ -73,6 +73,7 @@ func firsts(d *dialog) []string {
 	return out
 }
 
+// firstLen returns the length of the first line, head or message in s.
 func firstLen(s string) int {
 	switch {
 	case strings.HasPrefix(s, "PROXY"):
@@ -95,42 +96,43 @@ func firstLen(s string) int {
 	return len(s)
 }
 
-// TestSniffDialogs: what begins a dialog passes, in every part of it.
+// TestSniffDialogs checks that Sniff accepts the start of each dialog, and every
+// prefix of it.
 func TestSniffDialogs(t *testing.T) {
+	t.Parallel()
 	all := dialogs()
 	for _, x := range framedDialogs() {
-		d := dialog{name: x.name, said: x.said}
+		d := dialog{name: x.name, sent: x.sent}
 		if x.want.Protocol == "tds" {
-			d.said = both(x.said[0][:26], x.said[1][:26])
+			d.sent = both(x.sent[0][:26], x.sent[1][:26])
 		}
 		all = append(all, d)
 	}
 	for _, d := range all {
 		for _, s := range firsts(&d) {
 			if strings.HasPrefix(s, "HTTP/1.1 100") || strings.HasPrefix(s, "HTTP/1.1 401") {
-				continue // tells nothing without the request
+				continue // not recognizable without the request
 			}
 			if strings.HasPrefix(d.name, "tds") {
 				s = s[:26]
 			}
 			if Sniff([]byte(s)) == stream.NoSign {
-				t.Errorf("%s: %q", d.name, s)
+				t.Errorf("%s: Sniff(%q) = %v", d.name, s, stream.NoSign)
 			}
-			// The first segment may end anywhere.
 			for k := 1; k < len(s); k++ {
 				if Sniff([]byte(s[:k])) == stream.NoSign {
-					t.Errorf("%s: the first %d bytes of %q", d.name, k, s)
+					t.Errorf("%s: Sniff(%q) = %v", d.name, s[:k], stream.NoSign)
 				}
 			}
 		}
 	}
 }
 
-func TestSniffAllocations(t *testing.T) {
+func TestSniffDoesNotAllocate(t *testing.T) {
 	for _, o := range ordinary {
 		b := []byte(o.data)
 		if n := testing.AllocsPerRun(10, func() { Sniff(b) }); n != 0 {
-			t.Errorf("%s: %v allocations", o.name, n)
+			t.Errorf("%s: got %v allocations, want 0", o.name, n)
 		}
 	}
 }
@@ -160,8 +162,8 @@ func BenchmarkSniff(b *testing.B) {
 }
 
 func BenchmarkAskBytewise(b *testing.B) {
-	said := both("EHLO a\r\n"+strings.Repeat("NOOP "+strings.Repeat("x", 3000)+"\r\n", 5)+"STARTTLS\r\n"+clientTLS, "")
-	c := conversation(said, 0)
+	sent := both("EHLO a\r\n"+strings.Repeat("NOOP "+strings.Repeat("x", 3000)+"\r\n", 5)+"STARTTLS\r\n"+clientTLS, "")
+	c := conversation(sent, 0)
 	h := &c.Half[0]
 	data := h.Data
 	b.SetBytes(int64(len(data)))
@@ -178,6 +180,7 @@ func BenchmarkAskBytewise(b *testing.B) {
 }
 
 func TestSniffClient(t *testing.T) {
+	t.Parallel()
 	for s, want := range map[string]stream.Sign{
 		proxyV1Line + clientTLS:              stream.ClientSign,
 		"PROXY UNKNOWN\r\n":                  stream.ClientSign,
@@ -194,7 +197,7 @@ func TestSniffClient(t *testing.T) {
 		"\x00\x00\x00\x08\x04\xd2\x16\x2fab": stream.NoSign,
 	} {
 		if got := Sniff([]byte(s)); got != want {
-			t.Errorf("%q: %d, want %d", s, got, want)
+			t.Errorf("Sniff(%q) = %v, want %v", s, got, want)
 		}
 	}
 }
