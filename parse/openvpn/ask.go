@@ -6,8 +6,8 @@ import (
 	"pfsight/capture/stream"
 )
 
-// noteControl is the bit of stream.Note.State that says that a packet of the
-// control channel was seen.
+// noteControl in stream.Note.State means that a packet of the control channel was
+// seen.
 const noteControl = 1
 
 // Ask is the stream.Asker of OpenVPN. A half is done at its first packet of the

@@ -374,7 +374,7 @@ func TestAsk(t *testing.T) {
 	}
 }
 
-func TestReadAllocates(t *testing.T) {
+func TestReadDoesNotAllocate(t *testing.T) {
 	for _, tr := range []stream.Transport{stream.UDP, stream.TCP} {
 		c := conversation(tr, builder{32}.exchange())
 		var r Reader

@@ -80,7 +80,7 @@ func TestGridFTP(t *testing.T) {
 	}
 }
 
-// TestNoGridFTP reads Kerberos tokens, and lines that look like tokens.
+// TestNoGridFTP reads Kerberos tokens, and lines that resemble tokens.
 func TestNoGridFTP(t *testing.T) {
 	t.Parallel()
 	for _, sent := range [][2]string{

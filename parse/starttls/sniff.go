@@ -213,7 +213,7 @@ func sniffWord(b []byte) bool {
 	return sniffTag(b)
 }
 
-// sniffResponse looks at a status line of HTTP.
+// sniffResponse recognizes an HTTP status line that follows CONNECT or an upgrade.
 func sniffResponse(b []byte) bool {
 	if len(b) < 14 || b[8] != ' ' {
 		return false

@@ -1,17 +1,15 @@
 package starttls
 
-import (
-	"bytes"
-)
+import "bytes"
 
-// Phases of layerXMPP: inside of which quotes a tag is.
+// Phases of layerXMPP: the quotes that the scan of a tag is in.
 const (
 	xmlPlain = iota
 	xmlSingle
 	xmlDouble
 )
 
-// xmpp reads one tag, or the text before it, RFC 6120 section 5.
+// xmpp reads one tag, or one byte of the text between tags, RFC 6120 section 5.
 func (w *walker) xmpp() result {
 	if w.pos == w.unit && w.b[w.unit] != '<' {
 		if r := w.record(); r != next {
@@ -20,7 +18,6 @@ func (w *walker) xmpp() result {
 			}
 			return r
 		}
-		// Text between tags; a byte of it is a unit.
 		if c := w.b[w.unit]; c < ' ' && c != '\n' && c != '\r' && c != '\t' {
 			return no
 		}
@@ -55,7 +52,7 @@ func (w *walker) xmpp() result {
 			w.flags |= flagSwitch
 		}
 	case "auth", "response", "success", "iq", "message", "presence", "compress", "handshake":
-		return no // they come after TLS, or without it
+		return no // these follow TLS, or TLS is not used
 	case "result", "verify":
 		if string(prefix) == "db" {
 			return no
@@ -64,7 +61,7 @@ func (w *walker) xmpp() result {
 	return w.pass(len(tag))
 }
 
-// tag moves pos behind the end of the tag and reports whether it is there.
+// tag moves pos after the end of the tag and reports whether the tag is complete.
 func (w *walker) tag() bool {
 	for ; w.pos < len(w.b); w.pos++ {
 		switch c := w.b[w.pos]; {
@@ -88,7 +85,8 @@ func (w *walker) tag() bool {
 	return false
 }
 
-// tagName splits the name of a tag. That of an end tag is left out.
+// tagName returns the prefix and the local part of a tag's name. An end tag has a
+// slash in its name.
 func tagName(tag []byte) (prefix, local []byte) {
 	n := tag[1 : len(tag)-1]
 	if i := bytes.IndexAny(n[min(1, len(n)):], " \t\r\n/>"); i >= 0 {

@@ -1,12 +1,12 @@
-// One server and one client of JSSE, the TLS of the Java platform, in one
-// process. It still speaks what the other stacks have dropped: SSLv3, the
+// One server and one client of JSSE, the TLS stack of the Java platform, in one
+// process. JSSE still supports what the other stacks have dropped: SSLv3, the
 // SSLv2-compatible ClientHello, export and static ECDH suites.
 //
 //   java Handshake.java PORT KEYSTORE PROTOCOLS SUITES TIMES
 //
 // KEYSTORE is a PKCS #12 file with the password "secret", or - for none. For
-// each connection it prints what the client's session says: the protocol, the
-// suite, the client's port, and whether the session is an earlier one.
+// each connection the program prints the protocol, the suite, the client's port,
+// and whether the session was resumed.
 
 import java.io.FileInputStream;
 import java.net.InetAddress;

@@ -53,7 +53,7 @@ func until(what string, holds func() bool, more func() string) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	log.Fatalf("never: %s\n%s", what, more())
+	log.Fatalf("timeout: %s\n%s", what, more())
 }
 
 // listens reports whether a socket in this namespace listens on the port.

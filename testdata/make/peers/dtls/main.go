@@ -71,7 +71,7 @@ func main() {
 		cmd.Env = append(os.Environ(), inside+"=1", "OPENSSL_CONF=/dev/null")
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		if err := cmd.Run(); err != nil {
-			log.Fatalf("a network namespace is needed: %v", err)
+			log.Fatalf("in a new network namespace: %v", err)
 		}
 		return
 	}

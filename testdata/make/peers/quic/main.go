@@ -65,7 +65,7 @@ func main() {
 		cmd.Env = append(os.Environ(), inside+"=1")
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		if err := cmd.Run(); err != nil {
-			log.Fatalf("a network namespace is needed: %v", err)
+			log.Fatalf("in a new network namespace: %v", err)
 		}
 		return
 	}
@@ -88,20 +88,20 @@ func main() {
 // A listening collects the output of tcpdump until it is ready.
 type listening struct {
 	mu     sync.Mutex
-	truths string
+	output string
 }
 
 func (l *listening) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.truths += string(p)
+	l.output += string(p)
 	return len(p), nil
 }
 
 func (l *listening) ready() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return strings.Contains(l.truths, "listening on")
+	return strings.Contains(l.output, "listening on")
 }
 
 // record runs a scene while tcpdump captures.
@@ -112,7 +112,7 @@ func record(path string, run func() []truth) {
 	check(tcpdump.Start())
 	for n := 0; !errs.ready(); n++ {
 		if n == 500 {
-			log.Fatalf("tcpdump: %s", errs.truths)
+			log.Fatalf("tcpdump: %s", errs.output)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}

@@ -185,7 +185,7 @@ func rebindScenes() []scene {
 	second := []bool{1: true}
 	split := pair{} // the ML-KEM key share splits the ClientHello into two datagrams
 	return []scene{
-		// What the server answers to the first port is lost; the client says its ClientHello again.
+		// The response to the first port is lost, so the client repeats its ClientHello.
 		{"quic-rebind-lost", "", rebinding{pair: x25519, rebinds: second, lose: true}.run},
 		{"quic-rebind-answered", "", rebinding{pair: x25519, rebinds: second}.run},
 		{"quic-rebind-after", "", rebinding{pair: x25519, rebinds: []bool{2: true}, longID: true, after: true}.run},
