@@ -1,6 +1,8 @@
 package rows
 
 import (
+	"slices"
+
 	"pfsight/capture"
 	"pfsight/capture/stream"
 	"pfsight/parse"
@@ -56,29 +58,51 @@ func (w *Worker) Take(events []capture.Event) {
 
 // Began adds a row for the next Deliver.
 func (w *Worker) Began(ref uint32, row *report.Connection) {
-	w.changes = append(w.changes, change{ref: ref, row: row})
+	c := w.add()
+	c.ref, c.row = ref, row
 }
 
 // Ended adds the end of a connection for the next Deliver.
 func (w *Worker) Ended(ref uint32, t stream.Totals) {
-	w.changes = append(w.changes, change{ref: ref, totals: t})
+	c := w.add()
+	c.ref, c.totals = ref, t
 }
+
+// add appends a change for the caller to set in place: a copy of what was just
+// written waits for its stores.
+func (w *Worker) add() *change {
+	w.changes = append(w.changes, change{})
+	return &w.changes[len(w.changes)-1]
+}
+
+// atOnce is how many ended rows are loaded into the CPU's cache together: they
+// were written long before, and one load after the other would wait for memory.
+const atOnce = 16
 
 // Deliver applies the changes since the last Take to t. It calls began for each
 // new row, unless began is nil, and ended for each row whose connection has
 // ended, with its totals. A row is not used again after ended returns.
 func (w *Worker) Deliver(t *Table, began, ended func(*report.Connection)) {
-	for i := range w.changes {
-		if c := &w.changes[i]; c.row != nil {
-			t.put(c.ref, c.row)
-			t.history.Join(c.row)
-			if began != nil {
-				began(c.row)
+	for changes := range slices.Chunk(w.changes, atOnce) {
+		for i := range changes {
+			if c := &changes[i]; c.row == nil {
+				if row := t.get(c.ref); row != nil {
+					w.touched += row.Touch()
+				}
 			}
-		} else if row := t.take(c.ref); row != nil {
-			row.Close(c.totals)
-			ended(row)
-			w.builder.Recycle(row)
+		}
+		for i := range changes {
+			if c := &changes[i]; c.row != nil {
+				t.put(c.ref, c.row)
+				t.history.Join(c.row)
+				if began != nil {
+					began(c.row)
+				}
+			} else if row := t.take(c.ref); row != nil {
+				row.Close(c.totals)
+				ended(row)
+				w.builder.Recycle(row)
+			}
 		}
 	}
 }
@@ -126,12 +150,19 @@ func (t *Table) put(ref uint32, r *report.Connection) {
 	t.rows[ref] = r
 }
 
-// take removes a row. It returns nil if the opening was not a handshake.
-func (t *Table) take(ref uint32) *report.Connection {
+// get returns a row. It returns nil if the opening was not a handshake.
+func (t *Table) get(ref uint32) *report.Connection {
 	if int(ref) >= len(t.rows) {
 		return nil
 	}
-	r := t.rows[ref]
-	t.rows[ref] = nil
+	return t.rows[ref]
+}
+
+// take is get, and removes the row.
+func (t *Table) take(ref uint32) *report.Connection {
+	r := t.get(ref)
+	if r != nil {
+		t.rows[ref] = nil
+	}
 	return r
 }
