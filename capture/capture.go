@@ -10,23 +10,11 @@ import (
 	"pfsight/capture/stream"
 )
 
-// Options say what is wanted of a capture. The zero value of a field is its
-// default, but for Ask and Sign, which must be set.
+// Options configure a Run. Except for the Inspector, the zero value of a field
+// is its default.
 type Options struct {
-	Ask  stream.Asker  // is this enough of a conversation?
-	Sign stream.Signer // may a handshake begin here, in TCP?
-	// SignUDP is the same of a datagram. Default: UDP is not followed.
-	SignUDP stream.Signer
-	// Hello identifies hellos over TCP, so that another connection with the same
-	// addresses and ports is found without its SYN. Default: it is found by its
-	// sequence numbers alone.
-	Hello stream.Identifier
-	// Split tells apart what shares one pair of endpoints. Default: in UDP
-	// nothing does, and EAPOL is not followed.
-	Split stream.Splitter
-	// Link tells which datagrams between other endpoints are more of an
-	// opening. Default: none are.
-	Link stream.Linker
+	// Inspector finds the handshakes in what the connections carry.
+	stream.Inspector
 	// Filter reports whether a frame is wanted; others are not looked at. An
 	// error says that it cannot be applied to frames of this link type; they
 	// are not read, and counted as NotFiltered. Several goroutines call it.

@@ -20,11 +20,11 @@ const (
 	FragmentLimit                // a fragment beyond the limits of reassembly
 	GapLimit                     // a segment too far ahead, or with too many gaps before it
 	PrefixLimit                  // more was wanted of a half than the limit of its prefix
-	SYNEvict                     // a half-open connection forgotten for lack of room
+	HalfOpenEvict                // a half-open connection forgotten for lack of room
 	FlowEvict                    // a connection ended early for lack of room
 	Conflict                     // a retransmission with other bytes
 	SessionLimit                 // a session among several of one pair of endpoints, forgotten for lack of room
-	NameLimit                    // a name of a connection beyond those by which its datagrams are known at another address
+	ConnIDLimit                  // a name of a connection beyond those by which its datagrams are known at another address
 	TooDeep                      // more headers inside each other than are followed
 	numReasons
 )
@@ -44,11 +44,11 @@ var reasonTexts = [numReasons]struct{ code, what string }{
 	FragmentLimit:  {"fragment_limit", "IP fragments beyond the limits of reassembly"},
 	GapLimit:       {"gap_limit", "segments too far ahead of a gap"},
 	PrefixLimit:    {"prefix_limit", "connections whose opening is longer than the limit"},
-	SYNEvict:       {"syn_evicted", "half-open connections forgotten for lack of room"},
+	HalfOpenEvict:  {"syn_evicted", "half-open connections forgotten for lack of room"},
 	FlowEvict:      {"flow_evicted", "connections ended early for lack of room"},
 	Conflict:       {"conflicting_retransmission", "connections with a retransmission of other bytes"},
 	SessionLimit:   {"session_limit", "sessions inside UDP or EAPOL forgotten for lack of room"},
-	NameLimit:      {"name_limit", "names of connections beyond those kept to follow a change of address"},
+	ConnIDLimit:    {"name_limit", "names of connections beyond those kept to follow a change of address"},
 	TooDeep:        {"too_deep", "packets with more headers than are followed"},
 }
 
@@ -62,7 +62,7 @@ func (r Reason) What() string { return reasonTexts[r].what }
 // may be missing from the results; the others are traffic that holds none.
 func (r Reason) Loss() bool {
 	switch r {
-	case FilteredOut, NotIP, OtherTransport, SYNEvict, NameLimit:
+	case FilteredOut, NotIP, OtherTransport, HalfOpenEvict, ConnIDLimit:
 		return false
 	}
 	return true

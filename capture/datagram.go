@@ -79,22 +79,22 @@ const leastDatagram = 32
 func (t *tracker) newUDP(s *segment) {
 	var client uint8 // of EAPOL: as split has it
 	if s.key.protocol() == protoUDP {
-		if t.opt.SignUDP == nil || s.wire == 0 {
+		if t.opt.SniffUDP == nil || s.wire == 0 {
 			return
 		}
-		sign := stream.NoSign
+		sniffed := stream.SniffNone
 		if len(s.payload) > 0 {
-			sign = t.opt.SignUDP(s.payload)
+			sniffed = t.opt.SniffUDP(s.payload)
 		}
-		if sign == stream.NoSign && len(s.payload) < min(s.wire, leastDatagram) {
+		if sniffed == stream.SniffNone && len(s.payload) < min(s.wire, leastDatagram) {
 			t.drops[CutShort]++
 			t.shorts.note(s)
 		}
-		if sign == stream.NoSign || t.nametable.n > 0 && s.key.proto == protoUDP && t.join(s) || sign < leastSign {
+		if sniffed == stream.SniffNone || t.nametable.n > 0 && s.key.proto == protoUDP && t.join(s) || sniffed < leastSniff {
 			return
 		}
 		client = s.fromB
-		if sign == stream.ServerSign {
+		if sniffed == stream.SniffServer {
 			client ^= 1
 		}
 	}
@@ -133,7 +133,7 @@ func (t *tracker) onUDP(s *segment, ref uint32, f *flow, e uint8) {
 	if f.opening == 0 {
 		// Another connection between the same ports, but not a copy of the
 		// first hello that came late.
-		if s.key.proto == protoUDP && t.now-f.delivered() > sameHello && t.opt.SignUDP(s.payload) == stream.ClientSign {
+		if s.key.proto == protoUDP && t.now-f.delivered() > sameHello && t.opt.SniffUDP(s.payload) == stream.SniffClient {
 			f.packets--
 			f.bytes[e] -= uint64(s.wire)
 			t.end(ref, f, stream.EndReused)
@@ -143,7 +143,7 @@ func (t *tracker) onUDP(s *segment, ref uint32, f *flow, e uint8) {
 	}
 	o := t.opens[f.opening-1]
 	o.last = t.last
-	if s.key.proto == protoUDP && o.conv.Half[dirOf(f, e)].Packets == 0 && t.opt.Link != nil && t.answered(o, dirOf(f, e), s.payload) {
+	if s.key.proto == protoUDP && o.conv.Half[dirOf(f, e)].Packets == 0 && t.opt.Rebind != nil && t.answered(o, dirOf(f, e), s.payload) {
 		t.swap(ref, f, o)
 	}
 	d := dirOf(f, e)
@@ -155,7 +155,7 @@ func (t *tracker) onUDP(s *segment, ref uint32, f *flow, e uint8) {
 	if len(s.payload) == 0 || hs.stop || h.Done {
 		return
 	}
-	if s.key.proto == protoUDP && t.opt.SignUDP(s.payload) == stream.NoSign {
+	if s.key.proto == protoUDP && t.opt.SniffUDP(s.payload) == stream.SniffNone {
 		return // other protocols share the ports: STUN, SRTP. What opt.Split took is known
 	}
 	end := len(h.Data) + len(s.payload)
@@ -177,7 +177,7 @@ func (t *tracker) onUDP(s *segment, ref uint32, f *flow, e uint8) {
 	h.Data = append(h.Data, s.payload...)
 	mark(h, from, end, s, 0, 0)
 	t.pool.held += listed(h) - lists
-	if t.opt.Link != nil && s.key.proto == protoUDP {
+	if t.opt.Rebind != nil && s.key.proto == protoUDP {
 		t.learn(ref, f, o, d, s.payload)
 	}
 	t.rate(f.opening, o)

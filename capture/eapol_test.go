@@ -132,12 +132,12 @@ func TestSplit(t *testing.T) {
 		b := append(append(append([]byte{}, dst...), src...), 0x88, 0x8e, version, 0, 0, byte(1+len(text)), session)
 		return append(b, text...)
 	}
-	opt := Options{
-		Ask:     func(*stream.Conversation, stream.Dir) stream.Verdict { return stream.More },
-		Sign:    func([]byte) stream.Sign { return stream.NoSign },
-		SignUDP: func([]byte) stream.Sign { return stream.ClientSign },
-		Split:   splitByByte,
-	}
+	opt := Options{Inspector: stream.Inspector{
+		Ask:      func(*stream.Conversation, stream.Dir) stream.Decision { return stream.More },
+		SniffTCP: func([]byte) stream.Sniff { return stream.SniffNone },
+		SniffUDP: func([]byte) stream.Sniff { return stream.SniffClient },
+		Split:    splitByByte,
+	}}
 	frames := [][]byte{
 		udp(false, "a\x01"), udp(false, "b\x02"), udp(true, "c\x01"), udp(true, "d\x02"), udp(false, "e\x00"), udp(false, "f\x01"),
 		lan(eapolSwitch, eapolGroup, 1, 5, "who"), lan(eapolStation, eapolGroup, 2, 5, "me"), lan(eapolSwitch, eapolStation, 1, 5, "in"),

@@ -67,7 +67,7 @@ func TestFull(t *testing.T) {
 				}
 			}
 			run(2 * w.tr.maxFlows)
-			if w.drops[SYNEvict]+w.drops[FlowEvict] == 0 {
+			if w.drops[HalfOpenEvict]+w.drops[FlowEvict] == 0 {
 				t.Fatalf("%s: the tables are not full", name)
 			}
 			best := time.Duration(math.MaxInt64)
@@ -111,7 +111,7 @@ func BenchmarkFull(b *testing.B) {
 				for b.Loop() {
 					step()
 				}
-				b.ReportMetric(float64(w.drops[SYNEvict]+w.drops[FlowEvict])/float64(n), "evicted/op")
+				b.ReportMetric(float64(w.drops[HalfOpenEvict]+w.drops[FlowEvict])/float64(n), "evicted/op")
 			})
 		}
 	}

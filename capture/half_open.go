@@ -54,7 +54,7 @@ func (t *tracker) onLite(s *segment, ref uint32, l *lite) {
 	}
 	if l.bits&(hasISN<<e) != 0 {
 		off := int32(s.seq - l.isn[e])
-		if off == 0 && len(s.payload) > 0 && t.opt.Sign(s.payload) == stream.NoSign {
+		if off == 0 && len(s.payload) > 0 && t.opt.SniffTCP(s.payload) == stream.SniffNone {
 			t.table.remove(l.tag, ref)
 			t.lites.release(ref &^ liteRef)
 			return
@@ -64,7 +64,7 @@ func (t *tracker) onLite(s *segment, ref uint32, l *lite) {
 			return
 		}
 	}
-	if len(s.payload) == 0 || t.opt.Sign(s.payload) < leastSign {
+	if len(s.payload) == 0 || t.opt.SniffTCP(s.payload) < leastSniff {
 		return
 	}
 	if l.fitDomain(s) <= 0 || s.flags&flagACK != 0 && l.bits&(hasISN<<(e^1)) != 0 && !near(s.ack, l.isn[e^1]) {
@@ -126,7 +126,7 @@ func (t *tracker) promote(s *segment, ref uint32, l *lite) {
 		}
 	}
 	d := dirOf(f, s.fromB)
-	if hs, answer := &o.half[d], &o.half[d.Opposite()]; hs.known && hs.base == s.seq && !answer.known && s.flags&flagACK != 0 && len(s.payload) > 0 && t.opt.Sign(s.payload) == stream.ClientSign {
+	if hs, answer := &o.half[d], &o.half[d.Opposite()]; hs.known && hs.base == s.seq && !answer.known && s.flags&flagACK != 0 && len(s.payload) > 0 && t.opt.SniffTCP(s.payload) == stream.SniffClient {
 		// The answer begins with what is acknowledged, unless this is a dialog
 		// before TLS, in which the server may have spoken first.
 		*answer = half{base: s.ack, known: true, guess: !record(s.payload)}

@@ -48,14 +48,14 @@ func (n *nametable) hash(k *flowKey, server uint8, its, clients []byte) uint64 {
 	} else if len(its) < leastName {
 		return 0
 	}
-	if len(its) > stream.MaxName || len(clients) > stream.MaxName {
+	if len(its) > stream.MaxConnID || len(clients) > stream.MaxConnID {
 		return 0
 	}
 	hi, lo, port := k.aHi, k.aLo, uint16(k.ports>>16)
 	if server == 1 {
 		hi, lo, port = k.bHi, k.bLo, uint16(k.ports)
 	}
-	var room [16 + 2 + 1 + 2*stream.MaxName]byte
+	var room [16 + 2 + 1 + 2*stream.MaxConnID]byte
 	b := binary.BigEndian.AppendUint64(room[:0], hi)
 	b = binary.BigEndian.AppendUint64(b, lo)
 	b = binary.BigEndian.AppendUint16(b, port)
@@ -80,7 +80,7 @@ func (n *nametable) find(hash uint64) *name {
 
 // learn notes the names in a datagram b of an opening.
 func (t *tracker) learn(ref uint32, f *flow, o *opening, d stream.Dir, b []byte) {
-	to, from, ok := t.opt.Link.Names(b)
+	to, from, ok := t.opt.Rebind.ConnIDs(b)
 	if !ok {
 		return
 	}
@@ -102,7 +102,7 @@ func (t *tracker) learn(ref uint32, f *flow, o *opening, d stream.Dir, b []byte)
 		return
 	}
 	if o.named == maxNamed {
-		t.drops[NameLimit]++
+		t.drops[ConnIDLimit]++
 		return
 	}
 	at, x := n.slab.add()
@@ -122,11 +122,11 @@ func (t *tracker) answered(o *opening, d stream.Dir, b []byte) bool {
 	if d != stream.ToClient || len(h.Marks) == 0 {
 		return false
 	}
-	to, from, ok := t.opt.Link.Names(h.Data[h.Marks[0].From:h.Marks[0].To])
+	to, from, ok := t.opt.Rebind.ConnIDs(h.Data[h.Marks[0].From:h.Marks[0].To])
 	if !ok || len(to) == 0 {
 		return false
 	}
-	itsTo, itsFrom, ok := t.opt.Link.Names(b)
+	itsTo, itsFrom, ok := t.opt.Rebind.ConnIDs(b)
 	return ok && bytes.Equal(itsFrom, to) && !bytes.Equal(itsTo, from)
 }
 
@@ -161,7 +161,7 @@ func (t *tracker) unname(o *opening) {
 // an opening whose client had another address before. From then on what these
 // endpoints say belongs to it.
 func (t *tracker) join(s *segment) bool {
-	to, from, ok := t.opt.Link.Names(s.payload)
+	to, from, ok := t.opt.Rebind.ConnIDs(s.payload)
 	if !ok {
 		return false
 	}
@@ -186,7 +186,7 @@ func (t *tracker) join(s *segment) bool {
 	for at := *f.nextMove(); at != 0; at = *t.flows.get(at).nextMove() {
 		moves++
 	}
-	if moves == maxMoves || t.idle(f, t.now) || !t.opt.Link.Same(&o.conv, d, s.payload) {
+	if moves == maxMoves || t.idle(f, t.now) || !t.opt.Rebind.Same(&o.conv, d, s.payload) {
 		return false
 	}
 	if t.flows.n >= t.maxFlows {

@@ -8,12 +8,12 @@ import (
 	"pfsight/capture/stream"
 )
 
-// A nameLink reads datagrams such as "Ct-from/…": the first byte is the sign,
+// A nameLink reads datagrams such as "Ct-from/…": the first byte is the result of sniff,
 // then stand the receiver's name, '-', the sender's name, and '/'. What bears
 // "not" is nobody's.
 type nameLink struct{ asked int }
 
-func (l *nameLink) Names(b []byte) (to, from []byte, ok bool) {
+func (l *nameLink) ConnIDs(b []byte) (to, from []byte, ok bool) {
 	head, _, ok := bytes.Cut(b, []byte("/"))
 	if !ok || len(head) == 0 {
 		return nil, nil, false
@@ -41,7 +41,7 @@ func datagramOf(port uint16, toClient bool, text string, time int64) segment {
 func newLinkWatch(t testing.TB, memory int64) (*watch, *nameLink) {
 	w := newWatch(t, memory)
 	l := &nameLink{}
-	w.tr.opt.SignUDP, w.tr.opt.Link = sign, l
+	w.tr.opt.SniffUDP, w.tr.opt.Rebind = sniff, l
 	return w, l
 }
 
@@ -133,7 +133,7 @@ func TestMovedLimits(t *testing.T) {
 	for i := range 20 {
 		w.datagrams(datagramOf(1, true, fmt.Sprintf("Mcl-serv%d/b", i), int64(200+i)))
 	}
-	if w.drops[NameLimit] != 20-maxNamed+1 {
+	if w.drops[ConnIDLimit] != 20-maxNamed+1 {
 		t.Errorf("drops %v", w.drops.List())
 	}
 	list := w.finish()

@@ -177,12 +177,12 @@ func (t *tracker) beside(s *segment) {
 // restarts reports whether a segment that is not the next one of f begins
 // another connection, whose SYN was not seen: a hello that is none of f's.
 func (t *tracker) restarts(s *segment, f *flow) bool {
-	sniffed := t.opt.Sign(s.payload)
-	if sniffed < leastSign {
+	sniffed := t.opt.SniffTCP(s.payload)
+	if sniffed < leastSniff {
 		return false
 	}
 	e := s.fromB
-	if sniffed == stream.ServerSign && f.opening != 0 && f.bits&(hasNext<<(e^1)) != 0 {
+	if sniffed == stream.SniffServer && f.opening != 0 && f.bits&(hasNext<<(e^1)) != 0 {
 		return false // of the server that is waited for, or of none
 	}
 	id := t.hello(s)
@@ -226,10 +226,10 @@ func (f *flow) farFrom(s *segment) bool {
 // hello returns the identity of the hello that s begins with, 0 if there is
 // none or too little of it.
 func (t *tracker) hello(s *segment) uint32 {
-	if t.opt.Hello == nil || len(s.payload) == 0 {
+	if t.opt.HelloID == nil || len(s.payload) == 0 {
 		return 0
 	}
-	return t.opt.Hello(s.payload)
+	return t.opt.HelloID(s.payload)
 }
 
 // identify notes the identity of the first hello of f, if s begins with it.

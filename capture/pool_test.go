@@ -77,7 +77,7 @@ func TestNothingIsLeft(t *testing.T) {
 		jump          int64
 	}{{"all", 1 << 20, 32 << 20, 1 << 20, 0, 0}, {"little", 4, 6 << 10, 1 << 20, 0, 0}, {"cut", 1 << 20, 32 << 20, 200, 0, 0}, {"lost", 16, 64 << 10, 1 << 20, 7, 0}, {"idle", 1 << 20, 32 << 20, 1 << 20, 0, 7e9}} {
 		var drops Counters
-		tr := newTracker(&Options{Ask: parse.NewAsker(), Sign: parse.Sign, SignUDP: parse.SignUDP, Split: parse.NewSplitter(), Link: parse.NewLinker()}, &drops)
+		tr := newTracker(&Options{Inspector: parse.NewInspector(0)}, &drops)
 		tr.maxFlows, tr.maxHeld = mode.flows, mode.held
 		box := &outbox{}
 		tr.out = box

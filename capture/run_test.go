@@ -67,11 +67,11 @@ func TestFileCutInUse(t *testing.T) {
 				t.Fatal(err)
 			}
 			st, err := Run(context.Background(), src, Options{
-				Sign: func(b []byte) stream.Sign {
+				Inspector: stream.Inspector{SniffTCP: func(b []byte) stream.Sniff {
 					hit("track")
 					read(b)
-					return stream.NoSign
-				},
+					return stream.SniffNone
+				}},
 				Filter: func(_ packet.LinkType, b []byte, _ int) (bool, error) {
 					hit("decode")
 					read(b)

@@ -137,7 +137,7 @@ func (t *tracker) evictLite() {
 	for {
 		t.hand = t.hand%t.lites.used + 1
 		if l := t.lites.get(t.hand); l.bits&liteUsed != 0 {
-			t.drops[SYNEvict]++
+			t.drops[HalfOpenEvict]++
 			t.table.remove(l.tag, t.hand|liteRef)
 			t.lites.release(t.hand)
 			return

@@ -8,7 +8,7 @@ import (
 // counted under the Reason named with each. With DefaultMemory they are 2^20
 // half-open connections, 2^20 connections and 32 MiB of open handshakes.
 const (
-	liteShare   = 32      // one in so many bytes is for half-open connections (SYNEvict)
+	liteShare   = 32      // one in so many bytes is for half-open connections (HalfOpenEvict)
 	liteCost    = 32      // bytes of one
 	flowCost    = 1024    // bytes of a connection that is followed, its row included (FlowEvict)
 	heldShare   = 32      // one in so many bytes is for handshakes that are not complete (FlowEvict)
@@ -202,13 +202,13 @@ func (t *tracker) onNew(s *segment) {
 		t.onLite(s, ref|liteRef, l)
 		return
 	}
-	sign := stream.NoSign
+	sniffed := stream.SniffNone
 	if len(s.payload) > 0 {
-		sign = t.opt.Sign(s.payload)
+		sniffed = t.opt.SniffTCP(s.payload)
 	}
 	switch {
-	case sign >= leastSign:
-		t.midstream(s, sign)
+	case sniffed >= leastSniff:
+		t.midstream(s, sniffed)
 	case len(s.payload) < min(s.wire, leastSegment):
 		t.drops[CutShort]++
 		t.shorts.note(s)
@@ -221,14 +221,14 @@ const leastSegment = 6
 
 // leastSign is the least Sign that a handshake is followed for
 // without having seen its connection begin.
-const leastSign = stream.ClientSign
+const leastSniff = stream.SniffClient
 
 // midstream follows a connection whose beginning was not seen, from a segment
 // in which a handshake begins.
-func (t *tracker) midstream(s *segment, sign stream.Sign) {
+func (t *tracker) midstream(s *segment, sniffed stream.Sniff) {
 	fref, f := t.newFlow(s, true)
 	f.client = s.fromB
-	if sign == stream.ServerSign {
+	if sniffed == stream.SniffServer {
 		f.client = s.fromB ^ 1
 	}
 	o := t.opens[f.opening-1]
@@ -238,7 +238,7 @@ func (t *tracker) midstream(s *segment, sign stream.Sign) {
 	d := dirOf(f, s.fromB)
 	o.half[d] = half{base: s.seq, known: true}
 	o.conv.Half[d].Midstream = true
-	if sign == stream.ClientSign && s.flags&flagACK != 0 {
+	if sniffed == stream.SniffClient && s.flags&flagACK != 0 {
 		// The client has taken what the server said before; the answer
 		// begins where that ends.
 		o.half[stream.ToClient] = half{base: s.ack, known: true}
@@ -315,7 +315,7 @@ func (t *tracker) onFlow(s *segment, ref uint32, f *flow) {
 		}
 	}
 	if f.bits&((hasNext|hasISN)<<e) == 0 && f.answersNone(s) {
-		if len(s.payload) > 0 && t.opt.Sign(s.payload) >= leastSign {
+		if len(s.payload) > 0 && t.opt.SniffTCP(s.payload) >= leastSniff {
 			t.another(s, ref, f)
 		}
 		return
@@ -452,14 +452,14 @@ func (t *tracker) feed(s *segment, ref uint32, f *flow) {
 	}
 	if s.wire > 0 && !hs.stop && !h.Done {
 		if !hs.known {
-			if sign := t.opt.Sign(s.payload); sign != stream.NoSign {
+			if sniffed := t.opt.SniffTCP(s.payload); sniffed != stream.SniffNone {
 				hs.base, hs.known = s.seq, true
-				hs.guess = sign < leastSign
+				hs.guess = sniffed < leastSniff
 				h.Midstream = true
 			}
 		} else if hs.guess && len(s.payload) > 0 && int32(s.seq-hs.base) < 0 {
-			if sign := t.opt.Sign(s.payload); sign != stream.NoSign && t.rebase(hs, h, s.seq) {
-				hs.guess = sign < leastSign
+			if sniffed := t.opt.SniffTCP(s.payload); sniffed != stream.SniffNone && t.rebase(hs, h, s.seq) {
+				hs.guess = sniffed < leastSniff
 			}
 		}
 		if hs.known && t.add(hs, h, s) && h.Contiguous() >= h.Want && !hs.waits(h) {

@@ -31,29 +31,29 @@ type watch struct {
 	order []uint64
 }
 
-func sign(b []byte) stream.Sign {
+func sniff(b []byte) stream.Sniff {
 	switch {
 	case len(b) == 0:
-		return stream.NoSign
+		return stream.SniffNone
 	case b[0] == 'C':
-		return stream.ClientSign
+		return stream.SniffClient
 	case b[0] == 'S':
-		return stream.ServerSign
+		return stream.SniffServer
 	case b[0] == 'M':
-		return stream.MaybeSign
+		return stream.SniffMaybe
 	}
-	return stream.NoSign
+	return stream.SniffNone
 }
 
 // helloID identifies a hello by its second to fifth byte.
 func helloID(b []byte) uint32 {
-	if sign(b) < stream.ClientSign || len(b) < 5 {
+	if sniff(b) < stream.SniffClient || len(b) < 5 {
 		return 0
 	}
 	return binary.BigEndian.Uint32(b[1:])
 }
 
-func askDot(c *stream.Conversation, d stream.Dir) stream.Verdict {
+func askDot(c *stream.Conversation, d stream.Dir) stream.Decision {
 	h := &c.Half[d]
 	b := h.Data[:h.Contiguous()]
 	if len(b) > 0 && b[0] == 'X' {
@@ -69,7 +69,7 @@ func askDot(c *stream.Conversation, d stream.Dir) stream.Verdict {
 
 func newWatch(t testing.TB, memory int64) *watch {
 	w := &watch{t: t, conns: map[uint64]*account{}}
-	w.tr = newTracker(&Options{Ask: askDot, Sign: sign, Hello: helloID, Memory: memory}, &w.drops)
+	w.tr = newTracker(&Options{Inspector: stream.Inspector{Ask: askDot, SniffTCP: sniff, HelloID: helloID}, Memory: memory}, &w.drops)
 	w.tr.out = &w.box
 	return w
 }
@@ -368,7 +368,7 @@ func TestFloods(t *testing.T) {
 	if w.tr.lites.n > w.tr.maxLites || w.tr.flows.n > w.tr.maxFlows || w.tr.pool.held > w.tr.maxHeld+maxPrefix {
 		t.Errorf("%d half-open, %d flows, %d bytes", w.tr.lites.n, w.tr.flows.n, w.tr.pool.held)
 	}
-	if w.drops[SYNEvict] == 0 || w.drops[FlowEvict] == 0 {
+	if w.drops[HalfOpenEvict] == 0 || w.drops[FlowEvict] == 0 {
 		t.Errorf("what the limits cost is not counted: %v", w.drops.List())
 	}
 	good := 0

@@ -49,8 +49,8 @@ const (
 // An asker keeps the memory of its method ask.
 type asker struct{ quic quic.Asker }
 
-// NewAsker returns the stream.Asker of all protocols. One Run uses it.
-func NewAsker() stream.Asker { return new(asker).ask }
+// newAsker returns the stream.Asker of all protocols. One Run uses it.
+func newAsker() stream.Asker { return new(asker).ask }
 
 // ask is the stream.Asker. For TLS over TCP it reads the record headers of
 // Half[d] once. What follows the hellos shows that a handshake is complete: in
@@ -62,7 +62,7 @@ func NewAsker() stream.Asker { return new(asker).ask }
 //
 // Either half may be ahead by any number of bytes. Bytes and acknowledgments
 // show what one half may expect of the other, not the order of the calls.
-func (a *asker) ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
+func (a *asker) ask(c *stream.Conversation, d stream.Dir) stream.Decision {
 	if p := protocolOf(c); p != nil {
 		return p.ask(a, c, d)
 	}
@@ -128,7 +128,7 @@ func tlsState(h *stream.Half) uint32 {
 
 // askPreambles follows what precedes TLS in Half[d], whose bytes before the first
 // gap are b. It reports whether TLS begins at Note.Offset.
-func askPreambles(c *stream.Conversation, d stream.Dir, b []byte) (v stream.Verdict, tls bool) {
+func askPreambles(c *stream.Conversation, d stream.Dir, b []byte) (v stream.Decision, tls bool) {
 	h, other := &c.Half[d], &c.Half[d.Opposite()]
 	if h.Note.Kind == 0 {
 		if beginsTLS(b) {
@@ -164,13 +164,13 @@ func beginsTLS(b []byte) bool {
 		return true
 	}
 	if b[0]&0x80 != 0 {
-		return signSSLv2(b) != stream.NoSign
+		return sniffSSLv2(b) != stream.SniffNone
 	}
 	_, s := nextRecord(b, 0)
 	return s != notTLS
 }
 
-func more(h, other *stream.Half) stream.Verdict {
+func more(h, other *stream.Half) stream.Decision {
 	ended(h, other)
 	ended(other, h)
 	if h.Done && other.Done {

@@ -14,15 +14,15 @@ func TestHelloBehindCCS(t *testing.T) {
 		for _, hello := range x.half {
 			for cut := range min(len(hello), 80) {
 				b := hello[:cut]
-				want := Sign(b)
+				want := sniffTCP(b)
 				if cut < 11 || b[0] != recHandshake {
-					want = Sign(ccs)
+					want = sniffTCP(ccs)
 				}
 				both := slices.Concat(ccs, b)
-				if got := Sign(both); got != want {
+				if got := sniffTCP(both); got != want {
 					t.Fatalf("%s, %d bytes: %v, want %v", x.name, cut, got, want)
 				}
-				if got, want := HelloID(both), HelloID(b); got != want && b[0] == recHandshake {
+				if got, want := helloID(both), helloID(b); got != want && b[0] == recHandshake {
 					t.Fatalf("%s, %d bytes: the identity is %x, want %x", x.name, cut, got, want)
 				}
 				n++

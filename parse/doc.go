@@ -6,12 +6,11 @@
 //
 // # How a Conversation becomes a Handshake
 //
-// While a connection is captured, package capture calls three functions of this
-// package. Sign (TCP) or SignUDP looks at the first bytes of a segment or
-// datagram and says whether a handshake may begin there. For UDP and EAPOL, the
-// function of NewSplitter says to which of several sessions between the same
-// endpoints a datagram belongs. The function of NewAsker looks at the
-// conversation as it grows, and says when it has enough.
+// While a connection is captured, package capture calls the functions of
+// NewInspector. SniffTCP or SniffUDP looks at the first bytes of a segment or
+// datagram and says whether a handshake may begin there. For UDP and EAPOL, Split
+// says to which of several sessions between the same endpoints a datagram
+// belongs. Ask looks at the conversation as it grows, and says when it has enough.
 //
 // The first question decides the protocol that carries the handshake; it is kept
 // in Conversation.Protocol. Then Parser.Parse reads the whole conversation:

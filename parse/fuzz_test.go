@@ -47,21 +47,21 @@ func check(t *testing.T, h *Handshake) {
 	}
 }
 
-// FuzzSign holds the cheap look at a segment against the parser: where it
+// FuzzSniff compares the cheap look at a segment against the parser: where it
 // sees nothing, no whole ClientHello may be.
-func FuzzSign(f *testing.F) {
+func FuzzSniff(f *testing.F) {
 	for _, x := range handshakes() {
 		f.Add(x.half[0])
 		f.Add(x.half[1])
 	}
 	var p Parser
 	f.Fuzz(func(t *testing.T, b []byte) {
-		sign := Sign(b)
-		if sign != stream.NoSign {
+		sniffed := sniffTCP(b)
+		if sniffed != stream.SniffNone {
 			return
 		}
 		if h := p.Parse(conversation(b, nil)); h != nil && h.ClientHello != nil && !h.ClientHello.Incomplete && len(h.ClientHello.CipherSuites) > 0 {
-			t.Errorf("a ClientHello without a sign: %x", b)
+			t.Errorf("a ClientHello without a sniffed: %x", b)
 		}
 	})
 }

@@ -6,12 +6,12 @@ import (
 	"pfsight/capture/stream"
 )
 
-// HelloID is the stream.Identifier of TLS over TCP: a hash of a part of the
+// helloID is the stream.Identifier of TLS over TCP: a hash of a part of the
 // Random in the ClientHello or ServerHello that b begins with, or of the
 // challenge in a hello of SSL 2.0. The second ClientHello after a
 // HelloRetryRequest has the Random of the first (RFC 8446 section 4.1.2). A
 // HelloRetryRequest has no identity.
-func HelloID(b []byte) uint32 {
+func helloID(b []byte) uint32 {
 	const random = recordHeader + messageHeader + 2 // offset: the version precedes it
 	if len(b) > 0 {
 		if hello := behindCCS(b); hello != nil {
@@ -21,17 +21,17 @@ func HelloID(b []byte) uint32 {
 	if len(b) < random+32 || b[0] != recHandshake {
 		return sslv2ID(b)
 	}
-	if b[5] != msgClientHello && b[5] != msgServerHello || signTLS(b) < stream.ClientSign || isRetry(b[recordHeader:]) {
+	if b[5] != msgClientHello && b[5] != msgServerHello || sniffTLS(b) < stream.SniffClient || isRetry(b[recordHeader:]) {
 		return 0
 	}
 	// Eight of its bytes are as random as all.
 	return mixID(binary.BigEndian.Uint64(b[random+8:]))
 }
 
-// sslv2ID is HelloID of a hello of SSL 2.0, whose last bytes are its challenge
+// sslv2ID is helloID of a hello of SSL 2.0, whose last bytes are its challenge
 // or connection ID.
 func sslv2ID(b []byte) uint32 {
-	if len(b) == 0 || b[0]&0x80 == 0 || signSSLv2(b) < stream.ClientSign {
+	if len(b) == 0 || b[0]&0x80 == 0 || sniffSSLv2(b) < stream.SniffClient {
 		return 0
 	}
 	n := 2 + (int(b[0]&0x7f)<<8 | int(b[1]))

@@ -75,7 +75,7 @@ func TestHugeMessage(t *testing.T) {
 	began := time.Now()
 	c.Half[0] = stream.Half{Data: client, SYN: true, Packets: 1, Want: 1}
 	c.Half[1] = stream.Half{Data: make([]byte, 0, len(start)), SYN: true, Packets: 1, Want: 1}
-	ask := NewAsker()
+	ask := newAsker()
 	ask(c, stream.ToServer)
 	const prefix = 128 << 10 // as the tracker keeps
 	for n := 1; n <= prefix && v == stream.More; n++ {

@@ -194,7 +194,7 @@ func TestOracle(t *testing.T) {
 
 // ask feeds a conversation as capture does, n bytes at a time, and returns
 // the last verdict and how often it asked.
-func ask(c *stream.Conversation, n int) (v stream.Verdict, asked int) {
+func ask(c *stream.Conversation, n int) (v stream.Decision, asked int) {
 	full := [2][]byte{c.Half[0].Data, c.Half[1].Data}
 	marks := [2][]stream.Mark{c.Half[0].Marks, c.Half[1].Marks}
 	for d := range c.Half {
@@ -212,7 +212,7 @@ func ask(c *stream.Conversation, n int) (v stream.Verdict, asked int) {
 			h.Data, h.Marks = full[d][:at[d]], marks[d]
 			if at[d] >= h.Want {
 				asked++
-				if v = NewAsker()(c, stream.Dir(d)); v != stream.More {
+				if v = newAsker()(c, stream.Dir(d)); v != stream.More {
 					return v, asked
 				}
 			}

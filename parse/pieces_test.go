@@ -44,11 +44,12 @@ func TestSignPieces(t *testing.T) {
 }
 
 func prefixes(b []byte) int {
+	inspector := parse.NewInspector(0)
 	b = b[:min(len(b), 48)]
 	for end := range len(b) + 1 {
 		piece := b[:end:end] // what is behind it is out of reach
-		parse.Sign(piece)
-		parse.SignUDP(piece)
+		inspector.SniffTCP(piece)
+		inspector.SniffUDP(piece)
 	}
 	return len(b) + 1
 }

@@ -12,9 +12,9 @@ import (
 // A protocol carries handshakes over UDP or directly over a LAN. OpenVPN does
 // so over TCP too.
 type protocol struct {
-	sign stream.Signer
-	ask  func(*asker, *stream.Conversation, stream.Dir) stream.Verdict
-	read func(*Parser, *stream.Conversation) *Handshake
+	sniff stream.Sniffer
+	ask   func(*asker, *stream.Conversation, stream.Dir) stream.Decision
+	read  func(*Parser, *stream.Conversation) *Handshake
 }
 
 // Indexes of protocols. stream.Conversation.Protocol is one more.
@@ -30,36 +30,46 @@ const (
 // first byte is that of no other.
 var protocols = [...]protocol{
 	byDTLS: {dtls.Sniff, with(dtls.Ask), (*Parser).overDTLS},
-	byQUIC: {quic.Sniff, func(a *asker, c *stream.Conversation, d stream.Dir) stream.Verdict {
+	byQUIC: {quic.Sniff, func(a *asker, c *stream.Conversation, d stream.Dir) stream.Decision {
 		return a.quic.Ask(c, d)
 	}, (*Parser).overQUIC},
 	byOpenVPN: {openvpn.Sniff, with(openvpn.Ask), (*Parser).overOpenVPN},
-	byEAP:     {eap.Sign, with(eap.Ask), (*Parser).overEAP},
+	byEAP:     {eap.Sniff, with(eap.Ask), (*Parser).overEAP},
 	byRDPUDP:  {rdpudp.Sniff, with(rdpudp.Ask), (*Parser).overRDPUDP},
 }
 
 // with adapts an Asker that keeps nothing.
-func with(ask stream.Asker) func(*asker, *stream.Conversation, stream.Dir) stream.Verdict {
-	return func(_ *asker, c *stream.Conversation, d stream.Dir) stream.Verdict { return ask(c, d) }
+func with(ask stream.Asker) func(*asker, *stream.Conversation, stream.Dir) stream.Decision {
+	return func(_ *asker, c *stream.Conversation, d stream.Dir) stream.Decision { return ask(c, d) }
 }
 
-// SignUDP is the stream.Signer of what is followed over UDP.
-func SignUDP(b []byte) stream.Sign {
-	s, _ := signUDP(b)
-	return s
+// NewInspector returns the functions by which a capture.Run finds the handshakes
+// of all supported protocols. Each Run needs its own. Its memory of sessions
+// takes at most about this number of bytes, 0 for the default.
+func NewInspector(memory int64) stream.Inspector {
+	if memory <= 0 {
+		memory = splitterCost
+	}
+	return stream.Inspector{
+		Ask:      newAsker(),
+		SniffTCP: sniffTCP,
+		SniffUDP: func(b []byte) stream.Sniff {
+			s, _ := sniffUDP(b)
+			return s
+		},
+		HelloID: helloID,
+		Split:   newSplitter(memory),
+		Rebind:  new(quic.Rebinder),
+	}
 }
 
-// NewLinker returns the stream.Linker of what is followed over UDP: of QUIC,
-// whose connections have IDs from the first packet on. One Run uses it.
-func NewLinker() stream.Linker { return new(quic.Link) }
-
-// signUDP asks all protocols. It returns the strongest sign, and the index of
-// the first protocol that gives it.
-func signUDP(b []byte) (best stream.Sign, by int) {
+// sniffUDP asks all protocols. It returns the surest answer, and the index
+// of the first protocol that gives it.
+func sniffUDP(b []byte) (best stream.Sniff, by int) {
 	for i := range protocols {
-		if s := protocols[i].sign(b); s > best {
+		if s := protocols[i].sniff(b); s > best {
 			best, by = s, i
-			if s >= stream.ClientSign {
+			if s >= stream.SniffClient {
 				break
 			}
 		}
@@ -108,7 +118,7 @@ func decide(c *stream.Conversation) uint8 {
 		return 0
 	}
 	m := first.Marks[0]
-	if s, by := signUDP(first.Data[m.From:m.To]); s != stream.NoSign {
+	if s, by := sniffUDP(first.Data[m.From:m.To]); s != stream.SniffNone {
 		return uint8(by) + 1
 	}
 	return 0

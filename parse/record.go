@@ -67,14 +67,14 @@ func recordVersion(major, minor byte) bool {
 	return major == 3 && minor <= 4 || major == 1 && minor == 1
 }
 
-// Sign is the stream.Signer of TLS over TCP: it looks whether a handshake, or
+// sniffTCP is the stream.Sniffer of TLS over TCP: it looks whether a handshake, or
 // what precedes one, may begin in a segment.
-func Sign(b []byte) stream.Sign {
-	if s := signTLS(b); s != stream.NoSign || len(b) == 0 {
+func sniffTCP(b []byte) stream.Sniff {
+	if s := sniffTLS(b); s != stream.SniffNone || len(b) == 0 {
 		return s
 	}
 	if b[0] < recCCS {
-		if s := openvpn.Sniff(b); s != stream.NoSign {
+		if s := openvpn.Sniff(b); s != stream.SniffNone {
 			return s
 		}
 	}
@@ -92,34 +92,34 @@ func behindCCS(b []byte) []byte {
 	return b[n:]
 }
 
-func signTLS(b []byte) stream.Sign {
+func sniffTLS(b []byte) stream.Sniff {
 	if len(b) == 0 {
-		return stream.NoSign
+		return stream.SniffNone
 	}
 	if hello := behindCCS(b); len(hello) > 0 && hello[0] == recHandshake {
-		return max(signTLS(hello), stream.MaybeSign)
+		return max(sniffTLS(hello), stream.SniffMaybe)
 	}
 	if b[0] < recCCS || b[0] > recHeartbeat {
-		return signSSLv2(b)
+		return sniffSSLv2(b)
 	}
 	r, s := nextRecord(b, 0)
 	if s == notTLS {
-		return stream.NoSign
+		return stream.SniffNone
 	}
 	if s == needMore || r.typ != recHandshake || len(b) < 11 {
-		return stream.MaybeSign
+		return stream.SniffMaybe
 	}
 	n := int(b[6])<<16 | int(b[7])<<8 | int(b[8])
 	if n < 34 || n > 1<<17 || !helloVersion(b[9], b[10]) {
-		return stream.MaybeSign
+		return stream.SniffMaybe
 	}
 	switch b[5] {
 	case msgClientHello:
-		return stream.ClientSign
+		return stream.SniffClient
 	case msgServerHello:
-		return stream.ServerSign
+		return stream.SniffServer
 	}
-	return stream.MaybeSign
+	return stream.SniffMaybe
 }
 
 // helloVersion reports whether these bytes may be the version of a hello: those

@@ -86,23 +86,23 @@ func sslv2Key(b []byte) (length int, s state) {
 	return int(b[0]&0x7f)<<8 | int(b[1]), have
 }
 
-func signSSLv2(b []byte) stream.Sign {
+func sniffSSLv2(b []byte) stream.Sniff {
 	if b[0]&0x80 == 0 {
-		return stream.NoSign
+		return stream.SniffNone
 	}
 	switch _, s := sslv2Hello(b); s {
 	case have:
-		return stream.ClientSign
+		return stream.SniffClient
 	case needMore:
-		return stream.MaybeSign
+		return stream.SniffMaybe
 	}
 	switch _, s := sslv2Answer(b); s {
 	case have:
-		return stream.ServerSign
+		return stream.SniffServer
 	case needMore:
-		return stream.MaybeSign
+		return stream.SniffMaybe
 	}
-	return stream.NoSign
+	return stream.SniffNone
 }
 
 // sslv2Record reads the header of an encrypted record of SSL 2.0,

@@ -40,7 +40,7 @@ const (
 
 // feed gives both halves to Ask in pieces of n bytes, as a tracker would, and
 // returns the conversation and how far each half was taken.
-func feed(t testing.TB, client, server []byte, n int) (*stream.Conversation, stream.Verdict) {
+func feed(t testing.TB, client, server []byte, n int) (*stream.Conversation, stream.Decision) {
 	t.Helper()
 	c := &stream.Conversation{ClientKnown: true}
 	said := [2][]byte{client, server}
@@ -58,7 +58,7 @@ func feed(t testing.TB, client, server []byte, n int) (*stream.Conversation, str
 			h.Data = append(h.Data, said[d][:k]...)
 			said[d] = said[d][k:]
 			if len(h.Data) >= h.Want {
-				if v := NewAsker()(c, stream.Dir(d)); v != stream.More {
+				if v := newAsker()(c, stream.Dir(d)); v != stream.More {
 					return c, v
 				}
 			}

@@ -11,18 +11,14 @@ import (
 	"pfsight/parse/turn"
 )
 
-// NewSplitter returns the stream.Splitter for sessions that share a pair of
-// endpoints: EAP sessions, the key exchanges of an OpenVPN tunnel, the peers
-// behind a TURN relay, and connections of DTLS and QUIC, one after the other or
-// several at once. One Run uses it.
-func NewSplitter() stream.Splitter { return NewSplitterWithin(splitterCost) }
-
 // splitterCost is about how many bytes a full Splitter takes.
 const splitterCost = eap.Cost + openvpn.Cost + turn.Cost + dtls.SessionsCost + quic.SessionsCost
 
-// NewSplitterWithin returns a Splitter that takes at most about this number of
-// bytes.
-func NewSplitterWithin(memory int64) stream.Splitter {
+// newSplitter returns the stream.Splitter for sessions that share a pair of
+// endpoints: EAP sessions, the key exchanges of an OpenVPN tunnel, the peers
+// behind a TURN relay, and connections of DTLS and QUIC, one after the other or
+// several at once. It takes at most about this number of bytes. One Run uses it.
+func newSplitter(memory int64) stream.Splitter {
 	part := func(cost int64) int64 { return int64(float64(memory) * float64(cost) / splitterCost) }
 	e, o, t := eap.NewSessions(), openvpn.NewSessions(), turn.NewSessions(dtls.Sniff)
 	e.Within(part(eap.Cost))

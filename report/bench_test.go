@@ -44,7 +44,7 @@ func conversations(t testing.TB, pattern string) []*stream.Conversation {
 	}
 	defer src.Close()
 	var k keeper
-	opt := capture.Options{Ask: parse.NewAsker(), Sign: parse.Sign, SignUDP: parse.SignUDP, Hello: parse.HelloID, Split: parse.NewSplitter()}
+	opt := capture.Options{Inspector: parse.NewInspector(0)}
 	if _, err := capture.Run(context.Background(), src, opt, &k); err != nil {
 		t.Fatal(err)
 	}

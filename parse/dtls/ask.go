@@ -56,7 +56,7 @@ const (
 // their sequence numbers, or a Finished without its ChangeCipherSpec. An alert
 // ends its half. It ends the other half too, if that has shown what the alert
 // refuses, because either may arrive late.
-func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
+func Ask(c *stream.Conversation, d stream.Dir) stream.Decision {
 	h, other := &c.Half[d], &c.Half[d.Opposite()]
 	n := &h.Note
 	for !h.Done && n.Offset < len(h.Data) {

@@ -44,7 +44,9 @@ func read(t testing.TB, path string, f func(*stream.Conversation)) {
 		t.Fatal(err)
 	}
 	defer src.Close()
-	opt := capture.Options{Ask: dtls.Ask, Sign: func([]byte) stream.Sign { return stream.NoSign }, SignUDP: dtls.Sniff, Split: turn.NewSessions(dtls.Sniff).Split}
+	opt := capture.Options{Inspector: stream.Inspector{
+		Ask: dtls.Ask, SniffTCP: func([]byte) stream.Sniff { return stream.SniffNone }, SniffUDP: dtls.Sniff, Split: turn.NewSessions(dtls.Sniff).Split,
+	}}
 	if _, err = capture.Run(context.Background(), src, opt, sink(f)); err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +266,7 @@ func types(s *dtls.Side) string {
 }
 
 // ask gives the datagrams of a conversation to Ask, in order of capture.
-func ask(c *stream.Conversation) stream.Verdict {
+func ask(c *stream.Conversation) stream.Decision {
 	type datagram struct {
 		d stream.Dir
 		m stream.Mark

@@ -94,13 +94,13 @@ func FuzzSniff(f *testing.F) {
 	}
 	var r Reader
 	f.Fuzz(func(t *testing.T, b []byte) {
-		sign := Sniff(b)
-		if sign != stream.ClientSign && sign != stream.ServerSign {
+		sniffed := Sniff(b)
+		if sniffed != stream.SniffClient && sniffed != stream.SniffServer {
 			return
 		}
 		o := r.Read(conversation([]said{{stream.ToServer, b}}))
 		if o == nil || len(o.Said[0].Messages)+len(o.Said[1].Messages) == 0 && !bytes.Contains(b, []byte{typeCertificate}) { // a Certificate alone may be of either side
-			t.Errorf("the sign of a hello and no message: %x", b)
+			t.Errorf("the sniffed of a hello and no message: %x", b)
 		}
 	})
 }

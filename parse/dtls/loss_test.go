@@ -123,8 +123,8 @@ func TestFlight(t *testing.T) {
 					x := moved[i]
 					moved = slices.Insert(slices.Delete(moved, i, i+1), at, x)
 					sessionsOf(t, moved)
-					if s := Sniff(x.b); s != stream.ServerSign {
-						t.Errorf("sign %d", s)
+					if s := Sniff(x.b); s != stream.SniffServer {
+						t.Errorf("got sniff %d", s)
 					}
 					var in []said
 					for _, x := range moved {

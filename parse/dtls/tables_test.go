@@ -51,7 +51,7 @@ func conversation(in []said) *stream.Conversation {
 
 // ask feeds datagrams to Ask as capture does, and returns its verdict and how
 // many it took.
-func ask(in []said) (stream.Verdict, int) {
+func ask(in []said) (stream.Decision, int) {
 	c := conversation(nil)
 	for i, s := range in {
 		h := &c.Half[s.d]
@@ -322,7 +322,7 @@ func flip(in []said) []said {
 	return out
 }
 
-var verdictNames = map[stream.Verdict]string{stream.More: "more", stream.Enough: "enough", stream.Refuse: "refuse"}
+var verdictNames = map[stream.Decision]string{stream.More: "more", stream.Enough: "enough", stream.Refuse: "refuse"}
 
 func TestRead(t *testing.T) {
 	var r Reader // one for all, as it is used

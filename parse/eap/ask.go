@@ -17,7 +17,7 @@ const (
 // each datagram once, and has enough when the session ended with a Success or
 // a Failure, or with an Accept or a Reject around none, and the Response that
 // this answers is there: the identifier is the same, RFC 3748 section 4.2.
-func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
+func Ask(c *stream.Conversation, d stream.Dir) stream.Decision {
 	h, other := &c.Half[d], &c.Half[d.Opposite()]
 	st := &h.Note.State
 	for int(h.Note.Aux) < len(h.Marks) {

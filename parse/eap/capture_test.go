@@ -90,7 +90,9 @@ func read(t *testing.T, workers int, paths ...string) []session {
 	for range workers {
 		sinks = append(sinks, &sink{found: &found})
 	}
-	opt := capture.Options{Ask: eap.Ask, Sign: func([]byte) stream.Sign { return stream.NoSign }, SignUDP: eap.Sign, Split: eap.NewSessions().Split}
+	opt := capture.Options{Inspector: stream.Inspector{
+		Ask: eap.Ask, SniffTCP: func([]byte) stream.Sniff { return stream.SniffNone }, SniffUDP: eap.Sniff, Split: eap.NewSessions().Split,
+	}}
 	if _, err := capture.Run(context.Background(), src, opt, sinks...); err != nil {
 		t.Fatal(err)
 	}

@@ -119,13 +119,13 @@ func firstEAP(b []byte) (value []byte, found bool) {
 	return nil, false
 }
 
-// Sign is a stream.Signer: it knows a RADIUS packet of the authentication
+// Sniff is a stream.Sniffer: it knows a RADIUS packet of the authentication
 // that is whole, all attributes of which fit, and that carries EAP. A
 // Request comes from the client of RADIUS; Accept and Reject end a session
 // and begin none. (A frame of EAPOL is known by its EtherType.)
-func Sign(b []byte) stream.Sign {
+func Sniff(b []byte) stream.Sniff {
 	if !isRADIUS(b) || int(binary.BigEndian.Uint16(b[2:])) != len(b) {
-		return stream.NoSign
+		return stream.SniffNone
 	}
 	found := false
 	a := radiusAttributes(b)
@@ -133,18 +133,18 @@ func Sign(b []byte) stream.Sign {
 		if a.typ == attrEAPMessage && !found {
 			// RFC 3579 section 2.1: an empty one is EAP-Start.
 			if n := len(a.value); n > 0 && (n < 4 || a.value[0] < codeRequest || a.value[0] > Failure) {
-				return stream.NoSign
+				return stream.SniffNone
 			}
 			found = true
 		}
 	}
 	switch {
 	case !found || a.cut || a.malformed:
-		return stream.NoSign
+		return stream.SniffNone
 	case b[0] == accessRequest:
-		return stream.ClientSign
+		return stream.SniffClient
 	case b[0] == accessChallenge:
-		return stream.ServerSign
+		return stream.SniffServer
 	}
-	return stream.MaybeSign
+	return stream.SniffMaybe
 }

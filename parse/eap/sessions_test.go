@@ -280,28 +280,28 @@ func TestSign(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		b    []byte
-		want stream.Sign
+		want stream.Sniff
 	}{
-		{"request", radiusPacket(accessRequest, 1, "a", eap, attribute(attrUserName, "x")), stream.ClientSign},
-		{"challenge", radiusPacket(accessChallenge, 1, "a", long, attribute(attrState, "x")), stream.ServerSign},
-		{"accept", radiusPacket(accessAccept, 1, "a", eapPacket(Success, 1)), stream.MaybeSign},
-		{"reject", radiusPacket(accessReject, 1, "a", eapPacket(Failure, 1)), stream.MaybeSign},
-		{"EAP-Start", radiusPacket(accessRequest, 1, "a", []byte{}), stream.ClientSign},
-		{"no EAP", radiusPacket(accessRequest, 1, "a", nil, attribute(attrUserName, "x")), stream.NoSign},
-		{"accounting", append([]byte{4}, radiusPacket(accessRequest, 1, "a", eap)[1:]...), stream.NoSign},
-		{"longer than it says", append(radiusPacket(accessRequest, 1, "a", eap), 0), stream.NoSign},
-		{"an attribute of length 0", append(radiusPacket(accessRequest, 1, "a", nil), 79, 0), stream.NoSign},
-		{"EAP of another code", radiusPacket(accessRequest, 1, "a", []byte{9, 1, 0, 4}), stream.NoSign},
-		{"nothing", nil, stream.NoSign},
+		{"request", radiusPacket(accessRequest, 1, "a", eap, attribute(attrUserName, "x")), stream.SniffClient},
+		{"challenge", radiusPacket(accessChallenge, 1, "a", long, attribute(attrState, "x")), stream.SniffServer},
+		{"accept", radiusPacket(accessAccept, 1, "a", eapPacket(Success, 1)), stream.SniffMaybe},
+		{"reject", radiusPacket(accessReject, 1, "a", eapPacket(Failure, 1)), stream.SniffMaybe},
+		{"EAP-Start", radiusPacket(accessRequest, 1, "a", []byte{}), stream.SniffClient},
+		{"no EAP", radiusPacket(accessRequest, 1, "a", nil, attribute(attrUserName, "x")), stream.SniffNone},
+		{"accounting", append([]byte{4}, radiusPacket(accessRequest, 1, "a", eap)[1:]...), stream.SniffNone},
+		{"longer than it says", append(radiusPacket(accessRequest, 1, "a", eap), 0), stream.SniffNone},
+		{"an attribute of length 0", append(radiusPacket(accessRequest, 1, "a", nil), 79, 0), stream.SniffNone},
+		{"EAP of another code", radiusPacket(accessRequest, 1, "a", []byte{9, 1, 0, 4}), stream.SniffNone},
+		{"nothing", nil, stream.SniffNone},
 	} {
-		if got := Sign(c.b); got != c.want {
+		if got := Sniff(c.b); got != c.want {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
 		for n := range c.b {
-			if c.want == stream.NoSign {
+			if c.want == stream.SniffNone {
 				break
 			}
-			if got := Sign(c.b[:n]); got != stream.NoSign {
+			if got := Sniff(c.b[:n]); got != stream.SniffNone {
 				t.Errorf("%s, the first %d bytes: %v", c.name, n, got)
 			}
 		}
@@ -314,7 +314,7 @@ func TestAsk(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		packets [][]byte
-		want    stream.Verdict // after the last one; before it always More
+		want    stream.Decision // after the last one; before it always More
 	}{
 		{"success", whole, stream.Enough},
 		{"failure", append(without(whole, 14), eapPacket(Failure, 7)), stream.Enough},
@@ -336,10 +336,10 @@ func TestAsk(t *testing.T) {
 }
 
 // asked returns the answers of Ask as the datagrams of a conversation come.
-func asked(t *testing.T, full *stream.Conversation) []stream.Verdict {
+func asked(t *testing.T, full *stream.Conversation) []stream.Decision {
 	t.Helper()
 	c := &stream.Conversation{Transport: full.Transport}
-	var out []stream.Verdict
+	var out []stream.Decision
 	var at [2]int
 	for d := range c.Half {
 		c.Half[d].Want = 1
@@ -364,9 +364,9 @@ func FuzzSign(f *testing.F) {
 	f.Add(radiusPacket(accessRequest, 1, "a", eapPacket(codeResponse, 1, typeIdentity, 'x')))
 	f.Add(radiusPacket(accessChallenge, 1, "a", tlsPacket(codeRequest, 2, typeTLS, flagMore, 3000, "x"), attribute(attrState, "s")))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if Sign(b) > stream.MaybeSign {
+		if Sniff(b) > stream.SniffMaybe {
 			if _, ok := joinEAP(nil, b); !ok {
-				t.Fatal("a sign of what carries no EAP")
+				t.Fatal("Sniff accepts a datagram without EAP")
 			}
 		}
 	})

@@ -13,7 +13,7 @@ const noteControl = 1
 // Ask is the stream.Asker of OpenVPN. A half is done at its first packet of the
 // data channel, which has keys only after the TLS handshake. Ask then still
 // waits for the other half, which may arrive late.
-func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
+func Ask(c *stream.Conversation, d stream.Dir) stream.Decision {
 	h, other := &c.Half[d], &c.Half[d.Opposite()]
 	if c.Transport == stream.TCP {
 		if !askTCP(h, other) {

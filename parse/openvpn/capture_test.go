@@ -89,7 +89,7 @@ func read(t *testing.T, workers int, paths ...string) []session {
 	for range workers {
 		sinks = append(sinks, &sink{all: &sessions})
 	}
-	opt := capture.Options{Ask: openvpn.Ask, Sign: openvpn.Sniff, SignUDP: openvpn.Sniff, Split: openvpn.NewSessions().Split}
+	opt := capture.Options{Inspector: stream.Inspector{Ask: openvpn.Ask, SniffTCP: openvpn.Sniff, SniffUDP: openvpn.Sniff, Split: openvpn.NewSessions().Split}}
 	if _, err := capture.Run(context.Background(), src, opt, sinks...); err != nil {
 		t.Fatal(err)
 	}

@@ -268,20 +268,20 @@ func TestSniff(t *testing.T) {
 		for _, c := range []struct {
 			name string
 			b    []byte
-			want stream.Sign
+			want stream.Sniff
 		}{
-			{"client reset", m.packet(hardResetClientV2, 0, clientID, 0, nil, 0, ""), stream.ClientSign},
-			{"client reset, version 1", m.packet(hardResetClientV1, 0, clientID, 0, nil, 0, ""), stream.ClientSign},
-			{"server reset", m.packet(hardResetServerV2, 0, serverID, clientID, []uint32{0}, 0, ""), stream.ServerSign},
-			{"server reset, version 1", m.packet(hardResetServerV1, 0, serverID, clientID, []uint32{0}, 0, ""), stream.ServerSign},
-			{"soft reset", m.packet(softResetV1, 3, clientID, 0, nil, 0, ""), stream.ClientSign},
-			{"client hello", m.packet(controlV1, 0, clientID, 0, nil, 1, hello), stream.ClientSign},
-			{"server hello", m.packet(controlV1, 0, serverID, clientID, []uint32{1, 2}, 1, flight1), stream.ServerSign},
-			{"later packet", m.packet(controlV1, 0, serverID, 0, nil, 2, flight2), stream.NoSign},
-			{"acknowledgment", m.packet(ackV1, 0, serverID, clientID, []uint32{2}, 0, ""), stream.NoSign},
-			{"reset of key 1", m.packet(hardResetClientV2, 1, clientID, 0, nil, 0, ""), stream.NoSign},
-			{"reset with message ID 1", m.packet(hardResetClientV2, 0, clientID, 0, nil, 1, ""), stream.NoSign},
-			{"reset with payload", m.packet(hardResetClientV2, 0, clientID, 0, nil, 0, "x"), stream.NoSign},
+			{"client reset", m.packet(hardResetClientV2, 0, clientID, 0, nil, 0, ""), stream.SniffClient},
+			{"client reset, version 1", m.packet(hardResetClientV1, 0, clientID, 0, nil, 0, ""), stream.SniffClient},
+			{"server reset", m.packet(hardResetServerV2, 0, serverID, clientID, []uint32{0}, 0, ""), stream.SniffServer},
+			{"server reset, version 1", m.packet(hardResetServerV1, 0, serverID, clientID, []uint32{0}, 0, ""), stream.SniffServer},
+			{"soft reset", m.packet(softResetV1, 3, clientID, 0, nil, 0, ""), stream.SniffClient},
+			{"client hello", m.packet(controlV1, 0, clientID, 0, nil, 1, hello), stream.SniffClient},
+			{"server hello", m.packet(controlV1, 0, serverID, clientID, []uint32{1, 2}, 1, flight1), stream.SniffServer},
+			{"later packet", m.packet(controlV1, 0, serverID, 0, nil, 2, flight2), stream.SniffNone},
+			{"acknowledgment", m.packet(ackV1, 0, serverID, clientID, []uint32{2}, 0, ""), stream.SniffNone},
+			{"reset of key 1", m.packet(hardResetClientV2, 1, clientID, 0, nil, 0, ""), stream.SniffNone},
+			{"reset with message ID 1", m.packet(hardResetClientV2, 0, clientID, 0, nil, 1, ""), stream.SniffNone},
+			{"reset with payload", m.packet(hardResetClientV2, 0, clientID, 0, nil, 0, "x"), stream.SniffNone},
 		} {
 			t.Run(fmt.Sprintf("digest %d/%s", n, c.name), func(t *testing.T) {
 				framed := append(binary.BigEndian.AppendUint16(nil, uint16(len(c.b))), c.b...)
@@ -290,16 +290,16 @@ func TestSniff(t *testing.T) {
 						t.Errorf("%d bytes: got %v, want %v", len(b), got, c.want)
 					}
 				}
-				if c.want == stream.NoSign || strings.Contains(c.name, "hello") {
+				if c.want == stream.SniffNone || strings.Contains(c.name, "hello") {
 					return
 				}
 				for k := range c.b {
-					if got := Sniff(c.b[:k]); got != stream.NoSign {
-						t.Errorf("first %d bytes: got %v, want %v", k, got, stream.NoSign)
+					if got := Sniff(c.b[:k]); got != stream.SniffNone {
+						t.Errorf("first %d bytes: got %v, want %v", k, got, stream.SniffNone)
 					}
-					want := stream.NoSign
+					want := stream.SniffNone
 					if k >= 1 && (k < 3 || !strings.Contains(c.name, "soft")) {
-						want = stream.MaybeSign // over TCP the length shows that more follows
+						want = stream.SniffMaybe // over TCP the length shows that more follows
 					}
 					if got := Sniff(framed[:k]); got != want {
 						t.Errorf("first %d bytes over TCP: got %v, want %v", k, got, want)
@@ -309,8 +309,8 @@ func TestSniff(t *testing.T) {
 		}
 	}
 	for _, b := range []string{"", "\x38", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "\x80\x60" + strings.Repeat("\x00", 80)} {
-		if got := Sniff([]byte(b)); got != stream.NoSign {
-			t.Errorf("%q: got %v, want %v", b, got, stream.NoSign)
+		if got := Sniff([]byte(b)); got != stream.SniffNone {
+			t.Errorf("%q: got %v, want %v", b, got, stream.SniffNone)
 		}
 	}
 }

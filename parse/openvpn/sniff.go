@@ -6,24 +6,24 @@ import (
 	"pfsight/capture/stream"
 )
 
-// Sniff is the stream.Signer of OpenVPN over UDP and over TCP, where a length
+// Sniff is the stream.Sniffer of OpenVPN over UDP and over TCP, where a length
 // of two bytes precedes each packet. It recognizes resets, by their exact length
-// and their zeros, and control packets with a TLS hello. It returns MaybeSign
+// and their zeros, and control packets with a TLS hello. It returns SniffMaybe
 // for a segment that is too short but may begin a reset over TCP.
-func Sniff(b []byte) stream.Sign {
+func Sniff(b []byte) stream.Sniff {
 	if len(b) > 0 && MayBegin(b) && (len(b) < 16 || len(b) < 2+int(b[1])) {
-		return stream.MaybeSign
+		return stream.SniffMaybe
 	}
 	if len(b) < 14 {
-		return stream.NoSign
+		return stream.SniffNone
 	}
-	if s := sniffPacket(b); s != stream.NoSign {
+	if s := sniffPacket(b); s != stream.SniffNone {
 		return s
 	}
 	if n := int(binary.BigEndian.Uint16(b)); n >= 14 && n <= maxFrame {
 		return sniffPacket(b[2:min(2+n, len(b))])
 	}
-	return stream.NoSign
+	return stream.SniffNone
 }
 
 // MayBegin reports whether b may be the start of the first packet that a side
@@ -62,19 +62,19 @@ func firstOverTCP(length, first byte) bool {
 }
 
 // sniffPacket is Sniff for a packet without a length.
-func sniffPacket(b []byte) stream.Sign {
+func sniffPacket(b []byte) stream.Sniff {
 	switch b[0] >> 3 {
 	case hardResetClientV1, hardResetServerV1, hardResetClientV2, hardResetServerV2, softResetV1, controlV1:
 	default:
-		return stream.NoSign
+		return stream.SniffNone
 	}
 	_, p, ok := digestOf(b)
 	switch {
 	case !ok:
-		return stream.NoSign
+		return stream.SniffNone
 	case p.op == hardResetServerV1 || p.op == hardResetServerV2 || p.hello() == serverHello:
-		return stream.ServerSign
+		return stream.SniffServer
 	}
 	// Both sides send soft resets; the TLS hellos show which is the client.
-	return stream.ClientSign
+	return stream.SniffClient
 }

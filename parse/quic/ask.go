@@ -36,7 +36,7 @@ type Asker struct{ reader Reader }
 // packet, which show that the handshake succeeded.
 //
 // The verdict is Refuse if the first datagrams are not QUIC.
-func (a *Asker) Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
+func (a *Asker) Ask(c *stream.Conversation, d stream.Dir) stream.Decision {
 	h, other := &c.Half[d], &c.Half[d.Opposite()]
 	walk(h)
 	h.Want = len(h.Data) + 1

@@ -34,7 +34,7 @@ func TestAsk(t *testing.T) {
 	for _, x := range []struct {
 		name string
 		list []datagram
-		want stream.Verdict
+		want stream.Decision
 		n    int // datagrams that it takes
 	}{
 		{"the Finished of the client", one(c, sh, fin, up1), stream.Enough, 3},

@@ -90,7 +90,7 @@ func BenchmarkSniff(b *testing.B) {
 	} {
 		b.Run(x.name, func(b *testing.B) {
 			b.ReportAllocs()
-			var s stream.Sign
+			var s stream.Sniff
 			for b.Loop() {
 				s = Sniff(x.b)
 			}

@@ -75,15 +75,15 @@ func follow(t testing.TB, path string, ask stream.Asker) []*stream.Conversation 
 	}
 	defer src.Close()
 	var c collector
-	no := func([]byte) stream.Sign { return stream.NoSign }
-	if _, err := capture.Run(context.Background(), src, capture.Options{Ask: ask, Sign: no, SignUDP: Sniff, Link: new(Link)}, &c); err != nil {
+	no := func([]byte) stream.Sniff { return stream.SniffNone }
+	if _, err := capture.Run(context.Background(), src, capture.Options{Inspector: stream.Inspector{Ask: ask, SniffTCP: no, SniffUDP: Sniff, Rebind: new(Rebinder)}}, &c); err != nil {
 		t.Fatal(err)
 	}
 	return c.list
 }
 
 // more is an asker that wants all.
-func more(c *stream.Conversation, d stream.Dir) stream.Verdict { return stream.More }
+func more(c *stream.Conversation, d stream.Dir) stream.Decision { return stream.More }
 
 // datagramsOf returns the datagrams of a conversation in order.
 func datagramsOf(c *stream.Conversation) []datagram {

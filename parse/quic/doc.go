@@ -10,7 +10,7 @@
 //   - sniff.go: Sniff, whether a handshake may begin in a datagram.
 //   - sessions.go: Sessions, which of several connections between the same
 //     endpoints a datagram belongs to.
-//   - link.go: Link, whether a datagram of another address belongs to a client.
+//   - rebind.go: Rebinder, which finds datagrams of a client whose address changed.
 //   - ask.go: Asker, whether a handshake is complete.
 //   - read.go: Reader. scan.go: the headers of all packets.
 //   - header.go: packet headers. keys.go: packet protection. frames.go: frames.

@@ -104,10 +104,10 @@ func FuzzSniff(f *testing.F) {
 	var r Reader
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s := Sniff(b)
-		if s > stream.ServerSign {
-			t.Fatalf("sign %d", s)
+		if s > stream.SniffServer {
+			t.Fatalf("sniff %d", s)
 		}
-		if o := r.Read(conversation(datagram{toServer, string(b)})); o != nil && o.Opened[0] > 0 && s == stream.NoSign {
+		if o := r.Read(conversation(datagram{toServer, string(b)})); o != nil && o.Opened[0] > 0 && s == stream.SniffNone {
 			t.Errorf("an Initial was opened that Sniff does not see: %x", b)
 		}
 	})

@@ -207,7 +207,7 @@ func add(c *stream.Conversation, d datagram, i int) {
 
 // ask gives the datagrams to Ask one by one and returns its last verdict and
 // how many it took.
-func ask(list ...datagram) (stream.Verdict, int, *stream.Conversation) {
+func ask(list ...datagram) (stream.Decision, int, *stream.Conversation) {
 	c := conversation()
 	for i, d := range list {
 		add(c, d, i)

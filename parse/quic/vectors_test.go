@@ -43,14 +43,14 @@ func TestVectors(t *testing.T) {
 			if m := o.Hello[toClient].Completed(0, 4); m.Packet != 2 {
 				t.Errorf("the ServerHello came in packet %d", m.Packet)
 			}
-			if s := Sniff([]byte(client)); s != stream.ClientSign {
-				t.Errorf("sign of the client %d", s)
+			if s := Sniff([]byte(client)); s != stream.SniffClient {
+				t.Errorf("sniff of the client %d", s)
 			}
-			if s := Sniff([]byte(server)); s != stream.ServerSign {
-				t.Errorf("sign of the server %d", s)
+			if s := Sniff([]byte(server)); s != stream.SniffServer {
+				t.Errorf("sniff of the server %d", s)
 			}
-			if s := Sniff(v[x.name+" retry packet"]); s != stream.ServerSign {
-				t.Errorf("sign of the Retry %d", s)
+			if s := Sniff(v[x.name+" retry packet"]); s != stream.SniffServer {
+				t.Errorf("sniff of the Retry %d", s)
 			}
 			var r2 Reader
 			o2 := r2.Read(conversation(datagram{toClient, string(v[x.name+" retry packet"])}))

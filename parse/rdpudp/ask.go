@@ -12,7 +12,7 @@ const (
 // Ask is the stream.Asker of RDP over UDP. It has enough when both sides have
 // sent records of application data. With TLS 1.2 they follow the handshake, and
 // with TLS 1.3 the client's first one ends it.
-func Ask(c *stream.Conversation, d stream.Dir) stream.Verdict {
+func Ask(c *stream.Conversation, d stream.Dir) stream.Decision {
 	h, other := &c.Half[d], &c.Half[d.Opposite()]
 	for int(h.Note.Aux) < len(h.Marks) {
 		m := h.Marks[h.Note.Aux]

@@ -189,7 +189,7 @@ func TestCapture(t *testing.T) {
 			t.Fatal(err)
 		}
 		var s sink
-		_, err = capture.Run(context.Background(), src, capture.Options{Ask: parse.NewAsker(), Sign: parse.Sign, SignUDP: parse.SignUDP, Split: parse.NewSplitter()}, &s)
+		_, err = capture.Run(context.Background(), src, capture.Options{Inspector: parse.NewInspector(0)}, &s)
 		src.Close()
 		if err != nil {
 			t.Fatal(err)

@@ -219,37 +219,37 @@ func hello(b []byte) (typ uint8, dtls bool) {
 	return 0, dtls
 }
 
-// Sniff is the stream.Signer of RDP over UDP. It recognizes the SYN and the
+// Sniff is the stream.Sniffer of RDP over UDP. It recognizes the SYN and the
 // SYN+ACK by their fields and their padding, and a source packet with a hello.
 // Other source packets may belong to a known connection.
-func Sniff(b []byte) stream.Sign {
+func Sniff(b []byte) stream.Sniff {
 	if len(b) < 16 {
-		return stream.NoSign
+		return stream.SniffNone
 	}
 	flags := binary.BigEndian.Uint16(b[6:])
 	if flags&flagSYN != 0 {
 		s, ok := readSYN(b)
 		switch {
 		case !ok || len(b) < minMTU:
-			return stream.NoSign
+			return stream.SniffNone
 		case s.ack:
-			return stream.ServerSign
+			return stream.SniffServer
 		}
-		return stream.ClientSign
+		return stream.SniffClient
 	}
 	s, ok := readV1(b)
 	if !ok {
 		if _, ok = readV2(b); ok {
-			return stream.MaybeSign
+			return stream.SniffMaybe
 		}
-		return stream.NoSign
+		return stream.SniffNone
 	}
 	switch typ, _ := hello(s.payload); {
 	case flags&flagACK == 0: // every source packet acknowledges
 	case typ == 1:
-		return stream.ClientSign
+		return stream.SniffClient
 	case typ == 2:
-		return stream.ServerSign
+		return stream.SniffServer
 	}
-	return stream.MaybeSign
+	return stream.SniffMaybe
 }

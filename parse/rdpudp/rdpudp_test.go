@@ -325,30 +325,30 @@ func TestSniff(t *testing.T) {
 	for _, x := range []struct {
 		name string
 		b    []byte
-		want stream.Sign
+		want stream.Sniff
 	}{
-		{"SYN", synOf(c, false, 2), stream.ClientSign},
-		{"SYN, lossy", synOf(c, true, 2), stream.ClientSign},
-		{"SYN, MS-RDPEUDP2", synOf(c, false, 0x0101), stream.ClientSign},
-		{"SYN+ACK", synOf(s, false, 2), stream.ServerSign},
-		{"a ClientHello", sourceV1(c, 1, 0, chello), stream.ClientSign},
-		{"a ServerHello", sourceV1(s, 1, 3, flight1), stream.ServerSign},
-		{"a ClientHello of DTLS", sourceV1(c, 1, 0, dtlsHello), stream.ClientSign},
-		{"a HelloVerifyRequest", sourceV1(s, 1, 0, dtlsVerify), stream.ServerSign},
-		{"a source packet", sourceV1(s, 2, 1, flight2), stream.MaybeSign},
-		{"a data packet of MS-RDPEUDP2", sourceV2(2, flag2ACK, flight2), stream.MaybeSign},
-		{"a SYN that is not padded", synOf(c, false, 2)[:80], stream.NoSign},
-		{"a SYN with another MTU", append(append(slices.Clone(synOf(c, false, 2)[:12]), 0x05, 0xdc), synOf(c, false, 2)[14:]...), stream.NoSign},
-		{"a SYN that acknowledges", append([]byte{0, 0, 0, 1}, synOf(c, false, 2)[4:]...), stream.NoSign},
-		{"an acknowledgment", unhex(t, "1097603703ff0404 00010400"), stream.NoSign},
-		{"DNS", []byte("\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07example\x03com\x00\x00\x01\x00\x01"), stream.NoSign},
-		{"nothing", nil, stream.NoSign},
+		{"SYN", synOf(c, false, 2), stream.SniffClient},
+		{"SYN, lossy", synOf(c, true, 2), stream.SniffClient},
+		{"SYN, MS-RDPEUDP2", synOf(c, false, 0x0101), stream.SniffClient},
+		{"SYN+ACK", synOf(s, false, 2), stream.SniffServer},
+		{"a ClientHello", sourceV1(c, 1, 0, chello), stream.SniffClient},
+		{"a ServerHello", sourceV1(s, 1, 3, flight1), stream.SniffServer},
+		{"a ClientHello of DTLS", sourceV1(c, 1, 0, dtlsHello), stream.SniffClient},
+		{"a HelloVerifyRequest", sourceV1(s, 1, 0, dtlsVerify), stream.SniffServer},
+		{"a source packet", sourceV1(s, 2, 1, flight2), stream.SniffMaybe},
+		{"a data packet of MS-RDPEUDP2", sourceV2(2, flag2ACK, flight2), stream.SniffMaybe},
+		{"a SYN that is not padded", synOf(c, false, 2)[:80], stream.SniffNone},
+		{"a SYN with another MTU", append(append(slices.Clone(synOf(c, false, 2)[:12]), 0x05, 0xdc), synOf(c, false, 2)[14:]...), stream.SniffNone},
+		{"a SYN that acknowledges", append([]byte{0, 0, 0, 1}, synOf(c, false, 2)[4:]...), stream.SniffNone},
+		{"an acknowledgment", unhex(t, "1097603703ff0404 00010400"), stream.SniffNone},
+		{"DNS", []byte("\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07example\x03com\x00\x00\x01\x00\x01"), stream.SniffNone},
+		{"nothing", nil, stream.SniffNone},
 	} {
 		if got := Sniff(x.b); got != x.want {
 			t.Errorf("%s: %v, want %v", x.name, got, x.want)
 		}
 		for n := range x.b {
-			if n < minMTU && x.want != stream.MaybeSign && len(x.b) > minMTU && Sniff(x.b[:n]) != stream.NoSign {
+			if n < minMTU && x.want != stream.SniffMaybe && len(x.b) > minMTU && Sniff(x.b[:n]) != stream.SniffNone {
 				t.Errorf("%s, the first %d bytes", x.name, n)
 			}
 		}

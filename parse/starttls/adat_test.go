@@ -132,11 +132,11 @@ func TestMidway(t *testing.T) {
 		} else if x.protocol == "websocket" {
 			first = socketGet
 		}
-		if got := Sniff([]byte(first)); (got == stream.ClientSign) != x.certain {
-			t.Errorf("%s: Sniff(%q) = %v, want ClientSign: %v", x.name, first, got, x.certain)
+		if got := Sniff([]byte(first)); (got == stream.SniffClient) != x.certain {
+			t.Errorf("%s: Sniff(%q) = %v, want SniffClient: %v", x.name, first, got, x.certain)
 		}
 	}
-	if s := Sniff([]byte(pkt(helloServer))); s != stream.ServerSign {
-		t.Errorf("the server's first TDS packet with TLS: got %v, want %v", s, stream.ServerSign)
+	if s := Sniff([]byte(pkt(helloServer))); s != stream.SniffServer {
+		t.Errorf("the server's first TDS packet with TLS: got %v, want %v", s, stream.SniffServer)
 	}
 }

@@ -22,15 +22,15 @@ func FuzzSniff(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		switch Sniff(b) {
-		case stream.NoSign:
+		case stream.SniffNone:
 			return
-		case stream.MaybeSign, stream.ClientSign:
+		case stream.SniffMaybe, stream.SniffClient:
 		default:
-			t.Fatalf("Sniff(%q) = %v, want at most ClientSign", b, Sniff(b))
+			t.Fatalf("Sniff(%q) = %v, want at most SniffClient", b, Sniff(b))
 		}
 		_, cl := classify(b, stream.ToServer)
 		_, sv := classify(b, stream.ToClient)
-		if cl == no && (sv == no || Sniff(b) == stream.ClientSign) {
+		if cl == no && (sv == no || Sniff(b) == stream.SniffClient) {
 			t.Errorf("Sniff(%q) = %v, but classify finds no layer", b, Sniff(b))
 		}
 	})

@@ -14,25 +14,25 @@ const (
 	sniffWindowGET = 192
 )
 
-// Sniff is the stream.Signer of the protocols that this package follows. It returns
-// ClientSign if b, the start of a segment, is certainly the start of a client's
-// dialog, MaybeSign if b may be the start of a dialog, and otherwise NoSign. It
+// Sniff is the stream.Sniffer of the protocols that this package follows. It returns
+// SniffClient if b, the start of a segment, is certainly the start of a client's
+// dialog, SniffMaybe if b may be the start of a dialog, and otherwise SniffNone. It
 // looks at few bytes, so Ask may still refuse what Sniff accepts.
-func Sniff(b []byte) stream.Sign {
+func Sniff(b []byte) stream.Sniff {
 	switch {
 	case len(b) < 6:
 		return sniffShort(b)
-	case b[0] == tdsPrelogin && sniffTDSRecord(b) != stream.NoSign:
+	case b[0] == tdsPrelogin && sniffTDSRecord(b) != stream.SniffNone:
 		return sniffTDSRecord(b)
 	case !sniff(b):
 		if mayBegin(b) {
-			return stream.MaybeSign
+			return stream.SniffMaybe
 		}
-		return stream.NoSign
+		return stream.SniffNone
 	case sniffClient(b):
-		return stream.ClientSign
+		return stream.SniffClient
 	}
-	return stream.MaybeSign
+	return stream.SniffMaybe
 }
 
 // sniffClient reports whether b, which sniff accepts, is unmistakable: a complete
@@ -88,18 +88,18 @@ func asksTLS(b []byte) bool {
 }
 
 // sniffTDSRecord recognizes a TDS packet with the first TLS record.
-func sniffTDSRecord(b []byte) stream.Sign {
+func sniffTDSRecord(b []byte) stream.Sniff {
 	const hello = tdsHeader + 5 // the handshake message follows the record header
 	if len(b) < hello+6 || b[1] > 1 || int(b[2])<<8|int(b[3]) < hello+6 || b[8] != 0x16 || b[9] != 3 || b[10] > 4 || b[hello+4] != 3 || b[hello+1] != 0 {
-		return stream.NoSign
+		return stream.SniffNone
 	}
 	switch b[hello] {
 	case 1:
-		return stream.ClientSign
+		return stream.SniffClient
 	case 2:
-		return stream.ServerSign
+		return stream.SniffServer
 	}
-	return stream.NoSign
+	return stream.SniffNone
 }
 
 // Four lower-case characters as a little-endian number.
@@ -351,35 +351,35 @@ var openings = [...]string{
 
 // sniffShort is Sniff for fewer than six bytes. Few messages are that short; most
 // such segments belong to a message that was sent byte by byte.
-func sniffShort(b []byte) stream.Sign {
+func sniffShort(b []byte) stream.Sniff {
 	switch {
 	case len(b) == 0:
-		return stream.NoSign
+		return stream.SniffNone
 	case len(b) == 1 && (b[0] == 'S' || b[0] == 'N'): // PostgreSQL's response
-		return stream.MaybeSign
+		return stream.SniffMaybe
 	case b[0] == 5: // SOCKS5: the list of methods or the selected one
 		if len(b) == 1 || len(b) == 2 && (b[1] <= 2 || b[1] == 0xff) || b[1] < 8 && int(b[1]) >= len(b)-2 {
-			return stream.MaybeSign
+			return stream.SniffMaybe
 		}
-		return stream.NoSign
+		return stream.SniffNone
 	case b[0] == '0': // LDAP or an IMAP tag
 		if _, r := ldapOrText(b); r == no {
-			return stream.NoSign
+			return stream.SniffNone
 		}
-		return stream.MaybeSign
+		return stream.SniffMaybe
 	case len(b) > 1 && b[0] >= minGreeting && b[1] == 0: // MySQL
 		if n := len(b) - 1; string(b[1:]) == "\x00\x00\x00\x0a"[:n] || b[0] == ' ' && string(b[1:min(len(b), 4)]) == "\x00\x00\x01"[:min(n, 3)] {
-			return stream.MaybeSign
+			return stream.SniffMaybe
 		}
-		return stream.NoSign
+		return stream.SniffNone
 	case len(b) == 1 && b[0] >= minGreeting, b[0] == ':' && printable(b), partTag(b):
-		return stream.MaybeSign
+		return stream.SniffMaybe
 	}
 	for _, s := range openings {
 		n := min(len(b), len(s))
 		if s[0] < '!' && string(b[:n]) == s[:n] || s[0] >= '!' && foldPrefix(b[:n], s[:n]) {
-			return stream.MaybeSign
+			return stream.SniffMaybe
 		}
 	}
-	return stream.NoSign
+	return stream.SniffNone
 }

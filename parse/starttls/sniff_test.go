@@ -36,8 +36,8 @@ var ordinary = []struct{ name, data string }{
 func TestSniffOrdinary(t *testing.T) {
 	t.Parallel()
 	for _, o := range ordinary {
-		if s := Sniff([]byte(o.data)); s != stream.NoSign {
-			t.Errorf("%s: got %v, want %v", o.name, s, stream.NoSign)
+		if s := Sniff([]byte(o.data)); s != stream.SniffNone {
+			t.Errorf("%s: got %v, want %v", o.name, s, stream.SniffNone)
 		}
 	}
 	// Sniff rejects almost all random bytes.
@@ -52,7 +52,7 @@ func TestSniffOrdinary(t *testing.T) {
 				b[i+k] = byte(v >> (8 * k))
 			}
 		}
-		if Sniff(b) != stream.NoSign {
+		if Sniff(b) != stream.SniffNone {
 			accepted++
 		}
 	}
@@ -116,12 +116,12 @@ func TestSniffDialogs(t *testing.T) {
 			if strings.HasPrefix(d.name, "tds") {
 				s = s[:26]
 			}
-			if Sniff([]byte(s)) == stream.NoSign {
-				t.Errorf("%s: Sniff(%q) = %v", d.name, s, stream.NoSign)
+			if Sniff([]byte(s)) == stream.SniffNone {
+				t.Errorf("%s: Sniff(%q) = %v", d.name, s, stream.SniffNone)
 			}
 			for k := 1; k < len(s); k++ {
-				if Sniff([]byte(s[:k])) == stream.NoSign {
-					t.Errorf("%s: Sniff(%q) = %v", d.name, s[:k], stream.NoSign)
+				if Sniff([]byte(s[:k])) == stream.SniffNone {
+					t.Errorf("%s: Sniff(%q) = %v", d.name, s[:k], stream.SniffNone)
 				}
 			}
 		}
@@ -181,20 +181,20 @@ func BenchmarkAskBytewise(b *testing.B) {
 
 func TestSniffClient(t *testing.T) {
 	t.Parallel()
-	for s, want := range map[string]stream.Sign{
-		proxyV1Line + clientTLS:              stream.ClientSign,
-		"PROXY UNKNOWN\r\n":                  stream.ClientSign,
-		proxyV2Header(0, 0, ""):              stream.ClientSign,
-		connectDialog[0]:                     stream.ClientSign,
-		pgRequest:                            stream.ClientSign,
-		startTLSReq:                          stream.ClientSign,
-		startTLSRsp:                          stream.MaybeSign,
-		connectDialog[1]:                     stream.MaybeSign,
-		amqpTLS:                              stream.MaybeSign,
-		"CONNECT the dots\r\n":               stream.MaybeSign,
-		"EHLO a\r\n":                         stream.MaybeSign,
-		"connect server:443 HTTP/1.1\r\n":    stream.NoSign,
-		"\x00\x00\x00\x08\x04\xd2\x16\x2fab": stream.NoSign,
+	for s, want := range map[string]stream.Sniff{
+		proxyV1Line + clientTLS:              stream.SniffClient,
+		"PROXY UNKNOWN\r\n":                  stream.SniffClient,
+		proxyV2Header(0, 0, ""):              stream.SniffClient,
+		connectDialog[0]:                     stream.SniffClient,
+		pgRequest:                            stream.SniffClient,
+		startTLSReq:                          stream.SniffClient,
+		startTLSRsp:                          stream.SniffMaybe,
+		connectDialog[1]:                     stream.SniffMaybe,
+		amqpTLS:                              stream.SniffMaybe,
+		"CONNECT the dots\r\n":               stream.SniffMaybe,
+		"EHLO a\r\n":                         stream.SniffMaybe,
+		"connect server:443 HTTP/1.1\r\n":    stream.SniffNone,
+		"\x00\x00\x00\x08\x04\xd2\x16\x2fab": stream.SniffNone,
 	} {
 		if got := Sniff([]byte(s)); got != want {
 			t.Errorf("Sniff(%q) = %v, want %v", s, got, want)

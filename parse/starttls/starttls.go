@@ -68,7 +68,7 @@ type Upgrade struct {
 //
 // Ask does not use the other half, except its state in framed TLS. It looks at
 // each byte a bounded number of times, however the bytes are segmented.
-func Ask(c *stream.Conversation, d stream.Dir) (v stream.Verdict, ready bool) {
+func Ask(c *stream.Conversation, d stream.Dir) (v stream.Decision, ready bool) {
 	h := &c.Half[d]
 	if h.Done {
 		return verdict(c), false
@@ -103,7 +103,7 @@ func Ask(c *stream.Conversation, d stream.Dir) (v stream.Verdict, ready bool) {
 }
 
 // verdict returns Enough if both halves of framed TLS are done.
-func verdict(c *stream.Conversation) stream.Verdict {
+func verdict(c *stream.Conversation) stream.Decision {
 	if c.Half[0].Done && c.Half[1].Done || followed(c) {
 		return stream.Enough
 	}

@@ -148,7 +148,7 @@ func TestFindGaps(t *testing.T) {
 
 // An outcome is the last result of Ask for a half.
 type outcome struct {
-	verdict stream.Verdict
+	verdict stream.Decision
 	ready   bool
 	done    bool
 	at      int // where TLS begins, or how far Ask followed its frames

@@ -20,7 +20,7 @@ const (
 // Sessions remembers at most 16384 allocations of 16 peers. NewSessions makes
 // one.
 type Sessions struct {
-	sign        stream.Signer
+	sniff       stream.Sniffer
 	allocations *bounded.Map[uint64, *allocation] // by Datagram.Flow
 	last        uint32
 	seed        maphash.Seed
@@ -43,10 +43,10 @@ type peer struct {
 	from    uint8  // the endpoint of Datagram.Flow that sent the client's hello, where waits is set
 }
 
-// NewSessions returns an empty Sessions. sign says whether relayed bytes begin a
+// NewSessions returns an empty Sessions. sniff says whether relayed bytes begin a
 // session.
-func NewSessions(sign stream.Signer) *Sessions {
-	return &Sessions{sign: sign, allocations: bounded.NewMap[uint64, *allocation](maxAllocations), seed: maphash.MakeSeed()}
+func NewSessions(sniff stream.Sniffer) *Sessions {
+	return &Sessions{sniff: sniff, allocations: bounded.NewMap[uint64, *allocation](maxAllocations), seed: maphash.MakeSeed()}
 }
 
 // Cost is about how many bytes a full Sessions takes.
@@ -96,8 +96,8 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 	if a != nil {
 		at = a.find(p)
 	}
-	sign := s.sign(b[from:to])
-	if sign < stream.ClientSign {
+	sniff := s.sniff(b[from:to])
+	if sniff < stream.SniffClient {
 		if at == nil {
 			return 0, 0, false
 		}
@@ -106,7 +106,7 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 	hello := s.random(b[from:to])
 	if at == nil || at.session == 0 {
 		a, lost = s.allocation(d.Flow)
-		same := a.waiting(at, p, sign, hello, d.From)
+		same := a.waiting(at, p, sniff, hello, d.From)
 		switch {
 		case same != nil && at != nil:
 			at.session, at.hello = same.session, same.hello
@@ -120,14 +120,14 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 			lost = lost || forgot
 		}
 	}
-	if at.session == 0 || sign == stream.ClientSign && hello != 0 && at.hello != 0 && hello != at.hello {
+	if at.session == 0 || sniff == stream.SniffClient && hello != 0 && at.hello != 0 && hello != at.hello {
 		s.last = s.last%stream.MaxSession + 1
 		at.session = s.last
 	}
 	if hello != 0 {
 		at.hello = hello
 	}
-	if at.waits = sign == stream.ClientSign; at.waits {
+	if at.waits = sniff == stream.SniffClient; at.waits {
 		at.from = d.From
 	}
 	return at.session, 0, lost
@@ -137,7 +137,7 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 // known by p's address or channel: the ChannelBind request or the address was not
 // captured. It is the peer with the same ClientHello, or the only one that waits
 // for this answer. except is excluded.
-func (a *allocation) waiting(except *peer, p peer, sign stream.Sign, hello uint64, from uint8) (found *peer) {
+func (a *allocation) waiting(except *peer, p peer, sniff stream.Sniff, hello uint64, from uint8) (found *peer) {
 	if except != nil {
 		p = *except
 	}
@@ -147,9 +147,9 @@ func (a *allocation) waiting(except *peer, p peer, sign stream.Sign, hello uint6
 			continue
 		}
 		switch {
-		case sign == stream.ClientSign && hello != 0 && hello == x.hello:
+		case sniff == stream.SniffClient && hello != 0 && hello == x.hello:
 			return x
-		case sign != stream.ServerSign || !x.waits || x.from == from:
+		case sniff != stream.SniffServer || !x.waits || x.from == from:
 		case found != nil:
 			return nil
 		default:

@@ -88,15 +88,15 @@ func hello(random byte) string {
 	return "C" + strings.Repeat("\x00", 12) + "\x01" + strings.Repeat("\x00", 13) + strings.Repeat(string(rune(random)), 32)
 }
 
-// sign takes what begins with C for a client's and with S for a server's.
-func sign(b []byte) stream.Sign {
+// sniff takes what begins with C for a client's and with S for a server's.
+func sniff(b []byte) stream.Sniff {
 	switch b[0] {
 	case 'C':
-		return stream.ClientSign
+		return stream.SniffClient
 	case 'S':
-		return stream.ServerSign
+		return stream.SniffServer
 	}
-	return stream.MaybeSign
+	return stream.SniffMaybe
 }
 
 // TestSplit splits the datagrams of several peers.
@@ -122,7 +122,7 @@ func TestSplit(t *testing.T) {
 		{"the server's hello first", []step{{1, channel(0x4000, "S"), 1}, {1, channel(0x4000, hello(1)), 1}}},
 		{"nothing of TURN", []step{{1, hello(1), 0}, {1, "", 0}, {1, "\x00\x16", 0}, {1, stun(typeSend, attr(attrData, hello(1))), 0}, {1, bind(0x5000, peerA), 0}, {1, stun(1, peerAddress(peerA)), 0}}},
 	} {
-		s := NewSessions(sign)
+		s := NewSessions(sniff)
 		for i, st := range x.list {
 			session, _, lost := s.Split(&stream.Datagram{Transport: stream.UDP, Flow: st.flow, Data: []byte(st.b)})
 			if session != st.want || lost {
@@ -161,7 +161,7 @@ func TestSplitBindLost(t *testing.T) {
 		{"the address is cut off", []step{{0, cut(hello(1)), 1}, {1, channel(0x4000, "S"), 1}, {0, channel(0x4000, "x"), 1}}},
 		{"the address is cut off, a channel is bound", []step{{0, cut(hello(1)), 1}, {0, bind(0x4000, peerA), 0}, {1, channel(0x4000, "S"), 1}, {1, recv(peerA, "x"), 1}}},
 	} {
-		s := NewSessions(sign)
+		s := NewSessions(sniff)
 		for i, st := range x.list {
 			session, _, lost := s.Split(&stream.Datagram{Transport: stream.UDP, Flow: 1, From: st.from, Data: []byte(st.b)})
 			if session != st.want || lost {
@@ -173,7 +173,7 @@ func TestSplitBindLost(t *testing.T) {
 
 // TestLimits holds that memory is bounded, and that forgotten sessions are reported.
 func TestLimits(t *testing.T) {
-	s := NewSessions(sign)
+	s := NewSessions(sniff)
 	split := func(flow uint64, b string) (uint32, bool) {
 		session, _, lost := s.Split(&stream.Datagram{Transport: stream.UDP, Flow: flow, Data: []byte(b)})
 		return session, lost
@@ -220,7 +220,7 @@ func FuzzSplit(f *testing.F) {
 	}
 	f.Add([]byte(seed))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s := NewSessions(func(b []byte) stream.Sign { return sign(append(b, 0)) })
+		s := NewSessions(func(b []byte) stream.Sniff { return sniff(append(b, 0)) })
 		for len(b) > 1 {
 			n := min(int(b[0]), len(b)-1)
 			session, _, _ := s.Split(&stream.Datagram{Transport: stream.UDP, Flow: uint64(n % 3), Data: b[1 : 1+n]})

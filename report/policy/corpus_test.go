@@ -57,7 +57,9 @@ func corpus(t testing.TB, folders ...string) []realHello {
 			continue // the directory of malformed captures
 		}
 		c.from = path
-		if _, err := capture.Run(context.Background(), src, capture.Options{Ask: parse.NewAsker(), Sign: parse.Sign}, c); err != nil {
+		all := parse.NewInspector(0)
+		tcpOnly := stream.Inspector{Ask: all.Ask, SniffTCP: all.SniffTCP}
+		if _, err := capture.Run(context.Background(), src, capture.Options{Inspector: tcpOnly}, c); err != nil {
 			t.Fatalf("%s: %v", path, err)
 		}
 		src.Close()

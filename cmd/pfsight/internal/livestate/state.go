@@ -381,7 +381,7 @@ func (s *State) captureMetrics() metrics.Capture {
 	for i, n := range st.Drops {
 		switch r := capture.Reason(i); r {
 		case capture.KernelDrops: // counted by interface
-		case capture.SYNEvict:
+		case capture.HalfOpenEvict:
 			c.Evictions = append(c.Evictions, metrics.Count{Name: "half_open", N: n})
 		case capture.FlowEvict:
 			c.Evictions = append(c.Evictions, metrics.Count{Name: "connections", N: n})

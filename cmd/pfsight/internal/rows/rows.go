@@ -13,13 +13,7 @@ import (
 // that package parse reads. sessions is how many bytes may tell apart
 // connections that share one pair of endpoints; 0 means the default.
 func CaptureOptions(sessions int64) capture.Options {
-	opt := capture.Options{Ask: parse.NewAsker(), Sign: parse.Sign, SignUDP: parse.SignUDP, Hello: parse.HelloID, Link: parse.NewLinker()}
-	if sessions > 0 {
-		opt.Split = parse.NewSplitterWithin(sessions)
-	} else {
-		opt.Split = parse.NewSplitter()
-	}
-	return opt
+	return capture.Options{Inspector: parse.NewInspector(sessions)}
 }
 
 // A Worker makes rows of the events of one worker of a capture.Run. Its Take is

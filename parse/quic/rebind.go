@@ -15,11 +15,11 @@ const (
 	maxOpened  = 96 // decryptions, of which nearly all succeed
 )
 
-// A Link is a stream.Linker: the names of a connection are its connection
+// A Rebinder is a stream.Rebinder: the names of a connection are its connection
 // IDs. A client may not migrate before the handshake is confirmed, but a NAT
 // may give it another port or address at any time, RFC 9000 section 9. The
 // zero value is ready.
-type Link struct {
+type Rebinder struct {
 	opener   opener
 	keys     pair
 	ids      []cid // see chosen
@@ -31,9 +31,9 @@ type Link struct {
 	opened   int
 }
 
-// Names returns the connection IDs of a packet with a long header of a known
+// ConnIDs returns the connection IDs of a packet with a long header of a known
 // version. A short header has no length of its connection ID.
-func (*Link) Names(b []byte) (to, from []byte, ok bool) {
+func (*Rebinder) ConnIDs(b []byte) (to, from []byte, ok bool) {
 	if len(b) < 7 || b[0]&0x80 == 0 {
 		return nil, nil, false
 	}
@@ -53,7 +53,7 @@ func (*Link) Names(b []byte) (to, from []byte, ok bool) {
 // encrypted. Then an Initial has to prove it. It is protected with keys of c; and
 // one of the client has a packet number that is new in c, as RFC 9000 section
 // 12.3 demands, and agrees with the ClientHello in c.
-func (l *Link) Same(c *stream.Conversation, d stream.Dir, b []byte) bool {
+func (l *Rebinder) Same(c *stream.Conversation, d stream.Dir, b []byte) bool {
 	if copied(&c.Half[d], b) {
 		return false
 	}
@@ -91,7 +91,7 @@ func (l *Link) Same(c *stream.Conversation, d stream.Dir, b []byte) bool {
 
 // chosen finds the connection IDs that keys of Initials follow from: those that
 // the client made up or received in a Retry, in its first datagrams.
-func (l *Link) chosen(client *stream.Half) {
+func (l *Rebinder) chosen(client *stream.Half) {
 	l.ids = l.ids[:0]
 	datagrams(client, func(m stream.Mark, _ int) {
 		if p, ok := nextPacket(client.Data[:m.To], int(m.From)); ok && p.kind <= kindZeroRTT && !has(l.ids, p.version, p.dcid) && len(l.ids) < maxChosen {
@@ -112,7 +112,7 @@ func (l *Link) chosen(client *stream.Half) {
 // more reports whether the Initials in b are new, and agree with the ClientHello.
 // Those in b are protected with the keys that follow from id, and those in client
 // with l's keys.
-func (l *Link) more(client *stream.Half, b []byte, id *cid) bool {
+func (l *Rebinder) more(client *stream.Half, b []byte, id *cid) bool {
 	l.reset()
 	datagrams(client, func(m stream.Mark, _ int) { l.add(stream.ToServer, client.Data[:m.To], int(m.From)) })
 	if len(l.numbers) == 0 {
@@ -125,7 +125,7 @@ func (l *Link) more(client *stream.Half, b []byte, id *cid) bool {
 	return l.add(stream.ToServer, b, 0) > 0 && !l.repeated && !l.crypto.conflict
 }
 
-func (l *Link) reset() {
+func (l *Rebinder) reset() {
 	l.crypto.reset()
 	l.numbers, l.repeated = l.numbers[:0], false
 }
@@ -153,7 +153,7 @@ func holds(h *stream.Half, to, from []byte) (yes bool) {
 // add reads the Initials of the datagram b[from:] of direction d that are
 // protected with l's keys, and returns their number. It sets repeated if a packet
 // number came before, or if there are too many.
-func (l *Link) add(d stream.Dir, b []byte, from int) (n int) {
+func (l *Rebinder) add(d stream.Dir, b []byte, from int) (n int) {
 	for from < len(b) {
 		p, ok := nextPacket(b, from)
 		if !ok || p.kind >= kindRetry {

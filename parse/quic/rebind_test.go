@@ -70,7 +70,7 @@ func TestSame(t *testing.T) {
 		{"nothing before it", nil, up(t, c), false},
 		{"no packet", []datagram{up(t, c)}, datagram{toServer, "\xc0\x00"}, false},
 	} {
-		var l Link
+		var l Rebinder
 		conv := conversation(x.list...)
 		for range 2 { // it remembers nothing
 			if got := l.Same(conv, x.next.from, []byte(x.next.b)); got != x.same {
@@ -82,7 +82,7 @@ func TestSame(t *testing.T) {
 
 // TestNames reads connection IDs.
 func TestNames(t *testing.T) {
-	var l Link
+	var l Rebinder
 	c := first(t, cryptoFrame(helloC, 0, 300))
 	for _, x := range []struct {
 		b        string
@@ -100,23 +100,23 @@ func TestNames(t *testing.T) {
 		{"\x16\xfe\xfd\x00\x00\x00\x00\x00", "", "", false},
 		{"", "", "", false},
 	} {
-		if to, from, ok := l.Names([]byte(x.b)); string(to) != x.to || string(from) != x.from || ok != x.ok {
+		if to, from, ok := l.ConnIDs([]byte(x.b)); string(to) != x.to || string(from) != x.from || ok != x.ok {
 			t.Errorf("%.20q: to %q, from %q, %v", x.b, to, from, ok)
 		}
 	}
 }
 
-// FuzzLink holds that names are short, that no datagram is more of what has it
+// FuzzRebinder holds that names are short, that no datagram is more of what has it
 // already, and that one with other keys belongs to no client.
-func FuzzLink(f *testing.F) {
+func FuzzRebinder(f *testing.F) {
 	for _, x := range seeds(f) {
 		f.Add([]byte(x[0]), []byte(x[1]), []byte(x[0]), uint16(1200))
 		f.Add([]byte(x[0]), []byte(x[1]), []byte(x[1]), uint16(500))
 	}
-	var l Link
+	var l Rebinder
 	f.Fuzz(func(t *testing.T, client, server, next []byte, size uint16) {
-		to, from, ok := l.Names(next)
-		if len(to) > stream.MaxName || len(from) > stream.MaxName || !ok && (to != nil || from != nil) {
+		to, from, ok := l.ConnIDs(next)
+		if len(to) > stream.MaxConnID || len(from) > stream.MaxConnID || !ok && (to != nil || from != nil) {
 			t.Fatalf("names %x and %x", to, from)
 		}
 		c := split(client, server, max(1, int(size)))
