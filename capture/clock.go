@@ -5,9 +5,9 @@ package capture
 // alive: time goes there with the second packet in a row that says so. Zero: no
 // packet had a time yet.
 type clock struct {
-	time int64 // nanoseconds since 1970 UTC
-	odd  int64 // of the last packet, if it was too far from time; else 0
-	gone bool  // the input ended: its connections go by the time of the others
+	time    int64 // nanoseconds since 1970 UTC
+	outlier int64 // of the last packet, if it was too far from time; else 0
+	ended   bool  // the input ended: its connections go by the time of the others
 }
 
 // advance takes the time of the next packet, 0 if it has none. It returns the
@@ -21,15 +21,15 @@ func (c *clock) advance(time int64) (now, last int64) {
 	case d >= 0 && d <= jump, c.time == 0:
 		c.time = time
 	case d < 0 && d >= -jump: // late, as packets of another interface are
-		c.odd = 0
+		c.outlier = 0
 		return time, time
-	case c.odd != 0 && (c.odd > c.time) == (d > 0) && time >= c.odd-jump:
+	case c.outlier != 0 && (c.outlier > c.time) == (d > 0) && time >= c.outlier-jump:
 		c.time = time
 	default:
-		c.odd = time
+		c.outlier = time
 		return c.time, max(c.time, time)
 	}
-	c.odd = 0
+	c.outlier = 0
 	return c.time, c.time
 }
 
@@ -45,7 +45,7 @@ type clocks struct {
 
 // use makes the clock of the input with this name the active one.
 func (c *clocks) use(name string) {
-	if c.inUse[c.active] == name && !c.all[c.active].gone {
+	if c.inUse[c.active] == name && !c.all[c.active].ended {
 		return
 	}
 	if i, ok := c.names[name]; ok {
@@ -57,7 +57,7 @@ func (c *clocks) use(name string) {
 	}
 	for range len(c.all) { // an input that ended makes room, else the oldest
 		c.next++
-		if x := &c.all[c.next]; x.gone || c.inUse[c.next] == "" {
+		if x := &c.all[c.next]; x.ended || c.inUse[c.next] == "" {
 			break
 		}
 	}
@@ -68,7 +68,7 @@ func (c *clocks) use(name string) {
 // end says that an input has ended.
 func (c *clocks) end(name string) {
 	if i, ok := c.names[name]; ok {
-		c.all[i].gone = true
+		c.all[i].ended = true
 		delete(c.names, name)
 		c.inUse[i] = ""
 	}
@@ -76,7 +76,7 @@ func (c *clocks) end(name string) {
 
 // now returns the time of clock i.
 func (c *clocks) now(i uint8) int64 {
-	if c.all[i].gone {
+	if c.all[i].ended {
 		return c.all[c.active].time
 	}
 	return c.all[i].time

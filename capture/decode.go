@@ -13,15 +13,15 @@ const maxHeaders = 32
 
 // A decoder reads frames down to their transport. It never keeps a frame.
 type decoder struct {
-	drops  *Counters
-	frags  *fragments // nil: a fragment is left for a decoder that has them
-	seed   uint64
-	depth  int
-	layers int  // named in the segment's encap
-	late   bool // the frame in hand holds a fragment, and frags is nil
-	eapol  bool // the frame in hand holds EAPOL; who knows the addresses takes it
-	short  bool // the frame in hand, or a packet in it, was longer than what there is
-	unread unreadLinks
+	drops    *Counters
+	frags    *fragments // nil: a fragment is left for a decoder that has them
+	seed     uint64
+	depth    int
+	layers   int  // named in the segment's encap
+	deferred bool // the frame in hand holds a fragment, and frags is nil
+	eapol    bool // the frame in hand holds EAPOL; who knows the addresses takes it
+	short    bool // the frame in hand, or a packet in it, was longer than what there is
+	unread   unreadLinks
 }
 
 // EtherTypes, IEEE 802 numbers.
@@ -50,66 +50,26 @@ const (
 // may hold one that only a decoder with frags can tell of (segment.late).
 // wireLen is the frame's length on the wire.
 func (d *decoder) decode(link packet.LinkType, b []byte, wireLen int, time int64, s *segment) bool {
-	if link == packet.LinkEthernet && d.plain(b, wireLen, time, s) {
+	if link == packet.LinkEthernet && d.common(b, wireLen, time, s) {
 		return true
 	}
-	d.late = false
+	d.deferred = false
 	if d.frame(link, b, wireLen, time, s) {
 		return true
 	}
-	if d.late {
-		s.late, s.payload, s.wire, s.seq = true, b, wireLen, uint32(link)
+	if d.deferred {
+		s.deferred, s.payload, s.wire, s.seq = true, b, wireLen, uint32(link)
 		return true
 	}
-	return d.notBetween()
+	return d.dropEAPOL()
 }
 
 func (d *decoder) frame(link packet.LinkType, b []byte, wireLen int, time int64, s *segment) bool {
 	d.depth, d.layers, d.eapol, d.short = 0, 0, false, wireLen > len(b)
 	s.time = time
-	s.late = false
+	s.deferred = false
 	s.encap, s.domain = 0, 0
 	return d.link(link, b, max(wireLen-len(b), 0), s)
-}
-
-// link reads a frame of a link type; cut bytes of its end were not captured.
-func (d *decoder) link(link packet.LinkType, b []byte, cut int, s *segment) bool {
-	switch link {
-	case packet.LinkEthernet:
-		// The common case without a detour: Ethernet II, IPv4.
-		if len(b) >= 14 {
-			return d.etherType(binary.BigEndian.Uint16(b[12:]), b[14:], cut, s) || d.eapol && d.eapolBetween(b[6:12], b[:6], s)
-		}
-	case packet.LinkNull:
-		if len(b) >= 4 {
-			return d.family(b, cut, s)
-		}
-	case packet.LinkLoop:
-		if len(b) >= 4 {
-			return d.family(b, cut, s)
-		}
-	case packet.LinkRaw, packet.LinkRaw12, packet.LinkRaw14:
-		return d.ip(b, cut, s)
-	case packet.LinkIPv4, packet.LinkIPv6:
-		return d.ip(b, cut, s)
-	case packet.LinkSLL:
-		// tcpdump.org: type(2) ARPHRD(2) length(2) address(8) protocol(2).
-		if len(b) >= 16 {
-			return d.etherType(binary.BigEndian.Uint16(b[14:]), b[16:], cut, s) || d.eapol && d.eapolBetween(b[6:6+min(int(be16(b[4:])), 6)], nil, s)
-		}
-	case packet.LinkSLL2:
-		// protocol(2) reserved(2) ifindex(4) ARPHRD(2) type(1) length(1) address(8).
-		if len(b) >= 20 {
-			return d.etherType(binary.BigEndian.Uint16(b), b[20:], cut, s) || d.eapol && d.eapolBetween(b[12:12+min(b[11], 6)], nil, s)
-		}
-	case packet.LinkPPP, packet.LinkPPPHDLC:
-		return d.ppp(b, cut, s)
-	case packet.LinkPPPoE:
-		return d.pppoe(b, cut, s)
-	default:
-		return d.otherLink(link, b, cut, s)
-	}
-	return d.cutHeader()
 }
 
 // deeper counts a header and reports whether it may be followed.
@@ -138,10 +98,10 @@ func (d *decoder) etherType(t uint16, b []byte, cut int, s *segment) bool {
 			if t != etherVLAN {
 				e = encQinQ
 			}
-			if !d.layer(e, s) {
+			if !d.addLayer(e, s) {
 				return false
 			}
-			s.enter(uint32(be16(b) & 0xfff))
+			s.enterNetwork(uint32(be16(b) & 0xfff))
 			t, b = binary.BigEndian.Uint16(b[2:]), b[4:]
 			continue
 		case etherMPLS, etherMPLSMulti:
@@ -153,13 +113,13 @@ func (d *decoder) etherType(t uint16, b []byte, cut int, s *segment) bool {
 			if len(b) < 4 {
 				return d.cutHeader()
 			}
-			s.enter(be32(b) & 0xffffff)
-			return d.layer(encPBB, s) && d.ethernet(b[4:], cut, s)
+			s.enterNetwork(be32(b) & 0xffffff)
+			return d.addLayer(encPBB, s) && d.ethernet(b[4:], cut, s)
 		case etherVNTag:
 			if len(b) < 6 {
 				return d.cutHeader()
 			}
-			if !d.layer(encVNTag, s) {
+			if !d.addLayer(encVNTag, s) {
 				return false
 			}
 			t, b = binary.BigEndian.Uint16(b[4:]), b[6:]
@@ -169,7 +129,7 @@ func (d *decoder) etherType(t uint16, b []byte, cut int, s *segment) bool {
 		case etherEAPOL:
 			return d.eapolPDU(b, s)
 		case ether80211:
-			return d.layer(encIEEE80211, s) && d.ieee80211(b, cut, s)
+			return d.addLayer(encIEEE80211, s) && d.ieee80211(b, cut, s)
 		case 0x6558: // transparent Ethernet bridging
 			return d.ethernet(b, cut, s)
 		case etherPPPoE:
@@ -179,7 +139,7 @@ func (d *decoder) etherType(t uint16, b []byte, cut int, s *segment) bool {
 			if len(b) < 8 {
 				return d.cutHeader()
 			}
-			if !d.layer(encCMD, s) {
+			if !d.addLayer(encCMD, s) {
 				return false
 			}
 			t, b = binary.BigEndian.Uint16(b[6:]), b[8:]
@@ -196,42 +156,6 @@ func (d *decoder) etherType(t uint16, b []byte, cut int, s *segment) bool {
 		d.drops[NotIP]++
 		return false
 	}
-}
-
-// family reads a BSD loopback header. The address family is in the byte
-// order of the machine that captured (NULL) or of the network (LOOP), and its
-// number for IPv6 differs between systems, so only IPv4's 2 is asked for and
-// the version of the header decides.
-func (d *decoder) family(b []byte, cut int, s *segment) bool {
-	f := binary.LittleEndian.Uint32(b)
-	if f > 0xffff {
-		f = binary.BigEndian.Uint32(b)
-	}
-	switch f {
-	case 2, 10, 24, 28, 30: // AF_INET; AF_INET6 of Linux, NetBSD, FreeBSD, Darwin
-		return d.ip(b[4:], cut, s)
-	}
-	d.drops[NotIP]++
-	return false
-}
-
-// ppp reads a PPP frame, RFC 1661 section 2.
-func (d *decoder) ppp(b []byte, cut int, s *segment) bool {
-	h, state := packet.PPPHeader(b)
-	return d.behind(h, state, b, cut, s)
-}
-
-// pppoe reads a PPPoE session header, RFC 2516 section 4.
-func (d *decoder) pppoe(b []byte, cut int, s *segment) bool {
-	if len(b) < 6 {
-		return d.cutHeader()
-	}
-	if b[0] != 0x11 || b[1] != 0 {
-		d.drops[NotIP]++
-		return false
-	}
-	s.enter(uint32(be16(b[2:])))
-	return d.layer(encPPPoE, s) && d.ppp(b[6:], cut, s)
 }
 
 // ip reads an IP packet of either version.
@@ -283,7 +207,7 @@ func (d *decoder) ipv4(b []byte, cut int, s *segment) bool {
 	dstLo := v4Mapped | uint64(binary.BigEndian.Uint32(b[16:]))
 	if frag := binary.BigEndian.Uint16(b[6:]); frag&0x3fff != 0 {
 		if d.frags == nil {
-			d.late = true
+			d.deferred = true
 			return false
 		}
 		k := fragKey{0, srcLo, 0, dstLo, uint32(binary.BigEndian.Uint16(b[4:])), b[9]}
@@ -344,7 +268,7 @@ func (d *decoder) ipv6(b []byte, cut int, s *segment) bool {
 				break
 			}
 			if d.frags == nil {
-				d.late = true
+				d.deferred = true
 				return false
 			}
 			k := fragKey{srcHi, srcLo, dstHi, dstLo, binary.BigEndian.Uint32(payload[4:]), 0xff}
@@ -390,23 +314,23 @@ func (d *decoder) transport(proto uint8, srcHi, srcLo, dstHi, dstLo uint64, b []
 		if srcHi != 0 || srcLo>>32 != 0xffff {
 			e = enc4in6
 		}
-		s.enterBetween(srcHi, srcLo, dstHi, dstLo)
-		return d.layer(e, s) && d.ipv4(b, wire-len(b), s)
+		s.enterTunnel(srcHi, srcLo, dstHi, dstLo)
+		return d.addLayer(e, s) && d.ipv4(b, wire-len(b), s)
 	case protoIPv6: // RFC 4213
 		e := enc6in4
 		if srcHi != 0 || srcLo>>32 != 0xffff {
 			e = encIPIP
 		}
-		s.enterBetween(srcHi, srcLo, dstHi, dstLo)
-		return d.layer(e, s) && d.ipv6(b, wire-len(b), s)
+		s.enterTunnel(srcHi, srcLo, dstHi, dstLo)
+		return d.addLayer(e, s) && d.ipv6(b, wire-len(b), s)
 	case protoGRE:
-		s.enterBetween(srcHi, srcLo, dstHi, dstLo)
+		s.enterTunnel(srcHi, srcLo, dstHi, dstLo)
 		return d.gre(b, wire-len(b), s)
 	case protoEtherIP: // RFC 3378
 		if len(b) < 2 || b[0] != 0x30 {
 			return d.cutHeader()
 		}
-		return d.layer(encEtherIP, s) && d.ethernet(b[2:], wire-len(b), s)
+		return d.addLayer(encEtherIP, s) && d.ethernet(b[2:], wire-len(b), s)
 	case protoMPLS: // RFC 4023
 		return d.mpls(b, wire-len(b), s)
 	default:
@@ -458,7 +382,7 @@ func (d *decoder) udp(srcHi, srcLo, dstHi, dstLo uint64, b []byte, wire int, s *
 	if d.inUDP(srcHi, srcLo, dstHi, dstLo, src, dst, payload, n-8-len(payload), s) {
 		return true
 	}
-	if d.late {
+	if d.deferred {
 		return false
 	}
 	s.seq, s.ack, s.flags = 0, 0, 0

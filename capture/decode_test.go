@@ -51,12 +51,12 @@ func TestDecodeCut(t *testing.T) {
 	d := decoder{drops: &drops}
 	for _, rec := range frames(t) {
 		var whole segment
-		if !d.decode(rec.Link, rec.Data, rec.WireLen, 1, &whole) || whole.late {
+		if !d.decode(rec.Link, rec.Data, rec.WireLen, 1, &whole) || whole.deferred {
 			continue
 		}
 		for n := range rec.Data {
 			var s segment
-			if d.decode(rec.Link, rec.Data[:n], rec.WireLen, 1, &s) && !s.late {
+			if d.decode(rec.Link, rec.Data[:n], rec.WireLen, 1, &s) && !s.deferred {
 				if s.wire != whole.wire && s.wire != headCut || s.key != whole.key || s.seq != whole.seq || !bytes.HasPrefix(whole.payload, s.payload) {
 					t.Fatalf("link %d cut at %d: %+v, want %+v", rec.Link, n, s, whole)
 				}
@@ -102,7 +102,7 @@ func FuzzDecode(f *testing.F) {
 			if !d.decode(linkTypes[int(link)%len(linkTypes)], data, len(data)+int(more), int64(i), &s) {
 				continue
 			}
-			if s.late || len(s.payload) > s.wire || s.wire > 1<<17 {
+			if s.deferred || len(s.payload) > s.wire || s.wire > 1<<17 {
 				t.Fatalf("%+v", s)
 			}
 		}
@@ -124,8 +124,8 @@ func FuzzDecode(f *testing.F) {
 func samePlain(t *testing.T, b []byte, wireLen int) bool {
 	var drops Counters
 	d := decoder{drops: &drops, seed: 7}
-	got := segment{late: true, encap: 9, payload: b, packet: 3}
-	if !d.plain(b, wireLen, 5, &got) {
+	got := segment{deferred: true, encap: 9, payload: b, packet: 3}
+	if !d.common(b, wireLen, 5, &got) {
 		return false
 	}
 	want := segment{packet: 3}

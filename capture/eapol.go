@@ -23,7 +23,7 @@ func (d *decoder) eapolPDU(b []byte, s *segment) bool {
 
 // eapolBetween takes the PDU that eapolPDU read as one between two stations.
 // A nil address is not known.
-func (d *decoder) eapolBetween(src, dst []byte, s *segment) bool {
+func (d *decoder) takeEAPOL(src, dst []byte, s *segment) bool {
 	d.eapol = false
 	s.seq, s.ack, s.flags, s.fromB = 0, 0, 0, 0
 	s.key = flowKey{aHi: mac48(src), bHi: mac48(dst), proto: protoEAPOL}
@@ -33,7 +33,7 @@ func (d *decoder) eapolBetween(src, dst []byte, s *segment) bool {
 
 // notBetween drops a PDU that eapolPDU read where no addresses are. It returns
 // false.
-func (d *decoder) notBetween() bool {
+func (d *decoder) dropEAPOL() bool {
 	if d.eapol {
 		d.eapol = false
 		d.drops[NotIP]++

@@ -1,7 +1,5 @@
 package capture
 
-import "pfsight/capture/stream"
-
 // A flow is the entry of a connection that showed a handshake. It holds no
 // pointers, so the garbage collector does not look at the slab.
 type flow struct {
@@ -37,68 +35,19 @@ func (f *flow) movedFrom() *uint32 { return &f.next[1] }
 
 // Bits of a flow. Those of endpoint b are one to the left.
 const (
-	hasISN    = 1 << iota // isn comes from a SYN
-	hasISNb               //
-	hasNext               // next is set
-	hasNextB              //
-	hasFIN                // fin is set
-	hasFINb               //
-	sawRST                //
-	sawRSTb               //
-	clientSYN             // the client is known by its SYN
-	inUse                 // the slab's entry is taken
-	told                  // ended early for lack of room; kept so that what comes late makes no second connection
-	moved                 // no connection of its own: an address that the client of another has moved to
-	shared                // other connections have the same key, see match.go
-	helloB                // endpoint b said the hello that is known
-	over                  // handed over, and closed by both ends: counted in Tables.Closed
+	hasISN        = 1 << iota // isn comes from a SYN
+	hasISNb                   //
+	hasNext                   // next is set
+	hasNextB                  //
+	hasFIN                    // fin is set
+	hasFINb                   //
+	sawRST                    //
+	sawRSTb                   //
+	clientSYN                 // the client is known by its SYN
+	inUse                     // the slab's entry is taken
+	evicted                   // ended early for lack of room; kept so that what comes late makes no second connection
+	moved                     // no connection of its own: an address that the client of another has moved to
+	shared                    // other connections have the same key, see match.go
+	helloB                    // endpoint b said the hello that is known
+	countedClosed             // handed over, and closed by both ends: counted in Tables.Closed
 )
-
-// A lite entry is a connection of which only SYNs were seen. It is small,
-// since a scan or a flood makes millions. 32 bytes.
-type lite struct {
-	check   uint32    // other bits of the hash than the table's
-	tag     uint32    // the table's, to take it out again
-	isn     [2]uint32 // by endpoint: first sequence number of the data
-	start   int64     // time of the first SYN
-	domain  [2]uint16 // as in flow
-	packets uint8
-	bits    uint8 // hasISN, hasISNb; liteClient, liteClientB; liteShared; liteUsed
-	clock   uint8 // as in flow
-	ends    uint8 // liteFIN, liteFINb; liteRST, liteRSTb; liteCut, liteCutB
-}
-
-// Bits of lite.ends.
-const (
-	liteFIN  = 1 << iota // endpoint a closed without having said anything
-	liteFINb             // the same of the other
-	liteRST              // endpoint a reset the connection
-	liteRSTb             // the same of the other
-	liteCut              // endpoint a sent a segment that was cut inside its header
-	liteCutB             // the same of the other
-)
-
-const (
-	liteSYN     = 1 << 2 // a SYN of endpoint a was seen
-	liteSYNb    = 1 << 3 // the same of the other
-	liteClient  = 1 << 4 // endpoint a sent a SYN without ACK, or b one with
-	liteClientB = 1 << 5 // the same of the other
-	liteShared  = 1 << 6 // other connections have the same key
-	liteUsed    = 1 << 7
-)
-
-// liteRef marks a reference of the table that is a lite entry's.
-const liteRef = 1 << 31
-
-// An opening is the part of a flow that lives until its handshake is handed
-// over.
-type opening struct {
-	last int64 // time of the last packet
-	conv stream.Conversation
-	half [2]half // by stream.Dir
-	flow uint32  // 0: not in use
-
-	names [maxNamed]uint32 // references of tracker.nametable
-	named uint8            // of names
-	asked uint8            // datagrams between other endpoints that may be more of this
-}

@@ -16,7 +16,7 @@ const (
 	fragmentShare    = 16               // one in so many bytes of Options.Memory is for fragments, up to maxFragmentMem
 	maxHoles         = 64               // ranges of one datagram that do not touch each other
 	maxDatagram      = 65535 - 20 + 255 // bytes of payload
-	maxSums          = 16               // fragments of one datagram whose copies are known later, 4 bytes each
+	maxFragmentSums  = 16               // fragments of one datagram whose copies are known later, 4 bytes each
 	maxWhole         = 1024             // datagrams that became whole and are remembered, for maxFragmentTime
 )
 
@@ -28,16 +28,16 @@ type fragKey struct {
 }
 
 // A datagram is being put together.
-type datagram struct {
+type reassembly struct {
 	key        fragKey
-	prev, next *datagram // in the order in which their first fragments came
-	data       []byte    // only the ranges in have hold bytes of this datagram
-	have       []span    // ascending, disjoint, not touching
-	total      int       // payload length; 0 until the last fragment was seen
-	start      int64     // time of the first fragment
-	cut        int       // offset of the first byte that was not captured
-	sums       []uint32  // of its fragments, up to maxSums
-	copies     bool      // all its fragments are copies of those of a whole datagram
+	prev, next *reassembly // in the order in which their first fragments came
+	data       []byte      // only the ranges in have hold bytes of this datagram
+	have       []span      // ascending, disjoint, not touching
+	total      int         // payload length; 0 until the last fragment was seen
+	start      int64       // time of the first fragment
+	cut        int         // offset of the first byte that was not captured
+	sums       []uint32    // of its fragments, up to maxSums
+	copies     bool        // all its fragments are copies of those of a whole datagram
 }
 
 type span struct{ from, to int }
@@ -45,16 +45,16 @@ type span struct{ from, to int }
 // fragments puts IP datagrams together in bounded memory. newFragments makes
 // one.
 type fragments struct {
-	open map[fragKey]*datagram
+	open map[fragKey]*reassembly
 	// ring links all open datagrams, the oldest first, behind itself.
-	ring  datagram
-	free  []*datagram // to be used again, without buffers
-	spare [8][][]byte // buffers to be used again, by class
-	mem   int         // bytes of all buffers, spare ones included, and of long lists of ranges
-	kept  int         // bytes of spare
-	room  int         // limit of mem
-	last  []byte      // the buffer of the datagram that add returned last
-	whole wholeTable
+	ring      reassembly
+	free      []*reassembly // to be used again, without buffers
+	spare     [8][][]byte   // buffers to be used again, by class
+	mem       int           // bytes of all buffers, spare ones included, and of long lists of ranges
+	kept      int           // bytes of spare
+	room      int           // limit of mem
+	last      []byte        // the buffer of the datagram that add returned last
+	completed completedTable
 }
 
 // newFragments returns a table that takes its share of memory, the bytes that
@@ -64,9 +64,9 @@ func newFragments(memory int64) *fragments {
 		memory = DefaultMemory
 	}
 	f := &fragments{
-		open:  make(map[fragKey]*datagram),
-		room:  int(min(max(memory/fragmentShare, leastFragmentMem), maxFragmentMem)),
-		whole: wholeTable{at: make(map[fragKey]int), seed: maphash.MakeSeed()},
+		open:      make(map[fragKey]*reassembly),
+		room:      int(min(max(memory/fragmentShare, leastFragmentMem), maxFragmentMem)),
+		completed: completedTable{at: make(map[fragKey]int), seed: maphash.MakeSeed()},
 	}
 	f.ring.prev, f.ring.next = &f.ring, &f.ring
 	return f
@@ -93,8 +93,8 @@ func (f *fragments) take(k fragKey, off int, more bool, b []byte, wire int, now 
 		return nil, 0, false
 	}
 	b = b[:min(len(b), wire)]
-	sum := f.whole.sum(off, more, b)
-	isCopy := f.whole.has(k, sum, now)
+	sum := f.completed.sum(off, more, b)
+	isCopy := f.completed.has(k, sum, now)
 	g := f.open[k]
 	if g != nil && g.copies && !isCopy {
 		f.remove(g) // another datagram with the same identification
@@ -111,7 +111,7 @@ func (f *fragments) take(k fragKey, off int, more bool, b []byte, wire int, now 
 		g = f.begin(k, now)
 		g.copies = isCopy
 	}
-	if len(g.sums) < maxSums && !slices.Contains(g.sums, sum) {
+	if len(g.sums) < maxFragmentSums && !slices.Contains(g.sums, sum) {
 		g.sums = append(g.sums, sum)
 	}
 	end := off + wire
@@ -119,12 +119,12 @@ func (f *fragments) take(k fragKey, off int, more bool, b []byte, wire int, now 
 		drops[FragmentLimit]++
 		return nil, 0, false
 	}
-	listed := g.listed()
+	listed := g.extraBytes()
 	if !g.fill(off, end, b) {
 		drops[FragmentLimit]++
 		return nil, 0, false
 	}
-	f.mem += g.listed() - listed
+	f.mem += g.extraBytes() - listed
 	if len(b) < wire {
 		g.cut = min(g.cut, off+len(b))
 	}
@@ -137,34 +137,34 @@ func (f *fragments) take(k fragKey, off int, more bool, b []byte, wire int, now 
 	f.last = g.data
 	payload, total := g.data[:min(g.total, g.cut)], g.total
 	g.data = nil
-	f.whole.remember(g, now)
+	f.completed.remember(g, now)
 	f.remove(g)
 	return payload, total, true
 }
 
 // begin opens a datagram and makes it the newest.
-func (f *fragments) begin(k fragKey, now int64) *datagram {
-	var g *datagram
+func (f *fragments) begin(k fragKey, now int64) *reassembly {
+	var g *reassembly
 	if n := len(f.free); n > 0 {
 		g = f.free[n-1]
 		f.free = f.free[:n-1]
 	} else {
-		g = new(datagram)
+		g = new(reassembly)
 	}
-	*g = datagram{key: k, have: g.have, sums: g.sums[:0], cut: maxDatagram, start: now, prev: f.ring.prev, next: &f.ring}
+	*g = reassembly{key: k, have: g.have, sums: g.sums[:0], cut: maxDatagram, start: now, prev: f.ring.prev, next: &f.ring}
 	g.prev.next, f.ring.prev = g, g
 	f.open[k] = g
 	return g
 }
 
 // remove takes a datagram out.
-func (f *fragments) remove(g *datagram) {
+func (f *fragments) remove(g *reassembly) {
 	delete(f.open, g.key)
 	g.prev.next, g.next.prev = g.next, g.prev
 	g.prev, g.next = nil, nil
 	f.put(g.data)
 	g.data = nil
-	if n := g.listed(); n > 0 {
+	if n := g.extraBytes(); n > 0 {
 		f.mem -= n
 		g.have = nil // not to be kept
 	}
@@ -174,11 +174,11 @@ func (f *fragments) remove(g *datagram) {
 
 // fewHoles is how many ranges are taken to be part of what a datagram costs in
 // any case.
-const fewHoles = 4
+const freeRanges = 4
 
 // listed returns how many bytes the ranges of g take beyond that.
-func (g *datagram) listed() int {
-	if cap(g.have) <= fewHoles {
+func (g *reassembly) extraBytes() int {
+	if cap(g.have) <= freeRanges {
 		return 0
 	}
 	return cap(g.have) * int(unsafe.Sizeof(span{}))
@@ -186,7 +186,7 @@ func (g *datagram) listed() int {
 
 // drop takes a datagram out that never became whole. Copies of the fragments of
 // one that did are no loss.
-func (f *fragments) drop(g *datagram, drops *Counters) {
+func (f *fragments) drop(g *reassembly, drops *Counters) {
 	if !g.copies {
 		drops[FragmentLost]++
 	}
@@ -195,7 +195,7 @@ func (f *fragments) drop(g *datagram, drops *Counters) {
 
 // grow gives g a buffer of n bytes or more. Older datagrams make room for it,
 // but not g itself: then it reports false.
-func (f *fragments) grow(g *datagram, n int, drops *Counters) bool {
+func (f *fragments) grow(g *reassembly, n int, drops *Counters) bool {
 	b, ok := f.get(n, g, drops)
 	if !ok {
 		return false
@@ -209,8 +209,8 @@ func (f *fragments) grow(g *datagram, n int, drops *Counters) bool {
 }
 
 // get returns a buffer of n bytes or more with anything in it.
-func (f *fragments) get(n int, g *datagram, drops *Counters) ([]byte, bool) {
-	c, size := class(n)
+func (f *fragments) get(n int, g *reassembly, drops *Counters) ([]byte, bool) {
+	c, size := sizeClass(n)
 	for {
 		if k := len(f.spare[c]); k > 0 {
 			b := f.spare[c][k-1]
@@ -241,7 +241,7 @@ func (f *fragments) put(b []byte) {
 	if len(b) == 0 {
 		return
 	}
-	c, _ := class(len(b))
+	c, _ := sizeClass(len(b))
 	f.spare[c] = append(f.spare[c], b)
 	f.kept += len(b)
 }
@@ -262,7 +262,7 @@ func (f *fragments) shed() {
 
 // fill copies the parts of [off, end) that were not seen before. b is shorter
 // than that if its end was not captured.
-func (g *datagram) fill(off, end int, b []byte) bool {
+func (g *reassembly) fill(off, end int, b []byte) bool {
 	if len(g.have) >= maxHoles {
 		return false
 	}
@@ -309,5 +309,5 @@ func (f *fragments) shift(d int64) {
 	for g := f.ring.next; g != &f.ring; g = g.next {
 		g.start += d
 	}
-	f.whole.shift(d)
+	f.completed.shift(d)
 }

@@ -39,7 +39,7 @@ func TestFragments(t *testing.T) {
 				// The first of two is kept.
 				if whole, _, ok := f.add(p.k, p.off, p.more, p.b, len(p.b), 1, &drops); ok {
 					if !bytes.Equal(whole, want[p.k]) {
-						t.Fatal("another datagram came out")
+						t.Fatal("another reassembly came out")
 					}
 					delete(want, p.k)
 					continue
@@ -48,7 +48,7 @@ func TestFragments(t *testing.T) {
 			}
 			if whole, _, ok := f.add(p.k, p.off, p.more, p.b, len(p.b), 1, &drops); ok {
 				if !bytes.Equal(whole, want[p.k]) {
-					t.Fatal("another datagram came out")
+					t.Fatal("another reassembly came out")
 				}
 				delete(want, p.k)
 			}
@@ -69,15 +69,15 @@ func TestNestedFragments(t *testing.T) {
 	f.add(fragKey{id: 1}, 0, true, outer[:400], 400, 1, &drops)
 	whole, _, ok := f.add(fragKey{id: 1}, 400, false, outer[400:], len(outer)-400, 1, &drops)
 	if !ok {
-		t.Fatal("the outer datagram is not whole")
+		t.Fatal("the outer reassembly is not whole")
 	}
 	if _, _, ok := f.add(fragKey{id: 2}, 0, true, whole[24:], 800, 1, &drops); ok {
-		t.Fatal("half of the inner datagram is whole")
+		t.Fatal("half of the inner reassembly is whole")
 	}
 	// What comes between takes the buffer that is free now.
 	f.add(fragKey{id: 3}, 0, true, make([]byte, 800), 800, 1, &drops)
 	if whole, _, ok = f.add(fragKey{id: 2}, 800, false, inner[800:], len(inner)-800, 1, &drops); !ok || !bytes.Equal(whole, inner) {
-		t.Error("the inner datagram is another")
+		t.Error("the inner reassembly is another")
 	}
 }
 
@@ -129,13 +129,13 @@ func TestFragmentFloods(t *testing.T) {
 					break
 				}
 			}
-			lists := maxFragmented * fewHoles
+			lists := maxFragmented * freeRanges
 			if f.mem > f.room+lists || f.kept > f.mem || len(f.open) > maxFragmented {
 				t.Errorf("%s, %d: %d of %d bytes are held, %d of them spare, %d datagrams", name, memory, f.mem, f.room, f.kept, len(f.open))
 			}
 			sum, spare, count := 0, 0, 0
 			for g := f.ring.next; g != &f.ring; g = g.next {
-				sum += len(g.data) + g.listed()
+				sum += len(g.data) + g.extraBytes()
 				count++
 			}
 			for _, list := range f.spare {

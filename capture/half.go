@@ -3,7 +3,6 @@ package capture
 import (
 	"bytes"
 	"slices"
-	"unsafe"
 
 	"pfsight/capture/stream"
 )
@@ -30,33 +29,33 @@ const (
 // A half puts one direction's opening together. The bytes are written into
 // stream.Half in place; what is missing is in its Gaps.
 type half struct {
-	base  uint32 // sequence number of Data[0]
-	known bool   // base is set
-	stop  bool   // no more bytes are wanted or possible
-	acks  bool   // ack is set
-	guess bool   // base is that of the first segment seen, which may not be the first one
-	far   uint8  // segments too far ahead
-	ack   uint32 // the highest acknowledgment number of the other direction
+	base      uint32 // sequence number of Data[0]
+	known     bool   // base is set
+	stop      bool   // no more bytes are wanted or possible
+	acks      bool   // ack is set
+	tentative bool   // base is that of the first segment seen, which may not be the first one
+	far       uint8  // segments too far ahead
+	ack       uint32 // the highest acknowledgment number of the other direction
 }
 
 // waits reports whether what came before the bytes of h may still come: it
 // begins with a record of TLS that is no hello, and nobody knows that it is the
 // first one.
-func (hs *half) waits(h *stream.Half) bool { return hs.guess && record(h.Data) }
+func (hs *half) mayBePreceded(h *stream.Half) bool { return hs.tentative && mayBeRecord(h.Data) }
 
 // record reports whether b may begin with a record of TLS or a message of SSL
 // 2.0, by the first byte.
-func record(b []byte) bool { return len(b) > 0 && (b[0] >= 20 && b[0] <= 24 || b[0]&0x80 != 0) }
+func mayBeRecord(b []byte) bool { return len(b) > 0 && (b[0] >= 20 && b[0] <= 24 || b[0]&0x80 != 0) }
 
 // rebase moves the bytes of h so that they begin with sequence number base,
 // which is before those that are there, and reports whether it did. What is
 // between is a gap.
 func (t *tracker) rebase(hs *half, h *stream.Half, base uint32) bool {
 	n := int(int32(hs.base - base))
-	if !hs.guess || n <= 0 || n > maxAhead || len(h.Data)+n > maxPrefix || len(h.Gaps) >= maxGaps || h.Done {
+	if !hs.tentative || n <= 0 || n > maxAhead || len(h.Data)+n > maxPrefix || len(h.Gaps) >= maxGaps || h.Done {
 		return false
 	}
-	size, lists := len(h.Data), listed(h)
+	size, lists := len(h.Data), extraBytes(h)
 	if size+n > cap(h.Data) {
 		h.Data = t.pool.grow(h.Data, size+n)
 	}
@@ -76,7 +75,7 @@ func (t *tracker) rebase(hs *half, h *stream.Half, base uint32) bool {
 		h.Marks[i].From += uint32(n)
 		h.Marks[i].To += uint32(n)
 	}
-	t.pool.held += listed(h) - lists
+	t.pool.held += extraBytes(h) - lists
 	h.Note, h.Want = stream.Note{}, 1
 	hs.base = base
 	return true
@@ -149,7 +148,7 @@ func (t *tracker) add(hs *half, h *stream.Half, s *segment) bool {
 		}
 		b, end = b[:maxPrefix-off], maxPrefix
 	}
-	n, lists := len(h.Data), listed(h)
+	n, lists := len(h.Data), extraBytes(h)
 	if off > n && len(h.Gaps) >= maxGaps {
 		t.drops[GapLimit]++
 		return false
@@ -177,7 +176,7 @@ func (t *tracker) add(hs *half, h *stream.Half, s *segment) bool {
 		seq, ack = hs.base+uint32(end), s.ack
 	}
 	mark(h, off, end, s, seq, ack)
-	t.pool.held += listed(h) - lists
+	t.pool.held += extraBytes(h) - lists
 	return h.Contiguous() > before
 }
 
@@ -220,124 +219,5 @@ func (t *tracker) fill(h *stream.Half, off, end int, b []byte) {
 	}
 	if at < end && !bytes.Equal(h.Data[at:end], b[at-off:end-off]) {
 		h.Conflict = true
-	}
-}
-
-// mark records which packet brought which bytes. It sets the fields in place:
-// a copy of a Mark that was just written waits for its stores.
-func mark(h *stream.Half, from, to int, s *segment, seq, ack uint32) {
-	n := len(h.Marks)
-	if n >= stream.MaxMarks {
-		markFull(h, stream.Mark{From: uint32(from), To: uint32(to), Seq: seq, Ack: ack, Packet: s.packet, Time: s.time})
-		return
-	}
-	if n == cap(h.Marks) {
-		h.Marks = slices.Grow(h.Marks, 1)
-	}
-	h.Marks = h.Marks[:n+1]
-	m := &h.Marks[n]
-	m.From, m.To, m.Seq, m.Ack, m.Packet, m.Time = uint32(from), uint32(to), seq, ack, s.packet, s.time
-}
-
-// markFull is mark where there are MaxMarks already.
-func markFull(h *stream.Half, m stream.Mark) {
-	if joinMarks(h); len(h.Marks) < stream.MaxMarks {
-		h.Marks = append(h.Marks, m)
-		return
-	}
-	last := &h.Marks[len(h.Marks)-1]
-	m.From = min(last.From, m.From)
-	if last.To > m.To {
-		m.To, m.Seq = last.To, last.Seq
-	}
-	*last = m
-}
-
-// keptMarks is how many of the first marks stay as they are: those of the hello
-// tell in how many packets it came.
-const keptMarks = 32
-
-// joinMarks makes one mark of those that touch each other and acknowledge the
-// same, as of many small segments in whatever order: what they say of the order
-// of the two directions is the same.
-func joinMarks(h *stream.Half) {
-	out := h.Marks[:keptMarks]
-	for _, m := range h.Marks[keptMarks:] {
-		for i := len(out) - 1; i >= max(keptMarks, len(out)-joinAmong); i-- {
-			x := &out[i]
-			if x.To != m.From && x.From != m.To || x.Ack != m.Ack || x.Seq == 0 || m.Seq == 0 {
-				continue
-			}
-			if x.To > m.To {
-				m.To, m.Seq = x.To, x.Seq
-			}
-			m.From = min(m.From, x.From)
-			out = slices.Delete(out, i, i+1)
-			i = len(out) // what it touches now
-		}
-		out = append(out, m)
-	}
-	h.Marks = out
-}
-
-// joinAmong is how many of the last marks are looked at for one that another one
-// touches: segments do not overtake more.
-const joinAmong = 24
-
-// shortList is how many gaps and how many marks are taken to be part of what an
-// opening costs in any case.
-const shortList = 32
-
-// listed returns how many bytes the gaps and marks of h take beyond that.
-func listed(h *stream.Half) int {
-	if cap(h.Marks) <= shortList && cap(h.Gaps) <= shortList {
-		return 0
-	}
-	return max(cap(h.Marks)-shortList, 0)*int(unsafe.Sizeof(stream.Mark{})) + max(cap(h.Gaps)-shortList, 0)*int(unsafe.Sizeof(stream.Gap{}))
-}
-
-// A pool keeps the buffers of openings that ended, by size.
-type pool struct {
-	free [8][][]byte // 1 KiB << i
-	kept int         // bytes of them
-	room int         // that they may take
-	held int         // bytes of openings that were not handed over
-}
-
-const poolKeep = 64 // buffers kept of each size
-
-func class(n int) (int, int) {
-	c, size := 0, 1<<10
-	for size < n {
-		c, size = c+1, size<<1
-	}
-	return c, size
-}
-
-// grow returns a buffer with b's bytes and room for n, n <= maxPrefix.
-func (p *pool) grow(b []byte, n int) []byte {
-	c, size := class(n)
-	p.held += size - cap(b)
-	var out []byte
-	if k := len(p.free[c]); k > 0 {
-		out = p.free[c][k-1]
-		p.free[c] = p.free[c][:k-1]
-		p.kept -= cap(out)
-	} else {
-		out = make([]byte, 0, size)
-	}
-	out = append(out[:0], b...)
-	p.put(b)
-	return out
-}
-
-func (p *pool) put(b []byte) {
-	if cap(b) == 0 {
-		return
-	}
-	c, _ := class(cap(b))
-	if len(p.free[c]) < poolKeep && p.kept+cap(b) <= p.room {
-		p.free[c] = append(p.free[c], b[:0])
-		p.kept += cap(b)
 	}
 }

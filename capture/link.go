@@ -1,222 +1,82 @@
 package capture
 
-import (
-	"bytes"
-	"encoding/binary"
-	"hash/maphash"
+import "pfsight/capture/packet"
 
-	"pfsight/capture/stream"
-)
-
-// Limits of following a client whose address changes within its opening.
-// Names live no longer than their opening, and count to its memory, so with
-// DefaultMemory there are at most some 500,000 of them.
-const (
-	maxNamed  = 8  // names of one opening (NameLimit): a connection of QUIC whose client has a short ID has two, one more after a Retry
-	maxMoves  = 4  // further addresses of one client
-	maxAsked  = 8  // datagrams from elsewhere that one opening is compared with
-	leastName = 4  // bytes of a server's name: a shorter one is not unlikely to be another's
-	leastOwn  = 8  // bytes of a client's name that serves without the server's
-	nameCost  = 64 // bytes of a name, about
-)
-
-// A nametable finds openings by the names that their datagrams bear: what the two
-// ends have named their connection, together with the server's address. Only
-// a hash of it is kept, with a secret seed, so that nobody can choose names
-// that collide.
-type nametable struct {
-	table
-	slab slab[name]
-	seed maphash.Seed
+// link reads a frame of a link type. The capture cut the last cut bytes of it.
+// The frequent link types are read here, for speed. Package packet knows all.
+func (d *decoder) link(link packet.LinkType, b []byte, cut int, s *segment) bool {
+	switch link {
+	case packet.LinkEthernet:
+		if len(b) >= 14 {
+			return d.etherType(be16(b[12:]), b[14:], cut, s) || d.eapol && d.takeEAPOL(b[6:12], b[:6], s)
+		}
+	case packet.LinkRaw, packet.LinkRaw12, packet.LinkRaw14, packet.LinkIPv4, packet.LinkIPv6:
+		return d.ip(b, cut, s)
+	case packet.LinkSLL:
+		// tcpdump.org: type(2) ARPHRD(2) length(2) address(8) protocol(2).
+		if len(b) >= 16 {
+			return d.etherType(be16(b[14:]), b[16:], cut, s) || d.eapol && d.takeEAPOL(b[6:6+min(int(be16(b[4:])), 6)], nil, s)
+		}
+	case packet.LinkSLL2:
+		// protocol(2) reserved(2) ifindex(4) ARPHRD(2) type(1) length(1) address(8).
+		if len(b) >= 20 {
+			return d.etherType(be16(b), b[20:], cut, s) || d.eapol && d.takeEAPOL(b[12:12+min(b[11], 6)], nil, s)
+		}
+	case packet.LinkPPPoE:
+		return d.pppoe(b, cut, s)
+	default:
+		return d.otherLinkType(link, b, cut, s)
+	}
+	return d.cutHeader()
 }
 
-type name struct {
-	hash   uint64
-	flow   uint32
-	shared bool // by another conversation: it tells nothing
+// otherLinkType reads a frame whose link-layer header package packet reads.
+func (d *decoder) otherLinkType(link packet.LinkType, b []byte, cut int, s *segment) bool {
+	h, inner, state := link.Header(b)
+	if state == packet.HeaderUnread {
+		d.drops[UnknownLink]++
+		d.unread.count(UnknownLink, inner, 1)
+		return false
+	}
+	return d.network(h, state, b, cut, s)
 }
 
-func newNametable() nametable { return nametable{table: newTable(), seed: maphash.MakeSeed()} }
-
-// hash returns the hash of the names that the server, an endpoint of k, and its
-// client have given their connection, 0 if they do not serve. A long name of the
-// client serves alone: the server may give the connection other names where
-// that is not seen.
-func (n *nametable) hash(k *flowKey, server uint8, its, clients []byte) uint64 {
-	if len(clients) >= leastOwn {
-		its = nil
-	} else if len(its) < leastName {
-		return 0
+// network reads the network layer of a frame whose link-layer header is h.
+func (d *decoder) network(h packet.Header, state packet.HeaderState, b []byte, cut int, s *segment) bool {
+	switch {
+	case state == packet.HeaderCut:
+		return d.cutHeader()
+	case state != packet.HeaderOK:
+		d.drops[NotIP]++
+		return false
+	case !d.deeper():
+		return false
+	case h.Type == packet.AnyIP:
+		return d.ip(b[h.Net:], cut, s)
 	}
-	if len(its) > stream.MaxConnID || len(clients) > stream.MaxConnID {
-		return 0
-	}
-	hi, lo, port := k.aHi, k.aLo, uint16(k.ports>>16)
-	if server == 1 {
-		hi, lo, port = k.bHi, k.bLo, uint16(k.ports)
-	}
-	var room [16 + 2 + 1 + 2*stream.MaxConnID]byte
-	b := binary.BigEndian.AppendUint64(room[:0], hi)
-	b = binary.BigEndian.AppendUint64(b, lo)
-	b = binary.BigEndian.AppendUint16(b, port)
-	b = append(b, byte(len(its)))
-	b = append(b, its...)
-	b = append(b, clients...)
-	return maphash.Bytes(n.seed, b) | 1
+	return d.etherType(h.Type, b[h.Net:], cut, s) || d.eapol && (h.Src != nil || h.Dst != nil) && d.takeEAPOL(h.Src, h.Dst, s)
 }
 
-// find returns the entry of a hash, nil if there is none.
-func (n *nametable) find(hash uint64) *name {
-	tag := tagOf(hash)
-	for i := tag & n.mask; n.slots[i].ref != 0; i = (i + 1) & n.mask {
-		if n.slots[i].tag == tag {
-			if x := n.slab.get(n.slots[i].ref); x.hash == hash {
-				return x
-			}
+// ppp reads a PPP frame inside another protocol.
+func (d *decoder) ppp(b []byte, cut int, s *segment) bool {
+	h, state := packet.PPPHeader(b)
+	return d.network(h, state, b, cut, s)
+}
+
+// pppoe reads a frame of a PPPoE session, RFC 2516 section 4. The session is a
+// network of its own.
+func (d *decoder) pppoe(b []byte, cut int, s *segment) bool {
+	h, _, state := packet.LinkPPPoE.Header(b)
+	if state == packet.HeaderOK {
+		s.enterNetwork(uint32(be16(b[2:])))
+		if !d.addLayer(encPPPoE, s) {
+			return false
 		}
 	}
-	return nil
+	return d.network(h, state, b, cut, s)
 }
 
-// learn notes the names in a datagram b of an opening.
-func (t *tracker) learn(ref uint32, f *flow, o *opening, d stream.Dir, b []byte) {
-	to, from, ok := t.opt.Rebind.ConnIDs(b)
-	if !ok {
-		return
-	}
-	if d == stream.ToClient {
-		to, from = from, to
-	}
-	n := &t.nametable
-	hash := n.hash(&f.key, f.client^1, to, from)
-	if hash == 0 {
-		return
-	}
-	for _, x := range o.names[:o.named] {
-		if n.slab.get(x).hash == hash {
-			return
-		}
-	}
-	if x := n.find(hash); x != nil {
-		x.shared = x.shared || x.flow != ref
-		return
-	}
-	if o.named == maxNamed {
-		t.drops[ConnIDLimit]++
-		return
-	}
-	at, x := n.slab.add()
-	*x = name{hash: hash, flow: ref}
-	n.insert(tagOf(hash), at)
-	o.names[o.named] = at
-	o.named++
-	t.pool.held += nameCost
-}
-
-// answered reports whether b, the first datagram of direction d, is what the
-// other direction's first one answers: the answer is addressed to the name that
-// the sender of b gives itself, while b is addressed to another name than that
-// of the answer's sender.
-func (t *tracker) answered(o *opening, d stream.Dir, b []byte) bool {
-	h := &o.conv.Half[d.Opposite()]
-	if d != stream.ToClient || len(h.Marks) == 0 {
-		return false
-	}
-	to, from, ok := t.opt.Rebind.ConnIDs(h.Data[h.Marks[0].From:h.Marks[0].To])
-	if !ok || len(to) == 0 {
-		return false
-	}
-	itsTo, itsFrom, ok := t.opt.Rebind.ConnIDs(b)
-	return ok && bytes.Equal(itsFrom, to) && !bytes.Equal(itsTo, from)
-}
-
-// swap exchanges the roles of the endpoints of an opening over UDP: the server's
-// datagrams came first.
-func (t *tracker) swap(ref uint32, f *flow, o *opening) {
-	f.client ^= 1
-	h := &o.conv.Half
-	h[0], h[1] = h[1], h[0]
-	o.half[0], o.half[1] = o.half[1], o.half[0]
-	t.setEndpoints(o, f)
-	t.unname(o)
-	for d := range h {
-		for _, m := range h[d].Marks {
-			t.learn(ref, f, o, stream.Dir(d), h[d].Data[m.From:m.To])
-		}
-	}
-}
-
-// unname forgets the names of an opening.
-func (t *tracker) unname(o *opening) {
-	n := &t.nametable
-	for _, at := range o.names[:o.named] {
-		n.remove(tagOf(n.slab.get(at).hash), at)
-		n.slab.release(at)
-	}
-	t.pool.held -= int(o.named) * nameCost
-	o.named = 0
-}
-
-// join takes a datagram between endpoints that have no entry, if it is more of
-// an opening whose client had another address before. From then on what these
-// endpoints say belongs to it.
-func (t *tracker) join(s *segment) bool {
-	to, from, ok := t.opt.Rebind.ConnIDs(s.payload)
-	if !ok {
-		return false
-	}
-	n := &t.nametable
-	d := stream.ToServer
-	x := n.find(n.hash(&s.key, s.fromB^1, to, from))
-	if x == nil {
-		d = stream.ToClient
-		x = n.find(n.hash(&s.key, s.fromB, from, to))
-	}
-	if x == nil || x.shared {
-		return false
-	}
-	ref := x.flow
-	f := t.flows.get(ref)
-	o := t.opens[f.opening-1]
-	if o.asked == maxAsked {
-		return false
-	}
-	o.asked++
-	moves := 0
-	for at := *f.nextMove(); at != 0; at = *t.flows.get(at).nextMove() {
-		moves++
-	}
-	if moves == maxMoves || t.idle(f, t.now) || !t.opt.Rebind.Same(&o.conv, d, s.payload) {
-		return false
-	}
-	if t.flows.n >= t.maxFlows {
-		id := f.id
-		if t.evictFlow(); f.id != id || f.opening == 0 {
-			return false // it was the one that had to go
-		}
-	}
-	at, a := t.flows.add()
-	t.peak.Connections = max(t.peak.Connections, t.flows.n)
-	*a = flow{key: s.key, tag: tagOf(s.hash), bits: inUse | moved, client: s.fromB ^ uint8(d)}
-	t.table.insert(a.tag, at)
-	*a.movedFrom(), *a.nextMove() = ref, *f.nextMove()
-	*f.nextMove() = at
-	o.conv.Moved = s.key.endpoint(a.client)
-	t.onDatagram(s, at, a)
-	return true
-}
-
-// release takes a flow out, and with it the later addresses of its client.
-func (t *tracker) release(ref uint32, f *flow) {
-	if f.key.proto == protoUDP {
-		for at := *f.nextMove(); at != 0; {
-			a := t.flows.get(at)
-			next := *a.nextMove()
-			t.table.remove(a.tag, at)
-			t.flows.release(at)
-			at = next
-		}
-	}
-	t.table.remove(f.tag, ref)
-	t.flows.release(ref)
+// ieee80211 reads an IEEE 802.11 frame inside another protocol.
+func (d *decoder) ieee80211(b []byte, cut int, s *segment) bool {
+	return d.otherLinkType(packet.LinkIEEE80211, b, cut, s)
 }

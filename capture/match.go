@@ -18,22 +18,22 @@ const (
 )
 
 // near reports whether sequence number a is within a window of b.
-func near(a, b uint32) bool {
+func inWindow(a, b uint32) bool {
 	d := int32(a - b)
 	return d < maxWindow && d > -maxWindow
 }
 
 // each calls do for every entry with the key of s, from slot i on.
-func (t *tracker) each(s *segment, i uint32, do func(ref uint32, l *lite, f *flow)) {
+func (t *tracker) eachWithKey(s *segment, i uint32, do func(ref uint32, p *halfOpen, f *flow)) {
 	tag, check := tagOf(s.hash), uint32(s.hash)
 	for tb := &t.table; tb.slots[i].ref != 0; i = (i + 1) & tb.mask {
 		sl := tb.slots[i]
 		if sl.tag != tag {
 			continue
 		}
-		if sl.ref&liteRef != 0 {
-			if l := t.lites.get(sl.ref &^ liteRef); l.check == check {
-				do(sl.ref, l, nil)
+		if sl.ref&halfOpenRef != 0 {
+			if p := t.halfOpens.get(sl.ref &^ halfOpenRef); p.check == check {
+				do(sl.ref, p, nil)
 			}
 		} else if f := t.flows.get(sl.ref); f.key.is(&s.key) {
 			do(sl.ref, nil, f)
@@ -43,12 +43,12 @@ func (t *tracker) each(s *segment, i uint32, do func(ref uint32, l *lite, f *flo
 
 // choose returns the entry that s fits best of those with its key, from slot i
 // on. Of entries that it fits alike, the one with the latest packet is chosen.
-func (t *tracker) choose(s *segment, i uint32) (best uint32) {
+func (t *tracker) bestMatch(s *segment, i uint32) (best uint32) {
 	most, latest := 0, int64(0)
-	t.each(s, i, func(ref uint32, l *lite, f *flow) {
+	t.eachWithKey(s, i, func(ref uint32, p *halfOpen, f *flow) {
 		fits, last := 0, int64(0)
-		if l != nil {
-			fits, last = fitLite(s, l), l.start
+		if p != nil {
+			fits, last = fitHalfOpen(s, p), p.start
 		} else {
 			fits, last = fitFlow(s, f), f.last
 		}
@@ -67,43 +67,43 @@ func fitFlow(s *segment, f *flow) (fits int) {
 	case f.bits&(hasISN<<e) != 0 && s.flags&flagSYN != 0:
 		fits = score(f.isn[e] == s.seq+1, 8)
 	case f.bits&(hasNext<<e) != 0:
-		fits = score(near(s.seq, f.next[e]), 4)
+		fits = score(inWindow(s.seq, f.next[e]), 4)
 	case f.bits&(hasISN<<e) != 0:
-		fits = score(near(s.seq, f.isn[e]), 4)
+		fits = score(inWindow(s.seq, f.isn[e]), 4)
 	}
 	if s.flags&flagACK != 0 {
 		switch {
 		case f.bits&(hasNext<<o) != 0:
-			fits += score(near(s.ack, f.next[o]), 4)
+			fits += score(inWindow(s.ack, f.next[o]), 4)
 		case f.bits&(hasISN<<o) != 0:
-			fits += score(near(s.ack, f.isn[o]), 4)
+			fits += score(inWindow(s.ack, f.isn[o]), 4)
 		}
 	}
 	return fits + fitDomain(f.bits, &f.domain, s)
 }
 
 // fitLite is fitFlow for a connection of which only SYNs were seen.
-func fitLite(s *segment, l *lite) (fits int) {
+func fitHalfOpen(s *segment, p *halfOpen) (fits int) {
 	e, o := s.fromB, s.fromB^1
-	if l.bits&(hasISN<<e) != 0 {
+	if p.bits&(hasISN<<e) != 0 {
 		if s.flags&flagSYN != 0 {
-			fits = score(l.isn[e] == s.seq+1, 8)
+			fits = score(p.isn[e] == s.seq+1, 8)
 		} else {
-			fits = score(near(s.seq, l.isn[e]), 4)
+			fits = score(inWindow(s.seq, p.isn[e]), 4)
 		}
 	}
-	if s.flags&flagACK != 0 && l.bits&(hasISN<<o) != 0 {
+	if s.flags&flagACK != 0 && p.bits&(hasISN<<o) != 0 {
 		if s.flags&flagSYN != 0 {
-			fits += score(l.isn[o] == s.ack, 8)
+			fits += score(p.isn[o] == s.ack, 8)
 		} else {
-			fits += score(near(s.ack, l.isn[o]), 4)
+			fits += score(inWindow(s.ack, p.isn[o]), 4)
 		}
 	}
-	return fits + l.fitDomain(s)
+	return fits + p.fitDomain(s)
 }
 
-func (l *lite) fitDomain(s *segment) int {
-	return fitDomain(uint16(l.bits&(liteSYN|liteSYNb)), &l.domain, s)
+func (p *halfOpen) fitDomain(s *segment) int {
+	return fitDomain(uint16(p.bits&(halfOpenSYN|halfOpenSYNb)), &p.domain, s)
 }
 
 // fitDomain rates the domain of s. Where its endpoint was not seen, that of the
@@ -129,24 +129,24 @@ func score(fits bool, points int) int {
 // another takes the first segment of another connection with the key of f. The
 // two are followed at once if they may be in different domains, else f has
 // ended.
-func (t *tracker) another(s *segment, ref uint32, f *flow) {
+func (t *tracker) startSecond(s *segment, ref uint32, f *flow) {
 	if fitDomain(f.bits, &f.domain, s) > 0 {
 		t.end(ref, f, stream.EndReused)
 	}
-	t.beside(s)
+	t.addSecond(s)
 }
 
 // beside takes the first segment of a connection with a key that others may
 // have.
-func (t *tracker) beside(s *segment) {
+func (t *tracker) addSecond(s *segment) {
 	t.onNew(s)
 	n, oldest := 0, uint32(0)
 	var quiet int64
-	t.each(s, tagOf(s.hash)&t.table.mask, func(ref uint32, l *lite, f *flow) {
+	t.eachWithKey(s, tagOf(s.hash)&t.table.mask, func(ref uint32, p *halfOpen, f *flow) {
 		n++
 		last := int64(0)
-		if l != nil {
-			last = l.start
+		if p != nil {
+			last = p.start
 		} else {
 			last = f.last
 		}
@@ -159,15 +159,15 @@ func (t *tracker) beside(s *segment) {
 	}
 	if n > maxShared {
 		t.drops[FlowEvict]++
-		if oldest&liteRef != 0 {
-			t.dropLites([]uint32{oldest &^ liteRef})
+		if oldest&halfOpenRef != 0 {
+			t.dropHalfOpens([]uint32{oldest &^ halfOpenRef})
 		} else {
 			t.end(oldest, t.flows.get(oldest), stream.EndEvict)
 		}
 	}
-	t.each(s, tagOf(s.hash)&t.table.mask, func(_ uint32, l *lite, f *flow) {
-		if l != nil {
-			l.bits |= liteShared
+	t.eachWithKey(s, tagOf(s.hash)&t.table.mask, func(_ uint32, p *halfOpen, f *flow) {
+		if p != nil {
+			p.bits |= halfOpenShared
 		} else {
 			f.bits |= shared
 		}
@@ -176,7 +176,7 @@ func (t *tracker) beside(s *segment) {
 
 // restarts reports whether a segment that is not the next one of f begins
 // another connection, whose SYN was not seen: a hello that is none of f's.
-func (t *tracker) restarts(s *segment, f *flow) bool {
+func (t *tracker) beginsAnother(s *segment, f *flow) bool {
 	sniffed := t.opt.SniffTCP(s.payload)
 	if sniffed < leastSniff {
 		return false
@@ -187,7 +187,7 @@ func (t *tracker) restarts(s *segment, f *flow) bool {
 	}
 	id := t.hello(s)
 	if id == 0 || f.hello == 0 || f.helloFrom() != e {
-		return f.strange(s)
+		return f.outOfWindow(s)
 	}
 	if id == f.hello {
 		return false
@@ -195,7 +195,7 @@ func (t *tracker) restarts(s *segment, f *flow) bool {
 	if back := int32(f.next[e] - s.seq); back > 0 && uint64(back) <= f.bytes[e] {
 		// In the place of bytes that were seen: a retransmission with other
 		// bytes, unless the numbers say otherwise.
-		return f.strange(s)
+		return f.outOfWindow(s)
 	}
 	return true
 }
@@ -204,23 +204,23 @@ func (t *tracker) restarts(s *segment, f *flow) bool {
 // far from all that are known of f. A middlebox that changes sequence numbers
 // shows two kinds of them to a tap on both its sides: those that f began with,
 // and those that came last.
-func (f *flow) strange(s *segment) bool {
+func (f *flow) outOfWindow(s *segment) bool {
 	o := s.fromB ^ 1
-	return f.farFrom(s) && (s.flags&flagACK == 0 || f.bits&(hasNext<<o) == 0 || !near(s.ack, f.next[o]) && !near(s.ack, f.isn[o]))
+	return f.seqOutOfWindow(s) && (s.flags&flagACK == 0 || f.bits&(hasNext<<o) == 0 || !inWindow(s.ack, f.next[o]) && !inWindow(s.ack, f.isn[o]))
 }
 
 // answersNone reports whether s, from an endpoint that was not seen, acknowledges
 // what is far from all that the other endpoint said.
-func (f *flow) answersNone(s *segment) bool {
+func (f *flow) ackOutOfWindow(s *segment) bool {
 	o := s.fromB ^ 1
-	return s.flags&(flagACK|flagRST|flagSYN) == flagACK && f.bits&(hasNext<<o) != 0 && !near(s.ack, f.next[o]) && !near(s.ack, f.isn[o])
+	return s.flags&(flagACK|flagRST|flagSYN) == flagACK && f.bits&(hasNext<<o) != 0 && !inWindow(s.ack, f.next[o]) && !inWindow(s.ack, f.isn[o])
 }
 
 // farFrom reports whether the sequence number of s is far from those of its
 // endpoint in f.
-func (f *flow) farFrom(s *segment) bool {
+func (f *flow) seqOutOfWindow(s *segment) bool {
 	e := s.fromB
-	return !near(s.seq, f.next[e]) && !near(s.seq, f.isn[e])
+	return !inWindow(s.seq, f.next[e]) && !inWindow(s.seq, f.isn[e])
 }
 
 // hello returns the identity of the hello that s begins with, 0 if there is

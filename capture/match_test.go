@@ -171,7 +171,7 @@ func TestSharedLimit(t *testing.T) {
 		x = dialog(1, fmt.Sprintf("C%04d", i), "", uint32(i)<<24, 0)[2]
 		x.domain = uint16(i + 1)
 		w.feed(x)
-		if n := w.tr.flows.n + w.tr.lites.n; n > maxShared {
+		if n := w.tr.flows.n + w.tr.halfOpens.n; n > maxShared {
 			t.Fatalf("%d are followed", n)
 		}
 	}

@@ -7,6 +7,19 @@ import (
 	"pfsight/capture/stream"
 )
 
+// An opening is the part of a flow that lives until its handshake is handed
+// over.
+type opening struct {
+	last int64 // time of the last packet
+	conv stream.Conversation
+	half [2]half // by stream.Dir
+	flow uint32  // 0: not in use
+
+	connIDs     [maxConnIDs]uint32 // references of tracker.connIDs
+	connIDCount uint8
+	compared    uint8 // datagrams between other endpoints that may be more of this
+}
+
 // newOpening returns an opening without anything in it.
 func (t *tracker) newOpening() (uint32, *opening) {
 	var ref uint32
@@ -35,13 +48,13 @@ func (t *tracker) newOpening() (uint32, *opening) {
 // takeOpening takes an opening from its flow. Its memory counts no longer.
 func (t *tracker) takeOpening(f *flow) *opening {
 	o := t.opens[f.opening-1]
-	t.unname(o)
+	t.dropConnIDs(o)
 	t.opens[f.opening-1] = nil
 	t.free = append(t.free, f.opening)
 	f.opening = 0
 	t.pool.held -= openingCost
 	for d := range o.conv.Half {
-		t.pool.held -= cap(o.conv.Half[d].Data) + listed(&o.conv.Half[d])
+		t.pool.held -= cap(o.conv.Half[d].Data) + extraBytes(&o.conv.Half[d])
 	}
 	return o
 }
@@ -91,7 +104,7 @@ func (t *tracker) reuse(o *opening) {
 	for d := range o.conv.Half {
 		h := &o.conv.Half[d]
 		t.pool.put(h.Data)
-		if listed(h) > 0 {
+		if extraBytes(h) > 0 {
 			*h = stream.Half{} // not to be kept
 			continue
 		}
@@ -104,7 +117,7 @@ func (t *tracker) reuse(o *opening) {
 }
 
 // forget takes a flow out without a word.
-func (t *tracker) forget(ref uint32, f *flow) {
+func (t *tracker) discard(ref uint32, f *flow) {
 	if f.opening != 0 {
 		t.reuse(t.takeOpening(f))
 	}
@@ -116,7 +129,7 @@ func (t *tracker) end(ref uint32, f *flow, why stream.End) {
 	if f.opening != 0 {
 		t.deliver(f, true)
 	}
-	if f.bits&told == 0 {
+	if f.bits&evicted == 0 {
 		t.close(ref, f, why)
 	}
 	t.release(ref, f)
@@ -124,8 +137,8 @@ func (t *tracker) end(ref uint32, f *flow, why stream.End) {
 
 // close tells the sink that a connection has ended.
 func (t *tracker) close(ref uint32, f *flow, why stream.End) {
-	if f.bits&over != 0 {
-		f.bits &^= over
+	if f.bits&countedClosed != 0 {
+		f.bits &^= countedClosed
 		t.peak.Closed--
 	}
 	switch {

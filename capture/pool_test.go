@@ -24,7 +24,7 @@ func TestGapsCount(t *testing.T) {
 	}
 	w.finish()
 	for _, o := range w.tr.spare {
-		if listed(&o.conv.Half[0])+listed(&o.conv.Half[1]) > 0 {
+		if extraBytes(&o.conv.Half[0])+extraBytes(&o.conv.Half[1]) > 0 {
 			t.Error("an opening is kept with its long lists")
 		}
 	}
@@ -137,10 +137,10 @@ func TestNothingIsLeft(t *testing.T) {
 			f.Close()
 		}
 		tr.finish(box, take)
-		names := &tr.nametable
-		if tr.pool.held != 0 || tr.flows.n != 0 || tr.table.n != tr.lites.n || names.n != 0 || names.slab.n != 0 || len(tr.opens) != len(tr.free) || len(live) != 0 {
+		names := &tr.connIDs
+		if tr.pool.held != 0 || tr.flows.n != 0 || tr.table.n != tr.halfOpens.n || names.n != 0 || names.slab.n != 0 || len(tr.opens) != len(tr.free) || len(live) != 0 {
 			t.Errorf("%s: left %d bytes, %d flows, %d of the table, %d half-open, %d names, %d openings, %d rows",
-				mode.name, tr.pool.held, tr.flows.n, tr.table.n, tr.lites.n, names.n, len(tr.opens)-len(tr.free), len(live))
+				mode.name, tr.pool.held, tr.flows.n, tr.table.n, tr.halfOpens.n, names.n, len(tr.opens)-len(tr.free), len(live))
 		}
 		kept := 0
 		for _, list := range tr.pool.free {

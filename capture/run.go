@@ -5,10 +5,8 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
-	"runtime"
 	"runtime/debug"
 	"sync"
-	"sync/atomic"
 
 	"pfsight/capture/packet"
 )
@@ -50,13 +48,13 @@ func Run(ctx context.Context, src packet.Source, opt Options, sinks ...Sink) (St
 		r.err = nil
 		r.tracker.finish(&w.outbox, func() {
 			w.sink.Take(w.events)
-			w.sink.Emit(r.sofar(w))
+			w.sink.Emit(r.total(w))
 			r.tracker.recycle(&w.outbox)
 		})
 	}
 	r.whole.frags.end(&r.stats.Drops)
 	w.drops, w.tables, w.unread = r.stats.Drops, r.tracker.peak, r.losses.links()
-	st := *r.sofar(w)
+	st := *r.total(w)
 	st.Files = r.losses.byFile()
 	return st, r.err
 }
@@ -89,7 +87,7 @@ type run struct {
 
 // sofar adds up what was met in the blocks emitted, w's included, and what
 // the tracker had dropped when w used it.
-func (r *run) sofar(w *worker) *Stats {
+func (r *run) total(w *worker) *Stats {
 	r.emitted.add(&w.stats)
 	w.stats = Stats{}
 	r.shown = r.emitted
@@ -177,7 +175,7 @@ func (w *worker) work() {
 		}
 		w.sink.Take(w.events)
 		w.emitting.wait(ticket)
-		w.sink.Emit(w.sofar(w))
+		w.sink.Emit(w.total(w))
 		w.emitting.pass()
 	}
 }
@@ -269,7 +267,7 @@ func timed(recs []packet.Record) (first, last int64) {
 
 // window is how many headers are looked at ahead of the table, so that the
 // slots they need are on their way from memory meanwhile.
-const window = 64
+const lookahead = 64
 
 // track follows the connections in the block.
 func (w *worker) track() {
@@ -288,66 +286,20 @@ func (w *worker) track() {
 	if w.block.Now != 0 {
 		t.tick(w.block.Now)
 	}
-	for at := 0; at < len(w.segs); at += window {
-		segs := w.segs[at:min(at+window, len(w.segs))]
+	for at := 0; at < len(w.segs); at += lookahead {
+		segs := w.segs[at:min(at+lookahead, len(w.segs))]
 		for i := range segs {
-			t.touch += t.table.slots[tagOf(segs[i].hash)&t.table.mask].tag
+			t.prefetch += t.table.slots[tagOf(segs[i].hash)&t.table.mask].tag
 		}
 		for i := range segs {
 			s := &segs[i]
-			if s.late && !w.whole.decode(packet.LinkType(s.seq), s.payload, s.wire, s.time, s) {
+			if s.deferred && !w.whole.decode(packet.LinkType(s.seq), s.payload, s.wire, s.time, s) {
 				continue
 			}
 			t.segment(s)
 		}
 		if t.opt.Bulk != nil {
-			t.sample(&segs[t.touch%uint32(len(segs))])
+			t.sample(&segs[t.prefetch%uint32(len(segs))])
 		}
 	}
-}
-
-// A turn lets the holders of tickets through one after the other.
-type turn struct {
-	now    atomic.Uint64
-	mu     sync.Mutex
-	cond   *sync.Cond
-	asleep int // under mu
-	spins  int // how often a worker looks before it sleeps
-}
-
-// How often a worker whose turn is the next looks again before it sleeps.
-// Turns are short, and waking up costs more than most of them. But the turn of
-// walking may hang on a decompressor, which wants the core.
-const (
-	spins     = 3000
-	walkSpins = 300
-)
-
-func (t *turn) wait(ticket uint64) {
-	for spun := 0; ; spun++ {
-		now := t.now.Load()
-		if now == ticket {
-			return
-		}
-		if now+1 == ticket && spun < t.spins {
-			runtime.Gosched()
-			continue
-		}
-		t.mu.Lock()
-		t.asleep++
-		for t.now.Load() == now {
-			t.cond.Wait()
-		}
-		t.asleep--
-		t.mu.Unlock()
-	}
-}
-
-func (t *turn) pass() {
-	t.now.Add(1)
-	t.mu.Lock()
-	if t.asleep > 0 {
-		t.cond.Broadcast()
-	}
-	t.mu.Unlock()
 }

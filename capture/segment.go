@@ -26,34 +26,34 @@ func (k *flowKey) protocol() uint8 { return uint8(k.proto) }
 const headCut = -1
 
 // split makes the key that of a session among those that share its endpoints.
-func (s *segment) split(session uint32) {
+func (s *segment) setSession(session uint32) {
 	s.key.proto |= session << sessionShift
 	s.hash = mix(s.hash^uint64(session), 0x9e3779b97f4a7c15)
 }
 
 // A segment is what the headers of one frame say about the transport.
 type segment struct {
-	key     flowKey
-	hash    uint64
-	time    int64
-	packet  uint64 // number of the frame in its file, from 1
-	payload []byte // captured payload; aliases the frame
-	wire    int    // payload length on the wire, >= len(payload); headCut
-	seq     uint32
-	ack     uint32
-	flags   uint8  // of TCP
-	fromB   uint8  // 0: sent by a; 1: sent by b
-	late    bool   // the frame is in payload, wire and seq (its link type): to be decoded in the order of the capture
-	input   uint16 // Record.Input
-	domain  uint16 // of the VLAN or tunnel, see enter; 0: none
-	encap   uint64 // the layers around the addresses, by byte, outermost lowest
+	key      flowKey
+	hash     uint64
+	time     int64
+	packet   uint64 // number of the frame in its file, from 1
+	payload  []byte // captured payload; aliases the frame
+	wire     int    // payload length on the wire, >= len(payload); headCut
+	seq      uint32
+	ack      uint32
+	flags    uint8  // of TCP
+	fromB    uint8  // 0: sent by a; 1: sent by b
+	deferred bool   // the frame is in payload, wire and seq (its link type): to be decoded in the order of the capture
+	input    uint16 // Record.Input
+	domain   uint16 // of the VLAN or tunnel, see enter; 0: none
+	encap    uint64 // the layers around the addresses, by byte, outermost lowest
 }
 
 // enter notes the number of a VLAN, or of a network inside a tunnel, that the
 // segment was seen in. 0 is none, as in a priority tag. The numbers make one
 // domain, in which addresses mean one host; of two domains one in 65,536 pairs
 // is taken for one.
-func (s *segment) enter(id uint32) {
+func (s *segment) enterNetwork(id uint32) {
 	if id != 0 {
 		h := (uint32(s.domain)<<16 ^ id) * 0x9e3779b1
 		s.domain = max(uint16(h>>16), 1)
@@ -61,9 +61,9 @@ func (s *segment) enter(id uint32) {
 }
 
 // enterBetween notes the ends of a tunnel, the same for both directions.
-func (s *segment) enterBetween(srcHi, srcLo, dstHi, dstLo uint64) {
+func (s *segment) enterTunnel(srcHi, srcLo, dstHi, dstLo uint64) {
 	x := srcHi ^ dstHi ^ srcLo ^ dstLo ^ srcLo*dstLo
-	s.enter(uint32(x) ^ uint32(x>>32))
+	s.enterNetwork(uint32(x) ^ uint32(x>>32))
 }
 
 // TCP flags, RFC 9293 section 3.1.

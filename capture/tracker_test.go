@@ -78,7 +78,7 @@ func (w *watch) take() {
 	for _, e := range w.box.events {
 		if e.Opening != nil {
 			if w.conns[e.ID] != nil {
-				w.t.Fatalf("connection %d is told of twice", e.ID)
+				w.t.Fatalf("connection %d is evicted of twice", e.ID)
 			}
 			x := &account{conv: *e.Opening}
 			for d := range x.data {
@@ -98,7 +98,7 @@ func (w *watch) take() {
 		}
 		x := w.conns[e.ID]
 		if x == nil {
-			w.t.Fatalf("connection %d ends before it is told of", e.ID)
+			w.t.Fatalf("connection %d ends before it is evicted of", e.ID)
 		}
 		x.closed++
 		x.totals = e.Totals
@@ -365,8 +365,8 @@ func TestFloods(t *testing.T) {
 		w.feed(tseg{conn: 100000 + i, seq: 5, flags: flagACK, data: "C" + string(make([]byte, 900))})
 	}
 	w.feed(d[4:]...)
-	if w.tr.lites.n > w.tr.maxLites || w.tr.flows.n > w.tr.maxFlows || w.tr.pool.held > w.tr.maxHeld+maxPrefix {
-		t.Errorf("%d half-open, %d flows, %d bytes", w.tr.lites.n, w.tr.flows.n, w.tr.pool.held)
+	if w.tr.halfOpens.n > w.tr.maxHalfOpens || w.tr.flows.n > w.tr.maxFlows || w.tr.pool.held > w.tr.maxHeld+maxPrefix {
+		t.Errorf("%d half-open, %d flows, %d bytes", w.tr.halfOpens.n, w.tr.flows.n, w.tr.pool.held)
 	}
 	if w.drops[HalfOpenEvict] == 0 || w.drops[FlowEvict] == 0 {
 		t.Errorf("what the limits cost is not counted: %v", w.drops.List())
@@ -595,9 +595,9 @@ func TestSweepIsSpread(t *testing.T) {
 	}
 	swept := 0
 	for i := range 20000 {
-		at := w.tr.liteAt
+		at := w.tr.halfOpenAt
 		w.feed(tseg{conn: 1, seq: 5, flags: flagACK, time: int64(i%2) * 1e9})
-		if w.tr.liteAt != at {
+		if w.tr.halfOpenAt != at {
 			swept++
 		}
 	}

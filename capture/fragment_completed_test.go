@@ -28,13 +28,13 @@ func TestFragmentCopies(t *testing.T) {
 		rng.Read(one)
 		rng.Read(two)
 		if !bytes.Equal(send(one, 0, n), one) {
-			t.Fatal("the datagram is not whole")
+			t.Fatal("the reassembly is not whole")
 		}
 		from := rng.Intn(n)
 		send(one, from, min(from+1+rng.Intn(n), n))
 		if rng.Intn(2) == 0 {
 			if !bytes.Equal(send(two, 0, n), two) {
-				t.Fatal("the second datagram is another")
+				t.Fatal("the second reassembly is another")
 			}
 		}
 		if f.end(&drops); drops != (Counters{}) {
@@ -43,7 +43,7 @@ func TestFragmentCopies(t *testing.T) {
 		rng.Read(two)
 		send(two, 0, n-1)
 		if f.end(&drops); drops[FragmentLost] != 1 {
-			t.Fatalf("counted %v, want one datagram lost", drops.List())
+			t.Fatalf("counted %v, want one reassembly lost", drops.List())
 		}
 	}
 }
@@ -94,8 +94,8 @@ func TestWholeTable(t *testing.T) {
 		f.add(fragKey{id: uint32(i)}, 0, true, b, 8, 1, &drops)
 		f.add(fragKey{id: uint32(i)}, 8, false, b, 8, 1, &drops)
 	}
-	if len(f.whole.list) != maxWhole || len(f.whole.at) != maxWhole {
-		t.Errorf("%d and %d datagrams are remembered, want %d", len(f.whole.list), len(f.whole.at), maxWhole)
+	if len(f.completed.list) != maxWhole || len(f.completed.at) != maxWhole {
+		t.Errorf("%d and %d datagrams are remembered, want %d", len(f.completed.list), len(f.completed.at), maxWhole)
 	}
 	for i := range 3 * maxWhole {
 		f.add(fragKey{id: uint32(i)}, 0, true, b, 8, 1, &drops)

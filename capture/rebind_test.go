@@ -11,7 +11,7 @@ import (
 // A nameLink reads datagrams such as "Ct-from/…": the first byte is the result of sniff,
 // then stand the receiver's name, '-', the sender's name, and '/'. What bears
 // "not" is nobody's.
-type nameLink struct{ asked int }
+type nameLink struct{ compared int }
 
 func (l *nameLink) ConnIDs(b []byte) (to, from []byte, ok bool) {
 	head, _, ok := bytes.Cut(b, []byte("/"))
@@ -22,7 +22,7 @@ func (l *nameLink) ConnIDs(b []byte) (to, from []byte, ok bool) {
 }
 
 func (l *nameLink) Same(_ *stream.Conversation, _ stream.Dir, b []byte) bool {
-	l.asked++
+	l.compared++
 	return !bytes.Contains(b, []byte("not"))
 }
 
@@ -115,7 +115,7 @@ func TestMoved(t *testing.T) {
 func (w *watch) empty() {
 	w.t.Helper()
 	tr := w.tr
-	if n := &tr.nametable; n.n != 0 || n.slab.n != 0 || tr.flows.n != 0 || tr.table.n != 0 || tr.pool.held != 0 {
+	if n := &tr.connIDs; n.n != 0 || n.slab.n != 0 || tr.flows.n != 0 || tr.table.n != 0 || tr.pool.held != 0 {
 		w.t.Errorf("left: %d names, %d of the slab, %d flows, %d of the table, %d bytes", n.n, n.slab.n, tr.flows.n, tr.table.n, tr.pool.held)
 	}
 }
@@ -127,13 +127,13 @@ func TestMovedLimits(t *testing.T) {
 	for i := range uint16(100) {
 		w.datagrams(datagramOf(100+i, false, "Morig-cl/b", int64(i)))
 	}
-	if l.asked > maxAsked {
-		t.Errorf("%d questions of one opening", l.asked)
+	if l.compared > maxCompared {
+		t.Errorf("%d questions of one opening", l.compared)
 	}
 	for i := range 20 {
 		w.datagrams(datagramOf(1, true, fmt.Sprintf("Mcl-serv%d/b", i), int64(200+i)))
 	}
-	if w.drops[ConnIDLimit] != 20-maxNamed+1 {
+	if w.drops[ConnIDLimit] != 20-maxConnIDs+1 {
 		t.Errorf("drops %v", w.drops.List())
 	}
 	list := w.finish()
@@ -146,12 +146,12 @@ func TestMovedLimits(t *testing.T) {
 	w, l = newLinkWatch(t, 1<<20)
 	for i := range 200000 {
 		w.datagrams(datagramOf(uint16(i), false, fmt.Sprintf("Cname%d-client%d/a", i/2, i/2), int64(i)*1e3))
-		if n := w.tr.nametable.slab.n; n > 2*maxPrefix*4/openingCost || w.tr.flows.n > w.tr.maxFlows+maxMoves {
+		if n := w.tr.connIDs.slab.n; n > 2*maxPrefix*4/openingCost || w.tr.flows.n > w.tr.maxFlows+maxMoves {
 			t.Fatalf("%d names, %d flows", n, w.tr.flows.n)
 		}
 	}
-	if l.asked == 0 || w.drops[FlowEvict] == 0 {
-		t.Errorf("%d questions, drops %v", l.asked, w.drops.List())
+	if l.compared == 0 || w.drops[FlowEvict] == 0 {
+		t.Errorf("%d questions, drops %v", l.compared, w.drops.List())
 	}
 	w.finish()
 	w.empty()

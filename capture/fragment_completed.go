@@ -9,21 +9,21 @@ import (
 // fragment that was captured twice is not taken for the first fragment of
 // another datagram. An identification is used again after 65536 datagrams, so
 // a fragment is a copy only if its bytes are the same.
-type wholeTable struct {
-	at   map[fragKey]int // index in list
-	list []wholeDatagram // up to maxWhole
-	next int             // index in list of the oldest, once list is full
+type completedTable struct {
+	at   map[fragKey]int     // index in list
+	list []completedDatagram // up to maxWhole
+	next int                 // index in list of the oldest, once list is full
 	seed maphash.Seed
 }
 
-type wholeDatagram struct {
+type completedDatagram struct {
 	key  fragKey
 	time int64 // when it became whole
 	sums []uint32
 }
 
 // sum returns what tells fragments of one datagram apart.
-func (t *wholeTable) sum(off int, more bool, b []byte) uint32 {
+func (t *completedTable) sum(off int, more bool, b []byte) uint32 {
 	place := uint64(off) << 1
 	if more {
 		place |= 1
@@ -32,7 +32,7 @@ func (t *wholeTable) sum(off int, more bool, b []byte) uint32 {
 }
 
 // has reports whether the datagram k became whole with a fragment of this sum.
-func (t *wholeTable) has(k fragKey, sum uint32, now int64) bool {
+func (t *completedTable) has(k fragKey, sum uint32, now int64) bool {
 	i, ok := t.at[k]
 	if !ok {
 		return false
@@ -42,13 +42,13 @@ func (t *wholeTable) has(k fragKey, sum uint32, now int64) bool {
 }
 
 // remember takes the sums of g, and forgets the oldest datagram for them.
-func (t *wholeTable) remember(g *datagram, now int64) {
+func (t *completedTable) remember(g *reassembly, now int64) {
 	i, ok := t.at[g.key]
 	switch {
 	case ok:
 	case len(t.list) < maxWhole:
 		i = len(t.list)
-		t.list = append(t.list, wholeDatagram{})
+		t.list = append(t.list, completedDatagram{})
 	default:
 		i = t.next
 		t.next = (t.next + 1) % maxWhole
@@ -61,7 +61,7 @@ func (t *wholeTable) remember(g *datagram, now int64) {
 }
 
 // shift moves the times by d.
-func (t *wholeTable) shift(d int64) {
+func (t *completedTable) shift(d int64) {
 	for i := range t.list {
 		t.list[i].time += d
 	}

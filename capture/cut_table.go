@@ -6,21 +6,21 @@ import "pfsight/capture/stream"
 // sent packets that were cut too short to tell what is in them. If a handshake
 // shows later, what is missing of it was cut, and is not lost. It has a fixed
 // size, and an endpoint that is noted may take the place of another one.
-type shortTable [1 << 12]uint32
+type cutTable [1 << 12]uint32
 
 // slot returns the place of endpoint e of s, and what is noted there.
-func (t *shortTable) slot(s *segment, e uint8) (at *uint32, note uint32) {
+func (t *cutTable) slot(s *segment, e uint8) (at *uint32, note uint32) {
 	return &t[s.hash>>(64-12)^uint64(e)], uint32(s.hash)&^1 | uint32(e)
 }
 
 // note notes the endpoint that sent s.
-func (t *shortTable) note(s *segment) {
+func (t *cutTable) note(s *segment) {
 	at, note := t.slot(s, s.fromB)
 	*at = note
 }
 
 // mark marks the halves of c, which begins with s, whose endpoints are noted.
-func (t *shortTable) mark(s *segment, f *flow, c *stream.Conversation) {
+func (t *cutTable) mark(s *segment, f *flow, c *stream.Conversation) {
 	for e := range uint8(2) {
 		if at, note := t.slot(s, e); *at == note {
 			h := &c.Half[dirOf(f, e)]

@@ -8,7 +8,7 @@ import (
 
 // split asks which session a datagram belongs to, makes its key that of the
 // session, and reports whether the datagram is to be followed.
-func (t *tracker) split(s *segment) bool {
+func (t *tracker) setSessionOf(s *segment) bool {
 	eapol := s.key.protocol() == protoEAPOL
 	if t.opt.Split == nil {
 		if eapol {
@@ -41,7 +41,7 @@ func (t *tracker) split(s *segment) bool {
 		s.key.aHi, s.key.bHi, s.hash = 0, 0, 0
 		s.fromB = uint8(dir)
 	}
-	s.split(session)
+	s.setSession(session)
 	return true
 }
 
@@ -88,9 +88,9 @@ func (t *tracker) newUDP(s *segment) {
 		}
 		if sniffed == stream.SniffNone && len(s.payload) < min(s.wire, leastDatagram) {
 			t.drops[CutShort]++
-			t.shorts.note(s)
+			t.cuts.note(s)
 		}
-		if sniffed == stream.SniffNone || t.nametable.n > 0 && s.key.proto == protoUDP && t.join(s) || sniffed < leastSniff {
+		if sniffed == stream.SniffNone || t.connIDs.n > 0 && s.key.proto == protoUDP && t.rebound(s) || sniffed < leastSniff {
 			return
 		}
 		client = s.fromB
@@ -103,7 +103,7 @@ func (t *tracker) newUDP(s *segment) {
 	o := t.opens[f.opening-1]
 	o.conv.Start = s.time
 	t.setEndpoints(o, f)
-	t.shorts.mark(s, f, &o.conv)
+	t.cuts.mark(s, f, &o.conv)
 	t.onUDP(s, ref, f, s.fromB)
 }
 
@@ -143,8 +143,8 @@ func (t *tracker) onUDP(s *segment, ref uint32, f *flow, e uint8) {
 	}
 	o := t.opens[f.opening-1]
 	o.last = t.last
-	if s.key.proto == protoUDP && o.conv.Half[dirOf(f, e)].Packets == 0 && t.opt.Rebind != nil && t.answered(o, dirOf(f, e), s.payload) {
-		t.swap(ref, f, o)
+	if s.key.proto == protoUDP && o.conv.Half[dirOf(f, e)].Packets == 0 && t.opt.Rebind != nil && t.isAnswered(o, dirOf(f, e), s.payload) {
+		t.swapRoles(ref, f, o)
 	}
 	d := dirOf(f, e)
 	hs, h := &o.half[d], &o.conv.Half[d]
@@ -170,17 +170,17 @@ func (t *tracker) onUDP(s *segment, ref uint32, f *flow, e uint8) {
 		h.Cut = true
 		t.drops[CutPayload]++
 	}
-	from, lists := len(h.Data), listed(h)
+	from, lists := len(h.Data), extraBytes(h)
 	if end > cap(h.Data) {
 		h.Data = t.pool.grow(h.Data, end)
 	}
 	h.Data = append(h.Data, s.payload...)
 	mark(h, from, end, s, 0, 0)
-	t.pool.held += listed(h) - lists
+	t.pool.held += extraBytes(h) - lists
 	if t.opt.Rebind != nil && s.key.proto == protoUDP {
-		t.learn(ref, f, o, d, s.payload)
+		t.addConnIDs(ref, f, o, d, s.payload)
 	}
-	t.rate(f.opening, o)
+	t.noteSilence(f.opening, o)
 	if len(h.Data) < h.Want {
 		return
 	}
@@ -188,6 +188,6 @@ func (t *tracker) onUDP(s *segment, ref uint32, f *flow, e uint8) {
 	case stream.Enough:
 		t.deliver(f, true)
 	case stream.Refuse:
-		t.forget(ref, f)
+		t.discard(ref, f)
 	}
 }

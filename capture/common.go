@@ -9,7 +9,7 @@ import (
 // VLAN tag, IPv4 or IPv6 without options, extension headers or fragments, TCP.
 // It makes of them what frame does, in half the time, and reports false of all
 // others, of which frame has to tell.
-func (d *decoder) plain(b []byte, wireLen int, time int64, s *segment) bool {
+func (d *decoder) common(b []byte, wireLen int, time int64, s *segment) bool {
 	const least = 4 + 14 + 20 + 20 // a tag, Ethernet, IPv4, TCP: a shorter frame is rare
 	if len(b) < least {
 		return false
@@ -20,7 +20,7 @@ func (d *decoder) plain(b []byte, wireLen int, time int64, s *segment) bool {
 	ip := b[14:]
 	if t == etherVLAN {
 		t, tag = binary.BigEndian.Uint16(eth[16:]), uint64(encVLAN)
-		s.enter(uint32(binary.BigEndian.Uint16(eth[14:])) & 0xfff)
+		s.enterNetwork(uint32(binary.BigEndian.Uint16(eth[14:])) & 0xfff)
 		ip = b[18:]
 	}
 	var tcp []byte
@@ -69,7 +69,7 @@ func (d *decoder) plain(b []byte, wireLen int, time int64, s *segment) bool {
 	if off < 20 || off > wire {
 		return false
 	}
-	s.time, s.late, s.encap = time, false, tag
+	s.time, s.deferred, s.encap = time, false, tag
 	s.seq, s.ack, s.flags = binary.BigEndian.Uint32(h[4:]), binary.BigEndian.Uint32(h[8:]), h[13]
 	s.wire, s.payload = wire-off, nil
 	if len(tcp) > off {

@@ -1,0 +1,222 @@
+package capture
+
+import (
+	"bytes"
+	"encoding/binary"
+	"hash/maphash"
+
+	"pfsight/capture/stream"
+)
+
+// Limits of following a client whose address changes within its opening.
+// Names live no longer than their opening, and count to its memory, so with
+// DefaultMemory there are at most some 500,000 of them.
+const (
+	maxConnIDs    = 8  // names of one opening (NameLimit): a connection of QUIC whose client has a short ID has two, one more after a Retry
+	maxMoves      = 4  // further addresses of one client
+	maxCompared   = 8  // datagrams from elsewhere that one opening is compared with
+	leastServerID = 4  // bytes of a server's name: a shorter one is not unlikely to be another's
+	leastClientID = 8  // bytes of a client's name that serves without the server's
+	connIDCost    = 64 // bytes of a name, about
+)
+
+// A nametable finds openings by the names that their datagrams bear: what the two
+// ends have named their connection, together with the server's address. Only
+// a hash of it is kept, with a secret seed, so that nobody can choose names
+// that collide.
+type connIDTable struct {
+	table
+	slab slab[connIDEntry]
+	seed maphash.Seed
+}
+
+type connIDEntry struct {
+	hash   uint64
+	flow   uint32
+	shared bool // by another conversation: it tells nothing
+}
+
+func newConnIDTable() connIDTable { return connIDTable{table: newTable(), seed: maphash.MakeSeed()} }
+
+// hash returns the hash of the names that the server, an endpoint of k, and its
+// client have given their connection, 0 if they do not serve. A long name of the
+// client serves alone: the server may give the connection other names where
+// that is not seen.
+func (n *connIDTable) hash(k *flowKey, server uint8, its, clients []byte) uint64 {
+	if len(clients) >= leastClientID {
+		its = nil
+	} else if len(its) < leastServerID {
+		return 0
+	}
+	if len(its) > stream.MaxConnID || len(clients) > stream.MaxConnID {
+		return 0
+	}
+	hi, lo, port := k.aHi, k.aLo, uint16(k.ports>>16)
+	if server == 1 {
+		hi, lo, port = k.bHi, k.bLo, uint16(k.ports)
+	}
+	var room [16 + 2 + 1 + 2*stream.MaxConnID]byte
+	b := binary.BigEndian.AppendUint64(room[:0], hi)
+	b = binary.BigEndian.AppendUint64(b, lo)
+	b = binary.BigEndian.AppendUint16(b, port)
+	b = append(b, byte(len(its)))
+	b = append(b, its...)
+	b = append(b, clients...)
+	return maphash.Bytes(n.seed, b) | 1
+}
+
+// find returns the entry of a hash, nil if there is none.
+func (n *connIDTable) find(hash uint64) *connIDEntry {
+	tag := tagOf(hash)
+	for i := tag & n.mask; n.slots[i].ref != 0; i = (i + 1) & n.mask {
+		if n.slots[i].tag == tag {
+			if x := n.slab.get(n.slots[i].ref); x.hash == hash {
+				return x
+			}
+		}
+	}
+	return nil
+}
+
+// learn notes the names in a datagram b of an opening.
+func (t *tracker) addConnIDs(ref uint32, f *flow, o *opening, d stream.Dir, b []byte) {
+	to, from, ok := t.opt.Rebind.ConnIDs(b)
+	if !ok {
+		return
+	}
+	if d == stream.ToClient {
+		to, from = from, to
+	}
+	ids := &t.connIDs
+	hash := ids.hash(&f.key, f.client^1, to, from)
+	if hash == 0 {
+		return
+	}
+	for _, x := range o.connIDs[:o.connIDCount] {
+		if ids.slab.get(x).hash == hash {
+			return
+		}
+	}
+	if x := ids.find(hash); x != nil {
+		x.shared = x.shared || x.flow != ref
+		return
+	}
+	if o.connIDCount == maxConnIDs {
+		t.drops[ConnIDLimit]++
+		return
+	}
+	at, x := ids.slab.add()
+	*x = connIDEntry{hash: hash, flow: ref}
+	ids.insert(tagOf(hash), at)
+	o.connIDs[o.connIDCount] = at
+	o.connIDCount++
+	t.pool.held += connIDCost
+}
+
+// answered reports whether b, the first datagram of direction d, is what the
+// other direction's first one answers: the answer is addressed to the name that
+// the sender of b gives itself, while b is addressed to another name than that
+// of the answer's sender.
+func (t *tracker) isAnswered(o *opening, d stream.Dir, b []byte) bool {
+	h := &o.conv.Half[d.Opposite()]
+	if d != stream.ToClient || len(h.Marks) == 0 {
+		return false
+	}
+	to, from, ok := t.opt.Rebind.ConnIDs(h.Data[h.Marks[0].From:h.Marks[0].To])
+	if !ok || len(to) == 0 {
+		return false
+	}
+	itsTo, itsFrom, ok := t.opt.Rebind.ConnIDs(b)
+	return ok && bytes.Equal(itsFrom, to) && !bytes.Equal(itsTo, from)
+}
+
+// swap exchanges the roles of the endpoints of an opening over UDP: the server's
+// datagrams came first.
+func (t *tracker) swapRoles(ref uint32, f *flow, o *opening) {
+	f.client ^= 1
+	h := &o.conv.Half
+	h[0], h[1] = h[1], h[0]
+	o.half[0], o.half[1] = o.half[1], o.half[0]
+	t.setEndpoints(o, f)
+	t.dropConnIDs(o)
+	for d := range h {
+		for _, m := range h[d].Marks {
+			t.addConnIDs(ref, f, o, stream.Dir(d), h[d].Data[m.From:m.To])
+		}
+	}
+}
+
+// unname forgets the names of an opening.
+func (t *tracker) dropConnIDs(o *opening) {
+	ids := &t.connIDs
+	for _, at := range o.connIDs[:o.connIDCount] {
+		ids.remove(tagOf(ids.slab.get(at).hash), at)
+		ids.slab.release(at)
+	}
+	t.pool.held -= int(o.connIDCount) * connIDCost
+	o.connIDCount = 0
+}
+
+// join takes a datagram between endpoints that have no entry, if it is more of
+// an opening whose client had another address before. From then on what these
+// endpoints say belongs to it.
+func (t *tracker) rebound(s *segment) bool {
+	to, from, ok := t.opt.Rebind.ConnIDs(s.payload)
+	if !ok {
+		return false
+	}
+	ids := &t.connIDs
+	d := stream.ToServer
+	x := ids.find(ids.hash(&s.key, s.fromB^1, to, from))
+	if x == nil {
+		d = stream.ToClient
+		x = ids.find(ids.hash(&s.key, s.fromB, from, to))
+	}
+	if x == nil || x.shared {
+		return false
+	}
+	ref := x.flow
+	f := t.flows.get(ref)
+	o := t.opens[f.opening-1]
+	if o.compared == maxCompared {
+		return false
+	}
+	o.compared++
+	moves := 0
+	for at := *f.nextMove(); at != 0; at = *t.flows.get(at).nextMove() {
+		moves++
+	}
+	if moves == maxMoves || t.idle(f, t.now) || !t.opt.Rebind.Same(&o.conv, d, s.payload) {
+		return false
+	}
+	if t.flows.n >= t.maxFlows {
+		id := f.id
+		if t.evictFlow(); f.id != id || f.opening == 0 {
+			return false // it was the one that had to go
+		}
+	}
+	at, a := t.flows.add()
+	t.peak.Connections = max(t.peak.Connections, t.flows.n)
+	*a = flow{key: s.key, tag: tagOf(s.hash), bits: inUse | moved, client: s.fromB ^ uint8(d)}
+	t.table.insert(a.tag, at)
+	*a.movedFrom(), *a.nextMove() = ref, *f.nextMove()
+	*f.nextMove() = at
+	o.conv.Moved = s.key.endpoint(a.client)
+	t.onDatagram(s, at, a)
+	return true
+}
+
+// release takes a flow out, and with it the later addresses of its client.
+func (t *tracker) release(ref uint32, f *flow) {
+	if f.key.proto == protoUDP {
+		for at := *f.nextMove(); at != 0; {
+			a := t.flows.get(at)
+			next := *a.nextMove()
+			t.table.remove(a.tag, at)
+			t.flows.release(at)
+			at = next
+		}
+	}
+	t.table.remove(f.tag, ref)
+	t.flows.release(ref)
+}
