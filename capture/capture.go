@@ -1,6 +1,3 @@
-// Package capture says who spoke, when, and which bytes: it takes frames from
-// files or interfaces, reads their headers, and follows each connection as far
-// as its opening. What it hands over are values of package stream.
 package capture
 
 import (
@@ -15,80 +12,79 @@ import (
 type Options struct {
 	// Inspector finds the handshakes in what the connections carry.
 	stream.Inspector
-	// Filter reports whether a frame is wanted; others are not looked at. An
-	// error says that it cannot be applied to frames of this link type; they
-	// are not read, and counted as NotFiltered. Several goroutines call it.
-	// Default: all are wanted.
+	// Filter reports whether to read a frame. An error means that it does not
+	// support this link type; the frame is then counted as NotFiltered.
+	// Several goroutines call it at the same time. Default: read every frame.
 	Filter func(link packet.LinkType, data []byte, wireLen int) (bool, error)
-	// MaxPackets ends the reading after so many packets that the filter
-	// wanted. Default: all. With it one worker does everything.
+	// MaxPackets is the number of packets accepted by the filter after which
+	// reading ends. If it is set, there is only one worker. Default: no limit.
 	MaxPackets uint64
-	// Bulk is told of one packet in 64 of connections over TCP whose openings
-	// were handed over and that lie in no tunnel: those that send most are
-	// told of most often. One goroutine at a time calls it. Default: nobody is.
+	// Bulk is called for one packet in 64 of the TCP connections whose opening
+	// was delivered and that are not in a tunnel, so most often for those that
+	// send the most. It is called by one goroutine at a time. Default: no
+	// calls.
 	Bulk func(a, b netip.AddrPort)
-	// Memory is about how many bytes the tracker may use; what that costs is
-	// counted. Default: DefaultMemory.
+	// Memory is the approximate number of bytes that the tracker may use. What
+	// is dropped because of it is counted. Default: DefaultMemory.
 	Memory int64
-	// Open is how many bytes handshakes that are not complete may use.
-	// Default: a fixed part of Memory.
+	// Open is the number of bytes that incomplete handshakes may use. Default:
+	// a fixed part of Memory.
 	Open int64
 }
 
-// DefaultMemory is the memory that the tracker may use by default, bytes.
+// DefaultMemory is the default of Options.Memory, in bytes.
 const DefaultMemory = 1 << 30
 
-// A Sink takes what the tracker finds. Each worker of a Run has its own.
+// A Sink receives the events of a Run. Each worker has its own Sink.
 type Sink interface {
-	// Take is given what the worker found, in order. Other workers' Sinks are
-	// called at the same time. The conversations and their bytes are the
-	// tracker's again after the return.
+	// Take receives the events of a block of packets, in order. Other workers
+	// call their Sinks at the same time. The events and everything they refer
+	// to are valid until Take returns.
 	Take(events []Event)
-	// Emit passes on what Take made of the events. It is called after each
-	// Take, for one Sink at a time, in the order of the capture. sofar is what
-	// the Run met up to here; it is the Run's again after the return.
+	// Emit publishes the results of the preceding Take. It is called after
+	// each Take, for one Sink at a time, in the order of the capture. sofar
+	// has the totals up to here. It is valid until Emit returns.
 	Emit(sofar *Stats)
 }
 
-// An Event tells that an opening is as complete as it will be, or that a
-// connection whose opening was told of has ended.
+// An Event delivers an opening that is as complete as it will be, or reports
+// the end of a connection whose opening was delivered.
 type Event struct {
-	ID uint64 // of the conversation
-	// Ref names the connection among those that have not ended: it is small,
-	// and another's when the end of this one was told.
+	ID uint64 // of the Conversation
+	// Ref identifies a live connection. It is small, and is reused after the
+	// connection's end event.
 	Ref     uint32
-	Opening *stream.Conversation // nil: it has ended
-	Totals  stream.Totals        // of one that has ended
+	Opening *stream.Conversation // nil: the connection ended
+	Totals  stream.Totals        // if the connection ended
 }
 
-// Stats are what a Run met.
+// Stats are the totals of a Run.
 type Stats struct {
-	Packets uint64 // read, wanted by the filter or not
-	Bytes   uint64 // captured, of them
-	Refused uint64 // bytes of packets that the filter did not want, of Bytes
+	Packets uint64 // all packets read, including those that the filter rejected
+	Bytes   uint64 // captured bytes of Packets
+	Refused uint64 // captured bytes of the packets that the filter rejected
 	First   int64  // time of the earliest packet, nanoseconds since 1970 UTC; 0 if no packet has a time
-	Last    int64  // time of the latest packet, in the same way
+	Last    int64  // time of the latest packet, likewise
 	Drops   Counters
-	Unread  []LinkCount // of Drops, by link type, most packets first; do not write
-	Files   []FileLoss  // of Drops, by file, in the order of the capture; only when a Run has ended
+	Unread  []LinkCount // part of Drops by link type, most packets first; read-only
+	Files   []FileLoss  // part of Drops by file, in the order of the capture; set when a Run has ended
 	Tables  Tables
 }
 
-// Tables are how large the tracker's tables were at their largest, and what
-// they may hold.
+// Tables are the peak sizes of the tracker's tables, and their limits.
 type Tables struct {
 	HalfOpen, MaxHalfOpen       int // connections of which only SYNs were seen
-	Connections, MaxConnections int // followed
-	Openings                    int // handshakes open at once
-	Held, MaxHeld               int // bytes of them
+	Connections, MaxConnections int // TCP connections and UDP conversations that showed a handshake
+	Openings                    int // handshakes in progress
+	Held, MaxHeld               int // bytes of Openings
 
-	// Closed is how many connections that were told of are closed by both
-	// ends, or reset, and have not been told to have ended: that is now, and
-	// not at the largest.
+	// Closed is the current number of connections whose opening was delivered,
+	// which were closed by both endpoints or reset, and for which no end event
+	// was sent yet. It is not a peak.
 	Closed int
 }
 
-// add counts what another worker met.
+// add adds the totals of one worker.
 func (st *Stats) add(o *Stats) {
 	if o.First != 0 && (st.First == 0 || o.First < st.First) {
 		st.First = o.First

@@ -1,18 +1,19 @@
 package capture
 
-// A clock is the capture time of one input, by which its connections idle. One
-// packet alone may bear a time that is far from true, and would end what is
-// alive: time goes there with the second packet in a row that says so. Zero: no
-// packet had a time yet.
+// A clock is the capture time of one input. It decides which connections are
+// idle. A single packet with a wrong time must not end live connections, so a
+// jump takes effect only if a second packet in a row confirms it. The zero
+// value has no time yet.
 type clock struct {
 	time    int64 // nanoseconds since 1970 UTC
-	outlier int64 // of the last packet, if it was too far from time; else 0
-	ended   bool  // the input ended: its connections go by the time of the others
+	outlier int64 // time of the last packet if it was too far from time; otherwise 0
+	ended   bool  // the input ended: its connections use the active clock
 }
 
-// advance takes the time of the next packet, 0 if it has none. It returns the
-// time by which to judge what is idle, and that of what the packet belongs to:
-// a time that is too far ahead may be the first of many.
+// advance takes the time of the next packet, 0 if it has none. It returns now,
+// the time for judging what is idle, and last, the time of the packet for its
+// connection. last may be ahead of now: the packet may be the first after a
+// jump.
 func (c *clock) advance(time int64) (now, last int64) {
 	d := time - c.time
 	switch {
@@ -20,7 +21,7 @@ func (c *clock) advance(time int64) (now, last int64) {
 		return c.time, c.time
 	case d >= 0 && d <= jump, c.time == 0:
 		c.time = time
-	case d < 0 && d >= -jump: // late, as packets of another interface are
+	case d < 0 && d >= -jump: // out of order, for example packets of several interfaces
 		c.outlier = 0
 		return time, time
 	case c.outlier != 0 && (c.outlier > c.time) == (d > 0) && time >= c.outlier-jump:
@@ -33,10 +34,10 @@ func (c *clock) advance(time int64) (now, last int64) {
 	return c.time, c.time
 }
 
-// clocks are those of the inputs that are read at once. The connections of an
-// input hold the index of its clock.
+// clocks are the clocks of all inputs that are open at the same time. A
+// connection holds the index of its input's clock.
 type clocks struct {
-	all    [256]clock // more than files are ever open at once
+	all    [256]clock // more than the number of files that are ever open
 	names  map[string]uint8
 	inUse  [256]string
 	next   uint8
@@ -55,7 +56,7 @@ func (c *clocks) use(name string) {
 	if c.names == nil {
 		c.names = map[string]uint8{}
 	}
-	for range len(c.all) { // an input that ended makes room, else the oldest
+	for range len(c.all) { // reuse the clock of an ended input, or else the oldest one
 		c.next++
 		if x := &c.all[c.next]; x.ended || c.inUse[c.next] == "" {
 			break
@@ -65,7 +66,7 @@ func (c *clocks) use(name string) {
 	c.names[name], c.inUse[c.next], c.all[c.next], c.active = c.next, name, clock{}, c.next
 }
 
-// end says that an input has ended.
+// end marks the input with this name as ended.
 func (c *clocks) end(name string) {
 	if i, ok := c.names[name]; ok {
 		c.all[i].ended = true
@@ -82,7 +83,7 @@ func (c *clocks) now(i uint8) int64 {
 	return c.all[i].time
 }
 
-// shift moves all clocks by d.
+// shift adds d to all clocks.
 func (c *clocks) shift(d int64) {
 	for i := range c.all {
 		if c.all[i].time != 0 {

@@ -5,12 +5,12 @@ import (
 	"math/bits"
 )
 
-// plain reads what most frames are, in one go: Ethernet II with at most one
-// VLAN tag, IPv4 or IPv6 without options, extension headers or fragments, TCP.
-// It makes of them what frame does, in half the time, and reports false of all
-// others, of which frame has to tell.
+// common decodes the most frequent kind of frame in one pass: Ethernet II with
+// at most one VLAN tag, IPv4 or IPv6 without options, extension headers and
+// fragments, and TCP. Its result equals that of frame, in half the time. It
+// returns false for all other frames; the caller then calls frame.
 func (d *decoder) common(b []byte, wireLen int, time int64, s *segment) bool {
-	const least = 4 + 14 + 20 + 20 // a tag, Ethernet, IPv4, TCP: a shorter frame is rare
+	const least = 4 + 14 + 20 + 20 // VLAN tag, Ethernet, IPv4, TCP; shorter frames are rare
 	if len(b) < least {
 		return false
 	}
@@ -37,8 +37,8 @@ func (d *decoder) common(b []byte, wireLen int, time int64, s *segment) bool {
 		if len(tcp) < 20 {
 			return false
 		}
-		// Address and port of each side as one number: which side is a is as good
-		// as random, so no branch hangs on it.
+		// The address and port of each side form one number. Which side is a
+		// is random, so a branch would often be mispredicted.
 		x := uint64(binary.BigEndian.Uint32(h[12:]))<<16 | uint64(binary.BigEndian.Uint16(tcp))
 		y := uint64(binary.BigEndian.Uint32(h[16:]))<<16 | uint64(binary.BigEndian.Uint16(tcp[2:]))
 		_, less := bits.Sub64(y, x, 0)

@@ -1,31 +1,31 @@
 package capture
 
-// A Reason says why something was not read. Everything that is dropped is
-// counted under one.
+// A Reason is the reason why something was dropped or not read. Every drop is
+// counted under one Reason.
 type Reason uint8
 
-// The reasons, in the order in which they are shown.
+// The reasons, in the order of display.
 const (
 	KernelDrops    Reason = iota // the kernel or the interface lost packets before the capture
-	FilteredOut                  // the filter did not want the packet
-	UnknownLink                  // a link type that is not read
-	NotFiltered                  // a link type that the filter cannot be applied to
-	NotIP                        // neither IPv4 nor IPv6 inside
-	OtherTransport               // another transport
-	BadHeader                    // a header that contradicts itself
-	CutHeader                    // the capture's snaplen ended inside the headers
-	CutShort                     // a packet cut so short that it cannot be told what is in it
-	CutPayload                   // the capture's snaplen ended inside a segment of an opening
-	FragmentLost                 // a fragment of a datagram that never became whole
+	FilteredOut                  // the filter rejected the packet
+	UnknownLink                  // an unsupported link type
+	NotFiltered                  // a link type that the filter does not support
+	NotIP                        // neither IPv4 nor IPv6
+	OtherTransport               // neither TCP nor UDP
+	BadHeader                    // an inconsistent header
+	CutHeader                    // the snaplen cut a header
+	CutShort                     // the snaplen cut a packet so short that its content is undetermined
+	CutPayload                   // the snaplen cut a segment of an opening
+	FragmentLost                 // an IP datagram that was never completed
 	FragmentLimit                // a fragment beyond the limits of reassembly
-	GapLimit                     // a segment too far ahead, or with too many gaps before it
-	PrefixLimit                  // more was wanted of a half than the limit of its prefix
-	HalfOpenEvict                // a half-open connection forgotten for lack of room
-	FlowEvict                    // a connection ended early for lack of room
-	Conflict                     // a retransmission with other bytes
-	SessionLimit                 // a session among several of one pair of endpoints, forgotten for lack of room
-	ConnIDLimit                  // a name of a connection beyond those by which its datagrams are known at another address
-	TooDeep                      // more headers inside each other than are followed
+	GapLimit                     // a segment too far ahead of a gap, or behind too many gaps
+	PrefixLimit                  // an opening that reached the limit of its length
+	HalfOpenEvict                // a half-open connection evicted to limit memory
+	FlowEvict                    // a connection ended early to limit memory
+	Conflict                     // a retransmission with different bytes
+	SessionLimit                 // a session inside UDP or EAPOL evicted to limit memory
+	ConnIDLimit                  // a connection ID beyond those kept to follow a change of address
+	TooDeep                      // more nested headers than the limit
 	numReasons
 )
 
@@ -55,11 +55,11 @@ var reasonTexts = [numReasons]struct{ code, what string }{
 // String returns the stable code of r.
 func (r Reason) String() string { return reasonTexts[r].code }
 
-// What says r for people, in the plural.
+// What describes r for users, in the plural.
 func (r Reason) What() string { return reasonTexts[r].what }
 
-// Loss reports whether r means that something which belongs to a handshake
-// may be missing from the results; the others are traffic that holds none.
+// Loss reports whether r means that a part of a handshake may be missing in
+// the results. The other reasons concern traffic without handshakes.
 func (r Reason) Loss() bool {
 	switch r {
 	case FilteredOut, NotIP, OtherTransport, HalfOpenEvict, ConnIDLimit:
@@ -68,10 +68,10 @@ func (r Reason) Loss() bool {
 	return true
 }
 
-// Incomplete reports whether r means that the input was not complete, or not
-// read completely, as far as it may hold handshakes. Of the other losses the
-// packets themselves are to blame: nothing was missing, and an endpoint would
-// not have read them either.
+// Incomplete reports whether r means that the input was incomplete, or was not
+// read completely, where it may contain handshakes. The remaining losses are
+// faults of the packets themselves: an endpoint would not have accepted them
+// either.
 func (r Reason) Incomplete() bool {
 	switch r {
 	case BadHeader, TooDeep, Conflict:
@@ -80,8 +80,8 @@ func (r Reason) Incomplete() bool {
 	return r.Loss()
 }
 
-// ofPacket reports whether r is counted for a packet when it is read, so that it
-// belongs to the file of that packet.
+// ofPacket reports whether r is counted when a packet is read, so that it can
+// be attributed to the file of that packet.
 func (r Reason) ofPacket() bool {
 	switch r {
 	case UnknownLink, NotFiltered, BadHeader, CutHeader, CutShort, CutPayload, FragmentLimit, GapLimit, TooDeep:
@@ -90,7 +90,7 @@ func (r Reason) ofPacket() bool {
 	return false
 }
 
-// Counters hold how often each Reason was met.
+// Counters are the numbers of drops by Reason.
 type Counters [numReasons]uint64
 
 // A Drop is one Reason and its count.
@@ -99,7 +99,7 @@ type Drop struct {
 	Count  uint64
 }
 
-// List returns the reasons that were met, in their order.
+// List returns the reasons with a count above zero, in order.
 func (c *Counters) List() []Drop {
 	var out []Drop
 	for r, n := range c {

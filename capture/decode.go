@@ -6,25 +6,26 @@ import (
 	"pfsight/capture/packet"
 )
 
-// maxHeaders is how many headers inside each other are followed, from the
-// link layer to the transport: more than any real stack has, few enough that
-// a packet made of headers costs nothing.
+// maxHeaders is the maximum number of nested headers from the link layer to
+// the transport. It is more than real stacks have, and limits the work for a
+// packet that consists of headers only.
 const maxHeaders = 32
 
-// A decoder reads frames down to their transport. It never keeps a frame.
+// A decoder decodes frames from the link layer to the transport. It does not
+// retain frames.
 type decoder struct {
 	drops    *Counters
-	frags    *fragments // nil: a fragment is left for a decoder that has them
+	frags    *fragments // nil: fragments are deferred to a decoder that has them
 	seed     uint64
 	depth    int
-	layers   int  // named in the segment's encap
-	deferred bool // the frame in hand holds a fragment, and frags is nil
-	eapol    bool // the frame in hand holds EAPOL; who knows the addresses takes it
-	short    bool // the frame in hand, or a packet in it, was longer than what there is
+	layers   int  // number of layers in the segment's encap
+	deferred bool // the current frame contains a fragment, and frags is nil
+	eapol    bool // the current frame contains EAPOL, and no caller has taken it yet
+	short    bool // the current frame, or a packet in it, was cut
 	unread   unreadLinks
 }
 
-// EtherTypes, IEEE 802 numbers.
+// EtherTypes of the IANA IEEE 802 registry.
 const (
 	etherIPv4      = 0x0800
 	etherIPv6      = 0x86dd
@@ -42,13 +43,14 @@ const (
 	etherVNTag     = 0x8926
 	etherNSH       = 0x894f
 	etherEAPOL     = 0x888e
-	etherWCCP      = 0x883e // of GRE: a packet that a router redirects
-	ether80211     = 0x2452 // a frame of IEEE 802.11, as access points and drivers mirror it
+	etherWCCP      = 0x883e // in GRE: a packet redirected by a router
+	ether80211     = 0x2452 // an IEEE 802.11 frame, mirrored by an access point or driver
 )
 
-// decode reads one frame into s and reports whether it holds a TCP segment, or
-// may hold one that only a decoder with frags can tell of (segment.late).
-// wireLen is the frame's length on the wire.
+// decode decodes a frame into s. It reports whether the frame contains a TCP
+// segment, a UDP datagram or EAPOL, or may contain one that only a decoder
+// with frags can decode; then s.deferred is set. wireLen is the length of the
+// frame on the wire.
 func (d *decoder) decode(link packet.LinkType, b []byte, wireLen int, time int64, s *segment) bool {
 	if link == packet.LinkEthernet && d.common(b, wireLen, time, s) {
 		return true
@@ -72,7 +74,7 @@ func (d *decoder) frame(link packet.LinkType, b []byte, wireLen int, time int64,
 	return d.link(link, b, max(wireLen-len(b), 0), s)
 }
 
-// deeper counts a header and reports whether it may be followed.
+// deeper counts a header and reports whether the limit of nesting allows it.
 func (d *decoder) deeper() bool {
 	if d.depth++; d.depth > maxHeaders {
 		d.drops[TooDeep]++
@@ -81,8 +83,8 @@ func (d *decoder) deeper() bool {
 	return true
 }
 
-// etherType reads what an EtherType announces. cut is the number of bytes
-// that the capture cut from the end of the frame.
+// etherType decodes the payload of an EtherType. The capture cut the last cut
+// bytes of the frame.
 func (d *decoder) etherType(t uint16, b []byte, cut int, s *segment) bool {
 	for {
 		switch t {
@@ -109,7 +111,7 @@ func (d *decoder) etherType(t uint16, b []byte, cut int, s *segment) bool {
 		case etherMACsec:
 			return d.macsec(b, cut, s)
 		case etherPBB:
-			// I-TAG (4), then the customer's frame.
+			// I-TAG(4), then the customer's frame.
 			if len(b) < 4 {
 				return d.cutHeader()
 			}
@@ -145,7 +147,7 @@ func (d *decoder) etherType(t uint16, b []byte, cut int, s *segment) bool {
 			t, b = binary.BigEndian.Uint16(b[6:]), b[8:]
 			continue
 		}
-		// IEEE 802.3: a length, then LLC; SNAP with an EtherType holds IP.
+		// IEEE 802.3: a length, then LLC and SNAP with an EtherType.
 		if t <= 1500 && len(b) >= 8 && b[0] == 0xaa && b[1] == 0xaa && b[2] == 3 && b[3] == 0 && b[4] == 0 && b[5] == 0 {
 			if !d.deeper() {
 				return false
@@ -158,7 +160,7 @@ func (d *decoder) etherType(t uint16, b []byte, cut int, s *segment) bool {
 	}
 }
 
-// ip reads an IP packet of either version.
+// ip decodes an IP packet of either version.
 func (d *decoder) ip(b []byte, cut int, s *segment) bool {
 	if len(b) == 0 {
 		return d.cutHeader()
@@ -173,7 +175,7 @@ func (d *decoder) ip(b []byte, cut int, s *segment) bool {
 	return false
 }
 
-// ipv4 reads an IPv4 packet, RFC 791 section 3.1.
+// ipv4 decodes an IPv4 packet, RFC 791 section 3.1.
 func (d *decoder) ipv4(b []byte, cut int, s *segment) bool {
 	if len(b) < 20 {
 		return d.cutHeader()
@@ -187,9 +189,9 @@ func (d *decoder) ipv4(b []byte, cut int, s *segment) bool {
 	if len(b) < ihl {
 		return d.cutHeader()
 	}
-	// A total length of 0 is segmentation offload: the frame tells. One that is
-	// longer than the frame was on the wire is a packet that was cut before the
-	// capture, by a mirror or a broker.
+	// With segmentation offload the total length is 0, and the frame length
+	// applies. If it exceeds the length of the frame on the wire, a mirror or
+	// packet broker cut the packet before the capture.
 	if wire := len(b) + cut; total == 0 {
 		total = wire
 	} else if total > wire {
@@ -221,7 +223,7 @@ func (d *decoder) ipv4(b []byte, cut int, s *segment) bool {
 	return d.transport(b[9], 0, srcLo, 0, dstLo, payload, wire, s)
 }
 
-// ipv6 reads an IPv6 packet and its extension headers, RFC 8200 sections 3
+// ipv6 decodes an IPv6 packet and its extension headers, RFC 8200 sections 3
 // and 4.
 func (d *decoder) ipv6(b []byte, cut int, s *segment) bool {
 	if len(b) < 40 {
@@ -235,7 +237,7 @@ func (d *decoder) ipv6(b []byte, cut int, s *segment) bool {
 	payload := b[40:]
 	if most := len(payload) + cut; wire == 0 { // a jumbogram or segmentation offload
 		wire = most
-	} else if wire > most { // as in ipv4
+	} else if wire > most { // cut before the capture, as in ipv4
 		d.short = true
 	}
 	if len(payload) > wire {
@@ -295,15 +297,15 @@ func (d *decoder) ipv6(b []byte, cut int, s *segment) bool {
 	}
 }
 
-// How much of a TCP header tells what: the first bytes name the connection and
-// the sequence number, and those up to the flags all else that is used.
+// Lengths of the TCP header's beginning, in bytes: the ports and the sequence
+// number, and everything up to the flags.
 const (
 	leastTCP = 8
 	wholeTCP = 14
 )
 
-// transport reads a TCP header, RFC 9293 section 3.1, or a UDP one, RFC 768,
-// or goes on into a packet inside.
+// transport decodes a TCP header, RFC 9293 section 3.1, a UDP header, RFC 768,
+// or an encapsulated packet.
 func (d *decoder) transport(proto uint8, srcHi, srcLo, dstHi, dstLo uint64, b []byte, wire int, s *segment) bool {
 	switch proto {
 	case protoTCP:
@@ -369,13 +371,13 @@ func (d *decoder) transport(proto uint8, srcHi, srcLo, dstHi, dstLo uint64, b []
 	return true
 }
 
-// udp reads a UDP header, or goes on into a tunnel.
+// udp decodes a UDP header, RFC 768, or a tunnel over UDP.
 func (d *decoder) udp(srcHi, srcLo, dstHi, dstLo uint64, b []byte, wire int, s *segment) bool {
 	if len(b) < 8 {
 		return d.cutHeader()
 	}
 	src, dst, n := be16(b), be16(b[2:]), int(be16(b[4:]))
-	if n < 8 || n > wire { // 0 is a jumbogram or offload; else a lie that the frame corrects
+	if n < 8 || n > wire { // 0 with jumbograms and offload; any other value is wrong
 		n = wire
 	}
 	payload := b[8:min(n, len(b))]

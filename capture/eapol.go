@@ -2,11 +2,11 @@ package capture
 
 import "encoding/binary"
 
-// eapolPDU reads the header of IEEE 802.1X-2020 section 11.3: version(1)
-// type(1) length(2). Only an EAP packet, type 0, is wanted; Start, Logoff,
-// Key and MKA hold none. It always returns false, and leaves to the caller
-// that knows the addresses to take the PDU with eapolBetween. A length beyond the
-// frame says that the frame was cut.
+// eapolPDU decodes the header of an EAPOL PDU, IEEE 802.1X-2020 section 11.3:
+// version(1) type(1) length(2). Only type 0, an EAP packet, can contain a
+// handshake. eapolPDU always returns false and sets d.eapol, so that the
+// caller that knows the addresses calls takeEAPOL. If the length exceeds the
+// frame, the frame was cut.
 func (d *decoder) eapolPDU(b []byte, s *segment) bool {
 	if len(b) < 4 {
 		return d.cutHeader()
@@ -21,18 +21,18 @@ func (d *decoder) eapolPDU(b []byte, s *segment) bool {
 	return false
 }
 
-// eapolBetween takes the PDU that eapolPDU read as one between two stations.
-// A nil address is not known.
+// takeEAPOL completes the segment of the PDU that eapolPDU found. A nil
+// address is undetermined. It returns true.
 func (d *decoder) takeEAPOL(src, dst []byte, s *segment) bool {
 	d.eapol = false
 	s.seq, s.ack, s.flags, s.fromB = 0, 0, 0, 0
 	s.key = flowKey{aHi: mac48(src), bHi: mac48(dst), proto: protoEAPOL}
-	s.hash = 0 // split makes it
+	s.hash = 0 // setSessionOf sets it
 	return true
 }
 
-// notBetween drops a PDU that eapolPDU read where no addresses are. It returns
-// false.
+// dropEAPOL drops the PDU that eapolPDU found if its frame has no addresses.
+// It returns false.
 func (d *decoder) dropEAPOL() bool {
 	if d.eapol {
 		d.eapol = false
@@ -41,6 +41,7 @@ func (d *decoder) dropEAPOL() bool {
 	return false
 }
 
+// mac48 returns a MAC address as a number, 0 if b is too short.
 func mac48(b []byte) uint64 {
 	if len(b) < 6 {
 		return 0

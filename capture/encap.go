@@ -2,11 +2,12 @@ package capture
 
 import "encoding/binary"
 
-// An encap names one layer around the innermost addresses. A segment carries
-// the layers as bytes of a uint64, the outermost in the lowest byte.
+// An encap identifies a layer of encapsulation around the innermost addresses.
+// A segment has its layers in a uint64, one per byte, the outermost in the
+// lowest byte.
 type encap uint8
 
-// The encapsulations, in no order that means anything.
+// The encapsulations. Their order has no meaning.
 const (
 	_ encap = iota
 	encVLAN
@@ -36,8 +37,8 @@ const (
 	encWCCP
 )
 
-// maxEncaps is how many layers a segment can name; a frame with more is not
-// followed (TooDeep).
+// maxEncaps is the maximum number of layers of a segment. Frames with more are
+// dropped (TooDeep).
 const maxEncaps = 8
 
 var encapNames = [...]string{
@@ -47,8 +48,7 @@ var encapNames = [...]string{
 	encCMD: "cmd", encIEEE80211: "802.11", encTZSP: "tzsp", encWCCP: "wccp",
 }
 
-// layer notes that e lies around what follows, and reports whether that may
-// be followed.
+// addLayer adds e to the layers of s and reports whether the limits allow it.
 func (d *decoder) addLayer(e encap, s *segment) bool {
 	if d.layers == maxEncaps {
 		d.drops[TooDeep]++
@@ -59,7 +59,7 @@ func (d *decoder) addLayer(e encap, s *segment) bool {
 	return d.deeper()
 }
 
-// names returns the names of the layers, the same slice for the same layers.
+// names returns the names of the layers. Equal layers share one slice.
 func (t *tracker) names(encaps uint64) []string {
 	if encaps == 0 {
 		return nil
@@ -77,14 +77,14 @@ func (t *tracker) names(encaps uint64) []string {
 	return n
 }
 
-// maxNames bounds what the tracker remembers of combinations of layers.
+// maxEncapLists is the maximum number of slices that names keeps.
 const maxEncapLists = 1024
 
 func be16(b []byte) uint16 { return binary.BigEndian.Uint16(b) }
 func be32(b []byte) uint32 { return binary.BigEndian.Uint32(b) }
 
-// cutHeader counts a header that ends too early: cut if the frame was, else a
-// header that cannot be one. It returns false.
+// cutHeader counts a header that ends too early: as CutHeader if the frame was
+// cut, otherwise as BadHeader. It returns false.
 func (d *decoder) cutHeader() bool {
 	if d.short {
 		d.drops[CutHeader]++
@@ -94,7 +94,7 @@ func (d *decoder) cutHeader() bool {
 	return false
 }
 
-// ethernet reads an Ethernet frame inside something else.
+// ethernet decodes an Ethernet frame inside another protocol.
 func (d *decoder) ethernet(b []byte, cut int, s *segment) bool {
 	if len(b) < 14 {
 		return d.cutHeader()
@@ -102,9 +102,9 @@ func (d *decoder) ethernet(b []byte, cut int, s *segment) bool {
 	return d.etherType(be16(b[12:]), b[14:], cut, s) || d.eapol && d.takeEAPOL(b[6:12], b[:6], s)
 }
 
-// mpls reads a label stack, RFC 3032 section 2.1, and what is under it: IP by
-// its version, else an Ethernet pseudowire with or without its control word,
-// RFC 4448 section 4.6.
+// mpls decodes a label stack, RFC 3032 section 2.1, and its payload: IP
+// according to the version field, otherwise an Ethernet pseudowire with or
+// without a control word, RFC 4448 section 4.6.
 func (d *decoder) mpls(b []byte, cut int, s *segment) bool {
 	for {
 		if len(b) < 4 {
@@ -143,7 +143,7 @@ func (d *decoder) mpls(b []byte, cut int, s *segment) bool {
 	return d.addLayer(encPseudowire, s) && d.ethernet(b, cut, s)
 }
 
-// plausibleIPv4 reports whether an IPv4 header may begin here; a MAC address
+// plausibleIPv4 reports whether b may begin with an IPv4 header. MAC addresses
 // may begin with the same four bits.
 func plausibleIPv4(b []byte) bool {
 	return len(b) >= 20 && b[0]&0x0f >= 5 && int(be16(b[2:])) >= int(b[0]&0x0f)*4 && b[8] != 0
@@ -157,7 +157,7 @@ func knownEtherType(t uint16) bool {
 	return t <= 1500
 }
 
-// gre reads RFC 2784 with the key and sequence number of RFC 2890, and
+// gre decodes GRE: RFC 2784 with the key and sequence number of RFC 2890, and
 // version 1 of RFC 2637, which carries PPP.
 func (d *decoder) gre(b []byte, cut int, s *segment) bool {
 	if len(b) < 4 {
@@ -173,7 +173,7 @@ func (d *decoder) gre(b []byte, cut int, s *segment) bool {
 	if flags&7 == 1 && flags&0x0080 != 0 { // version 1: acknowledgment number
 		n += 4
 	}
-	if flags&0x4000 != 0 || len(b) < n { // source routing, which nobody sends
+	if flags&0x4000 != 0 || len(b) < n { // source routing, which is obsolete
 		return d.cutHeader()
 	}
 	if flags&0x2000 != 0 { // the key
@@ -189,7 +189,7 @@ func (d *decoder) gre(b []byte, cut int, s *segment) bool {
 		return d.addLayer(encGRE, s) && d.ethernet(b, cut, s)
 	case 0x880b:
 		return d.addLayer(encGRE, s) && d.ppp(b, cut, s)
-	case 0x88be: // ERSPAN; type I has no sequence number and no header
+	case 0x88be: // ERSPAN; without a sequence number it is type I, which has no header
 		if flags&0x1000 == 0 {
 			return d.addLayer(encERSPAN, s) && d.ethernet(b, cut, s)
 		}
@@ -197,7 +197,7 @@ func (d *decoder) gre(b []byte, cut int, s *segment) bool {
 			return d.cutHeader()
 		}
 		return d.addLayer(encERSPAN, s) && d.ethernet(b[8:], cut, s)
-	case 0x22eb: // ERSPAN type III, with a subheader that a flag announces
+	case 0x22eb: // ERSPAN type III; a flag announces a subheader
 		n := 12
 		if len(b) >= 12 && b[11]&1 != 0 {
 			n = 20
@@ -213,9 +213,9 @@ func (d *decoder) gre(b []byte, cut int, s *segment) bool {
 	return d.addLayer(encGRE, s) && d.etherType(proto, b, cut, s) || d.dropEAPOL()
 }
 
-// wccp reads a packet that a router redirects by WCCP: version 2 puts 4 bytes
-// before it, which do not begin as IP does (draft-wilson-wrec-wccp-v2 section
-// 4.12).
+// wccp decodes a packet redirected by WCCP. Version 2 inserts 4 bytes before
+// the packet that do not look like the beginning of an IP header
+// (draft-wilson-wrec-wccp-v2 section 4.12).
 func (d *decoder) wccp(b []byte, cut int, s *segment) bool {
 	if !d.addLayer(encWCCP, s) {
 		return false
@@ -229,8 +229,9 @@ func (d *decoder) wccp(b []byte, cut int, s *segment) bool {
 	return d.ip(b, cut, s)
 }
 
-// macsec reads the SecTAG of IEEE 802.1AE section 9.3, if nothing is
-// encrypted; the check value lies behind the packet, where its length ends.
+// macsec decodes a SecTAG, IEEE 802.1AE section 9.3, of an unencrypted frame.
+// The integrity check value follows the packet; the packet's own length
+// excludes it.
 func (d *decoder) macsec(b []byte, cut int, s *segment) bool {
 	if len(b) < 8 {
 		return d.cutHeader()
@@ -246,7 +247,7 @@ func (d *decoder) macsec(b []byte, cut int, s *segment) bool {
 	return d.addLayer(encMACsec, s) && d.etherType(be16(b[n:]), b[n+2:], cut, s)
 }
 
-// nsh reads a Network Service Header, RFC 8300 section 2.
+// nsh decodes a Network Service Header, RFC 8300 section 2.
 func (d *decoder) nsh(b []byte, cut int, s *segment) bool {
 	if len(b) < 8 {
 		return d.cutHeader()
@@ -258,11 +259,11 @@ func (d *decoder) nsh(b []byte, cut int, s *segment) bool {
 	if !d.addLayer(encNSH, s) {
 		return false
 	}
-	s.enterNetwork(be32(b[4:]) >> 8) // the service path
+	s.enterNetwork(be32(b[4:]) >> 8) // the service path identifier
 	return d.nextProtocol(b[3], b[n:], cut, s)
 }
 
-// nextProtocol reads what the registry of NSH, and with it VXLAN-GPE, names.
+// nextProtocol decodes a payload by the numbers that NSH and VXLAN-GPE share.
 func (d *decoder) nextProtocol(p byte, b []byte, cut int, s *segment) bool {
 	switch p {
 	case 1:

@@ -2,9 +2,9 @@ package capture
 
 import "pfsight/capture/packet"
 
-// inUDP reads a tunnel over UDP, if the ports say that it is one and its
-// header does not contradict. Where nothing comes of it the datagram is taken
-// as it is, and what the attempt counted is forgotten.
+// inUDP decodes a tunnel over UDP if the ports indicate one and its header is
+// plausible. If that fails, it restores the counters and returns false, and
+// the datagram is treated as plain UDP.
 func (d *decoder) inUDP(srcHi, srcLo, dstHi, dstLo uint64, src, dst uint16, b []byte, cut int, s *segment) bool {
 	var try func(*decoder, []byte, int, *segment) bool
 	switch {
@@ -22,11 +22,11 @@ func (d *decoder) inUDP(srcHi, srcLo, dstHi, dstLo uint64, src, dst uint16, b []
 		try = (*decoder).l2tp
 	case dst == 37008:
 		try = (*decoder).tzsp
-	case dst == 4754: // RFC 8086
+	case dst == 4754: // GRE in UDP, RFC 8086
 		try = (*decoder).gre
-	case dst == 6635: // RFC 7510
+	case dst == 6635: // MPLS in UDP, RFC 7510
 		try = (*decoder).mpls
-	case likelyVXLAN(b): // on ports that somebody chose, such as 10800 and 10801 of Azure's gateway load balancer
+	case likelyVXLAN(b): // on a custom port, such as 10800 and 10801 of Azure's gateway load balancer
 		try = (*decoder).vxlan
 	default:
 		return false
@@ -37,13 +37,13 @@ func (d *decoder) inUDP(srcHi, srcLo, dstHi, dstLo uint64, src, dst uint16, b []
 		return true
 	}
 	if d.deferred && !deferred {
-		return false // a fragment inside: it waits for its others
+		return false // an inner fragment: the frame is deferred
 	}
 	*d.drops, d.layers, d.depth, s.encap, s.domain = drops, layers, depth, encaps, domain
 	return false
 }
 
-// vxlan reads RFC 7348 section 5.
+// vxlan decodes VXLAN, RFC 7348 section 5.
 func (d *decoder) vxlan(b []byte, cut int, s *segment) bool {
 	if len(b) < 8 || b[0]&0x08 == 0 {
 		return false
@@ -55,9 +55,9 @@ func (d *decoder) vxlan(b []byte, cut int, s *segment) bool {
 	return d.addLayer(encVXLAN, s) && d.ethernet(b[8:], cut, s)
 }
 
-// likelyVXLAN reports whether a datagram to any port is VXLAN: the flags, those
-// of the group policy extension allowed, the zeros between them and a frame with
-// a plausible IP header.
+// likelyVXLAN reports whether a datagram on any port is VXLAN: its flags,
+// which may be those of the group policy extension, its reserved zeros, and a
+// frame with a plausible IP header.
 func likelyVXLAN(b []byte) bool {
 	const least = 8 + 14 + 20
 	if len(b) < least || b[0] != 0x08 && b[0] != 0x88 || b[7] != 0 || b[1]&^0x48 != 0 {
@@ -79,11 +79,11 @@ func likelyVXLAN(b []byte) bool {
 	return false
 }
 
-// tzsp reads a frame in the TaZmen Sniffer Protocol, version 1: a header of 4
-// bytes and tags up to an end.
+// tzsp decodes a frame in the TaZmen Sniffer Protocol, version 1: a header of
+// 4 bytes, and tags up to an end tag.
 func (d *decoder) tzsp(b []byte, cut int, s *segment) bool {
 	const (
-		received, toSend = 0, 1 // the types that hold a frame
+		received, toSend = 0, 1 // the types that contain a frame
 		padding, end     = 0, 1 // the tags without a length
 		maxTags          = 64
 	)
@@ -121,7 +121,7 @@ func (d *decoder) tzsp(b []byte, cut int, s *segment) bool {
 	return false
 }
 
-// vxlanGPE reads draft-ietf-nvo3-vxlan-gpe section 3.
+// vxlanGPE decodes draft-ietf-nvo3-vxlan-gpe section 3.
 func (d *decoder) vxlanGPE(b []byte, cut int, s *segment) bool {
 	if len(b) < 8 || b[0]&0x08 == 0 {
 		return false
@@ -130,7 +130,7 @@ func (d *decoder) vxlanGPE(b []byte, cut int, s *segment) bool {
 	return d.addLayer(encVXLANGPE, s) && d.nextProtocol(b[3], b[8:], cut, s)
 }
 
-// geneve reads RFC 8926 section 3.4.
+// geneve decodes RFC 8926 section 3.4.
 func (d *decoder) geneve(b []byte, cut int, s *segment) bool {
 	if len(b) < 8 || b[0]>>6 != 0 {
 		return false
@@ -146,7 +146,7 @@ func (d *decoder) geneve(b []byte, cut int, s *segment) bool {
 	return d.ethernet(b[n:], cut, s)
 }
 
-// gtpU reads a G-PDU with its extension headers, 3GPP TS 29.281 section 5.
+// gtpU decodes a G-PDU with its extension headers, 3GPP TS 29.281 section 5.
 func (d *decoder) gtpU(b []byte, cut int, s *segment) bool {
 	if len(b) < 8 || b[0]>>5 != 1 || b[0]&0x10 == 0 || b[1] != 255 {
 		return false
@@ -171,8 +171,8 @@ func (d *decoder) gtpU(b []byte, cut int, s *segment) bool {
 	return d.addLayer(encGTPU, s) && d.ip(b, cut, s)
 }
 
-// teredo reads RFC 4380 section 5.1.1: IPv6, with an authentication or an
-// origin indication before it.
+// teredo decodes RFC 4380 section 5.1.1: IPv6, preceded by optional
+// authentication and origin indications.
 func (d *decoder) teredo(b []byte, cut int, s *segment) bool {
 	if len(b) >= 4 && b[0] == 0 && b[1] == 1 {
 		n := 4 + int(b[2]) + int(b[3]) + 9
@@ -190,7 +190,7 @@ func (d *decoder) teredo(b []byte, cut int, s *segment) bool {
 	return d.addLayer(encTeredo, s) && d.ipv6(b, cut, s)
 }
 
-// l2tp reads a data message, RFC 2661 section 3.1.
+// l2tp decodes a data message, RFC 2661 section 3.1.
 func (d *decoder) l2tp(b []byte, cut int, s *segment) bool {
 	if len(b) < 6 || b[0]&0x80 != 0 || b[1]&0x0f != 2 {
 		return false

@@ -6,8 +6,8 @@ import (
 	"pfsight/capture/stream"
 )
 
-// split asks which session a datagram belongs to, makes its key that of the
-// session, and reports whether the datagram is to be followed.
+// setSessionOf determines the session of a datagram and makes it a part of the
+// key. It reports whether the datagram is followed.
 func (t *tracker) setSessionOf(s *segment) bool {
 	eapol := s.key.protocol() == protoEAPOL
 	if t.opt.Split == nil {
@@ -36,8 +36,8 @@ func (t *tracker) setSessionOf(s *segment) bool {
 		return !eapol
 	}
 	if eapol {
-		// A frame to the group address is of the same session as one to the
-		// station itself, so the addresses are not of the key.
+		// A frame to the group address and one to the station itself belong to
+		// the same session, so the key has no addresses.
 		s.key.aHi, s.key.bHi, s.hash = 0, 0, 0
 		s.fromB = uint8(dir)
 	}
@@ -45,14 +45,14 @@ func (t *tracker) setSessionOf(s *segment) bool {
 	return true
 }
 
-// macOf returns the address in the low 48 bits.
+// macOf returns the MAC address in the low 48 bits of x.
 func macOf(x uint64) (m stream.MAC) {
 	binary.BigEndian.PutUint32(m[2:], uint32(x))
 	m[0], m[1] = byte(x>>40), byte(x>>32)
 	return m
 }
 
-// setMACs notes the addresses of an EAPOL frame, the one in hand.
+// setMACs sets the addresses of c from the current EAPOL frame.
 func (t *tracker) setMACs(c *stream.Conversation, d stream.Dir) {
 	from, to := &c.ClientMAC, &c.ServerMAC
 	if d == stream.ToClient {
@@ -66,18 +66,19 @@ func (t *tracker) setMACs(c *stream.Conversation, d stream.Dir) {
 	}
 }
 
-// sameHello is how long after a handshake was handed over a hello may still be
-// a copy of its own, nanoseconds.
+// sameHello is the time in nanoseconds after the delivery of an opening in
+// which a hello may be a copy of that opening's hello.
 const sameHello = 5e9
 
-// leastDatagram is how much of a datagram tells whether a handshake may begin in
-// it, bytes: the headers of a DTLS record and of the handshake message in it
-// are 25, those of QUIC shorter or, with long connection IDs, a little longer.
+// leastDatagram is the number of bytes of a datagram that suffice to see
+// whether a handshake may begin in it. The headers of a DTLS record and of its
+// handshake message have 25 bytes. Those of QUIC are shorter, or slightly
+// longer with long connection IDs.
 const leastDatagram = 32
 
-// newUDP takes a datagram of a conversation that is not followed.
+// newUDP handles a datagram of a conversation that is not followed.
 func (t *tracker) newUDP(s *segment) {
-	var client uint8 // of EAPOL: as split has it
+	var client uint8 // EAPOL: setSessionOf sets fromB so that the client is 0
 	if s.key.protocol() == protoUDP {
 		if t.opt.SniffUDP == nil || s.wire == 0 {
 			return
@@ -107,7 +108,7 @@ func (t *tracker) newUDP(s *segment) {
 	t.onUDP(s, ref, f, s.fromB)
 }
 
-// onDatagram takes a datagram between endpoints that have an entry.
+// onDatagram handles a datagram between endpoints that have an entry.
 func (t *tracker) onDatagram(s *segment, ref uint32, f *flow) {
 	e := s.fromB
 	if f.bits&moved != 0 {
@@ -124,15 +125,14 @@ func (t *tracker) onDatagram(s *segment, ref uint32, f *flow) {
 	t.onUDP(s, ref, f, e)
 }
 
-// onUDP takes a datagram of a conversation that is followed, said by endpoint
-// e of it.
+// onUDP handles a datagram from endpoint e of a conversation that is followed.
 func (t *tracker) onUDP(s *segment, ref uint32, f *flow, e uint8) {
 	f.last, f.clock = t.last, t.clocks.active
 	f.packets++
 	f.bytes[e] += uint64(s.wire)
 	if f.opening == 0 {
-		// Another connection between the same ports, but not a copy of the
-		// first hello that came late.
+		// A new connection with the same ports, unless the hello is a late
+		// copy of the first one.
 		if s.key.proto == protoUDP && t.now-f.delivered() > sameHello && t.opt.SniffUDP(s.payload) == stream.SniffClient {
 			f.packets--
 			f.bytes[e] -= uint64(s.wire)
@@ -156,7 +156,7 @@ func (t *tracker) onUDP(s *segment, ref uint32, f *flow, e uint8) {
 		return
 	}
 	if s.key.proto == protoUDP && t.opt.SniffUDP(s.payload) == stream.SniffNone {
-		return // other protocols share the ports: STUN, SRTP. What opt.Split took is known
+		return // another protocol on the same ports, such as STUN or SRTP
 	}
 	end := len(h.Data) + len(s.payload)
 	if end > maxPrefix || len(h.Marks) >= stream.MaxMarks {
