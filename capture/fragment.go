@@ -6,59 +6,59 @@ import (
 	"unsafe"
 )
 
-// Limits of IP reassembly. Beyond them the oldest datagram makes room, so a
-// flood of fragments costs each packet the same work as one fragment alone.
+// Limits of IP reassembly. At a limit the oldest datagram is dropped, so the
+// work per packet is the same during a flood of fragments.
 const (
-	maxFragmented    = 8192             // datagrams being put together at once
-	maxFragmentTime  = 30 * 1e9         // nanoseconds of capture time, RFC 791 section 3.2 and RFC 8200 section 4.5 (60 s there)
-	maxFragmentMem   = 16 << 20         // bytes of all buffers, those kept for later included
-	leastFragmentMem = 1 << 20          // the same with the least Options.Memory
-	fragmentShare    = 16               // one in so many bytes of Options.Memory is for fragments, up to maxFragmentMem
-	maxHoles         = 64               // ranges of one datagram that do not touch each other
+	maxFragmented    = 8192             // incomplete datagrams
+	maxFragmentTime  = 30 * 1e9         // nanoseconds of capture time, RFC 791 section 3.2; RFC 8200 section 4.5 has 60 s
+	maxFragmentMem   = 16 << 20         // bytes of all buffers, including spare ones
+	leastFragmentMem = 1 << 20          // minimum of that limit
+	fragmentShare    = 16               // 1/fragmentShare of Options.Memory is for fragments, up to maxFragmentMem
+	maxHoles         = 64               // separate ranges of one datagram
 	maxDatagram      = 65535 - 20 + 255 // bytes of payload
-	maxFragmentSums  = 16               // fragments of one datagram whose copies are known later, 4 bytes each
-	maxWhole         = 1024             // datagrams that became whole and are remembered, for maxFragmentTime
+	maxFragmentSums  = 16               // fragments of a datagram whose copies are recognized later, 4 bytes each
+	maxWhole         = 1024             // completed datagrams that are remembered, for maxFragmentTime
 )
 
-// A fragKey names a datagram, RFC 791 section 3.2.
+// A fragKey identifies an IP datagram, RFC 791 section 3.2.
 type fragKey struct {
 	srcHi, srcLo, dstHi, dstLo uint64
 	id                         uint32
 	proto                      uint8
 }
 
-// A datagram is being put together.
+// A reassembly is an incomplete datagram.
 type reassembly struct {
 	key        fragKey
-	prev, next *reassembly // in the order in which their first fragments came
-	data       []byte      // only the ranges in have hold bytes of this datagram
-	have       []span      // ascending, disjoint, not touching
+	prev, next *reassembly // in the order of the first fragments
+	data       []byte      // only the ranges in have are valid
+	have       []span      // ascending and disjoint, with gaps between them
 	total      int         // payload length; 0 until the last fragment was seen
 	start      int64       // time of the first fragment
 	cut        int         // offset of the first byte that was not captured
-	sums       []uint32    // of its fragments, up to maxSums
-	copies     bool        // all its fragments are copies of those of a whole datagram
+	sums       []uint32    // of its fragments, up to maxFragmentSums
+	copies     bool        // all its fragments are copies of fragments of a completed datagram
 }
 
 type span struct{ from, to int }
 
-// fragments puts IP datagrams together in bounded memory. newFragments makes
-// one.
+// fragments reassembles IP datagrams in bounded memory. It is made by
+// newFragments.
 type fragments struct {
 	open map[fragKey]*reassembly
-	// ring links all open datagrams, the oldest first, behind itself.
+	// ring is the head of the list of incomplete datagrams, the oldest first.
 	ring      reassembly
-	free      []*reassembly // to be used again, without buffers
-	spare     [8][][]byte   // buffers to be used again, by class
-	mem       int           // bytes of all buffers, spare ones included, and of long lists of ranges
+	free      []*reassembly // unused, without buffers
+	spare     [8][][]byte   // unused buffers by sizeClass
+	mem       int           // bytes of all buffers, including spare ones, and of long lists of ranges
 	kept      int           // bytes of spare
 	room      int           // limit of mem
-	last      []byte        // the buffer of the datagram that add returned last
+	last      []byte        // the buffer that the last add returned
 	completed completedTable
 }
 
-// newFragments returns a table that takes its share of memory, the bytes that
-// the tracker may use; 0 is DefaultMemory.
+// newFragments returns an empty table. memory is the number of bytes that the
+// tracker may use, of which it takes its share. 0 means DefaultMemory.
 func newFragments(memory int64) *fragments {
 	if memory <= 0 {
 		memory = DefaultMemory
@@ -72,14 +72,14 @@ func newFragments(memory int64) *fragments {
 	return f
 }
 
-// add takes one fragment: its offset and whether more follow. It returns the
-// payload of the datagram when that is whole, and its length on the wire; the
-// bytes are valid until the next call. The first of two bytes for one place is
-// kept. The payload of a datagram with a fragment that was cut by the snaplen
-// (len(b) < wire) ends where the first bytes are missing.
+// add adds a fragment with its offset and the flag that more follow. If that
+// completes the datagram, it returns the payload, which is valid until the
+// next call, and its length on the wire. Of overlapping fragments the first
+// byte is kept. If the snaplen cut a fragment (len(b) < wire), the returned
+// payload ends at the first missing byte.
 func (f *fragments) add(k fragKey, off int, more bool, b []byte, wire int, now int64, drops *Counters) (payload []byte, total int, ok bool) {
-	// b may lie in the datagram that was returned last: a fragment in a
-	// tunnel whose packets are fragments too.
+	// With fragments inside a tunnel whose packets are fragments too, b may
+	// alias the buffer of the last result.
 	last := f.last
 	f.last = nil
 	payload, total, ok = f.take(k, off, more, b, wire, now, drops)
@@ -97,7 +97,7 @@ func (f *fragments) take(k fragKey, off int, more bool, b []byte, wire int, now 
 	isCopy := f.completed.has(k, sum, now)
 	g := f.open[k]
 	if g != nil && g.copies && !isCopy {
-		f.remove(g) // another datagram with the same identification
+		f.remove(g) // a new datagram with the same identification
 		g = nil
 	}
 	if g != nil && (now-g.start > maxFragmentTime || now < g.start-maxFragmentTime) {
@@ -142,7 +142,7 @@ func (f *fragments) take(k fragKey, off int, more bool, b []byte, wire int, now 
 	return payload, total, true
 }
 
-// begin opens a datagram and makes it the newest.
+// begin adds a datagram, the newest one.
 func (f *fragments) begin(k fragKey, now int64) *reassembly {
 	var g *reassembly
 	if n := len(f.free); n > 0 {
@@ -157,7 +157,7 @@ func (f *fragments) begin(k fragKey, now int64) *reassembly {
 	return g
 }
 
-// remove takes a datagram out.
+// remove removes a datagram.
 func (f *fragments) remove(g *reassembly) {
 	delete(f.open, g.key)
 	g.prev.next, g.next.prev = g.next, g.prev
@@ -166,17 +166,17 @@ func (f *fragments) remove(g *reassembly) {
 	g.data = nil
 	if n := g.extraBytes(); n > 0 {
 		f.mem -= n
-		g.have = nil // not to be kept
+		g.have = nil // too large to keep
 	}
 	g.have = g.have[:0]
 	f.free = append(f.free, g)
 }
 
-// fewHoles is how many ranges are taken to be part of what a datagram costs in
-// any case.
+// freeRanges is the number of ranges that the fixed cost of a datagram
+// includes.
 const freeRanges = 4
 
-// listed returns how many bytes the ranges of g take beyond that.
+// extraBytes returns the number of bytes of the ranges beyond freeRanges.
 func (g *reassembly) extraBytes() int {
 	if cap(g.have) <= freeRanges {
 		return 0
@@ -184,8 +184,8 @@ func (g *reassembly) extraBytes() int {
 	return cap(g.have) * int(unsafe.Sizeof(span{}))
 }
 
-// drop takes a datagram out that never became whole. Copies of the fragments of
-// one that did are no loss.
+// drop removes an incomplete datagram. It is no loss if its fragments are
+// copies of those of a completed datagram.
 func (f *fragments) drop(g *reassembly, drops *Counters) {
 	if !g.copies {
 		drops[FragmentLost]++
@@ -193,8 +193,8 @@ func (f *fragments) drop(g *reassembly, drops *Counters) {
 	f.remove(g)
 }
 
-// grow gives g a buffer of n bytes or more. Older datagrams make room for it,
-// but not g itself: then it reports false.
+// grow gives g a buffer of at least n bytes. It drops older datagrams if
+// necessary, but not g. It reports false if that does not suffice.
 func (f *fragments) grow(g *reassembly, n int, drops *Counters) bool {
 	b, ok := f.get(n, g, drops)
 	if !ok {
@@ -208,7 +208,8 @@ func (f *fragments) grow(g *reassembly, n int, drops *Counters) bool {
 	return true
 }
 
-// get returns a buffer of n bytes or more with anything in it.
+// get returns a buffer of at least n bytes with undefined content. It drops
+// other datagrams than g if necessary.
 func (f *fragments) get(n int, g *reassembly, drops *Counters) ([]byte, bool) {
 	c, size := sizeClass(n)
 	for {
@@ -236,7 +237,7 @@ func (f *fragments) get(n int, g *reassembly, drops *Counters) ([]byte, bool) {
 	}
 }
 
-// put keeps a buffer for later.
+// put keeps a buffer for reuse.
 func (f *fragments) put(b []byte) {
 	if len(b) == 0 {
 		return
@@ -246,7 +247,7 @@ func (f *fragments) put(b []byte) {
 	f.kept += len(b)
 }
 
-// shed gives the largest spare buffer back.
+// shed frees the largest spare buffer.
 func (f *fragments) shed() {
 	for c := len(f.spare) - 1; c >= 0; c-- {
 		if k := len(f.spare[c]); k > 0 {
@@ -260,8 +261,8 @@ func (f *fragments) shed() {
 	}
 }
 
-// fill copies the parts of [off, end) that were not seen before. b is shorter
-// than that if its end was not captured.
+// fill copies the parts of [off, end) that are still missing. b is shorter
+// than the range if the snaplen cut its end.
 func (g *reassembly) fill(off, end int, b []byte) bool {
 	if len(g.have) >= maxHoles {
 		return false
@@ -295,7 +296,7 @@ func (g *reassembly) fill(off, end int, b []byte) bool {
 	return true
 }
 
-// end counts what never became whole.
+// end counts the incomplete datagrams at the end of the input.
 func (f *fragments) end(drops *Counters) {
 	for g := f.ring.next; g != &f.ring; g = g.next {
 		if !g.copies {
@@ -304,7 +305,7 @@ func (f *fragments) end(drops *Counters) {
 	}
 }
 
-// shift moves the times that are compared by d, see tracker.shift.
+// shift adds d to all times, see tracker.shift.
 func (f *fragments) shift(d int64) {
 	for g := f.ring.next; g != &f.ring; g = g.next {
 		g.start += d

@@ -5,24 +5,24 @@ import (
 	"slices"
 )
 
-// A wholeTable remembers the datagrams that became whole last, so that a
-// fragment that was captured twice is not taken for the first fragment of
-// another datagram. An identification is used again after 65536 datagrams, so
-// a fragment is a copy only if its bytes are the same.
+// A completedTable remembers the datagrams that were completed last. Otherwise
+// a copy of a fragment would look like the first fragment of a new datagram.
+// An identification is reused after 65536 datagrams, so only a fragment with
+// the same bytes is a copy.
 type completedTable struct {
 	at   map[fragKey]int     // index in list
 	list []completedDatagram // up to maxWhole
-	next int                 // index in list of the oldest, once list is full
+	next int                 // index in list of the oldest entry, if list is full
 	seed maphash.Seed
 }
 
 type completedDatagram struct {
 	key  fragKey
-	time int64 // when it became whole
+	time int64 // time of completion
 	sums []uint32
 }
 
-// sum returns what tells fragments of one datagram apart.
+// sum returns a hash of a fragment's position and bytes.
 func (t *completedTable) sum(off int, more bool, b []byte) uint32 {
 	place := uint64(off) << 1
 	if more {
@@ -31,7 +31,8 @@ func (t *completedTable) sum(off int, more bool, b []byte) uint32 {
 	return uint32(maphash.Bytes(t.seed, b) ^ place*0x9e3779b97f4a7c15>>32)
 }
 
-// has reports whether the datagram k became whole with a fragment of this sum.
+// has reports whether datagram k was completed and had a fragment with this
+// sum.
 func (t *completedTable) has(k fragKey, sum uint32, now int64) bool {
 	i, ok := t.at[k]
 	if !ok {
@@ -41,7 +42,8 @@ func (t *completedTable) has(k fragKey, sum uint32, now int64) bool {
 	return now-w.time <= maxFragmentTime && now >= w.time-maxFragmentTime && slices.Contains(w.sums, sum)
 }
 
-// remember takes the sums of g, and forgets the oldest datagram for them.
+// remember adds the sums of g. If the table is full it replaces the oldest
+// datagram.
 func (t *completedTable) remember(g *reassembly, now int64) {
 	i, ok := t.at[g.key]
 	switch {
@@ -60,7 +62,7 @@ func (t *completedTable) remember(g *reassembly, now int64) {
 	w.sums, g.sums = g.sums, w.sums
 }
 
-// shift moves the times by d.
+// shift adds d to all times.
 func (t *completedTable) shift(d int64) {
 	for i := range t.list {
 		t.list[i].time += d

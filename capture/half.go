@@ -7,49 +7,49 @@ import (
 	"pfsight/capture/stream"
 )
 
-// Limits of the opening of one direction.
+// Limits of an opening, per direction.
 const (
-	// maxPrefix is how many bytes of a direction are kept for the handshake.
-	// Real ones end before 10 KiB, those with large certificate chains before
-	// 64 KiB.
+	// maxPrefix is the maximum number of bytes kept. Real handshakes have less
+	// than 10 KiB, with large certificate chains less than 64 KiB.
 	maxPrefix = 128 << 10
-	// maxAhead is how far behind the first gap bytes are kept: TCP's usual
-	// initial windows, and some retransmission time.
+	// maxAhead is the maximum distance of kept bytes behind the first gap. It
+	// covers TCP's usual initial windows and the time of a retransmission.
 	maxAhead = 48 << 10
-	// maxFar is how many segments beyond that end the waiting for the gap.
+	// maxFar is the number of segments beyond maxAhead after which the gap is
+	// given up.
 	maxFar = 16
-	// maxForeign is how far ahead a segment may be to belong to the same
-	// stream: no window is larger. Middleboxes that change sequence numbers
-	// show both kinds to a tap that sees both their sides.
+	// maxForeign is the maximum distance of a segment that belongs to the same
+	// stream: no window is larger. If a middlebox changes sequence numbers and
+	// both its sides are captured, the capture has both kinds of numbers.
 	maxForeign = 1 << 24
-	// maxGaps bounds the work that segments in a hostile order cause.
+	// maxGaps limits the work for segments in a hostile order.
 	maxGaps = 256
 )
 
-// A half puts one direction's opening together. The bytes are written into
-// stream.Half in place; what is missing is in its Gaps.
+// A half reassembles one direction of an opening. The bytes and gaps are in
+// the stream.Half.
 type half struct {
 	base      uint32 // sequence number of Data[0]
 	known     bool   // base is set
-	stop      bool   // no more bytes are wanted or possible
+	stop      bool   // no further bytes are needed or possible
 	acks      bool   // ack is set
-	tentative bool   // base is that of the first segment seen, which may not be the first one
-	far       uint8  // segments too far ahead
-	ack       uint32 // the highest acknowledgment number of the other direction
+	tentative bool   // base is that of the first segment seen, but an earlier one may follow
+	far       uint8  // number of segments too far ahead
+	ack       uint32 // highest acknowledgment number from the other endpoint
 }
 
-// waits reports whether what came before the bytes of h may still come: it
-// begins with a record of TLS that is no hello, and nobody knows that it is the
-// first one.
+// mayBePreceded reports whether earlier bytes than those of h may still
+// arrive: h begins with a TLS record that contains no hello, and it is
+// undetermined whether that is the first record.
 func (hs *half) mayBePreceded(h *stream.Half) bool { return hs.tentative && mayBeRecord(h.Data) }
 
-// record reports whether b may begin with a record of TLS or a message of SSL
-// 2.0, by the first byte.
+// mayBeRecord reports whether b may begin with a TLS record or an SSL 2.0
+// message, according to the first byte.
 func mayBeRecord(b []byte) bool { return len(b) > 0 && (b[0] >= 20 && b[0] <= 24 || b[0]&0x80 != 0) }
 
-// rebase moves the bytes of h so that they begin with sequence number base,
-// which is before those that are there, and reports whether it did. What is
-// between is a gap.
+// rebase moves the beginning of h to sequence number base, which is before its
+// current beginning. The bytes between them become a gap. It reports whether
+// the limits allow it.
 func (t *tracker) rebase(hs *half, h *stream.Half, base uint32) bool {
 	n := int(int32(hs.base - base))
 	if !hs.tentative || n <= 0 || n > maxAhead || len(h.Data)+n > maxPrefix || len(h.Gaps) >= maxGaps || h.Done {
@@ -81,16 +81,16 @@ func (t *tracker) rebase(hs *half, h *stream.Half, base uint32) bool {
 	return true
 }
 
-// acknowledged notes what the other direction acknowledges.
+// acknowledged records an acknowledgment number from the other endpoint.
 func (hs *half) acknowledged(ack uint32) {
 	if !hs.acks || int32(ack-hs.ack) > 0 {
 		hs.acks, hs.ack = true, ack
 	}
 }
 
-// lost reports whether the end of the direction was sent and not seen: its FIN
-// lies behind what was seen, or the other endpoint acknowledged more. fin is
-// the sequence number of the FIN, if closed.
+// lost reports whether bytes after those of h were sent but not captured: the
+// FIN has a higher sequence number, or the other endpoint acknowledged more.
+// fin is the sequence number of the FIN if closed is true.
 func (hs *half) lost(h *stream.Half, closed bool, fin uint32) bool {
 	if !hs.known || hs.stop || h.Done || h.Packets == 0 {
 		return false
@@ -100,11 +100,11 @@ func (hs *half) lost(h *stream.Half, closed bool, fin uint32) bool {
 		d := int32(n - end)
 		return d >= least && d < maxForeign
 	}
-	return closed && behind(fin, 1) || hs.acks && behind(hs.ack, 2) // a FIN that was not seen counts one
+	return closed && behind(fin, 1) || hs.acks && behind(hs.ack, 2) // 2, because a FIN that was not captured counts as one
 }
 
-// add takes the captured bytes b of a segment that had wire bytes. It
-// reports whether gapless data grew.
+// add adds the captured payload of a segment to h. It reports whether the data
+// before the first gap grew.
 func (t *tracker) add(hs *half, h *stream.Half, s *segment) bool {
 	b, wire := s.payload, s.wire
 	off := int(int32(s.seq - hs.base))
@@ -160,10 +160,11 @@ func (t *tracker) add(hs *half, h *stream.Half, s *segment) bool {
 	case off == n:
 		h.Data = append(h.Data, b...)
 	case off > n:
-		// First what may fail: b may lie in a file that is cut just now.
+		// Copy first: it may fail, because b may be in a mapped file that was
+		// truncated.
 		data := h.Data[:end]
 		copy(data[off:], b)
-		clear(data[n:off]) // of what an earlier connection said
+		clear(data[n:off]) // left from an earlier use of the buffer
 		h.Data, h.Gaps = data, append(h.Gaps, stream.Gap{From: n, To: off})
 	default:
 		t.fill(h, off, min(end, n), b)
@@ -180,8 +181,8 @@ func (t *tracker) add(hs *half, h *stream.Half, s *segment) bool {
 	return h.Contiguous() > before
 }
 
-// fill writes the bytes of [off, end) that lie in gaps; the first bytes seen
-// for a place are kept.
+// fill writes the bytes of [off, end) that are in gaps. Bytes that were seen
+// before are kept.
 func (t *tracker) fill(h *stream.Half, off, end int, b []byte) {
 	at := off
 	for i := 0; i < len(h.Gaps) && h.Gaps[i].From < end; {
@@ -200,7 +201,7 @@ func (t *tracker) fill(h *stream.Half, off, end int, b []byte) {
 		switch {
 		case left.From < left.To && right.From < right.To:
 			if len(h.Gaps) >= maxGaps {
-				// No room to split: the bytes stay unseen.
+				// The gap cannot be split, so the bytes remain missing.
 				t.drops[GapLimit]++
 				return
 			}

@@ -2,43 +2,45 @@ package capture
 
 import "pfsight/capture/stream"
 
-// A lite entry is a connection of which only SYNs were seen. It is small,
-// since a scan or a flood makes millions. 32 bytes.
+// A halfOpen is a connection of which only SYNs were seen. Scans and floods
+// make millions of them, so it has 32 bytes only.
 type halfOpen struct {
-	check   uint32    // other bits of the hash than the table's
-	tag     uint32    // the table's, to take it out again
+	check   uint32    // bits of the key's hash that are not in tag
+	tag     uint32    // its tag in the table, for removal
 	isn     [2]uint32 // by endpoint: first sequence number of the data
 	start   int64     // time of the first SYN
 	domain  [2]uint16 // as in flow
 	packets uint8
-	bits    uint8 // hasISN, hasISNb; liteClient, liteClientB; liteShared; liteUsed
+	bits    uint8 // hasISN, hasISNB; halfOpenSYN, halfOpenClient, halfOpenShared, halfOpenUsed
 	clock   uint8 // as in flow
-	ends    uint8 // liteFIN, liteFINb; liteRST, liteRSTb; liteCut, liteCutB
+	ends    uint8 // halfOpenFIN, halfOpenRST, halfOpenCut
 }
 
-// Bits of lite.ends.
+// Bits of halfOpen.ends. The bit of endpoint b is one to the left of that of
+// endpoint a.
 const (
-	halfOpenFIN  = 1 << iota // endpoint a closed without having said anything
-	halfOpenFINb             // the same of the other
-	halfOpenRST              // endpoint a reset the connection
-	halfOpenRSTb             // the same of the other
-	halfOpenCut              // endpoint a sent a segment that was cut inside its header
-	halfOpenCutB             // the same of the other
+	halfOpenFIN = 1 << iota // the endpoint closed the connection without sending data
+	halfOpenFINb
+	halfOpenRST // the endpoint reset the connection
+	halfOpenRSTb
+	halfOpenCut // the snaplen cut a segment of the endpoint inside its header
+	halfOpenCutB
 )
 
+// Bits of halfOpen.bits. The lowest two are hasISN and hasISNB.
 const (
 	halfOpenSYN     = 1 << 2 // a SYN of endpoint a was seen
-	halfOpenSYNb    = 1 << 3 // the same of the other
-	halfOpenClient  = 1 << 4 // endpoint a sent a SYN without ACK, or b one with
-	halfOpenClientB = 1 << 5 // the same of the other
-	halfOpenShared  = 1 << 6 // other connections have the same key
+	halfOpenSYNb    = 1 << 3 // likewise for b
+	halfOpenClient  = 1 << 4 // a SYN shows that endpoint a is the client
+	halfOpenClientB = 1 << 5 // likewise for b
+	halfOpenShared  = 1 << 6 // several connections have this key, see match.go
 	halfOpenUsed    = 1 << 7
 )
 
-// liteRef marks a reference of the table that is a lite entry's.
+// halfOpenRef marks a reference in the table as that of a halfOpen.
 const halfOpenRef = 1 << 31
 
-// onLite takes a segment of a connection of which only SYNs were seen.
+// onHalfOpen handles a segment of a half-open connection.
 func (t *tracker) onHalfOpen(s *segment, ref uint32, p *halfOpen) {
 	e := s.fromB
 	if p.packets < 255 {
@@ -48,7 +50,7 @@ func (t *tracker) onHalfOpen(s *segment, ref uint32, p *halfOpen) {
 		o := e ^ 1
 		ack := s.flags&flagACK != 0
 		if p.bits&(hasISN<<e) != 0 && p.isn[e] != s.seq+1 || ack && p.bits&(hasISN<<o) != 0 && p.isn[o] != s.ack {
-			// Another connection with the same endpoints.
+			// A new connection with the same endpoints.
 			if p.fitDomain(s) <= 0 {
 				t.addSecond(s)
 				return
@@ -69,7 +71,7 @@ func (t *tracker) onHalfOpen(s *segment, ref uint32, p *halfOpen) {
 		if s.wire == 0 {
 			return
 		}
-		// Data in a SYN, RFC 7413, begins behind it.
+		// Data in a SYN, RFC 7413, follows the SYN in sequence.
 		s.seq++
 		s.flags &^= flagSYN
 	}
@@ -84,7 +86,7 @@ func (t *tracker) onHalfOpen(s *segment, ref uint32, p *halfOpen) {
 		case off == 0:
 			p.ends |= halfOpenFIN << e
 		case off > 0 && off < maxAhead:
-			t.promote(s, ref, p) // what it said before may come late
+			t.promote(s, ref, p) // earlier data may still arrive
 		}
 		return
 	}
@@ -104,13 +106,13 @@ func (t *tracker) onHalfOpen(s *segment, ref uint32, p *halfOpen) {
 		return
 	}
 	if p.fitDomain(s) <= 0 || s.flags&flagACK != 0 && p.bits&(hasISN<<(e^1)) != 0 && !inWindow(s.ack, p.isn[e^1]) {
-		t.addSecond(s) // in another domain, or an answer to something else
+		t.addSecond(s) // in another network, or the answer to another segment
 		return
 	}
 	t.promote(s, ref, p)
 }
 
-// promote makes a flow of a lite entry and gives it the segment.
+// promote turns a half-open connection into a flow, and hands it the segment.
 func (t *tracker) promote(s *segment, ref uint32, p *halfOpen) {
 	was := *p
 	t.halfOpens.release(ref &^ halfOpenRef)
@@ -121,7 +123,7 @@ func (t *tracker) promote(s *segment, ref uint32, p *halfOpen) {
 	if was.bits&halfOpenShared != 0 {
 		f.bits |= shared
 	}
-	f.packets = uint64(was.packets) - 1 // onFlow counts the segment in hand again
+	f.packets = uint64(was.packets) - 1 // onFlow counts the current segment again
 	o := t.opens[f.opening-1]
 	o.conv.Start = was.start
 	switch {
@@ -142,7 +144,7 @@ func (t *tracker) promote(s *segment, ref uint32, p *halfOpen) {
 		}
 		d := dirOf(f, e)
 		if off := int32(s.seq - was.isn[e]); e == s.fromB && (off < 0 || off >= maxAhead) {
-			continue // the SYN belongs to something else
+			continue // the SYN belongs to another connection
 		}
 		o.half[d] = half{base: was.isn[e], known: true}
 		o.conv.Half[d].SYN = true
@@ -163,8 +165,8 @@ func (t *tracker) promote(s *segment, ref uint32, p *halfOpen) {
 	}
 	d := dirOf(f, s.fromB)
 	if hs, answer := &o.half[d], &o.half[d.Opposite()]; hs.known && hs.base == s.seq && !answer.known && s.flags&flagACK != 0 && len(s.payload) > 0 && t.opt.SniffTCP(s.payload) == stream.SniffClient {
-		// The answer begins with what is acknowledged, unless this is a dialog
-		// before TLS, in which the server may have spoken first.
+		// The answer begins at the acknowledged number. It may begin earlier
+		// if a dialog precedes TLS, where the server may have sent data first.
 		*answer = half{base: s.ack, known: true, tentative: !mayBeRecord(s.payload)}
 	}
 	t.onFlow(s, fref, f)

@@ -7,33 +7,32 @@ import (
 	"pfsight/capture/packet"
 )
 
-// A LinkCount is how many packets of a link type were not read, and why:
-// UnknownLink or NotFiltered.
+// A LinkCount is the number of packets of a link type that were not read for a
+// Reason, which is UnknownLink or NotFiltered.
 type LinkCount struct {
 	Reason  Reason
 	Link    packet.LinkType
 	Packets uint64
 }
 
-// A FileLoss is what was lost of one file, as far as a loss belongs to one:
-// what was lost for lack of room, for example, does not.
+// A FileLoss counts the drops of one file. Drops that do not belong to a file,
+// such as those that limit memory, are not included.
 type FileLoss struct {
 	Name  string
 	Drops Counters
 }
 
-// Limits of what is counted apart. What comes beyond them is in Stats.Drops
-// alone.
+// Limits of the separate counts. Everything is counted in Stats.Drops.
 const (
 	maxUnread    = 64      // link types
 	maxLossFiles = 1 << 14 // files with losses
 )
 
-// losses sort what was dropped by link type and by file.
+// losses counts drops by link type and by file.
 type losses struct {
-	unread []LinkCount // in no order
+	unread []LinkCount // unordered
 	files  map[string]*Counters
-	names  []string // of files, in the order of their first losses
+	names  []string // of files, in the order of their first drops
 }
 
 // unreadLinks counts the packets of one block by link type.
@@ -51,8 +50,8 @@ func (u *unreadLinks) count(r Reason, l packet.LinkType, n uint64) {
 	}
 }
 
-// add counts what was dropped of a block of the file with this name; "" for
-// those of no file.
+// add adds the drops of a block of packets. name is its file, or "" if it
+// belongs to none.
 func (l *losses) add(name string, dropped *Counters, unread unreadLinks) {
 	for _, u := range unread {
 		(*unreadLinks)(&l.unread).count(u.Reason, u.Link, u.Packets)
@@ -81,7 +80,7 @@ func (l *losses) add(name string, dropped *Counters, unread unreadLinks) {
 	}
 }
 
-// links returns the counts by link type, the largest first. It is a copy.
+// links returns a copy of the counts by link type, the largest first.
 func (l *losses) links() []LinkCount {
 	out := slices.Clone(l.unread)
 	slices.SortFunc(out, func(a, b LinkCount) int {
@@ -90,7 +89,7 @@ func (l *losses) links() []LinkCount {
 	return out
 }
 
-// byFile returns the losses of files in the order in which they were met.
+// byFile returns the counts by file, in the order of the first drops.
 func (l *losses) byFile() []FileLoss {
 	out := make([]FileLoss, len(l.names))
 	for i, name := range l.names {

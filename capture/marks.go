@@ -6,8 +6,9 @@ import (
 	"pfsight/capture/stream"
 )
 
-// mark records which packet brought which bytes. It sets the fields in place:
-// a copy of a Mark that was just written waits for its stores.
+// mark records that packet s brought the bytes [from, to). It sets the fields
+// in place, because copying a Mark right after its fields were written stalls
+// on the stores.
 func mark(h *stream.Half, from, to int, s *segment, seq, ack uint32) {
 	n := len(h.Marks)
 	if n >= stream.MaxMarks {
@@ -22,7 +23,7 @@ func mark(h *stream.Half, from, to int, s *segment, seq, ack uint32) {
 	m.From, m.To, m.Seq, m.Ack, m.Packet, m.Time = uint32(from), uint32(to), seq, ack, s.packet, s.time
 }
 
-// markFull is mark where there are MaxMarks already.
+// markFull is mark for a half with MaxMarks.
 func markFull(h *stream.Half, m stream.Mark) {
 	if joinMarks(h); len(h.Marks) < stream.MaxMarks {
 		h.Marks = append(h.Marks, m)
@@ -36,13 +37,13 @@ func markFull(h *stream.Half, m stream.Mark) {
 	*last = m
 }
 
-// keptMarks is how many of the first marks stay as they are: those of the hello
-// tell in how many packets it came.
+// keptMarks is the number of first marks that are never joined. The marks of
+// the hello show in how many packets it arrived.
 const keptMarks = 32
 
-// joinMarks makes one mark of those that touch each other and acknowledge the
-// same, as of many small segments in whatever order: what they say of the order
-// of the two directions is the same.
+// joinMarks joins adjacent marks with the same acknowledgment number, such as
+// those of many small segments. A joined mark says the same about the order of
+// the two directions.
 func joinMarks(h *stream.Half) {
 	out := h.Marks[:keptMarks]
 	for _, m := range h.Marks[keptMarks:] {
@@ -56,13 +57,13 @@ func joinMarks(h *stream.Half) {
 			}
 			m.From = min(m.From, x.From)
 			out = slices.Delete(out, i, i+1)
-			i = len(out) // what it touches now
+			i = len(out) // search again: the joined mark may touch another one
 		}
 		out = append(out, m)
 	}
 	h.Marks = out
 }
 
-// joinAmong is how many of the last marks are looked at for one that another one
-// touches: segments do not overtake more.
+// maxOvertaken is the number of latest marks that are searched for an adjacent
+// one. Segments are not reordered further than that.
 const maxOvertaken = 24

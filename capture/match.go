@@ -2,28 +2,29 @@ package capture
 
 import "pfsight/capture/stream"
 
-// Connections over TCP may have the same addresses and ports: one after the
-// other (RFC 9293 section 3.4.1), or at once, in two VLANs or tunnels. The first
-// is found by its key alone. Once there are several, all have the bit shared,
-// and choose compares them. Those over UDP are told apart by stream.Splitter.
+// TCP connections may have the same addresses and ports: one after the other
+// (RFC 9293 section 3.4.1), or at the same time in two VLANs or tunnels. A
+// single connection is found by its key. If there are several, all of them
+// have the bit shared, and bestMatch compares them. A stream.Splitter
+// separates conversations over UDP.
 
 const (
-	// maxShared is how many connections with the same key are followed at once.
-	// Beyond it the one that was silent longest ends (FlowEvict).
+	// maxShared is the maximum number of connections with the same key. Beyond
+	// it the one that was silent longest ends (FlowEvict).
 	maxShared = 16
-	// maxWindow is how far from the expected sequence number a segment of the
-	// same connection is at most. RFC 7323 section 2.3 allows windows up to 1
-	// GiB, but no stack opens one above 16 MiB by default.
+	// maxWindow is the maximum distance of a segment from the expected
+	// sequence number. RFC 7323 section 2.3 allows windows up to 1 GiB, but no
+	// stack opens one above 16 MiB by default.
 	maxWindow = maxForeign
 )
 
-// near reports whether sequence number a is within a window of b.
+// inWindow reports whether sequence number a is within a window of b.
 func inWindow(a, b uint32) bool {
 	d := int32(a - b)
 	return d < maxWindow && d > -maxWindow
 }
 
-// each calls do for every entry with the key of s, from slot i on.
+// eachWithKey calls do for every entry with the key of s, beginning at slot i.
 func (t *tracker) eachWithKey(s *segment, i uint32, do func(ref uint32, p *halfOpen, f *flow)) {
 	tag, check := tagOf(s.hash), uint32(s.hash)
 	for tb := &t.table; tb.slots[i].ref != 0; i = (i + 1) & tb.mask {
@@ -41,8 +42,8 @@ func (t *tracker) eachWithKey(s *segment, i uint32, do func(ref uint32, p *halfO
 	}
 }
 
-// choose returns the entry that s fits best of those with its key, from slot i
-// on. Of entries that it fits alike, the one with the latest packet is chosen.
+// bestMatch returns the entry with the key of s that s fits best, beginning at
+// slot i. Of equal ones it returns the one with the latest packet.
 func (t *tracker) bestMatch(s *segment, i uint32) (best uint32) {
 	most, latest := 0, int64(0)
 	t.eachWithKey(s, i, func(ref uint32, p *halfOpen, f *flow) {
@@ -59,8 +60,8 @@ func (t *tracker) bestMatch(s *segment, i uint32) (best uint32) {
 	return best
 }
 
-// fitFlow rates how well a segment fits a connection: by its numbers first, by
-// its domain second.
+// fitFlow rates how well a segment fits a connection. Sequence and
+// acknowledgment numbers have more weight than the domain.
 func fitFlow(s *segment, f *flow) (fits int) {
 	e, o := s.fromB, s.fromB^1
 	switch {
@@ -82,7 +83,7 @@ func fitFlow(s *segment, f *flow) (fits int) {
 	return fits + fitDomain(f.bits, &f.domain, s)
 }
 
-// fitLite is fitFlow for a connection of which only SYNs were seen.
+// fitHalfOpen is fitFlow for a half-open connection.
 func fitHalfOpen(s *segment, p *halfOpen) (fits int) {
 	e, o := s.fromB, s.fromB^1
 	if p.bits&(hasISN<<e) != 0 {
@@ -106,8 +107,8 @@ func (p *halfOpen) fitDomain(s *segment) int {
 	return fitDomain(uint16(p.bits&(halfOpenSYN|halfOpenSYNb)), &p.domain, s)
 }
 
-// fitDomain rates the domain of s. Where its endpoint was not seen, that of the
-// other one is the best guess.
+// fitDomain rates the domain of s. If no packet of its endpoint was seen, the
+// domain of the other endpoint is the best guess.
 func fitDomain(bits uint16, domain *[2]uint16, s *segment) int {
 	e, o := s.fromB, s.fromB^1
 	switch {
@@ -126,8 +127,8 @@ func score(fits bool, points int) int {
 	return -points
 }
 
-// another takes the first segment of another connection with the key of f. The
-// two are followed at once if they may be in different domains, else f has
+// startSecond handles the first segment of a second connection with the key of
+// f. Both are followed if they may be in different domains. Otherwise f has
 // ended.
 func (t *tracker) startSecond(s *segment, ref uint32, f *flow) {
 	if fitDomain(f.bits, &f.domain, s) > 0 {
@@ -136,8 +137,8 @@ func (t *tracker) startSecond(s *segment, ref uint32, f *flow) {
 	t.addSecond(s)
 }
 
-// beside takes the first segment of a connection with a key that others may
-// have.
+// addSecond handles the first segment of a connection whose key other
+// connections may have.
 func (t *tracker) addSecond(s *segment) {
 	t.onNew(s)
 	n, oldest := 0, uint32(0)
@@ -174,8 +175,9 @@ func (t *tracker) addSecond(s *segment) {
 	})
 }
 
-// restarts reports whether a segment that is not the next one of f begins
-// another connection, whose SYN was not seen: a hello that is none of f's.
+// beginsAnother reports whether a segment that is not the next one of f begins
+// another connection whose SYN was not seen: it contains a hello that is not a
+// hello of f.
 func (t *tracker) beginsAnother(s *segment, f *flow) bool {
 	sniffed := t.opt.SniffTCP(s.payload)
 	if sniffed < leastSniff {
@@ -183,7 +185,7 @@ func (t *tracker) beginsAnother(s *segment, f *flow) bool {
 	}
 	e := s.fromB
 	if sniffed == stream.SniffServer && f.opening != 0 && f.bits&(hasNext<<(e^1)) != 0 {
-		return false // of the server that is waited for, or of none
+		return false // the server that f waits for, or an unrelated one
 	}
 	id := t.hello(s)
 	if id == 0 || f.hello == 0 || f.helloFrom() != e {
@@ -193,38 +195,38 @@ func (t *tracker) beginsAnother(s *segment, f *flow) bool {
 		return false
 	}
 	if back := int32(f.next[e] - s.seq); back > 0 && uint64(back) <= f.bytes[e] {
-		// In the place of bytes that were seen: a retransmission with other
-		// bytes, unless the numbers say otherwise.
+		// It overlaps bytes that were seen. That is a retransmission with
+		// different bytes, unless the sequence numbers contradict.
 		return f.outOfWindow(s)
 	}
 	return true
 }
 
-// strange reports whether the numbers of s, from an endpoint that was seen, are
-// far from all that are known of f. A middlebox that changes sequence numbers
-// shows two kinds of them to a tap on both its sides: those that f began with,
-// and those that came last.
+// outOfWindow reports whether the numbers of s, from an endpoint that was
+// seen, are far from all known numbers of f. If a middlebox changes sequence
+// numbers and both its sides are captured, there are two kinds: those at the
+// beginning of f, and the latest.
 func (f *flow) outOfWindow(s *segment) bool {
 	o := s.fromB ^ 1
 	return f.seqOutOfWindow(s) && (s.flags&flagACK == 0 || f.bits&(hasNext<<o) == 0 || !inWindow(s.ack, f.next[o]) && !inWindow(s.ack, f.isn[o]))
 }
 
-// answersNone reports whether s, from an endpoint that was not seen, acknowledges
-// what is far from all that the other endpoint said.
+// ackOutOfWindow reports whether s, from an endpoint that was not seen,
+// acknowledges a number that is far from all numbers of the other endpoint.
 func (f *flow) ackOutOfWindow(s *segment) bool {
 	o := s.fromB ^ 1
 	return s.flags&(flagACK|flagRST|flagSYN) == flagACK && f.bits&(hasNext<<o) != 0 && !inWindow(s.ack, f.next[o]) && !inWindow(s.ack, f.isn[o])
 }
 
-// farFrom reports whether the sequence number of s is far from those of its
-// endpoint in f.
+// seqOutOfWindow reports whether the sequence number of s is far from those of
+// its endpoint in f.
 func (f *flow) seqOutOfWindow(s *segment) bool {
 	e := s.fromB
 	return !inWindow(s.seq, f.next[e]) && !inWindow(s.seq, f.isn[e])
 }
 
-// hello returns the identity of the hello that s begins with, 0 if there is
-// none or too little of it.
+// hello returns the identity of the hello at the beginning of s, 0 if there is
+// none.
 func (t *tracker) hello(s *segment) uint32 {
 	if t.opt.HelloID == nil || len(s.payload) == 0 {
 		return 0
@@ -232,14 +234,14 @@ func (t *tracker) hello(s *segment) uint32 {
 	return t.opt.HelloID(s.payload)
 }
 
-// identify notes the identity of the first hello of f, if s begins with it.
+// identify sets the identity of the hello of f if s begins with a hello.
 func (t *tracker) identify(s *segment, f *flow) {
 	if f.hello = t.hello(s); f.hello != 0 && s.fromB == 1 {
 		f.bits |= helloB
 	}
 }
 
-// helloFrom returns the endpoint that said the hello by which f is known.
+// helloFrom returns the endpoint that sent the hello that identifies f.
 func (f *flow) helloFrom() uint8 {
 	if f.bits&helloB != 0 {
 		return 1

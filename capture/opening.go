@@ -7,20 +7,20 @@ import (
 	"pfsight/capture/stream"
 )
 
-// An opening is the part of a flow that lives until its handshake is handed
-// over.
+// An opening is the part of a flow that exists until its handshake is
+// delivered.
 type opening struct {
 	last int64 // time of the last packet
 	conv stream.Conversation
 	half [2]half // by stream.Dir
-	flow uint32  // 0: not in use
+	flow uint32  // 0: unused
 
 	connIDs     [maxConnIDs]uint32 // references of tracker.connIDs
 	connIDCount uint8
-	compared    uint8 // datagrams between other endpoints that may be more of this
+	compared    uint8 // number of datagrams from other addresses that were compared with it
 }
 
-// newOpening returns an opening without anything in it.
+// newOpening returns an empty opening and its reference.
 func (t *tracker) newOpening() (uint32, *opening) {
 	var ref uint32
 	if k := len(t.free); k > 0 {
@@ -45,7 +45,8 @@ func (t *tracker) newOpening() (uint32, *opening) {
 	return ref, o
 }
 
-// takeOpening takes an opening from its flow. Its memory counts no longer.
+// takeOpening removes the opening from its flow. Its memory is no longer
+// counted.
 func (t *tracker) takeOpening(f *flow) *opening {
 	o := t.opens[f.opening-1]
 	t.dropConnIDs(o)
@@ -59,8 +60,9 @@ func (t *tracker) takeOpening(f *flow) *opening {
 	return o
 }
 
-// deliver hands the opening over. ended says that nothing more can come: else
-// what one side acknowledged and the other did not say yet may still come.
+// deliver makes an event of the opening. ended means that no further packets
+// are expected. Otherwise bytes that were acknowledged but not seen may still
+// arrive.
 func (t *tracker) deliver(f *flow, ended bool) {
 	o := t.takeOpening(f)
 	c := &o.conv
@@ -73,7 +75,7 @@ func (t *tracker) deliver(f *flow, ended bool) {
 		h.FIN, h.FINSeq = f.bits&(hasFIN<<e) != 0, f.fin[e]
 		h.RST = f.bits&(sawRST<<e) != 0
 		if h.Done && len(h.Gaps) > 0 {
-			// What came ahead of a gap behind all that was wanted.
+			// The gap is behind everything that was needed.
 			h.Data, h.Gaps = h.Data[:h.Contiguous()], h.Gaps[:0]
 		}
 		h.Lost = ended && c.Transport == stream.TCP && o.half[d].lost(h, h.FIN, f.fin[e])
@@ -88,7 +90,7 @@ func (t *tracker) deliver(f *flow, ended bool) {
 	t.out.events = append(t.out.events, Event{ID: c.ID, Ref: o.flow, Opening: c})
 }
 
-// recycle takes the memory of openings back when all was made of them.
+// recycle reuses the memory of openings whose events were processed.
 func (t *tracker) recycle(b *outbox) {
 	for _, o := range b.opens {
 		t.reuse(o)
@@ -97,15 +99,17 @@ func (t *tracker) recycle(b *outbox) {
 	b.opens, b.events = b.opens[:0], b.events[:0]
 }
 
-// maxSpare is how many openings, without buffers, are kept for later.
+// maxSpare is the maximum number of unused openings kept for reuse, without
+// buffers.
 const maxSpare = 4096
 
+// reuse keeps the memory of an opening.
 func (t *tracker) reuse(o *opening) {
 	for d := range o.conv.Half {
 		h := &o.conv.Half[d]
 		t.pool.put(h.Data)
 		if extraBytes(h) > 0 {
-			*h = stream.Half{} // not to be kept
+			*h = stream.Half{} // too large to keep
 			continue
 		}
 		*h = stream.Half{Gaps: h.Gaps[:0], Marks: h.Marks[:0]}
@@ -116,7 +120,7 @@ func (t *tracker) reuse(o *opening) {
 	}
 }
 
-// forget takes a flow out without a word.
+// discard removes a flow without an event.
 func (t *tracker) discard(ref uint32, f *flow) {
 	if f.opening != 0 {
 		t.reuse(t.takeOpening(f))
@@ -124,7 +128,7 @@ func (t *tracker) discard(ref uint32, f *flow) {
 	t.release(ref, f)
 }
 
-// end hands over what is left of a connection and takes it out.
+// end delivers what there is of a connection and removes it.
 func (t *tracker) end(ref uint32, f *flow, why stream.End) {
 	if f.opening != 0 {
 		t.deliver(f, true)
@@ -135,7 +139,7 @@ func (t *tracker) end(ref uint32, f *flow, why stream.End) {
 	t.release(ref, f)
 }
 
-// close tells the sink that a connection has ended.
+// close adds the end event of a connection.
 func (t *tracker) close(ref uint32, f *flow, why stream.End) {
 	if f.bits&countedClosed != 0 {
 		f.bits &^= countedClosed
@@ -155,12 +159,11 @@ func (t *tracker) close(ref uint32, f *flow, why stream.End) {
 	e.Totals.Bytes[stream.ToClient] = f.bytes[f.client^1]
 }
 
-// flushEvery is how many events are gathered at the end before they are
-// handed over.
+// flushEvery is the number of events after which finish calls flush.
 const flushEvery = 1024
 
-// finish ends everything, in the order in which it began. flush hands over
-// what out holds.
+// finish ends all connections, in the order in which they began. flush
+// processes the events in out.
 func (t *tracker) finish(out *outbox, flush func()) {
 	type open struct {
 		id  uint64

@@ -6,11 +6,11 @@ import (
 	"pfsight/capture/stream"
 )
 
-// shortList is how many gaps and how many marks are taken to be part of what an
-// opening costs in any case.
+// freeEntries is the number of gaps, and of marks, that openingCost includes.
 const freeEntries = 32
 
-// listed returns how many bytes the gaps and marks of h take beyond that.
+// extraBytes returns the number of bytes of the gaps and marks of h beyond
+// freeEntries.
 func extraBytes(h *stream.Half) int {
 	if cap(h.Marks) <= freeEntries && cap(h.Gaps) <= freeEntries {
 		return 0
@@ -18,16 +18,18 @@ func extraBytes(h *stream.Half) int {
 	return max(cap(h.Marks)-freeEntries, 0)*int(unsafe.Sizeof(stream.Mark{})) + max(cap(h.Gaps)-freeEntries, 0)*int(unsafe.Sizeof(stream.Gap{}))
 }
 
-// A pool keeps the buffers of openings that ended, by size.
+// A pool keeps the buffers of delivered openings for reuse, by size.
 type pool struct {
-	free [8][][]byte // 1 KiB << i
-	kept int         // bytes of them
-	room int         // that they may take
-	held int         // bytes of openings that were not handed over
+	free [8][][]byte // index i has buffers of 1 KiB << i
+	kept int         // bytes in free
+	room int         // limit of kept
+	held int         // bytes of openings that are not delivered yet
 }
 
-const poolKeep = 64 // buffers kept of each size
+const poolKeep = 64 // maximum number of free buffers of each size
 
+// sizeClass returns the smallest size of a buffer for n bytes, and its index in
+// pool.free.
 func sizeClass(n int) (int, int) {
 	c, size := 0, 1<<10
 	for size < n {
@@ -36,7 +38,8 @@ func sizeClass(n int) (int, int) {
 	return c, size
 }
 
-// grow returns a buffer with b's bytes and room for n, n <= maxPrefix.
+// grow returns a buffer with the content of b and room for n bytes. n is at
+// most maxPrefix. It takes b over.
 func (p *pool) grow(b []byte, n int) []byte {
 	c, size := sizeClass(n)
 	p.held += size - cap(b)
@@ -53,6 +56,7 @@ func (p *pool) grow(b []byte, n int) []byte {
 	return out
 }
 
+// put keeps the buffer b for reuse if the limits allow it.
 func (p *pool) put(b []byte) {
 	if cap(b) == 0 {
 		return

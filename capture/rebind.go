@@ -8,22 +8,21 @@ import (
 	"pfsight/capture/stream"
 )
 
-// Limits of following a client whose address changes within its opening.
-// Names live no longer than their opening, and count to its memory, so with
-// DefaultMemory there are at most some 500,000 of them.
+// Limits of following a client whose address changes during the opening.
+// Connection IDs live as long as their opening and count as its memory, so
+// with DefaultMemory there are at most about 500,000.
 const (
-	maxConnIDs    = 8  // names of one opening (NameLimit): a connection of QUIC whose client has a short ID has two, one more after a Retry
-	maxMoves      = 4  // further addresses of one client
-	maxCompared   = 8  // datagrams from elsewhere that one opening is compared with
-	leastServerID = 4  // bytes of a server's name: a shorter one is not unlikely to be another's
-	leastClientID = 8  // bytes of a client's name that serves without the server's
-	connIDCost    = 64 // bytes of a name, about
+	maxConnIDs    = 8  // per opening (ConnIDLimit); a QUIC connection whose client has a short ID needs two, and one more after a Retry
+	maxMoves      = 4  // later addresses of one client
+	maxCompared   = 8  // datagrams from other addresses that are compared with one opening
+	leastServerID = 4  // bytes of a usable server's ID; shorter ones collide too often
+	leastClientID = 8  // bytes of a client's ID that is sufficient without the server's
+	connIDCost    = 64 // approximate bytes of one entry
 )
 
-// A nametable finds openings by the names that their datagrams bear: what the two
-// ends have named their connection, together with the server's address. Only
-// a hash of it is kept, with a secret seed, so that nobody can choose names
-// that collide.
+// A connIDTable finds openings by connection IDs. The key is a hash of the
+// server's address and the IDs that both endpoints chose. The hash has a
+// secret seed, so that collisions cannot be constructed.
 type connIDTable struct {
 	table
 	slab slab[connIDEntry]
@@ -33,15 +32,15 @@ type connIDTable struct {
 type connIDEntry struct {
 	hash   uint64
 	flow   uint32
-	shared bool // by another conversation: it tells nothing
+	shared bool // also used by another conversation, so it identifies neither
 }
 
 func newConnIDTable() connIDTable { return connIDTable{table: newTable(), seed: maphash.MakeSeed()} }
 
-// hash returns the hash of the names that the server, an endpoint of k, and its
-// client have given their connection, 0 if they do not serve. A long name of the
-// client serves alone: the server may give the connection other names where
-// that is not seen.
+// hash returns the key of the IDs its, which server chose, and clients, which
+// the client chose. server is an endpoint of k. It is 0 if they are too short
+// or too long. A long ID of the client is sufficient, because the server may
+// have changed its own ID in a packet that was not captured.
 func (n *connIDTable) hash(k *flowKey, server uint8, its, clients []byte) uint64 {
 	if len(clients) >= leastClientID {
 		its = nil
@@ -65,7 +64,7 @@ func (n *connIDTable) hash(k *flowKey, server uint8, its, clients []byte) uint64
 	return maphash.Bytes(n.seed, b) | 1
 }
 
-// find returns the entry of a hash, nil if there is none.
+// find returns the entry with this hash, or nil.
 func (n *connIDTable) find(hash uint64) *connIDEntry {
 	tag := tagOf(hash)
 	for i := tag & n.mask; n.slots[i].ref != 0; i = (i + 1) & n.mask {
@@ -78,7 +77,7 @@ func (n *connIDTable) find(hash uint64) *connIDEntry {
 	return nil
 }
 
-// learn notes the names in a datagram b of an opening.
+// addConnIDs adds the connection IDs of a datagram b of an opening.
 func (t *tracker) addConnIDs(ref uint32, f *flow, o *opening, d stream.Dir, b []byte) {
 	to, from, ok := t.opt.Rebind.ConnIDs(b)
 	if !ok {
@@ -113,10 +112,10 @@ func (t *tracker) addConnIDs(ref uint32, f *flow, o *opening, d stream.Dir, b []
 	t.pool.held += connIDCost
 }
 
-// answered reports whether b, the first datagram of direction d, is what the
-// other direction's first one answers: the answer is addressed to the name that
-// the sender of b gives itself, while b is addressed to another name than that
-// of the answer's sender.
+// isAnswered reports whether b, the first datagram in direction d, was sent
+// before the first one in the other direction, which is its answer: that one
+// is addressed to b's source connection ID, but b is not addressed to that
+// one's.
 func (t *tracker) isAnswered(o *opening, d stream.Dir, b []byte) bool {
 	h := &o.conv.Half[d.Opposite()]
 	if d != stream.ToClient || len(h.Marks) == 0 {
@@ -130,8 +129,8 @@ func (t *tracker) isAnswered(o *opening, d stream.Dir, b []byte) bool {
 	return ok && bytes.Equal(itsFrom, to) && !bytes.Equal(itsTo, from)
 }
 
-// swap exchanges the roles of the endpoints of an opening over UDP: the server's
-// datagrams came first.
+// swapRoles exchanges client and server of a UDP opening whose server's
+// datagrams were captured first.
 func (t *tracker) swapRoles(ref uint32, f *flow, o *opening) {
 	f.client ^= 1
 	h := &o.conv.Half
@@ -146,7 +145,7 @@ func (t *tracker) swapRoles(ref uint32, f *flow, o *opening) {
 	}
 }
 
-// unname forgets the names of an opening.
+// dropConnIDs removes the connection IDs of an opening from the table.
 func (t *tracker) dropConnIDs(o *opening) {
 	ids := &t.connIDs
 	for _, at := range o.connIDs[:o.connIDCount] {
@@ -157,9 +156,10 @@ func (t *tracker) dropConnIDs(o *opening) {
 	o.connIDCount = 0
 }
 
-// join takes a datagram between endpoints that have no entry, if it is more of
-// an opening whose client had another address before. From then on what these
-// endpoints say belongs to it.
+// rebound handles a datagram between endpoints without an entry if it
+// continues an opening whose client had another address. From then on,
+// datagrams between these endpoints belong to that opening. It reports whether
+// it handled s.
 func (t *tracker) rebound(s *segment) bool {
 	to, from, ok := t.opt.Rebind.ConnIDs(s.payload)
 	if !ok {
@@ -192,7 +192,7 @@ func (t *tracker) rebound(s *segment) bool {
 	if t.flows.n >= t.maxFlows {
 		id := f.id
 		if t.evictFlow(); f.id != id || f.opening == 0 {
-			return false // it was the one that had to go
+			return false // the opening itself was evicted
 		}
 	}
 	at, a := t.flows.add()
@@ -206,7 +206,7 @@ func (t *tracker) rebound(s *segment) bool {
 	return true
 }
 
-// release takes a flow out, and with it the later addresses of its client.
+// release removes a flow and the later addresses of its client.
 func (t *tracker) release(ref uint32, f *flow) {
 	if f.key.proto == protoUDP {
 		for at := *f.nextMove(); at != 0; {
