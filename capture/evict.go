@@ -6,7 +6,7 @@ import (
 	"pfsight/capture/stream"
 )
 
-// evictLite forgets one half-open connection, not the newest.
+// evictHalfOpen removes a half-open connection, but not the newest.
 func (t *tracker) evictHalfOpen() {
 	for {
 		t.evictAt = t.evictAt%t.halfOpens.used + 1
@@ -19,8 +19,8 @@ func (t *tracker) evictHalfOpen() {
 	}
 }
 
-// evictFlow ends one connection early: one whose handshake is stale if there
-// is one near, else the one that was silent longest.
+// evictFlow ends one of the next flows early: one whose opening was delivered,
+// or else the one that was silent longest.
 func (t *tracker) evictFlow() {
 	var worst uint32
 	var score int64
@@ -51,13 +51,12 @@ func (t *tracker) evictFlow() {
 	}
 }
 
-// evictAmong is how many open handshakes are compared to find the one that
-// has to go.
+// evictAmong is the number of openings of which mostSilent chooses one.
 const evictAmong = 8
 
-// rate notes how long an opening has been silent: the time of its last packet,
-// negated. One that lacks its first byte, or of which only one side speaks,
-// counts as more silent than others.
+// noteSilence records how long an opening has been silent: the negated time of
+// its last packet. An opening without its first byte, or with data of one
+// endpoint only, counts as silent for longer.
 func (t *tracker) noteSilence(ref uint32, o *opening) {
 	s := -o.last
 	for d := range o.conv.Half {
@@ -72,28 +71,26 @@ func (t *tracker) noteSilence(ref uint32, o *opening) {
 	t.silence[ref-1] = s
 }
 
-// When there is no room, so many open handshakes are handed stale, until one
-// part in evictMore of the room is free: what they are made of is asked of
-// memory at once.
+// If openings need too much memory, up to evictAtOnce of them are delivered,
+// until 1/evictShare of the limit is free. Their memory is loaded at once.
 const (
 	evictAtOnce = 16
 	evictShare  = 64
 )
 
-// evictOpening hands stale incomplete openings so that there is room again:
-// each is, among a few, the one of which the least is to be expected. Their
-// entries stay.
+// evictOpening delivers incomplete openings to free memory. Each is the most
+// silent one of a few. Their flows remain.
 func (t *tracker) evictOpening() {
 	var picked [evictAtOnce]uint32
 	n := 0
 	for range evictAtOnce {
 		if ref := t.mostSilent(); ref != 0 {
-			t.silence[ref-1] = math.MinInt64 // not to be picked again
+			t.silence[ref-1] = math.MinInt64 // do not pick it again
 			picked[n] = ref
 			n++
 		}
 	}
-	// A level of references after the other, with nothing else between.
+	// Load one level of references after the other, so that the loads overlap.
 	prefetch := t.prefetch
 	for _, ref := range picked[:n] {
 		o := t.opens[ref-1]
@@ -129,8 +126,8 @@ func (t *tracker) evictOpening() {
 	}
 }
 
-// leastHopeful returns the one that is to go of a few openings, 0 if there is
-// none near.
+// mostSilent returns the opening that was silent longest among the next few, 0
+// if there is none.
 func (t *tracker) mostSilent() (worst uint32) {
 	score := int64(math.MinInt64)
 	for range evictAmong {

@@ -39,13 +39,13 @@ func (f *flow) movedFrom() *uint32 { return &f.next[1] }
 // a.
 const (
 	hasISN        = 1 << iota // isn was taken from a SYN
-	hasISNb                   //
+	hasISNB                   //
 	hasNext                   // next is set
 	hasNextB                  //
 	hasFIN                    // fin is set
-	hasFINb                   //
+	hasFINB                   //
 	sawRST                    //
-	sawRSTb                   //
+	sawRSTB                   //
 	clientSYN                 // a SYN shows which endpoint is the client
 	inUse                     // the entry is allocated
 	evicted                   // ended early to limit memory; kept so that late packets do not make a second connection

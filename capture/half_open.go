@@ -20,9 +20,9 @@ type halfOpen struct {
 // endpoint a.
 const (
 	halfOpenFIN = 1 << iota // the endpoint closed the connection without sending data
-	halfOpenFINb
+	halfOpenFINB
 	halfOpenRST // the endpoint reset the connection
-	halfOpenRSTb
+	halfOpenRSTB
 	halfOpenCut // the snaplen cut a segment of the endpoint inside its header
 	halfOpenCutB
 )
@@ -30,7 +30,7 @@ const (
 // Bits of halfOpen.bits. The lowest two are hasISN and hasISNB.
 const (
 	halfOpenSYN     = 1 << 2 // a SYN of endpoint a was seen
-	halfOpenSYNb    = 1 << 3 // likewise for b
+	halfOpenSYNB    = 1 << 3 // likewise for b
 	halfOpenClient  = 1 << 4 // a SYN shows that endpoint a is the client
 	halfOpenClientB = 1 << 5 // likewise for b
 	halfOpenShared  = 1 << 6 // several connections have this key, see match.go
@@ -119,7 +119,7 @@ func (t *tracker) promote(s *segment, ref uint32, p *halfOpen) {
 	fref, f := t.newFlow(s, false)
 	t.table.replace(was.tag, ref, fref)
 	f.isn = was.isn
-	f.bits |= uint16(was.bits & (hasISN | hasISNb))
+	f.bits |= uint16(was.bits & (hasISN | hasISNB))
 	if was.bits&halfOpenShared != 0 {
 		f.bits |= shared
 	}

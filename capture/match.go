@@ -104,7 +104,7 @@ func fitHalfOpen(s *segment, p *halfOpen) (fits int) {
 }
 
 func (p *halfOpen) fitDomain(s *segment) int {
-	return fitDomain(uint16(p.bits&(halfOpenSYN|halfOpenSYNb)), &p.domain, s)
+	return fitDomain(uint16(p.bits&(halfOpenSYN|halfOpenSYNB)), &p.domain, s)
 }
 
 // fitDomain rates the domain of s. If no packet of its endpoint was seen, the

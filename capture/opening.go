@@ -146,9 +146,9 @@ func (t *tracker) close(ref uint32, f *flow, why stream.End) {
 		t.peak.Closed--
 	}
 	switch {
-	case f.bits&(sawRST|sawRSTb) != 0:
+	case f.bits&(sawRST|sawRSTB) != 0:
 		why = stream.EndRST
-	case f.bits&(hasFIN|hasFINb) == hasFIN|hasFINb:
+	case f.bits&(hasFIN|hasFINB) == hasFIN|hasFINB:
 		why = stream.EndFIN
 	}
 	t.out.events = append(t.out.events, Event{})

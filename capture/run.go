@@ -11,14 +11,15 @@ import (
 	"pfsight/capture/packet"
 )
 
-// Run reads all of src and gives the connections in it to the sinks, one
-// worker each. What the sinks emit is the same for any number of them. Run
-// ends early without an error when ctx does. The error is that of src.Walk.
+// Run reads all packets of src and passes the connections in them to the
+// sinks. There is one worker per sink. The sinks emit the same for any number
+// of workers. If ctx ends, Run returns early without an error. The error is
+// that of src.Walk.
 //
-// The workers take turns at what has an order (finding the records, following
-// the connections, emitting) and do beside each other what has none (reading
-// the file, decoding headers, parsing handshakes). A block of packets stays
-// with one worker from end to end, so its bytes stay in that core's cache.
+// The workers take turns where order matters: finding the records, following
+// the connections, emitting. They run in parallel where it does not: reading
+// the file, decoding headers, parsing handshakes. A block of packets stays
+// with one worker, so that its bytes stay in the cache of one core.
 func Run(ctx context.Context, src packet.Source, opt Options, sinks ...Sink) (Stats, error) {
 	r := &run{ctx: ctx, src: src, opt: &opt, seed: rand.Uint64()}
 	for _, t := range []*turn{&r.walking, &r.tracking, &r.emitting} {
@@ -26,7 +27,7 @@ func Run(ctx context.Context, src packet.Source, opt Options, sinks ...Sink) (St
 	}
 	r.walking.spins = walkSpins
 	r.tracker = newTracker(&opt, &r.stats.Drops)
-	r.whole = decoder{drops: &r.stats.Drops, seed: r.seed, frags: newFragments(opt.Memory)}
+	r.deferred = decoder{drops: &r.stats.Drops, seed: r.seed, frags: newFragments(opt.Memory)}
 	if opt.MaxPackets > 0 {
 		sinks = sinks[:1]
 	}
@@ -52,14 +53,14 @@ func Run(ctx context.Context, src packet.Source, opt Options, sinks ...Sink) (St
 			r.tracker.recycle(&w.outbox)
 		})
 	}
-	r.whole.frags.end(&r.stats.Drops)
+	r.deferred.frags.end(&r.stats.Drops)
 	w.drops, w.tables, w.unread = r.stats.Drops, r.tracker.peak, r.losses.links()
 	st := *r.total(w)
 	st.Files = r.losses.byFile()
 	return st, r.err
 }
 
-// A run is what the workers of a Run share.
+// A run is the state that the workers of a Run share.
 type run struct {
 	ctx  context.Context
 	src  packet.Source
@@ -67,26 +68,26 @@ type run struct {
 	seed uint64
 
 	claiming sync.Mutex
-	tickets  uint64 // under claiming, as the next
-	stop     error  // ends the run before the input does
+	tickets  uint64 // guarded by claiming, like stop
+	stop     error  // ends the run before the end of the input
 
 	walking turn
-	err     error // in turn of walking; io.EOF at the end
+	err     error // guarded by walking; io.EOF at the end
 
 	tracking turn
-	tracker  *tracker // in turn of tracking, as all that follows
-	whole    decoder  // of packets that need what came before: fragments
+	tracker  *tracker // guarded by tracking, like all fields up to emitting
+	deferred decoder  // decodes frames that depend on earlier ones: fragments
 	stats    Stats    // only Drops is used
 	losses   losses
 	links    []LinkCount // of losses, sorted
 
 	emitting turn
-	emitted  Stats // what workers met in blocks that were emitted
+	emitted  Stats // totals of the blocks that were emitted
 	shown    Stats
 }
 
-// sofar adds up what was met in the blocks emitted, w's included, and what
-// the tracker had dropped when w used it.
+// total returns the totals of the emitted blocks including w's, with the drops
+// of the tracker up to w's block.
 func (r *run) total(w *worker) *Stats {
 	r.emitted.add(&w.stats)
 	w.stats = Stats{}
@@ -99,7 +100,7 @@ func (r *run) total(w *worker) *Stats {
 	return &r.shown
 }
 
-// A worker takes blocks of packets through all that is done with them.
+// A worker takes blocks of packets through all stages.
 type worker struct {
 	*run
 	decoder decoder
@@ -108,16 +109,16 @@ type worker struct {
 	segs    []segment
 	outbox
 	stats  Stats    // since the last block
-	drops  Counters // of the tracker, as of the last block
-	tables Tables   // the same
+	drops  Counters // of the tracker, after the last block
+	tables Tables   // likewise
 	unread []LinkCount
 	wanted uint64
 }
 
-// An outbox holds what the tracker found in a worker's block.
+// An outbox holds the events of a worker's block.
 type outbox struct {
 	events []Event
-	opens  []*opening // of the events
+	opens  []*opening // the openings of the events, to be reused
 }
 
 func (w *worker) work() {
@@ -154,9 +155,9 @@ func (w *worker) work() {
 			w.walking.pass()
 		}
 		var end error
-		met, wanted := w.stats, w.wanted
+		before, wanted := w.stats, w.wanted
 		for !w.src.Guard(&w.block, func() { end = w.decode() }) {
-			w.stats, w.wanted = met, wanted // again, without what is gone
+			w.stats, w.wanted = before, wanted // decode the rest without the records that became unreadable
 		}
 		if end != nil {
 			w.claiming.Lock()
@@ -165,7 +166,7 @@ func (w *worker) work() {
 		}
 		w.tracking.wait(ticket)
 		before := w.run.stats.Drops
-		w.src.Guard(&w.block, w.track) // what is gone now was decoded, but belongs to no connection
+		w.src.Guard(&w.block, w.track) // if records become unreadable now, their segments are skipped
 		w.account(&before)
 		w.drops, w.tables = w.run.stats.Drops, w.tracker.peak
 		w.tracking.pass()
@@ -180,8 +181,8 @@ func (w *worker) work() {
 	}
 }
 
-// account sorts what was dropped of the block by link type and file. before is
-// what the tracker had dropped before it.
+// account adds the drops of the block to the counts by link type and file.
+// before has the drops of the tracker before the block.
 func (w *worker) account(before *Counters) {
 	lost := w.stats.Drops
 	any := false
@@ -192,7 +193,7 @@ func (w *worker) account(before *Counters) {
 	if any {
 		name := w.block.Name
 		if w.block.Inputs != nil {
-			name = "" // of several interfaces
+			name = "" // it has packets of several interfaces
 		}
 		w.losses.add(name, &lost, w.decoder.unread)
 		w.run.links = w.losses.links()
@@ -200,8 +201,8 @@ func (w *worker) account(before *Counters) {
 	w.unread = w.run.links
 }
 
-// decode reads the headers of the block's packets. The error is io.EOF where
-// enough packets were read.
+// decode decodes the headers of the block's packets. It returns io.EOF if
+// MaxPackets is reached.
 func (w *worker) decode() error {
 	recs := w.block.Records
 	w.decoder.unread = w.decoder.unread[:0]
@@ -211,13 +212,13 @@ func (w *worker) decode() error {
 	segs := w.segs[:len(recs)]
 	st, d := &w.stats, &w.decoder
 	first, last, size := int64(math.MaxInt64), int64(math.MinInt64), 0
-	n, seen := 0, 0
+	n, read := 0, 0
 	var end error
 	for i := range recs {
 		rec := &recs[i]
 		first, last = min(first, rec.Time), max(last, rec.Time)
 		size += len(rec.Data)
-		seen++
+		read++
 		if w.opt.Filter != nil {
 			ok, err := w.opt.Filter(rec.Link, rec.Data, rec.WireLen)
 			if err != nil {
@@ -242,15 +243,15 @@ func (w *worker) decode() error {
 		}
 	}
 	w.segs = segs[:n]
-	if first == 0 || seen == 0 {
-		first, last = timed(recs[:seen])
+	if first == 0 || read == 0 {
+		first, last = timed(recs[:read])
 	}
-	st.add(&Stats{Packets: uint64(seen), Bytes: uint64(size), First: first, Last: last})
+	st.add(&Stats{Packets: uint64(read), Bytes: uint64(size), First: first, Last: last})
 	return end
 }
 
-// timed returns the earliest and the latest time of those records that have
-// one, 0 and 0 if there is none.
+// timed returns the earliest and the latest time of the records, without those
+// that have no time. It returns 0 and 0 if none has one.
 func timed(recs []packet.Record) (first, last int64) {
 	for i := range recs {
 		if t := recs[i].Time; t != 0 {
@@ -265,11 +266,11 @@ func timed(recs []packet.Record) (first, last int64) {
 	return first, last
 }
 
-// window is how many headers are looked at ahead of the table, so that the
-// slots they need are on their way from memory meanwhile.
+// lookahead is the number of segments whose table slots are loaded ahead, so
+// that the loads from memory overlap.
 const lookahead = 64
 
-// track follows the connections in the block.
+// track follows the connections of the block.
 func (w *worker) track() {
 	t := w.tracker
 	t.recycle(&w.outbox)
@@ -281,7 +282,7 @@ func (w *worker) track() {
 	t.clocks.use(t.source)
 	if w.block.Step != 0 {
 		t.shift(w.block.Step)
-		w.whole.frags.shift(w.block.Step)
+		w.deferred.frags.shift(w.block.Step)
 	}
 	if w.block.Now != 0 {
 		t.tick(w.block.Now)
@@ -293,7 +294,7 @@ func (w *worker) track() {
 		}
 		for i := range segs {
 			s := &segs[i]
-			if s.deferred && !w.whole.decode(packet.LinkType(s.seq), s.payload, s.wire, s.time, s) {
+			if s.deferred && !w.deferred.decode(packet.LinkType(s.seq), s.payload, s.wire, s.time, s) {
 				continue
 			}
 			t.segment(s)

@@ -2,16 +2,16 @@ package capture
 
 import "pfsight/capture/stream"
 
-// idle reports whether a flow has been silent for longer than it may be. Most
-// are not silent for even the shortest time.
+// idle reports whether a flow has been silent for longer than its idle time.
+// The first comparison decides for most flows.
 func (t *tracker) idle(f *flow, now int64) bool {
 	return now-f.last > closedIdle && now-f.last > t.idleTime(f)
 }
 
-// idleTime returns after how long without a packet a flow has ended.
+// idleTime returns the time without packets after which a flow ends.
 func (t *tracker) idleTime(f *flow) int64 {
 	switch {
-	case f.bits&(sawRST|sawRSTb) != 0, f.bits&(hasFIN|hasFINb) == hasFIN|hasFINb:
+	case f.bits&(sawRST|sawRSTB) != 0, f.bits&(hasFIN|hasFINB) == hasFIN|hasFINB:
 		if f.opening != 0 && t.lacksBytes(f) {
 			return openingIdle
 		}
@@ -22,8 +22,8 @@ func (t *tracker) idleTime(f *flow) int64 {
 	return flowIdle
 }
 
-// waits reports whether the opening of a closed connection lacks bytes that
-// were sent and may still come.
+// lacksBytes reports whether the opening of a closed connection lacks bytes
+// that were sent and may still arrive.
 func (t *tracker) lacksBytes(f *flow) bool {
 	o := t.opens[f.opening-1]
 	for d := range o.conv.Half {
@@ -36,9 +36,8 @@ func (t *tracker) lacksBytes(f *flow) bool {
 	return false
 }
 
-// sweep lets go what is stale. It passes a part of the entries each time
-// capture time has moved on, so the work is spread and nothing stays for much
-// longer than its time.
+// sweep ends idle flows and half-open connections. Each call checks a part of
+// the entries, which spreads the work.
 func (t *tracker) sweep(now int64) {
 	t.swept, t.unswept = now, 0
 	for range (t.flows.used + sweepSteps - 1) / sweepSteps {
@@ -51,7 +50,7 @@ func (t *tracker) sweep(now int64) {
 		case t.idle(f, now):
 			t.end(t.flowAt, f, stream.EndIdle)
 		case f.last-now > jump && t.clocks.all[f.clock].outlier == 0:
-			f.last = now // of a packet whose time was far from true, as the next one said
+			f.last = now // it was set by a packet with a wrong time, as the next packet showed
 		}
 	}
 	var stale [lookahead]uint32
@@ -59,7 +58,7 @@ func (t *tracker) sweep(now int64) {
 	for range (t.halfOpens.used + sweepSteps - 1) / sweepSteps {
 		t.halfOpenAt = t.halfOpenAt%t.halfOpens.used + 1
 		if p := t.halfOpens.get(t.halfOpenAt); p.bits&halfOpenUsed != 0 && t.clocks.now(p.clock)-p.start > halfOpenIdle {
-			// Their slots lie anywhere, so many are asked of memory at once.
+			// The slots are scattered, so many are loaded at once.
 			t.prefetch += t.table.slots[p.tag&t.table.mask].tag
 			stale[n] = t.halfOpenAt
 			if n++; n == len(stale) {
@@ -71,6 +70,7 @@ func (t *tracker) sweep(now int64) {
 	t.dropHalfOpens(stale[:n])
 }
 
+// dropHalfOpens removes half-open connections.
 func (t *tracker) dropHalfOpens(refs []uint32) {
 	for _, ref := range refs {
 		t.table.remove(t.halfOpens.get(ref).tag, ref|halfOpenRef)
@@ -78,7 +78,7 @@ func (t *tracker) dropHalfOpens(refs []uint32) {
 	}
 }
 
-// tick tells the time where no packet does.
+// tick sets the time of the active clock when no packets arrive.
 func (t *tracker) tick(now int64) {
 	t.clocks.all[t.clocks.active].time = now
 	if d := now - t.swept; d >= sweepEvery || d <= -sweepEvery {
@@ -86,8 +86,8 @@ func (t *tracker) tick(now int64) {
 	}
 }
 
-// shift takes the times that are compared along when the clock was set by d:
-// nothing has been idle for it.
+// shift adds d to all times that are compared, after the system clock was set.
+// Nothing becomes idle by that.
 func (t *tracker) shift(d int64) {
 	t.swept += d
 	t.clocks.shift(d)
@@ -104,9 +104,10 @@ func (t *tracker) shift(d int64) {
 	}
 }
 
-// sample tells of s if it is bulk: payload behind the opening.
+// sample calls Bulk for s if s has payload after the opening of its
+// connection.
 func (t *tracker) sample(s *segment) {
-	const least = 512 // bytes of payload: less is nothing to save
+	const least = 512 // bytes of payload; shorter packets are not worth excluding
 	if s.wire < least || s.key.proto != protoTCP || s.flags&(flagSYN|flagFIN|flagRST) != 0 || s.deferred {
 		return
 	}

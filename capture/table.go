@@ -1,19 +1,18 @@
 package capture
 
-// A table finds entries by the hash of their connection. It is open
-// addressing over 8-byte slots, so that a probe for a connection that is not
-// there touches one cache line. A slot holds 32 bits of the hash and a
-// reference to a slab; whether the reference is the one meant is for the
-// caller to see.
+// A table finds entries by the hash of their key. It uses open addressing with
+// slots of 8 bytes, so that an unsuccessful lookup reads one cache line. A
+// slot holds 32 bits of the hash and a reference to a slab. The caller checks
+// whether the entry has the right key.
 type table struct {
-	slots []slot // power of two
+	slots []slot // the length is a power of two
 	mask  uint32
 	n     int
 }
 
 type slot struct {
 	tag uint32
-	ref uint32 // 0 is empty
+	ref uint32 // 0: empty
 }
 
 const tableStart = 1 << 12
@@ -22,7 +21,7 @@ func newTable() table {
 	return table{slots: make([]slot, tableStart), mask: tableStart - 1}
 }
 
-// tagOf takes the bits of a hash that the table uses.
+// tagOf returns the bits of a hash that the table uses.
 func tagOf(hash uint64) uint32 { return uint32(hash >> 32) }
 
 // insert adds a reference that is not in the table.
@@ -38,7 +37,7 @@ func (t *table) insert(tag, ref uint32) {
 	t.n++
 }
 
-// replace puts the reference now in the place of old.
+// replace replaces the reference old by now.
 func (t *table) replace(tag, old, now uint32) {
 	for i := tag & t.mask; t.slots[i].ref != 0; i = (i + 1) & t.mask {
 		if t.slots[i].ref == old {
@@ -48,7 +47,7 @@ func (t *table) replace(tag, old, now uint32) {
 	}
 }
 
-// remove takes a reference out and closes the hole it leaves.
+// remove removes a reference and closes the gap in the probe sequence.
 func (t *table) remove(tag, ref uint32) {
 	i := tag & t.mask
 	for t.slots[i].ref != ref {
@@ -64,7 +63,7 @@ func (t *table) remove(tag, ref uint32) {
 		if s.ref == 0 {
 			break
 		}
-		// s may fill the hole unless its home lies cyclically in (i, j].
+		// s may move to slot i unless its home is cyclically in (i, j].
 		if home := s.tag & t.mask; (j-home)&t.mask >= (j-i)&t.mask {
 			t.slots[i] = s
 			i = j
@@ -89,12 +88,12 @@ func (t *table) grow() {
 	}
 }
 
-// A slab keeps values of one size in chunks, so that growing moves nothing,
-// and hands out references from 1.
+// A slab holds values of one size in chunks, so that growing does not move
+// them. Its references begin at 1.
 type slab[T any] struct {
 	chunks []*[chunkSize]T
 	free   []uint32
-	used   uint32 // references ever handed out
+	used   uint32 // references handed out so far
 	n      int    // in use
 }
 

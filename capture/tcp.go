@@ -2,7 +2,7 @@ package capture
 
 import "pfsight/capture/stream"
 
-// onFlow takes a segment of a connection that is followed.
+// onFlow handles a TCP segment of a flow.
 func (t *tracker) onFlow(s *segment, ref uint32, f *flow) {
 	if t.idle(f, t.now) {
 		t.end(ref, f, stream.EndIdle)
@@ -18,8 +18,8 @@ func (t *tracker) onFlow(s *segment, ref uint32, f *flow) {
 			t.startSecond(s, ref, f)
 			return
 		}
-		if s.flags&flagRST == 0 && (f.outOfWindow(s) || f.bits&(hasFIN|hasFINb) == hasFIN|hasFINb && f.seqOutOfWindow(s)) {
-			return // of another connection, which showed no handshake yet
+		if s.flags&flagRST == 0 && (f.outOfWindow(s) || f.bits&(hasFIN|hasFINB) == hasFIN|hasFINB && f.seqOutOfWindow(s)) {
+			return // of another connection, which has shown no handshake yet
 		}
 	}
 	if f.bits&((hasNext|hasISN)<<e) == 0 && f.ackOutOfWindow(s) {
@@ -32,7 +32,7 @@ func (t *tracker) onFlow(s *segment, ref uint32, f *flow) {
 	f.packets++
 	end := s.seq + uint32(s.wire)
 	if f.bits&(hasFIN<<e) != 0 && int32(end-f.fin[e]) > 0 {
-		end = f.fin[e] // a FIN has a sequence number, but is no byte
+		end = f.fin[e] // a FIN takes a sequence number, but is not a byte
 	}
 	if f.bits&(hasNext<<e) == 0 {
 		f.bits |= hasNext << e
@@ -47,7 +47,7 @@ func (t *tracker) onFlow(s *segment, ref uint32, f *flow) {
 		}
 	} else if d := int32(end - f.next[e]); d > 0 {
 		if d > 1<<24 {
-			d = int32(min(s.wire, 1<<24)) // no window is so large: another sender, or a lie
+			d = int32(min(s.wire, 1<<24)) // no window is larger: another sender, or a false number
 		}
 		f.bytes[e] += uint64(d)
 		f.next[e] = end
@@ -65,34 +65,34 @@ func (t *tracker) onFlow(s *segment, ref uint32, f *flow) {
 	if f.opening != 0 {
 		t.feed(s, ref, f)
 	}
-	if f.bits&(hasFIN|hasFINb|sawRST|sawRSTb) != 0 {
+	if f.bits&(hasFIN|hasFINB|sawRST|sawRSTB) != 0 {
 		t.countClosed(f)
 	}
 }
 
-// closed counts a flow that both ends have closed, or one has reset, and whose
-// opening was handed over: it stays only for what comes late.
+// countClosed counts a flow that was delivered and then closed by both
+// endpoints or reset. It remains for late packets.
 func (t *tracker) countClosed(f *flow) {
-	if f.bits&(countedClosed|evicted) == 0 && f.opening == 0 && (f.bits&(sawRST|sawRSTb) != 0 || f.bits&(hasFIN|hasFINb) == hasFIN|hasFINb) {
+	if f.bits&(countedClosed|evicted) == 0 && f.opening == 0 && (f.bits&(sawRST|sawRSTB) != 0 || f.bits&(hasFIN|hasFINB) == hasFIN|hasFINB) {
 		f.bits |= countedClosed
 		t.peak.Closed++
 	}
 }
 
-// syn takes a SYN on a connection that is followed and reports whether that
-// is all there is to it.
+// onSYN handles a SYN on a flow. It reports whether the segment needs no
+// further handling.
 func (t *tracker) onSYN(s *segment, ref uint32, f *flow) bool {
 	e := s.fromB
 	isn := s.seq + 1
 	if f.bits&(hasISN<<e) != 0 {
 		if f.isn[e] == isn {
-			s.seq++ // a copy; its data, if any, begins behind it
+			s.seq++ // a copy; its data, if any, follows the SYN in sequence
 			return false
 		}
 	} else if f.opening != 0 {
 		hs, h := &t.opens[f.opening-1].half[dirOf(f, e)], &t.opens[f.opening-1].conv.Half[dirOf(f, e)]
 		if !hs.known && (!hs.acks || inWindow(isn, hs.ack)) || hs.known && (hs.base == isn || t.rebase(hs, h, isn)) {
-			// The SYN came late.
+			// The SYN arrives late.
 			hs.base, hs.known, hs.tentative = isn, true, false
 			h.SYN, h.Midstream = true, false
 			s.seq++
@@ -100,40 +100,43 @@ func (t *tracker) onSYN(s *segment, ref uint32, f *flow) bool {
 			return false
 		}
 		if d := int32(hs.base - isn); hs.known && d > 0 && d <= maxAhead && fitDomain(f.bits, &f.domain, s) >= 0 && (s.flags&flagACK == 0 || !t.answersOtherSYN(s, f)) {
-			// It came late too. Where the handshake begins is known, and stays.
+			// The SYN arrives late. The beginning of the handshake is known,
+			// and is kept.
 			s.seq++
 			f.setISN(e, isn)
 			return false
 		}
 	} else if o := e ^ 1; s.flags&flagACK != 0 && f.bits&(hasISN<<o) != 0 && s.ack == f.isn[o] {
-		// It answers the SYN of f, and came after the handshake.
+		// The SYN answers that of f, and arrives after the handshake.
 		s.seq++
 		f.setISN(e, isn)
 		return false
 	} else if d := int32(f.isn[e] - isn); f.bits&(hasNext<<e) != 0 && d >= 0 && d <= maxAhead && fitDomain(f.bits, &f.domain, s) >= 0 && (s.flags&flagACK == 0 || !t.answersOtherSYN(s, f)) {
-		// It precedes the first segment that was seen, and came after the handshake.
+		// The SYN precedes the first segment that was seen, and arrives after
+		// the handshake.
 		s.seq++
 		f.setISN(e, isn)
 		return false
 	}
-	if s.flags&flagACK != 0 && f.bits&(sawRST|sawRSTb|hasFIN|hasFINb) == 0 && !t.answersOtherSYN(s, f) {
-		return true // a stray on a living connection
+	if s.flags&flagACK != 0 && f.bits&(sawRST|sawRSTB|hasFIN|hasFINB) == 0 && !t.answersOtherSYN(s, f) {
+		return true // a stray segment on a live connection
 	}
 	t.startSecond(s, ref, f)
 	return true
 }
 
-// begin notes where endpoint e began, which is learned late.
+// setISN sets the first sequence number of endpoint e, after its data was
+// seen.
 func (f *flow) setISN(e uint8, isn uint32) {
 	f.isn[e] = isn
 	f.bits |= hasISN << e
 	if n := f.next[e] - isn; f.bits&(hasNext<<e) != 0 && n < maxForeign {
-		f.bytes[e] = uint64(n) // with those before the first that was seen
+		f.bytes[e] = uint64(n) // with the bytes before the first segment that was seen
 	}
 }
 
-// answersOther reports whether a SYN with ACK answers another SYN than that of
-// f, one that was not seen or comes late.
+// answersOtherSYN reports whether a SYN with ACK answers a SYN of another
+// connection than f.
 func (t *tracker) answersOtherSYN(s *segment, f *flow) bool {
 	o := s.fromB ^ 1
 	switch {
@@ -145,7 +148,7 @@ func (t *tracker) answersOtherSYN(s *segment, f *flow) bool {
 	return false
 }
 
-// feed gives a segment to the opening of its connection.
+// feed adds a segment to the opening of its flow.
 func (t *tracker) feed(s *segment, ref uint32, f *flow) {
 	o := t.opens[f.opening-1]
 	d := dirOf(f, s.fromB)
@@ -188,9 +191,9 @@ func (t *tracker) feed(s *segment, ref uint32, f *flow) {
 	t.noteSilence(f.opening, o)
 }
 
-// finished reports whether nothing more can come in either direction.
+// finished reports whether both directions are complete up to their FIN.
 func (t *tracker) finished(f *flow, o *opening) bool {
-	if f.bits&(hasFIN|hasFINb) != hasFIN|hasFINb {
+	if f.bits&(hasFIN|hasFINB) != hasFIN|hasFINB {
 		return false
 	}
 	for e := uint8(0); e < 2; e++ {

@@ -4,64 +4,64 @@ import (
 	"pfsight/capture/stream"
 )
 
-// The tracker's memory is divided among its tables. What their limits cost is
-// counted under the Reason named with each. With DefaultMemory they are 2^20
-// half-open connections, 2^20 connections and 32 MiB of open handshakes.
+// Limits of the tracker's tables as parts of Options.Memory. What exceeds them
+// is counted under the Reason in parentheses. With DefaultMemory the limits
+// are 2^20 half-open connections, 2^20 flows and 32 MiB of openings.
 const (
-	halfOpenShare = 32      // one in so many bytes is for half-open connections (HalfOpenEvict)
-	halfOpenCost  = 32      // bytes of one
-	flowCost      = 1024    // bytes of a connection that is followed, its row included (FlowEvict)
-	heldShare     = 32      // one in so many bytes is for handshakes that are not complete (FlowEvict)
-	openingCost   = 1 << 10 // bytes of an open handshake besides its buffers, about
-	leastTable    = 1 << 10 // entries that a table may have in any case
+	halfOpenShare = 32      // 1/halfOpenShare of the memory is for half-open connections (HalfOpenEvict)
+	halfOpenCost  = 32      // bytes of a half-open connection
+	flowCost      = 1024    // bytes of a flow, with the row of a report (FlowEvict)
+	heldShare     = 32      // 1/heldShare of the memory is for openings (FlowEvict)
+	openingCost   = 1 << 10 // approximate bytes of an opening without its buffers
+	leastTable    = 1 << 10 // minimum number of entries of a table
 )
 
-// Times, in nanoseconds of capture time, after which a connection leaves.
+// Times in nanoseconds of capture time.
 const (
-	halfOpenIdle = 30 * 1e9  // after its first SYN, without data; a handshake that comes later is still found by its content
-	openingIdle  = 60 * 1e9  // without a packet, its handshake not complete
-	flowIdle     = 300 * 1e9 // without a packet
-	closedIdle   = 5 * 1e9   // after both sides closed or one reset, for what comes late
-	sweepEvery   = 250 * 1e6 // between two steps of the sweep
-	jump         = 10 * 1e9  // so far ahead of the last step time goes with the second packet that says so
-	sweepSteps   = 64        // steps in which the sweep passes everything once
-	sweepShare   = 32        // entries passed for one segment at the most, so that times that jump cost little
+	halfOpenIdle = 30 * 1e9  // half-open connections end that long after the first SYN; a later handshake is found by its content
+	openingIdle  = 60 * 1e9  // flows with an opening end after that long without a packet
+	flowIdle     = 300 * 1e9 // other flows end after that long without a packet
+	closedIdle   = 5 * 1e9   // closed or reset flows end after that long without a packet; until then late packets are expected
+	sweepEvery   = 250 * 1e6 // interval of the steps of the sweep
+	jump         = 10 * 1e9  // a clock goes further ahead than that only if a second packet confirms it
+	sweepSteps   = 64        // number of steps in which the sweep checks all entries
+	sweepShare   = 32        // maximum number of entries checked per segment, which limits the work if times jump
 )
 
-// A tracker follows connections as far as their openings, in bounded memory.
-// One goroutine at a time uses it.
+// A tracker follows connections until their openings are delivered, and until
+// they end, in bounded memory. It is used by one goroutine at a time.
 type tracker struct {
 	opt          *Options
 	drops        *Counters
 	table        table
 	flows        slab[flow]
 	halfOpens    slab[halfOpen]
-	opens        []*opening // by reference - 1; nil: not in use
-	silence      []int64    // of opens, see rate: apart, so that eviction touches few cache lines
-	free         []uint32   // references of opens
-	spare        []*opening // to be used again
+	opens        []*opening // by reference - 1; nil: unused
+	silence      []int64    // silence of each opening, see noteSilence; separate, so that eviction reads few cache lines
+	free         []uint32   // unused references of opens
+	spare        []*opening // unused openings
 	pool         pool
 	connIDs      connIDTable
 	cuts         cutTable
 	out          *outbox
-	encaps       map[uint64][]string // names of layers, shared
+	encaps       map[uint64][]string // names of layers of encapsulation, shared
 	maxHalfOpens int
 	maxFlows     int
 	maxHeld      int
 	maxSpare     int
 	peak         Tables
 	nextID       uint64
-	source       string   // of the block in hand
-	inputs       []string // of the block in hand, by segment.input; nil: all are source's
+	source       string   // file or interface of the current block
+	inputs       []string // interfaces of the current block, by segment.input; nil: only source
 	clocks       clocks
-	now, last    int64  // times of the segment in hand, see clock.advance
-	swept        int64  // capture time of the last step of the sweep
-	flowAt       uint32 // which the sweep passed last
+	now, last    int64  // times of the current segment, see clock.advance
+	swept        int64  // time of the last step of the sweep
+	flowAt       uint32 // the flow that the sweep checked last
 	halfOpenAt   uint32
-	unswept      uint32          // segments since then
-	evictAt      uint32          // where eviction looks next
-	prefetch     uint32          // keeps the early loads of slots alive
-	datagram     stream.Datagram // the one shown to opt.Split last
+	unswept      uint32          // segments since the last step of the sweep
+	evictAt      uint32          // where eviction continues
+	prefetch     uint32          // sum of values loaded ahead, so that the compiler keeps the loads
+	datagram     stream.Datagram // the current argument of Split
 }
 
 func newTracker(opt *Options, drops *Counters) *tracker {
@@ -84,11 +84,11 @@ func newTracker(opt *Options, drops *Counters) *tracker {
 	return t
 }
 
-// segment takes one TCP segment or datagram.
+// segment handles one TCP segment, UDP datagram or EAPOL PDU.
 func (t *tracker) segment(s *segment) {
 	c := &t.clocks.all[t.clocks.active]
 	if d := s.time - c.time; d >= 0 && d <= jump {
-		c.time, c.outlier = s.time, 0 // advance, without the call
+		c.time, c.outlier = s.time, 0 // advance, inlined
 		t.now, t.last = s.time, s.time
 	} else {
 		t.now, t.last = c.advance(s.time)
@@ -100,7 +100,8 @@ func (t *tracker) segment(s *segment) {
 	if d := t.now - t.swept; (d >= sweepEvery || d <= -sweepEvery) && t.unswept >= (t.flows.used+t.halfOpens.used)/(sweepSteps*sweepShare) {
 		t.sweep(t.now)
 	}
-	// Not only where one begins: those that are open grow. Here none is in hand.
+	// Openings grow at any segment, not only at the first. Here no opening is
+	// in use.
 	if t.pool.held > t.maxHeld {
 		t.evictOpening()
 	}
@@ -142,8 +143,8 @@ func (t *tracker) segment(s *segment) {
 	t.onNew(s)
 }
 
-// onHeadCut takes a segment that was cut inside its header. It tells that bytes
-// of the direction are not lost, but were not captured.
+// onHeadCut handles a segment that the snaplen cut inside its header: its
+// bytes count as cut, not as lost.
 func (t *tracker) onHeadCut(s *segment) {
 	e, found := s.fromB, false
 	t.eachWithKey(s, tagOf(s.hash)&t.table.mask, func(_ uint32, p *halfOpen, f *flow) {
@@ -171,8 +172,7 @@ func (t *tracker) onHeadCut(s *segment) {
 	}
 }
 
-// onShared takes a segment of the chosen one of several connections with one
-// key.
+// onShared handles a segment of the connection that bestMatch chose.
 func (t *tracker) onShared(s *segment, ref uint32) {
 	if ref&halfOpenRef != 0 {
 		t.onHalfOpen(s, ref, t.halfOpens.get(ref&^halfOpenRef))
@@ -181,7 +181,7 @@ func (t *tracker) onShared(s *segment, ref uint32) {
 	t.onFlow(s, ref, t.flows.get(ref))
 }
 
-// onNew takes a segment of a connection that is not followed.
+// onNew handles a segment of a connection without an entry.
 func (t *tracker) onNew(s *segment) {
 	if s.key.proto != protoTCP {
 		t.newUDP(s)
@@ -196,7 +196,7 @@ func (t *tracker) onNew(s *segment) {
 		}
 		ref, p := t.halfOpens.add()
 		t.peak.HalfOpen = max(t.peak.HalfOpen, t.halfOpens.n)
-		*p = halfOpen{} // and then in place: a copy of what was just written waits for its stores
+		*p = halfOpen{} // set in place afterwards, because copying fields right after they were written stalls on the stores
 		p.check, p.tag, p.start, p.bits, p.clock = uint32(s.hash), tagOf(s.hash), s.time, halfOpenUsed, t.clocks.active
 		t.table.insert(p.tag, ref|halfOpenRef)
 		t.onHalfOpen(s, ref|halfOpenRef, p)
@@ -215,16 +215,16 @@ func (t *tracker) onNew(s *segment) {
 	}
 }
 
-// leastSegment is how much of a segment tells whether a handshake may begin in
-// it, bytes: the header of a TLS record and the type of the message.
+// leastSegment is the number of bytes of a segment that suffice to see whether
+// a handshake may begin in it: the TLS record header and the message type.
 const leastSegment = 6
 
-// leastSign is the least Sign that a handshake is followed for
-// without having seen its connection begin.
+// leastSniff is the minimum Sniff for following a connection whose beginning
+// was not seen.
 const leastSniff = stream.SniffClient
 
-// midstream follows a connection whose beginning was not seen, from a segment
-// in which a handshake begins.
+// midstream begins to follow a connection at a segment in which a handshake
+// begins, although the connection's beginning was not seen.
 func (t *tracker) midstream(s *segment, sniffed stream.Sniff) {
 	fref, f := t.newFlow(s, true)
 	f.client = s.fromB
@@ -239,16 +239,16 @@ func (t *tracker) midstream(s *segment, sniffed stream.Sniff) {
 	o.half[d] = half{base: s.seq, known: true}
 	o.conv.Half[d].Midstream = true
 	if sniffed == stream.SniffClient && s.flags&flagACK != 0 {
-		// The client has taken what the server said before; the answer
-		// begins where that ends.
+		// The client has acknowledged everything that the server sent before,
+		// so the answer begins at the acknowledged number.
 		o.half[stream.ToClient] = half{base: s.ack, known: true}
 		o.conv.Half[stream.ToClient].Midstream = true
 	}
 	t.onFlow(s, fref, f)
 }
 
-// newFlow makes an entry with an opening, and puts it into the table if told
-// to.
+// newFlow adds a flow with an opening, and inserts it into the table if insert
+// is true.
 func (t *tracker) newFlow(s *segment, insert bool) (uint32, *flow) {
 	if t.flows.n >= t.maxFlows {
 		t.evictFlow()
@@ -283,13 +283,14 @@ func (t *tracker) newFlow(s *segment, insert bool) (uint32, *flow) {
 	return ref, f
 }
 
+// setEndpoints sets the addresses of client and server.
 func (t *tracker) setEndpoints(o *opening, f *flow) {
 	if f.key.protocol() == protoEAPOL {
-		return // onUDP does
+		return // onUDP calls setMACs
 	}
 	o.conv.Client = f.key.endpoint(f.client)
 	o.conv.Server = f.key.endpoint(f.client ^ 1)
 }
 
-// dirOf returns the direction in which endpoint e speaks.
+// dirOf returns the direction of packets from endpoint e.
 func dirOf(f *flow, e uint8) stream.Dir { return stream.Dir(e ^ f.client) }

@@ -6,18 +6,18 @@ import (
 	"sync/atomic"
 )
 
-// A turn lets the holders of tickets through one after the other.
+// A turn admits the holders of tickets one at a time, in order.
 type turn struct {
 	now    atomic.Uint64
 	mu     sync.Mutex
 	cond   *sync.Cond
-	asleep int // under mu
-	spins  int // how often a worker looks before it sleeps
+	asleep int // guarded by mu
+	spins  int // how often a worker polls before it sleeps
 }
 
-// How often a worker whose turn is the next looks again before it sleeps.
-// Turns are short, and waking up costs more than most of them. But the turn of
-// walking may hang on a decompressor, which wants the core.
+// Numbers of polls of the worker whose turn is next before it sleeps. Turns
+// are short, and most are cheaper than waking a goroutine. But walking may
+// wait for a decompressor, which needs the core.
 const (
 	spins     = 3000
 	walkSpins = 300
