@@ -155,9 +155,9 @@ func (w *worker) work() {
 			w.walking.pass()
 		}
 		var end error
-		before, wanted := w.stats, w.wanted
+		stats, wanted := w.stats, w.wanted
 		for !w.src.Guard(&w.block, func() { end = w.decode() }) {
-			w.stats, w.wanted = before, wanted // decode the rest without the records that became unreadable
+			w.stats, w.wanted = stats, wanted // decode the rest without the records that became unreadable
 		}
 		if end != nil {
 			w.claiming.Lock()
