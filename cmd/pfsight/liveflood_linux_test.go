@@ -170,7 +170,7 @@ func TestLiveEvicted(t *testing.T) {
 		}
 	}
 	time.Sleep(200 * time.Millisecond)
-	if code := p.end(); code != exitIncomplete || !strings.Contains(p.stderr.String(), "connections ended early for lack of room: there was no room for them: raise --memory") {
+	if code := p.end(); code != exitIncomplete || !strings.Contains(p.stderr.String(), "connections ended early to limit memory: raise --memory") {
 		t.Errorf("exit %d: %s", code, &p.stderr)
 	}
 }

@@ -105,7 +105,7 @@ func (r *run) losses(st *capture.Stats) {
 		reason capture.Reason
 		raise  string
 	}{
-		{capture.FlowEvict, "there was no room for them: raise --memory"},
+		{capture.FlowEvict, "raise --memory"},
 		{capture.SessionLimit, "the tables of sessions were full"},
 	} {
 		if n := st.Drops[c.reason]; n > 0 {
