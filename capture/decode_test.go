@@ -13,7 +13,7 @@ import (
 	"pfsight/capture/pcapfile"
 )
 
-// linkTypes are those that are read, and one that is not.
+// linkTypes has all supported link types, and an unsupported one.
 var linkTypes = append(slices.Clone(frametest.Links), 65000)
 
 // frames returns the frames of captures of every link type.
@@ -44,8 +44,8 @@ func frames(t testing.TB) (out []packet.Record) {
 	return out
 }
 
-// TestDecodeCut cuts every frame everywhere: what comes out is never more
-// than went in, and the length on the wire stays what it was.
+// TestDecodeCut cuts every frame at every length. A segment must not have more
+// payload than the frame, and its length on the wire must not change.
 func TestDecodeCut(t *testing.T) {
 	var drops Counters
 	d := decoder{drops: &drops}
@@ -98,7 +98,7 @@ func FuzzDecode(f *testing.F) {
 		d := decoder{drops: &drops, frags: newFragments(0)}
 		for i, data := range [][]byte{a, b, a} {
 			var s segment
-			samePlain(t, data, len(data)+int(more))
+			sameAsFrame(t, data, len(data)+int(more))
 			if !d.decode(linkTypes[int(link)%len(linkTypes)], data, len(data)+int(more), int64(i), &s) {
 				continue
 			}
@@ -119,9 +119,9 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// samePlain checks that plain makes of a frame what frame does, if it takes it.
-// It reports whether it did.
-func samePlain(t *testing.T, b []byte, wireLen int) bool {
+// sameAsFrame compares common with frame if common accepts the frame, and
+// reports whether it does.
+func sameAsFrame(t *testing.T, b []byte, wireLen int) bool {
 	var drops Counters
 	d := decoder{drops: &drops, seed: 7}
 	got := segment{deferred: true, encap: 9, payload: b, packet: 3}
@@ -152,10 +152,10 @@ func TestPlain(t *testing.T) {
 			continue
 		}
 		for n := range len(rec.Data) + 1 {
-			if samePlain(t, rec.Data[:n], rec.WireLen) && n == len(rec.Data) {
+			if sameAsFrame(t, rec.Data[:n], rec.WireLen) && n == len(rec.Data) {
 				plain++
 			}
-			samePlain(t, rec.Data[:n], n)
+			sameAsFrame(t, rec.Data[:n], n)
 		}
 	}
 	if plain == 0 {

@@ -14,10 +14,10 @@ var (
 	eapolGroup   = []byte{1, 0x80, 0xc2, 0, 0, 3}
 )
 
-// eapolFrame is a PDU of IEEE 802.1X with an EAP packet of one byte.
+// eapolFrame is an EAPOL PDU with an EAP packet of one byte.
 var eapolFrame = []byte{2, 0, 0, 5, 2, 7, 0, 5, 1}
 
-// TestEAPOL reads the frame in what may carry it.
+// TestEAPOL decodes eapolFrame in everything that may carry it.
 func TestEAPOL(t *testing.T) {
 	join := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 	// IEEE 802.11: frame control, duration, three addresses, sequence control.
@@ -32,7 +32,7 @@ func TestEAPOL(t *testing.T) {
 		name     string
 		link     packet.LinkType
 		b        []byte
-		src, dst []byte // nil: not EAPOL
+		src, dst []byte // nil: no EAPOL expected
 	}{
 		{"Ethernet", packet.LinkEthernet, join(eapolGroup, eapolStation, []byte{0x88, 0x8e}, eapolFrame, padding), eapolStation, eapolGroup},
 		{"VLAN", packet.LinkEthernet, join(eapolStation, eapolSwitch, []byte{0x81, 0, 0, 5, 0x88, 0x8e}, eapolFrame, padding), eapolSwitch, eapolStation},
@@ -68,7 +68,7 @@ func TestEAPOL(t *testing.T) {
 			if m := macOf(s.key.aHi); !bytes.Equal(m[:], c.src) {
 				t.Errorf("%v", m)
 			}
-			for n := range c.b { // the capture's snaplen ends anywhere
+			for n := range c.b { // cut by the snaplen
 				drops = Counters{}
 				if d.decode(c.link, c.b[:n], len(c.b), 7, &s) && !bytes.HasPrefix(eapolFrame, s.payload) {
 					t.Errorf("cut at %d: %+v", n, s)
@@ -78,8 +78,8 @@ func TestEAPOL(t *testing.T) {
 	}
 }
 
-// splitByByte is a stream.Splitter: the second byte of a datagram of UDP is
-// its session; of EAPOL the fifth is, and the first says who speaks.
+// splitByByte is a stream.Splitter. The session is the second byte of a UDP
+// datagram, or the fifth of an EAPOL PDU, whose first byte is the direction.
 func splitByByte(d *stream.Datagram) (uint32, stream.Dir, bool) {
 	if d.Transport == stream.EAPOL {
 		return uint32(d.Data[4]), stream.Dir(d.Data[0] & 1), d.Data[4] == 9
@@ -87,7 +87,7 @@ func splitByByte(d *stream.Datagram) (uint32, stream.Dir, bool) {
 	return uint32(d.Data[1]), stream.ToServer, false
 }
 
-// follow gives frames to a tracker and returns the conversations.
+// follow passes frames to a tracker and returns the conversations.
 func follow(t *testing.T, opt Options, frames ...[]byte) ([]*stream.Conversation, Counters) {
 	t.Helper()
 	var drops Counters
@@ -118,7 +118,7 @@ func follow(t *testing.T, opt Options, frames ...[]byte) ([]*stream.Conversation
 	return out, drops
 }
 
-// TestSplit follows sessions of one pair of endpoints, and of a LAN.
+// TestSplit follows sessions of one pair of endpoints and of a LAN.
 func TestSplit(t *testing.T) {
 	udp := func(fromServer bool, payload string) []byte {
 		src, dst, sp, dp := byte(1), byte(2), []byte{0x80, 0}, []byte{7, 0x14}
@@ -146,8 +146,8 @@ func TestSplit(t *testing.T) {
 	got, drops := follow(t, opt, frames...)
 	type want struct {
 		transport      stream.Transport
-		client, server string // what they said
-		from, to       string // who
+		client, server string // their data
+		from, to       string // their addresses
 	}
 	wants := []want{
 		{stream.UDP, "a\x01f\x01", "c\x01", "10.0.0.1:32768", "10.0.0.2:1812"},
@@ -175,7 +175,7 @@ func TestSplit(t *testing.T) {
 	if drops[NotIP] != 1 || drops[SessionLimit] != 1 {
 		t.Errorf("drops %v", drops.List())
 	}
-	opt.Split = nil // then EAPOL is not followed, and UDP by its endpoints
+	opt.Split = nil // EAPOL is not followed, and UDP has no sessions
 	got, drops = follow(t, opt, frames...)
 	if len(got) != 1 || string(got[0].Half[0].Data) != "a\x01b\x02e\x00f\x01" || drops[NotIP] != 5 {
 		t.Errorf("without a Splitter: %d conversations, drops %v", len(got), drops.List())

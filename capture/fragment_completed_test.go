@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// TestFragmentCopies captures some fragments again after their datagrams became
-// whole. Nothing is missing then. A datagram with an identification that was
-// used before is still put together, and its loss is counted.
+// TestFragmentCopies repeats fragments after their datagrams were completed,
+// which is no loss. A new datagram with a reused identification is still
+// reassembled, and its loss is counted.
 func TestFragmentCopies(t *testing.T) {
 	rng := rand.New(rand.NewSource(3))
 	for range 300 {
@@ -48,8 +48,8 @@ func TestFragmentCopies(t *testing.T) {
 	}
 }
 
-// TestFragmentsCut cuts every fragment. The datagram ends where the first byte is
-// missing, and its length on the wire is known.
+// TestFragmentsCut cuts every fragment. The payload ends at the first missing
+// byte, and the length on the wire is known.
 func TestFragmentsCut(t *testing.T) {
 	rng := rand.New(rand.NewSource(4))
 	for range 300 {
@@ -85,8 +85,8 @@ func TestFragmentsCut(t *testing.T) {
 	}
 }
 
-// TestWholeTable bounds what is remembered.
-func TestWholeTable(t *testing.T) {
+// TestCompletedTable checks the limit of the table.
+func TestCompletedTable(t *testing.T) {
 	f := newFragments(0)
 	var drops Counters
 	b := make([]byte, 8)

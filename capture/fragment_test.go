@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestFragments cuts datagrams at random, mixes their fragments, repeats some,
-// and wants each datagram back as it was.
+// TestFragments splits datagrams at random, shuffles the fragments, repeats
+// some, and expects each datagram to be restored.
 func TestFragments(t *testing.T) {
 	type piece struct {
 		k    fragKey
@@ -36,7 +36,7 @@ func TestFragments(t *testing.T) {
 		rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 		for _, p := range list {
 			if rng.Intn(10) == 0 && p.more {
-				// The first of two is kept.
+				// Of overlapping bytes the first are kept.
 				if whole, _, ok := f.add(p.k, p.off, p.more, p.b, len(p.b), 1, &drops); ok {
 					if !bytes.Equal(whole, want[p.k]) {
 						t.Fatal("another reassembly came out")
@@ -59,8 +59,8 @@ func TestFragments(t *testing.T) {
 	}
 }
 
-// TestNestedFragments has a fragment inside a datagram that was made of
-// fragments: its bytes lie in the buffer that was returned last.
+// TestNestedFragments reassembles a fragment inside a datagram that was itself
+// reassembled: its bytes alias the buffer returned last.
 func TestNestedFragments(t *testing.T) {
 	f := newFragments(0)
 	var drops Counters
@@ -74,16 +74,16 @@ func TestNestedFragments(t *testing.T) {
 	if _, _, ok := f.add(fragKey{id: 2}, 0, true, whole[24:], 800, 1, &drops); ok {
 		t.Fatal("half of the inner reassembly is whole")
 	}
-	// What comes between takes the buffer that is free now.
+	// This reuses the buffer that is free now.
 	f.add(fragKey{id: 3}, 0, true, make([]byte, 800), 800, 1, &drops)
 	if whole, _, ok = f.add(fragKey{id: 2}, 800, false, inner[800:], len(inner)-800, 1, &drops); !ok || !bytes.Equal(whole, inner) {
 		t.Error("the inner reassembly is another")
 	}
 }
 
-// TestFragmentFloods fills the table in several ways: it stays within its
-// limits, all that is dropped is counted, and a full table costs a fragment no
-// more than an empty one does.
+// TestFragmentFloods fills the table in several ways. It must stay within its
+// limits, count everything that it drops, and not take longer per fragment
+// than an empty one.
 func TestFragmentFloods(t *testing.T) {
 	rng := rand.New(rand.NewSource(2))
 	big := make([]byte, 65535)

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// A flood makes the n-th segment of traffic that fills a table.
+// A flood returns the n-th segment of traffic that fills a table.
 type flood func(n int) segment
 
-// floodSegment is a segment of connection n with nothing else set.
+// floodSegment returns a segment of connection n with all other fields zero.
 func floodSegment(n int) segment {
 	s := segment{time: int64(n) * 1000, packet: uint64(n + 1)}
 	s.setEndpoints(0, v4Mapped|uint64(n), 0, v4Mapped|0x0a000001, 40000, 443, protoTCP)
@@ -24,13 +24,13 @@ var floods = map[string]flood{
 		s.flags = flagSYN
 		return s
 	},
-	"flows": func(n int) segment { // a hello without a SYN, complete at once
+	"flows": func(n int) segment { // a complete hello without a SYN
 		s := floodSegment(n)
 		s.payload = []byte("C.")
 		s.wire = len(s.payload)
 		return s
 	},
-	"openings": func(n int) segment { // a hello that goes on
+	"openings": func(n int) segment { // an incomplete hello
 		s := floodSegment(n)
 		s.payload = []byte("C and more")
 		s.wire = len(s.payload)
@@ -50,8 +50,8 @@ var floods = map[string]flood{
 	},
 }
 
-// TestFull fills the tables of the tracker, small ones and others of 64 times
-// their size: a segment costs both about the same.
+// TestFull fills small tables, and tables of 64 times their size. A segment
+// must cost about the same with both.
 func TestFull(t *testing.T) {
 	for name, f := range floods {
 		per := func(memory int64) time.Duration {

@@ -22,9 +22,9 @@ import (
 	"pfsight/capture/pcapfile"
 )
 
-// gopacketFaults are the kinds of frames that gopacket v1.1.19 reads
-// differently, with the reason. A difference of another kind fails TestGopacket,
-// and so does a kind that no longer occurs.
+// gopacketFaults are the kinds of frames that gopacket v1.1.19 decodes
+// differently, with the reason. TestGopacket fails for a difference of another
+// kind, and for a kind that no longer occurs.
 var gopacketFaults = map[string]string{
 	"link type":            "it has no decoder for the link type, or its LinkType of 8 bits cannot hold the number",
 	"IPv6 routing header":  "it reads type 0 of the header only",
@@ -43,7 +43,7 @@ var gopacketFaults = map[string]string{
 	"tunnel l2tp":          "it does not read L2TP",
 }
 
-// A transport is what TestGopacket compares of a frame.
+// A transport is the part of a decoded frame that TestGopacket compares.
 type transport struct {
 	src, dst netip.AddrPort
 	proto    uint8
@@ -58,7 +58,7 @@ func (x transport) String() string {
 	return fmt.Sprintf("[%s] %v > %v protocol %d seq %d ack %d flags %#x wire %d, payload of %d bytes %.8q", x.encap, x.src, x.dst, x.proto, x.seq, x.ack, x.flags, x.wire, len(x.payload), x.payload)
 }
 
-// ours returns the transport that a decoder finds in a frame; ok is false if
+// ours returns the transport that a decoder finds in a frame. ok is false if
 // there is none.
 func ours(d *decoder, rec *packet.Record) (x transport, ok bool) {
 	var s segment
@@ -71,14 +71,14 @@ func ours(d *decoder, rec *packet.Record) (x transport, ok bool) {
 	}, true
 }
 
-// An oracle reads frames with the layers of gopacket.
+// An oracle decodes frames with gopacket.
 type oracle struct {
 	frags   *ip4defrag.IPv4Defragmenter
 	refused bool // a fragment
 }
 
-// read returns the innermost transport of a frame, ok false if there is none,
-// and the layers. Where gopacket panics, the error says so.
+// read returns the innermost transport of a frame and the layers. ok is false
+// if there is no transport. If gopacket panics, the error says so.
 func (o *oracle) read(rec *packet.Record) (x transport, ok bool, all []gopacket.Layer, err error) {
 	defer func() {
 		if e := recover(); e != nil {
@@ -144,9 +144,9 @@ func (o *oracle) read(rec *packet.Record) (x transport, ok bool, all []gopacket.
 			encap = append(encap, "etherip")
 		case *layers.TCP:
 			if len(l.Contents) < 20 {
-				return x, ok, all, err // cut; ok of a tunnel around it
+				return x, ok, all, err // cut; ok is that of an outer tunnel
 			}
-			left += len(l.Contents) - int(l.DataOffset)*4 // without the options, where they are cut
+			left += len(l.Contents) - int(l.DataOffset)*4 // without cut options
 			x = transport{proto: protoTCP, seq: l.Seq, ack: l.Ack, flags: l.Contents[13], wire: left, payload: string(l.Payload)}
 			x.src, x.dst, ok = endpoint(src, uint16(l.SrcPort)), endpoint(dst, uint16(l.DstPort)), true
 			x.encap = strings.Join(encap, ",")
@@ -165,8 +165,8 @@ func (o *oracle) read(rec *packet.Record) (x transport, ok bool, all []gopacket.
 	return x, ok, all, err
 }
 
-// tunnelOf names the tunnel of an IP packet that directly follows another IP
-// packet; before ends with that one.
+// tunnelOf returns the kind of tunnel of an IP packet directly inside another
+// one, which is the last layer of before.
 func tunnelOf(before []gopacket.Layer, outer, inner int) []string {
 	switch before[len(before)-1].(type) {
 	case *layers.IPv4, *layers.IPv6, *layers.IPv6HopByHop, *layers.IPv6Destination:
@@ -187,8 +187,8 @@ func endpoint(ip net.IP, port uint16) netip.AddrPort {
 	return netip.AddrPortFrom(a, port)
 }
 
-// faultOf names the kind of a difference: the name of an entry of
-// gopacketFaults, or "" for none.
+// faultOf returns the kind of a difference, a key of gopacketFaults, or "" for
+// none.
 func (o *oracle) faultOf(got, want transport, ok, wantOK bool, all []gopacket.Layer, err error) string {
 	var last gopacket.Layer
 	for _, l := range all {
@@ -240,7 +240,8 @@ func (o *oracle) faultOf(got, want transport, ok, wantOK bool, all []gopacket.La
 	return ""
 }
 
-// allRecords returns copies of the packets of a capture; none if it is not one.
+// allRecords returns copies of the packets of a capture, none if the file is
+// no capture.
 func allRecords(t testing.TB, name string) (out []packet.Record) {
 	t.Helper()
 	f, err := os.Open(name)
@@ -266,13 +267,13 @@ func allRecords(t testing.TB, name string) (out []packet.Record) {
 	}
 }
 
-// TestGopacket compares the decoder with gopacket's on the frames of all
-// captures, on frames of every link type and tunnel, and on random frames that
-// gopacket made, whole and cut.
+// TestGopacket compares the decoder with gopacket on the frames of all
+// captures, on frames of every link type and tunnel, and on random frames
+// serialized by gopacket, whole and cut.
 func TestGopacket(t *testing.T) {
 	seen := map[string]bool{}
-	// compare reads the frames of one capture in order and returns how many have
-	// a transport that both agree on.
+	// compare decodes the frames of one capture in order and returns the
+	// number of frames with a transport on which both agree.
 	compare := func(t *testing.T, recs []packet.Record) (agreed int) {
 		t.Helper()
 		d := &decoder{drops: new(Counters), frags: newFragments(0)}
@@ -345,8 +346,8 @@ func TestGopacket(t *testing.T) {
 			t.Errorf("agreed on %d transports, want 5000 at least", agreed)
 		}
 	})
-	// Of what lengths that lie mean, the two hold different views. Where both find
-	// a transport behind the same layers, it is the same one.
+	// The two treat wrong lengths differently. If both find a transport behind
+	// the same layers, it must be equal.
 	t.Run("damaged", func(t *testing.T) {
 		both, r := 0, rand.New(rand.NewPCG(3, 4))
 		for range 5000 {
@@ -380,9 +381,9 @@ func TestGopacket(t *testing.T) {
 	}
 }
 
-// randomFrame returns an Ethernet frame that gopacket serialized: tags, labels
-// or PPPoE, IP with options or extension headers, perhaps a tunnel and IP again,
-// TCP or UDP, and a payload.
+// randomFrame returns an Ethernet frame serialized by gopacket: tags, labels
+// or PPPoE, IP with options or extension headers, in some cases a tunnel and
+// IP again, TCP or UDP, and a payload.
 func randomFrame(t testing.TB, r *rand.Rand) []byte {
 	t.Helper()
 	bytes := func(n int) []byte {
@@ -429,7 +430,7 @@ func randomFrame(t testing.TB, r *rand.Rand) []byte {
 	default:
 		*next = etherType(v6)
 	}
-	// network appends an IP packet that holds proto.
+	// network appends an IP packet with protocol proto.
 	var network gopacket.NetworkLayer
 	ip := func(v6 bool, proto layers.IPProtocol) {
 		if !v6 {

@@ -9,10 +9,10 @@ import (
 	"pfsight/capture/stream"
 )
 
-// TestJoinedMarks has a half come byte by byte, in an order that is somewhat
-// mixed, while what it acknowledges changes: the marks stay few, and each byte is
-// still known to acknowledge what its segment did.
-func TestJoinedMarks(t *testing.T) {
+// TestJoinMarks sends a half byte by byte, slightly reordered, with changing
+// acknowledgment numbers. The number of marks stays small, and each byte keeps
+// its acknowledgment number.
+func TestJoinMarks(t *testing.T) {
 	r := rand.New(rand.NewSource(5))
 	for range 50 {
 		const n, base = 3000, 0xfffffc00

@@ -9,12 +9,13 @@ import (
 	"pfsight/capture/stream"
 )
 
-// hellos returns what the n-th connection of a test says.
+// hellos returns the data of the n-th connection of a test.
 func hellos(n int) (client, server string) {
 	return fmt.Sprintf("C%04d hello.", n), fmt.Sprintf("S%04d hello.", n)
 }
 
-// checkDialogs checks that the connections have said what hellos returns, each once.
+// checkDialogs checks that each of the n connections has the data of hellos,
+// once.
 func checkDialogs(t *testing.T, got []*account, n int) {
 	t.Helper()
 	var seen, want []string
@@ -31,9 +32,9 @@ func checkDialogs(t *testing.T, got []*account, n int) {
 	}
 }
 
-// TestReuse has connections with the same addresses and ports one after the
-// other, with and without their SYNs, their ends and their ACKs, and with
-// sequence numbers that are near and far.
+// TestReuse sends connections with the same addresses and ports one after the
+// other, with and without their SYNs, FINs and ACKs, and with close and
+// distant sequence numbers.
 func TestReuse(t *testing.T) {
 	r := rand.New(rand.NewSource(3))
 	for range 2000 {
@@ -47,7 +48,7 @@ func TestReuse(t *testing.T) {
 			if r.Intn(2) == 0 {
 				isn = r.Uint32()
 			} else {
-				isn += 1 << 20 // as a clock gives them, RFC 6528
+				isn += 1 << 20 // increases with time, RFC 6528
 			}
 			for j, x := range dialog(1, c, s, isn, isnS) {
 				if j < 2 && !syn || j > 3 && !fin {
@@ -69,8 +70,8 @@ func TestReuse(t *testing.T) {
 	}
 }
 
-// TestReuseLag delays one direction, so that the first packets of the next
-// connection come in the other direction first.
+// TestReuseLag delays one direction, so that the next connection begins before
+// that direction of the last one has ended.
 func TestReuseLag(t *testing.T) {
 	r := rand.New(rand.NewSource(4))
 	for i := range 200 {
@@ -82,7 +83,8 @@ func TestReuseLag(t *testing.T) {
 			if i%2 == 0 {
 				d = d[:4] // no end
 			}
-			// All of the late direction of this connection before the next.
+			// Everything of the late direction of this connection precedes the
+			// next one.
 			late := i%4 < 2
 			slices.SortStableFunc(d, func(a, b tseg) int {
 				if a.server == b.server {
@@ -100,8 +102,8 @@ func TestReuseLag(t *testing.T) {
 	}
 }
 
-// TestDomains has connections with the same addresses and ports at once in
-// several VLANs, packet by packet in any order between them.
+// TestDomains sends connections with the same addresses and ports in several
+// VLANs at once, in any interleaving.
 func TestDomains(t *testing.T) {
 	r := rand.New(rand.NewSource(5))
 	for range 2000 {
@@ -130,8 +132,8 @@ func TestDomains(t *testing.T) {
 	}
 }
 
-// TestOneDomain has one connection whose packets are tagged in one direction
-// only, or seen with and without the tag.
+// TestOneDomain sends a connection whose packets have a tag in one direction
+// only, or are captured with and without the tag.
 func TestOneDomain(t *testing.T) {
 	for _, name := range []string{"tagged in one direction", "mirrored with and without a tag", "another tag in each direction"} {
 		for from := range 3 {
@@ -161,7 +163,8 @@ func TestOneDomain(t *testing.T) {
 	}
 }
 
-// TestSharedLimit follows no more than maxShared connections with one key.
+// TestSharedLimit checks that no more than maxShared connections with one key
+// are followed.
 func TestSharedLimit(t *testing.T) {
 	w := newWatch(t, 0)
 	for i := range 10 * maxShared {
@@ -181,8 +184,8 @@ func TestSharedLimit(t *testing.T) {
 	w.finish()
 }
 
-// TestMiddlebox shows a tap on both sides of a device that changes sequence
-// numbers one connection.
+// TestMiddlebox captures one connection on both sides of a device that changes
+// sequence numbers.
 func TestMiddlebox(t *testing.T) {
 	w := newWatch(t, 0)
 	c, s := hellos(0)
@@ -199,8 +202,7 @@ func TestMiddlebox(t *testing.T) {
 	}
 }
 
-// TestLost leaves packets out of a dialog and asks whether what is missing is
-// known to be.
+// TestLost removes packets of a dialog and checks Lost.
 func TestLost(t *testing.T) {
 	full := dialog(1, "Chello.", "Shello.", 100, 500)
 	for _, c := range []struct {
@@ -233,14 +235,14 @@ func TestLost(t *testing.T) {
 	}
 }
 
-// TestLateAfterFIN has the bytes that are missing before a FIN come again 7 s
-// after it: they belong to the connection.
+// TestLateAfterFIN sends the bytes that are missing before a FIN 7 s after the
+// FIN. They belong to the connection.
 func TestLateAfterFIN(t *testing.T) {
 	w := newWatch(t, 0)
 	d := dialog(1, "Chello.", "Shello.", 100, 500)
 	late := d[2]
 	w.feed(slices.Delete(slices.Clone(d), 2, 3)...)
-	for i := range 28 { // time goes on by the packets of others
+	for i := range 28 { // other packets advance the time
 		w.feed(tseg{conn: 100 + i, time: int64(i) * 250e6, data: "nothing", flags: flagACK})
 	}
 	late.time = 7e9
@@ -248,9 +250,9 @@ func TestLateAfterFIN(t *testing.T) {
 	one(t, w.finish(), "Chello.", "Shello.")
 }
 
-// TestOddTime has single packets with times that are decades off: they end
-// nothing, whatever input they are of.
-func TestOddTime(t *testing.T) {
+// TestOutlierTime sends single packets with times that are decades off, in
+// several inputs. They must not end connections.
+func TestOutlierTime(t *testing.T) {
 	const decade = 10 * 365 * 86400 * 1e9
 	for _, other := range []string{"", "other"} {
 		for _, odd := range []int64{decade, -decade, 60e9, -60e9} {
@@ -263,7 +265,7 @@ func TestOddTime(t *testing.T) {
 				w.feed(d[i])
 				w.tr.clocks.use(other)
 				w.feed(tseg{conn: 2 + i, time: d[i].time + odd, data: "nothing", flags: flagACK})
-				if other != "" { // an input all of whose times are off ends nothing of another
+				if other != "" { // an input with only wrong times must not affect others
 					w.feed(tseg{conn: 20 + i, time: d[i].time + odd, data: "nothing", flags: flagACK})
 				}
 			}
@@ -275,8 +277,8 @@ func TestOddTime(t *testing.T) {
 	}
 }
 
-// TestAfterSilence has a connection begin with the first packet after a long
-// silence, or with one that is older than what came before.
+// TestAfterSilence begins a connection with the first packet after a long
+// silence, or with a packet that is older than the one before.
 func TestAfterSilence(t *testing.T) {
 	for _, moves := range []int64{11e9, 3600e9, 100 * 86400e9, -3600e9} {
 		for from := range 3 {
@@ -298,8 +300,8 @@ func TestAfterSilence(t *testing.T) {
 	}
 }
 
-// TestTimeMoves has time jump in a way that the packets agree on.
-func TestTimeMoves(t *testing.T) {
+// TestTimeJumps moves the time of all packets at once.
+func TestTimeJumps(t *testing.T) {
 	w := newWatch(t, 0)
 	w.feed(dialog(1, "Chello", "", 1, 2)[:3]...)
 	for i := range 2000 {
@@ -311,8 +313,8 @@ func TestTimeMoves(t *testing.T) {
 	w.finish()
 }
 
-// TestAnswerOfNext has a connection without an answer, and the answer of the next
-// one, whose hello and SYN were not seen.
+// TestAnswerOfNext sends a connection without an answer, and then the answer
+// of the next one, whose hello and SYN are missing.
 func TestAnswerOfNext(t *testing.T) {
 	r := rand.New(rand.NewSource(12))
 	for range 500 {
@@ -335,8 +337,9 @@ func TestAnswerOfNext(t *testing.T) {
 	}
 }
 
-// TestACKOfNext puts the first packets of the next connection, whose SYN was not
-// seen, behind a connection that is closed: they are not counted to that.
+// TestACKOfNext sends the first packets of the next connection, without its
+// SYN, after a closed connection. They do not count as packets of the closed
+// one.
 func TestACKOfNext(t *testing.T) {
 	r := rand.New(rand.NewSource(8))
 	for range 500 {

@@ -11,8 +11,8 @@ import (
 	"pfsight/parse"
 )
 
-// TestGapsCount counts what the lists of gaps and of marks take, too.
-func TestGapsCount(t *testing.T) {
+// TestGapMemoryCounted checks that the memory of gaps and marks is counted.
+func TestGapMemoryCounted(t *testing.T) {
 	w := newWatch(t, 64<<20)
 	const n = 200
 	w.feed(tseg{conn: 1, seq: 99, flags: flagSYN})
@@ -30,12 +30,12 @@ func TestGapsCount(t *testing.T) {
 	}
 }
 
-// TestGrowthIsHeld lets handshakes that are open grow where no new one begins:
-// what they take stays within its bounds all the same.
-func TestGrowthIsHeld(t *testing.T) {
+// TestOpeningGrowthBounded lets openings grow while no new one begins. Their
+// memory must stay within the limit.
+func TestOpeningGrowthBounded(t *testing.T) {
 	const n = 2000
 	for _, udp := range []bool{false, true} {
-		w, _ := newLinkWatch(t, 64<<20) // 2 MiB for them
+		w, _ := newRebindWatch(t, 64<<20) // 2 MiB for them
 		piece := strings.Repeat("x", 1000)
 		for at := range 60 {
 			for i := range n {
@@ -60,11 +60,11 @@ func TestGrowthIsHeld(t *testing.T) {
 	}
 }
 
-// TestNothingIsLeft follows all captures that are here, with the parts that
-// read them, in much memory and in little, cut by a snaplen, and without every
-// seventh frame: when all has ended nothing is held of it, and each reference
-// was of one connection at a time.
-func TestNothingIsLeft(t *testing.T) {
+// TestAllMemoryReturned follows all captures of testdata, with much and with
+// little memory, cut by a snaplen, and without every seventh frame. At the end
+// the tracker must hold nothing, and each Ref must identify one live
+// connection at a time.
+func TestAllMemoryReturned(t *testing.T) {
 	files, _ := filepath.Glob("../testdata/captures/*.pcap*")
 	if len(files) < 100 {
 		t.Fatalf("only %d captures", len(files))

@@ -8,12 +8,12 @@ import (
 	"pfsight/capture/stream"
 )
 
-// A nameLink reads datagrams such as "Ct-from/…": the first byte is the result of sniff,
-// then stand the receiver's name, '-', the sender's name, and '/'. What bears
-// "not" is nobody's.
-type nameLink struct{ compared int }
+// A textRebinder reads datagrams such as "Cto-from/…": the first byte is for
+// sniff, then follow the connection IDs of the receiver and the sender. A
+// datagram with "not" continues no conversation.
+type textRebinder struct{ compared int }
 
-func (l *nameLink) ConnIDs(b []byte) (to, from []byte, ok bool) {
+func (l *textRebinder) ConnIDs(b []byte) (to, from []byte, ok bool) {
 	head, _, ok := bytes.Cut(b, []byte("/"))
 	if !ok || len(head) == 0 {
 		return nil, nil, false
@@ -21,12 +21,12 @@ func (l *nameLink) ConnIDs(b []byte) (to, from []byte, ok bool) {
 	return bytes.Cut(head[1:], []byte("-"))
 }
 
-func (l *nameLink) Same(_ *stream.Conversation, _ stream.Dir, b []byte) bool {
+func (l *textRebinder) Same(_ *stream.Conversation, _ stream.Dir, b []byte) bool {
 	l.compared++
 	return !bytes.Contains(b, []byte("not"))
 }
 
-// from makes a datagram of a client with this port, or to it.
+// datagramOf returns a datagram from a client's port, or to it.
 func datagramOf(port uint16, toClient bool, text string, time int64) segment {
 	s := segment{time: time, payload: []byte(text), wire: len(text)}
 	if toClient {
@@ -38,9 +38,9 @@ func datagramOf(port uint16, toClient bool, text string, time int64) segment {
 	return s
 }
 
-func newLinkWatch(t testing.TB, memory int64) (*watch, *nameLink) {
+func newRebindWatch(t testing.TB, memory int64) (*watch, *textRebinder) {
 	w := newWatch(t, memory)
-	l := &nameLink{}
+	l := &textRebinder{}
 	w.tr.opt.SniffUDP, w.tr.opt.Rebind = sniff, l
 	return w, l
 }
@@ -52,8 +52,8 @@ func (w *watch) datagrams(list ...segment) {
 	}
 }
 
-// TestMoved follows clients whose address changes.
-func TestMoved(t *testing.T) {
+// TestRebind follows clients whose address changes.
+func TestRebind(t *testing.T) {
 	const up, down = false, true
 	type said struct {
 		port uint16
@@ -92,7 +92,7 @@ func TestMoved(t *testing.T) {
 			[]want{{"Corig-cl/a", "", 0, 1}}},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			w, _ := newLinkWatch(t, 0)
+			w, _ := newRebindWatch(t, 0)
 			for i, d := range x.list {
 				w.datagrams(datagramOf(d.port, d.down, d.text, int64(i)*1e6))
 			}
@@ -111,7 +111,7 @@ func TestMoved(t *testing.T) {
 	}
 }
 
-// empty holds that nothing is left of connections that ended.
+// empty checks that ended connections left nothing behind.
 func (w *watch) empty() {
 	w.t.Helper()
 	tr := w.tr
@@ -120,9 +120,9 @@ func (w *watch) empty() {
 	}
 }
 
-// TestMovedLimits holds that what follows a change of address is bounded.
-func TestMovedLimits(t *testing.T) {
-	w, l := newLinkWatch(t, 0)
+// TestRebindLimits checks the limits of following a change of address.
+func TestRebindLimits(t *testing.T) {
+	w, l := newRebindWatch(t, 0)
 	w.datagrams(datagramOf(1, false, "Corig-cl/a", 0))
 	for i := range uint16(100) {
 		w.datagrams(datagramOf(100+i, false, "Morig-cl/b", int64(i)))
@@ -142,8 +142,8 @@ func TestMovedLimits(t *testing.T) {
 	}
 	w.empty()
 
-	// A flood, in little memory.
-	w, l = newLinkWatch(t, 1<<20)
+	// A flood with little memory.
+	w, l = newRebindWatch(t, 1<<20)
 	for i := range 200000 {
 		w.datagrams(datagramOf(uint16(i), false, fmt.Sprintf("Cname%d-client%d/a", i/2, i/2), int64(i)*1e3))
 		if n := w.tr.connIDs.slab.n; n > 2*maxPrefix*4/openingCost || w.tr.flows.n > w.tr.maxFlows+maxMoves {
@@ -157,8 +157,8 @@ func TestMovedLimits(t *testing.T) {
 	w.empty()
 }
 
-// FuzzMoved gives datagrams of few clients in any order to a small tracker.
-func FuzzMoved(f *testing.F) {
+// FuzzRebind sends datagrams of a few clients in any order to a small tracker.
+func FuzzRebind(f *testing.F) {
 	f.Add([]byte("\x00\x10\x21\x13\x40\x52"))
 	f.Add([]byte("\x01\x91\x22\xb3\x44\xd5\x66\xf7"))
 	texts := [16]string{
@@ -166,7 +166,7 @@ func FuzzMoved(f *testing.F) {
 		"Corig-cl/not", "Mdata", "Corig-/i", "M-serv/j", "X", "Cother-longname/k", "S-serv/l.", "Corig-cl/m.",
 	}
 	f.Fuzz(func(t *testing.T, script []byte) {
-		w, _ := newLinkWatch(t, 1)
+		w, _ := newRebindWatch(t, 1)
 		w.tr.maxFlows, w.tr.maxHeld = 6, 6<<10
 		now := int64(0)
 		for i, x := range script {

@@ -16,8 +16,8 @@ import (
 	"pfsight/capture/stream"
 )
 
-// largeCapture writes n TCP segments of 1,000 bytes, each of a connection of
-// its own.
+// largeCapture writes a capture of n TCP segments of 1,000 bytes, each of its
+// own connection.
 func largeCapture(t *testing.T, n int) string {
 	frame := make([]byte, 14+20+20+1000)
 	copy(frame[12:], []byte{8, 0, 0x45, 0})
@@ -39,8 +39,8 @@ type nobody struct{}
 func (nobody) Take([]Event) {}
 func (nobody) Emit(*Stats)  {}
 
-// TestFileCutInUse cuts a file while its packets are decoded, or their
-// connections followed: the Run ends with what there was, and says so.
+// TestFileCutInUse truncates a file while its packets are decoded or tracked.
+// The Run must end with the packets before the cut, and an error.
 func TestFileCutInUse(t *testing.T) {
 	const packets, after, cut = 12000, 7000, 5 << 20
 	for _, stage := range []string{"decode", "track"} {
@@ -82,8 +82,8 @@ func TestFileCutInUse(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s, %d workers: %v", stage, workers, err)
 			}
-			// Blocks before the cut are whole. Of packets behind it only those are
-			// there that were met before it.
+			// Blocks before the cut are complete. Behind it there are only the
+			// packets that were read before.
 			if least := uint64(cut / 1070); st.Packets < least || st.Packets == packets {
 				t.Errorf("%s, %d workers: %d packets", stage, workers, st.Packets)
 			}

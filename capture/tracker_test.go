@@ -11,7 +11,7 @@ import (
 	"pfsight/capture/stream"
 )
 
-// An account is what a tracker said of one connection.
+// An account has the events of one connection.
 type account struct {
 	conv   stream.Conversation
 	data   [2][]byte
@@ -20,8 +20,8 @@ type account struct {
 	totals stream.Totals
 }
 
-// A watch drives a tracker and keeps what it says. Its handshakes begin with
-// 'C' (client) or 'S' (server), and end with "." on each side.
+// A watch drives a tracker and records its events. Its handshakes begin with
+// 'C' (client) or 'S' (server), and end with '.' in each direction.
 type watch struct {
 	t     testing.TB
 	tr    *tracker
@@ -45,7 +45,7 @@ func sniff(b []byte) stream.Sniff {
 	return stream.SniffNone
 }
 
-// helloID identifies a hello by its second to fifth byte.
+// helloID identifies a hello by its second to fifth bytes.
 func helloID(b []byte) uint32 {
 	if sniff(b) < stream.SniffClient || len(b) < 5 {
 		return 0
@@ -135,8 +135,7 @@ func (w *watch) finish() []*account {
 	return out
 }
 
-// A tseg is a segment of the test: of connection conn, sent by the client or
-// its server.
+// A tseg is a segment of connection conn, sent by the client or the server.
 type tseg struct {
 	conn   int
 	server bool
@@ -169,7 +168,7 @@ const (
 	server = true
 )
 
-// dialog is a connection with these openings, from SYN to FIN.
+// dialog returns a connection with these openings, from SYN to FIN.
 func dialog(conn int, c, s string, isnC, isnS uint32) []tseg {
 	return []tseg{
 		{conn: conn, server: client, seq: isnC, flags: flagSYN},
@@ -203,8 +202,8 @@ func TestDialog(t *testing.T) {
 	}
 }
 
-// TestAnyOrder cuts, repeats, overlaps and shuffles a dialog: the same bytes
-// must come out.
+// TestAnyOrder splits, repeats, overlaps and shuffles a dialog. The tracker
+// must restore the bytes.
 func TestAnyOrder(t *testing.T) {
 	r := rand.New(rand.NewSource(7))
 	for range 2000 {
@@ -216,7 +215,7 @@ func TestAnyOrder(t *testing.T) {
 		}
 		r.Shuffle(len(middle), func(i, j int) { middle[i], middle[j] = middle[j], middle[i] })
 		if r.Intn(3) == 0 {
-			r.Shuffle(2, func(i, j int) { d[i], d[j] = d[j], d[i] }) // the SYNs change places, too
+			r.Shuffle(2, func(i, j int) { d[i], d[j] = d[j], d[i] }) // the SYNs are reordered too
 		}
 		w := newWatch(t, 0)
 		w.feed(d[:2]...)
@@ -237,7 +236,7 @@ func letters(r *rand.Rand, n int) string {
 	return string(b)
 }
 
-// pieces cuts a segment at random places, with repetition and overlap.
+// pieces splits a segment at random places, with repetition and overlap.
 func pieces(r *rand.Rand, x tseg) []tseg {
 	var out []tseg
 	most := 1 + r.Intn(1500)
@@ -337,7 +336,7 @@ func TestIdle(t *testing.T) {
 	w := newWatch(t, 0)
 	w.feed(dialog(1, "Chello.", "Shello.", 1, 2)[:4]...)
 	w.feed(dialog(2, "Chello", "Shello", 1, 2)[:4]...)
-	for i := range 3000 { // time goes on by the packets of others
+	for i := range 3000 { // other packets advance the time
 		w.feed(tseg{conn: 100 + i, time: int64(i) * 250e6, data: "nothing", flags: flagACK})
 	}
 	for _, x := range w.conns {
@@ -351,8 +350,8 @@ func TestIdle(t *testing.T) {
 	w.finish()
 }
 
-// TestFloods holds the tracker to its memory while a good handshake goes on
-// between the packets of floods.
+// TestFloods checks that the tracker stays within its memory while a handshake
+// takes place between the packets of floods.
 func TestFloods(t *testing.T) {
 	w := newWatch(t, 4<<20)
 	d := dialog(1, "Chello.", "Shello.", 1000, 2000)
@@ -382,8 +381,8 @@ func TestFloods(t *testing.T) {
 	}
 }
 
-// TestNoAllocation is the path of a packet without news: of a connection that
-// is not followed, and of one whose handshake is over.
+// TestNoAllocation checks that segments without news do not allocate: of a
+// connection that is not followed, and of one whose opening was delivered.
 func TestNoAllocation(t *testing.T) {
 	w := newWatch(t, 0)
 	w.feed(dialog(1, "Chello.", "Shello.", 1000, 2000)[:4]...)
@@ -398,7 +397,7 @@ func TestNoAllocation(t *testing.T) {
 	w.finish()
 }
 
-// FuzzTracker reads bytes as a sequence of segments.
+// FuzzTracker interprets bytes as a sequence of segments.
 func FuzzTracker(f *testing.F) {
 	enc := func(segs []tseg) []byte {
 		var b []byte
@@ -422,7 +421,7 @@ func FuzzTracker(f *testing.F) {
 		for len(b) >= 8 {
 			n := min(int(b[2]), len(b)-8)
 			s := tseg{conn: int(b[0] >> 1), server: b[0]&1 == 1, flags: b[1], data: string(b[8 : 8+n]), wire: int(b[2])}
-			// Sequence numbers lie near each other, or near the wrap.
+			// Sequence numbers are close together, or close to the wrap.
 			s.seq = uint32(int32(int16(binary.BigEndian.Uint16(b[4:]))))
 			s.ack = uint32(int32(int16(binary.BigEndian.Uint16(b[6:]))))
 			now += int64(int8(b[3])) * 1e9
@@ -473,9 +472,9 @@ func BenchmarkTrack(b *testing.B) {
 	}
 }
 
-// TestGapIsClear gives the buffer of one connection to another that has a gap:
-// nothing of the first may be in it.
-func TestGapIsClear(t *testing.T) {
+// TestGapZeroed reuses the buffer of one connection for another one with a
+// gap. The gap must not contain bytes of the first.
+func TestGapZeroed(t *testing.T) {
 	w := newWatch(t, 0)
 	secret := "C" + strings.Repeat("secret", 100) + "."
 	w.feed(dialog(1, secret, "S"+secret, 1, 2)...)
@@ -487,8 +486,8 @@ func TestGapIsClear(t *testing.T) {
 	}
 }
 
-// TestCutToHeaders is a capture whose snaplen leaves the headers alone: that
-// handshakes were cut is told.
+// TestCutToHeaders has a capture whose snaplen keeps the headers only. The
+// handshakes must be counted as cut.
 func TestCutToHeaders(t *testing.T) {
 	w := newWatch(t, 0)
 	d := dialog(1, "", "", 1, 2)
@@ -501,9 +500,10 @@ func TestCutToHeaders(t *testing.T) {
 	}
 }
 
-// TestShortBefore has a packet that was cut too short to tell what is in it before
-// the hello by which a connection is found: what is missing of its sender was cut.
-func TestShortBefore(t *testing.T) {
+// TestCutTable sends a packet that was cut too short to examine, and then the
+// hello by which the connection is found. The missing bytes of its sender were
+// cut.
+func TestCutTable(t *testing.T) {
 	r := rand.New(rand.NewSource(11))
 	for i := range 500 {
 		d := dialog(i, "Chello.", "Shello.", r.Uint32(), r.Uint32())
@@ -530,9 +530,9 @@ func TestShortBefore(t *testing.T) {
 	}
 }
 
-// TestLateSYN has the capture begin behind the SYN of one endpoint and what it
-// said before its hello, while the other direction is late: its SYN is of the
-// same connection.
+// TestLateSYN begins behind the SYN of one endpoint and its data before the
+// hello, and delays the other direction. The late SYN belongs to the same
+// connection.
 func TestLateSYN(t *testing.T) {
 	r := rand.New(rand.NewSource(10))
 	for range 500 {
@@ -556,8 +556,8 @@ func TestLateSYN(t *testing.T) {
 	}
 }
 
-// TestHeadCut cuts segments of a dialog inside their TCP headers. What they
-// brought was not lost, but cut, and both directions were seen.
+// TestHeadCut cuts segments of a dialog inside their TCP headers. Their bytes
+// are cut, not lost, and both directions were seen.
 func TestHeadCut(t *testing.T) {
 	r := rand.New(rand.NewSource(9))
 	for range 500 {
@@ -586,7 +586,7 @@ func TestHeadCut(t *testing.T) {
 }
 
 // TestSweepIsSpread alternates the time between packets while many connections
-// are open: the sweep must not pass them for every packet.
+// are open. The sweep must not check all of them for every packet.
 func TestSweepIsSpread(t *testing.T) {
 	w := newWatch(t, 1<<30)
 	const n = 200000
@@ -606,9 +606,9 @@ func TestSweepIsSpread(t *testing.T) {
 	}
 }
 
-// TestOnePacketsTime puts a packet with a time that is far from true into
-// connections that are alive: they stay, and are swept when time really goes.
-func TestOnePacketsTime(t *testing.T) {
+// TestOutlierSweep sends a packet with a wrong time within live connections.
+// They must remain, and must be swept when time passes.
+func TestOutlierSweep(t *testing.T) {
 	const start, year = int64(1500000000e9), int64(365 * 24 * 3600e9)
 	for _, off := range []int64{48 * year, -40 * year} {
 		w := newWatch(t, 0)

@@ -9,7 +9,7 @@ import (
 	"pfsight/capture/packet"
 )
 
-// tcpPacket is an IPv4 and an IPv6 packet with a TCP segment of n bytes.
+// tcpPacket returns an IPv4 or IPv6 packet with a TCP segment of n bytes.
 func tcpPacket(v6 bool, n int) []byte {
 	tcp := append([]byte{0x9c, 0x40, 1, 0xbb, 0, 0, 0, 7, 0, 0, 0, 9, 0x50, flagACK, 1, 0, 0, 0, 0, 0}, bytes.Repeat([]byte{'x'}, n)...)
 	if v6 {
@@ -21,7 +21,7 @@ func tcpPacket(v6 bool, n int) []byte {
 	return frametest.IPv4(3, 4, protoTCP, tcp)
 }
 
-// decodeOne decodes a frame with counters of its own.
+// decodeOne decodes a frame with its own counters.
 func decodeOne(link packet.LinkType, b []byte, wireLen int) (segment, *Counters, bool) {
 	var s segment
 	d := decoder{drops: new(Counters)}
@@ -29,8 +29,8 @@ func decodeOne(link packet.LinkType, b []byte, wireLen int) (segment, *Counters,
 	return s, d.drops, ok
 }
 
-// TestLinkTypes reads one packet in each form of each link type, and cuts it
-// everywhere.
+// TestLinkTypes decodes a packet in each form of each link type, and cuts it
+// at every length.
 func TestLinkTypes(t *testing.T) {
 	for _, link := range frametest.Links {
 		forms := 0
@@ -64,7 +64,7 @@ func TestLinkTypes(t *testing.T) {
 	}
 }
 
-// TestTunnels reads one packet in each tunnel.
+// TestTunnels decodes a packet in each tunnel.
 func TestTunnels(t *testing.T) {
 	p := tcpPacket(false, 100)
 	want, _, _ := decodeOne(packet.LinkRaw, p, len(p))
@@ -81,8 +81,8 @@ func TestTunnels(t *testing.T) {
 }
 
 // TestMirrorCut cuts the packet inside a tunnel, as a mirror does that keeps
-// the first bytes: the headers outside say nothing of it, and what is missing
-// is cut and not lost. The same holds of a whole frame that a broker cut.
+// the first bytes. The outer headers do not show it. The missing bytes are
+// cut, not lost. The same holds for a whole frame that a packet broker cut.
 func TestMirrorCut(t *testing.T) {
 	const size = 1400
 	for _, v6 := range []bool{false, true} {
@@ -104,7 +104,7 @@ func TestMirrorCut(t *testing.T) {
 				if !ok || s.wire != size || len(s.payload) != keep {
 					t.Errorf("%s: %d of %d bytes: read %v, %d of %d, drops %v", x.Name, keep, size, ok, len(s.payload), s.wire, drops.List())
 				}
-				// And the capture's snaplen on top of it.
+				// The capture's snaplen cuts it further.
 				s, _, ok = decodeOne(packet.LinkEthernet, b[:len(b)-1], len(b))
 				if !ok || s.wire != size || len(s.payload) != keep-1 {
 					t.Errorf("%s: %d of %d bytes, and one: read %v, %d of %d", x.Name, keep, size, ok, len(s.payload), s.wire)
@@ -114,7 +114,7 @@ func TestMirrorCut(t *testing.T) {
 	}
 }
 
-// TestNoVXLAN holds what only resembles VXLAN to be read as it is.
+// TestNoVXLAN decodes datagrams that only resemble VXLAN.
 func TestNoVXLAN(t *testing.T) {
 	inner := frametest.Frames(packet.LinkEthernet, etherIPv4, tcpPacket(false, 10))[0]
 	good := append([]byte{8, 0, 0, 0, 0, 0, 7, 0}, inner...)
@@ -133,8 +133,8 @@ func TestNoVXLAN(t *testing.T) {
 	}
 }
 
-// TestMirrored80211 reads frames of IEEE 802.11 behind EtherType 0x2452, with
-// the flag of protection that a driver leaves set when it decrypts.
+// TestMirrored80211 decodes IEEE 802.11 frames behind EtherType 0x2452, with
+// the protection flag that a driver leaves set after decryption.
 func TestMirrored80211(t *testing.T) {
 	for i, wlan := range frametest.Frames(packet.LinkIEEE80211, etherIPv4, tcpPacket(false, 100)) {
 		for _, protected := range []byte{0, 0x40} {
@@ -150,8 +150,8 @@ func TestMirrored80211(t *testing.T) {
 	}
 }
 
-// TestUser2 holds frames of USER2 that are no PKTAP to be of a link type that
-// is not read.
+// TestUser2 checks that frames of USER2 that are not PKTAP count as an
+// unsupported link type.
 func TestUser2(t *testing.T) {
 	good := frametest.Frames(packet.LinkUser2, etherIPv4, tcpPacket(false, 100))[0]
 	for name, change := range map[string]func(b []byte){
