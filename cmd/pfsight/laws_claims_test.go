@@ -12,15 +12,15 @@ import (
 	"pfsight/cmd/pfsight/internal/laws"
 )
 
-// A claim is what a run was asked, and what is true of what it read.
+// A claim is what a report may say about a run.
 type claim struct {
-	packets  int  // read
-	wanted   int  // of these: those that the filter wanted and that can be read
-	others   int  // connections that --where did not want
-	chosen   int  // connections that it wanted
-	whole    bool // all of the input was read, and all of it was asked for
+	packets  int  // packets read
+	wanted   int  // those that the filter accepted and that can be decoded
+	others   int  // connections that --where rejected
+	chosen   int  // connections that --where accepted
+	whole    bool // the whole input was read and reported
 	filtered bool
-	stopped  string // what is to be said of the end of the reading; "" for nothing
+	stopped  string // expected note about an early end; "" for none
 }
 
 var (
@@ -33,7 +33,7 @@ var (
 	blanks       = regexp.MustCompile(`\s+`)
 )
 
-// claimText takes the marks of a format and the line breaks out.
+// claimText removes the markup of a format and the line breaks.
 func claimText(format, out string) string {
 	switch format {
 	case "html":
@@ -46,7 +46,7 @@ func claimText(format, out string) string {
 	return blanks.ReplaceAllString(out, " ")
 }
 
-// hold compares the text of a report with what is true.
+// hold compares the text of a report with the claim.
 func (c claim) hold(text string) []string {
 	var wrong []string
 	say := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
@@ -55,10 +55,10 @@ func (c claim) hold(text string) []string {
 		return n
 	}
 	if m := claimRead.FindStringSubmatch(text); m == nil || number(m[1]) != c.packets {
-		say("%d packets were read; it says %q", c.packets, m)
+		say("got %q, want %d packets read", m, c.packets)
 	}
 	if !c.whole && strings.Contains(text, "whole capture") {
-		say("it speaks of the whole capture")
+		say("it claims the whole capture")
 	}
 	if c.stopped != "" && !strings.Contains(text, c.stopped) {
 		say("it does not say %q", c.stopped)
@@ -68,25 +68,25 @@ func (c claim) hold(text string) []string {
 	}
 	if m := claimNothing.FindStringSubmatch(text); m != nil {
 		if c.chosen+c.others > 0 || number(m[1]) != c.wanted {
-			say("%d connections were seen, %d packets looked at; it says %q", c.chosen+c.others, c.wanted, m[0])
+			say("got %q, want %d connections in %d packets", m[0], c.chosen+c.others, c.wanted)
 		}
 	} else if strings.Contains(text, "No TLS handshake was observed.") {
-		say("nothing was observed, but not in what")
+		say("it does not say in what nothing was observed")
 	}
 	if m := claimNone.FindStringSubmatch(text); m != nil && (c.chosen > 0 || number(m[1]) != c.others) {
-		say("%d connections match and %d do not; it says %q", c.chosen, c.others, m[0])
+		say("got %q, want %d matching connections and %d others", m[0], c.chosen, c.others)
 	}
 	if m := claimOthers.FindStringSubmatch(text); (m != nil) != (c.others > 0) || m != nil && number(m[1]) != c.others {
-		say("%d connections do not match; it says %q", c.others, m)
+		say("got %q, want %d connections that do not match", m, c.others)
 	}
 	if m := claimOf.FindStringSubmatch(text); c.filtered && c.wanted < c.packets && (m == nil || number(m[1]) != c.wanted || number(m[2]) != c.packets) {
-		say("%d of %d packets match; it says %q", c.wanted, c.packets, m)
+		say("got %q, want %d of %d packets that match", m, c.wanted, c.packets)
 	}
 	return wrong
 }
 
-// TestLawsClaims asks for parts of the captures, with -c, -f and --where, in
-// every format of the summary: the report claims no more than was read.
+// TestLawsClaims reads parts of the captures, with -c, -f and --where, in
+// every format of the summary. The report must not claim more than was read.
 func TestLawsClaims(t *testing.T) {
 	court := newCourt(t)
 	rng := rand.New(rand.NewPCG(5, 6))
@@ -101,7 +101,7 @@ func TestLawsClaims(t *testing.T) {
 	for _, x := range court.all {
 		known := laws.Transports(x)
 		if known == nil {
-			continue // what a filter finds in it is not known here
+			continue // the result of a filter on it is undetermined here
 		}
 		c := claim{packets: len(x.Packets), wanted: len(x.Packets), whole: true}
 		var args []string
@@ -138,7 +138,7 @@ func TestLawsClaims(t *testing.T) {
 				t.Errorf("pfsight %s: %s", strings.Join(line, " "), w)
 			}
 		}
-		// The table of connections says it where there are none.
+		// The table of connections says so if it is empty.
 		if c.chosen == 0 {
 			_, out, _ := pfsight(t, "", append(append([]string{}, where...), "--connections", x.Path)...)
 			if strings.Contains(out, "No TLS handshake was observed.") || !strings.Contains(out, "No TLS handshake was observed in") && !strings.Contains(out, "None of the") {
@@ -148,7 +148,7 @@ func TestLawsClaims(t *testing.T) {
 	}
 }
 
-// claimRecords returns how many records there are.
+// claimRecords returns the number of records.
 func claimRecords(t *testing.T, path string, args ...string) int {
 	t.Helper()
 	_, out, _ := pfsight(t, "", append(append([]string{"--format", "jsonl"}, args...), path)...)

@@ -10,7 +10,7 @@ import (
 
 var lawsDump = flag.String("lawsdump", "", "the folder into which TestLawsDump writes the files of -laws")
 
-// TestLawsDump writes the files of a composition, to be looked at.
+// TestLawsDump writes the files of a composition for inspection.
 func TestLawsDump(t *testing.T) {
 	if *lawsDump == "" || *lawsCase == "" {
 		t.Skip("-args -laws=LINE -lawsdump=DIR")

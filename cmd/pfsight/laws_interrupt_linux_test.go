@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// An interrupter is a capture of which a part is read before SIGINT comes.
+// An interrupter is a capture of which a part is read before SIGINT arrives.
 type interrupter struct {
 	first io.Reader
 	sent  bool
@@ -25,15 +25,15 @@ func (i *interrupter) Read(p []byte) (int, error) {
 		i.sent = true
 		_ = syscall.Kill(os.Getpid(), syscall.SIGINT)
 	}
-	<-i.stop // nothing more comes, as of an idle pipe
+	<-i.stop // no more data, as from an idle pipe
 	return 0, io.EOF
 }
 
-// TestLawsInterrupted ends the reading of standard input by SIGINT, in every
-// format: each says so, and none speaks of the whole.
+// TestLawsInterrupted interrupts the reading of standard input by SIGINT, in
+// every format. Each must say so, and must not speak of the whole capture.
 func TestLawsInterrupted(t *testing.T) {
 	came := make(chan os.Signal, 8)
-	signal.Notify(came, syscall.SIGINT) // it is not to end the test
+	signal.Notify(came, syscall.SIGINT) // it must not end the test
 	defer signal.Stop(came)
 	whole, err := os.ReadFile(captures + "/session-id-ecdhe.pcap")
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"pfsight/cmd/pfsight/internal/laws"
 )
 
-// lossless compares the records with those of the captures as they are. They
-// have to be the same but for the exceptions of the changes.
+// lossless compares the records with those of the unchanged captures. They
+// must be equal except for the exceptions of the changes.
 func lossless(x laws.Composition, w *laws.Work, want, got answer) []violation {
 	var out []violation
 	if got.code != want.code {
@@ -23,10 +23,10 @@ func lossless(x laws.Composition, w *laws.Work, want, got answer) []violation {
 	if slices.Equal(texts(a), texts(b)) {
 		return out
 	}
-	// What is the same on both sides is of no interest.
+	// Keep only the differences.
 	a, b = without(a, b), without(b, a)
 	if len(a) != len(b) {
-		out = append(out, violation{"records", fmt.Sprintf("%d, want %d; missing %s; besides %s", len(got.records), len(want.records), brief(a), brief(b))})
+		out = append(out, violation{"records", fmt.Sprintf("%d, want %d; missing %s; unexpected %s", len(got.records), len(want.records), brief(a), brief(b))})
 	}
 	for _, g := range b {
 		best, least := -1, 1<<30
@@ -93,7 +93,7 @@ func line(r record) string {
 	return string(b)
 }
 
-// without returns the records of a that b lacks.
+// without returns the records of a that are not in b.
 func without(a, b []record) []record {
 	have := map[string]int{}
 	for _, r := range b {
@@ -125,7 +125,7 @@ func sameEnds(a, b record) bool {
 	return endpoints(a) == endpoints(b) && a["client_mac"] == b["client_mac"]
 }
 
-// ends returns the endpoints of a record as laws.Work.Midstream has them.
+// ends returns the endpoints of a record in the form of laws.Work.Midstream.
 func ends(r record) (e [2]string) {
 	for i, side := range []string{"client", "server"} {
 		a, _ := netip.ParseAddr(fmt.Sprint(r[side+"_ip"]))

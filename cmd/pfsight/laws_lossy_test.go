@@ -9,14 +9,15 @@ import (
 	"pfsight/cmd/pfsight/internal/laws"
 )
 
-// A lossRule says what a field may be where something was lost.
+// A lossRule says which values a field may have after a loss.
 type lossRule struct {
 	fields string
 	why    string
-	may    func(want, got any) bool // besides absent and the same; nil: anything
+	may    func(want, got any) bool // accepts further values than the same and an absent one; nil: any value
 }
 
-// lossRules are the fields for which "the same or absent" is not the rule.
+// lossRules are the exceptions from the rule that a field is the same or
+// absent.
 var lossRules = []lossRule{
 	{"time last_time", "the first or the last packet may be lost", nil},
 	{"packets bytes_to_server bytes_to_client", "what was not seen does not count", nil},
@@ -36,10 +37,11 @@ var lossRules = []lossRule{
 	{"migrated_to", "the packets that show it may be lost", nil},
 }
 
-// isNothing allows that a field is absent, though the record says of no loss.
+// isNothing accepts no further values, but the field may be absent without a
+// reason.
 func isNothing(_, _ any) bool { return false }
 
-// silent are the fields whose absence a record need not explain.
+// silent are the fields that may be absent without a reason in the record.
 var silent = strings.Fields("upgrade upgrade_chain target migrated_to client_hello_split encapsulation ticket_key_id ticket_lifetime hello_retry_request hello_retry_group early_data")
 
 func isWord(w string) func(want, got any) bool {
@@ -60,7 +62,7 @@ func onlyUnknown(want, got any) bool {
 	return true
 }
 
-// weaker are the reasons that say a part of what another one says.
+// weaker maps a reason to those that say a part of it.
 var weaker = map[any][]any{
 	"psk_dhe_ke":            {"tls13_key_share"},
 	"ticket_resumption":     {"session_resumption"},
@@ -83,8 +85,8 @@ func lessEarly(want, got any) bool {
 	return slices.Index(order, got) <= slices.Index(order, want)
 }
 
-// lessOffered reports whether got may be what is left of an offer: its lists
-// are the beginnings of those that were sent.
+// lessOffered reports whether got may be the rest of an offer: its lists are
+// prefixes of those that were sent.
 func lessOffered(want, got any) bool {
 	w, _ := want.(map[string]any)
 	g, _ := got.(map[string]any)
@@ -92,7 +94,7 @@ func lessOffered(want, got any) bool {
 		return false
 	}
 	if g["incomplete"] != true {
-		// Of two hellos, only the second may be left: it obeys a
+		// If only the second of two hellos is left, it follows a
 		// HelloRetryRequest and offers another key share.
 		for f, v := range g {
 			if f != "key_shares" && !reflect.DeepEqual(v, w[f]) {
@@ -110,7 +112,7 @@ func lessOffered(want, got any) bool {
 		if isList && len(a) <= len(b) && reflect.DeepEqual(a, b[:len(a)]) || reflect.DeepEqual(v, w[f]) {
 			continue
 		}
-		if f == "versions" || v == false { // of the header; of what came later
+		if f == "versions" || v == false { // from the header; later parts are missing
 			continue
 		}
 		return false
@@ -128,7 +130,7 @@ var lossRuleOf = func() map[string]lossRule {
 	return m
 }()
 
-// lies returns the fields of got that say something else than want.
+// lies returns the fields of got that contradict want.
 func lies(want, got record) []violation {
 	var out []violation
 	for f, v := range got {
@@ -136,20 +138,20 @@ func lies(want, got record) []violation {
 			continue
 		}
 		if f == "reasons" && want["early_data"] == "rejected" {
-			// Early data that were sent are a reason until the answer rejects them.
+			// Early data is a reason until the answer rejects it.
 			list, _ := v.([]any)
 			v = slices.DeleteFunc(slices.Clone(list), func(r any) bool { return r == "early_data" })
 		}
 		if rule, ok := lossRuleOf[f]; ok && (rule.may == nil || rule.may(want[f], v)) {
 			continue
 		}
-		out = append(out, violation{f, fmt.Sprintf("%v, was %v (%v; reasons %v, problems %v)", short(v), short(want[f]), got["forward_secrecy"], got["reasons"], got["problems"])})
+		out = append(out, violation{f, fmt.Sprintf("got %v, want %v (%v; reasons %v, problems %v)", short(v), short(want[f]), got["forward_secrecy"], got["reasons"], got["problems"])})
 	}
 	slices.SortFunc(out, func(a, b violation) int { return strings.Compare(a.field, b.field) })
 	return out
 }
 
-// lossy compares records of which something was lost with the whole ones.
+// lossy compares records after a loss with the complete ones.
 func lossy(x laws.Composition, want, got answer) []violation {
 	var out []violation
 	exempt := map[string]bool{}
@@ -168,32 +170,32 @@ func lossy(x laws.Composition, want, got answer) []violation {
 	}
 	used := map[int]int{}
 	for i, at := range pairs(want.records, got.records, func(w, g record) int {
-		return len(compare(w, g)) + len(untold(w, g, cutOnly(x)))
+		return len(compare(w, g)) + len(unexplained(w, g, cutOnly(x)))
 	}) {
 		g := got.records[i]
 		if at < 0 {
-			out = append(out, violation{"records", "one between other endpoints: " + brief([]record{g})})
+			out = append(out, violation{"records", "unexpected endpoints: " + brief([]record{g})})
 			continue
 		}
 		if used[at]++; used[at] > 1 {
-			out = append(out, violation{"records", fmt.Sprintf("more than connections: %s", brief(got.records))})
+			out = append(out, violation{"records", fmt.Sprintf("more records than connections: %s", brief(got.records))})
 		}
 		out = append(out, compare(want.records[at], g)...)
-		out = append(out, untold(want.records[at], g, cutOnly(x))...)
+		out = append(out, unexplained(want.records[at], g, cutOnly(x))...)
 	}
 	if len(out) == 0 {
-		out = told(got)
+		out = exitCode(got)
 	}
 	return out
 }
 
-// pairs returns for each record of got the index of the one of want that it is
-// of, or -1. Several connections may be between the same endpoints, and a record
-// of one of them may be too poor to tell it from another. So a better one gives
-// way where the sum of the costs becomes less: each record of want is taken once,
-// as long as there are enough, and then by cost and by distance in time.
+// pairs returns for each record of got the index of its record in want, or -1.
+// If there are several connections between the same endpoints, a poor record
+// may fit more than one. So the assignment with the least sum of costs is
+// searched. Each record of want is used once, as long as there are enough, and
+// then by cost and by distance in time.
 func pairs(want, got []record, cost func(w, g record) int) []int {
-	const once = 1 << 40 // more than all costs
+	const once = 1 << 40 // more than the sum of all costs
 	type choice struct{ at, cost int }
 	choices := make([][]choice, len(got))
 	for i, g := range got {
@@ -218,7 +220,7 @@ func pairs(want, got []record, cost func(w, g record) int) []int {
 			used[at[i]]++
 		}
 	}
-	// Moves of one record and exchanges of two, until none is for the better.
+	// Move one record, or exchange two, until nothing improves.
 	costOf := func(i, k int) int {
 		for _, c := range choices[i] {
 			if c.at == k {
@@ -251,7 +253,8 @@ func pairs(want, got []record, cost func(w, g record) int) []int {
 	return at
 }
 
-// apart returns how far g is outside the time of w, in milliseconds up to 2^19.
+// apart returns the distance of g from the time of w, in milliseconds, up to
+// 2^19.
 func apart(w, g record) int {
 	var t [4]int64
 	for i, v := range []any{w["time"], w["last_time"], g["time"], g["last_time"]} {
@@ -264,7 +267,7 @@ func apart(w, g record) int {
 	return int(min(max(t[0]-t[2], 0)+max(t[3]-t[1], 0), 1<<19))
 }
 
-// maybeSame reports whether the records are between the same endpoints.
+// maybeSame reports whether the records have the same endpoints.
 func maybeSame(w, g record) bool {
 	a, b := endpoints(w), endpoints(g)
 	if a == b || a == [4]any{b[2], b[3], b[0], b[1]} {
@@ -277,7 +280,7 @@ func maybeSame(w, g record) bool {
 	return w["migrated_to"] == moved || w["migrated_to"] != nil && g["client_ip"] == w["client_ip"] && g["server_port"] == w["server_port"]
 }
 
-// saysLoss reports whether a record says that something of it was not seen.
+// saysLoss reports whether a record says that a part was not seen.
 func saysLoss(r record) bool {
 	if offered, ok := r["offered"].(map[string]any); ok && offered["incomplete"] == true {
 		return true
@@ -285,34 +288,36 @@ func saysLoss(r record) bool {
 	return r["gap"] == true || r["one_direction"] != nil || r["problems"] != nil || r["outcome"] == "incomplete"
 }
 
-// untold returns what a record lacks without saying that something was lost.
-func untold(w, g record, cutOnly bool) []violation {
+// unexplained returns the fields that a record lacks without saying that
+// something was lost.
+func unexplained(w, g record, cutOnly bool) []violation {
 	var out []violation
 	if !saysLoss(g) {
 		for f := range w {
 			rule, special := lossRuleOf[f]
 			if g[f] == nil && !(special && rule.may == nil) && !slices.Contains(silent, f) {
-				out = append(out, violation{f, fmt.Sprintf("absent, was %v, and the record does not say that anything was lost", short(w[f]))})
+				out = append(out, violation{f, fmt.Sprintf("absent, want %v, and the record reports no loss", short(w[f]))})
 			}
 		}
 		if g["forward_secrecy"] == "unknown" && w["forward_secrecy"] != "unknown" {
-			out = append(out, violation{"forward_secrecy", "unknown, and the record does not say that anything was lost"})
+			out = append(out, violation{"forward_secrecy", "unknown, and the record reports no loss"})
 		}
 	}
 	if cutOnly && g["gap"] == true && w["gap"] != true {
-		out = append(out, violation{"gap", "true, and packets are only cut"})
+		out = append(out, violation{"gap", "got true, want false: packets were only cut"})
 	}
 	return out
 }
 
-// cutOnly reports whether a composition cuts packets and loses nothing else. In
-// a small fragment the cut may be where the TCP header is, and the segment is lost.
+// cutOnly reports whether a composition cuts packets and loses nothing else.
+// In a small fragment the cut may be inside the TCP header, which loses the
+// segment.
 func cutOnly(x laws.Composition) bool {
 	return !slices.ContainsFunc(x.Changes, func(c laws.Change) bool { return c.Loss && c.Name != "snaplen" })
 }
 
-// told returns a violation where the exit code does not say what records say.
-func told(got answer) []violation {
+// exitCode returns a violation if the exit code contradicts the records.
+func exitCode(got answer) []violation {
 	for _, r := range got.records {
 		lost := r["gap"] == true
 		if list, ok := r["problems"].([]any); ok {

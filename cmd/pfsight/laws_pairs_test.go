@@ -5,8 +5,9 @@ import (
 	"testing"
 )
 
-// TestPairs has two connections between the same endpoints, in either order. A
-// poor record that may be of both is taken for that which the better one leaves.
+// TestPairs has two connections between the same endpoints, in both orders. A
+// poor record that fits both is assigned to the one that the better record
+// does not need.
 func TestPairs(t *testing.T) {
 	of := func(from, to int64, more ...any) record {
 		r := record{"client_ip": "192.0.2.1", "client_port": 5, "server_ip": "192.0.2.2", "server_port": 443, "time": from * 1e9, "last_time": to * 1e9}
@@ -30,7 +31,7 @@ func TestPairs(t *testing.T) {
 		{[]record{{"client_ip": "192.0.2.9"}}, []int{-1}},
 	} {
 		if at := pairs(want, c.got, cost); !slices.Equal(at, c.want) {
-			t.Errorf("%v are of %v, want %v", c.got, at, c.want)
+			t.Errorf("records %v: got %v, want %v", c.got, at, c.want)
 		}
 	}
 }

@@ -39,22 +39,22 @@ func init() {
 	laws.Packers["lz4"] = pack(func(w io.Writer) (io.WriteCloser, error) { return lz4.NewWriter(w), nil })
 }
 
-// An answer is what the program made of an input.
+// An answer is the output of the program for an input.
 type answer struct {
 	code    int
 	records []record
 	stderr  string
 }
 
-// A court holds the program to the laws. Many goroutines use it.
+// A court checks the program against the laws. Several goroutines use it.
 type court struct {
 	all []*laws.Capture
 	dir string
 	mu  sync.Mutex
-	// whole are the answers for captures as they are, by name.
+	// whole are the answers for unchanged captures, by name.
 	whole map[string]answer
-	// spoil changes what is held against the law, so that a test can see that
-	// the court notices; nil for nothing.
+	// spoil changes the records before they are checked, to test that the
+	// court notices; nil for no change.
 	spoil func(x laws.Composition, got []record)
 }
 
@@ -64,7 +64,7 @@ func newCourt(t testing.TB) *court {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := "/dev/shm" // the files are many and short-lived
+	dir := "/dev/shm" // there are many short-lived files
 	if st, err := os.Stat(dir); err != nil || !st.IsDir() {
 		dir = ""
 	}
@@ -80,7 +80,7 @@ func (c *court) capture(name string) *laws.Capture {
 	return c.all[i]
 }
 
-// read runs the program over files.
+// read runs the program on files.
 func (c *court) read(files []laws.File, named bool, args ...string) (answer, error) {
 	args = append([]string{"--format", "jsonl"}, args...)
 	var stdin io.Reader = strings.NewReader("")
@@ -124,7 +124,7 @@ func (c *court) read(files []laws.File, named bool, args ...string) (answer, err
 
 var timeFields = []string{"time", "last_time", "session_time"}
 
-// base returns the answer for a part of a capture as it is.
+// base returns the answer for an unchanged part of a capture.
 func (c *court) base(x laws.Composition) (answer, error) {
 	whole := x.Conn == 0 && x.To == 0
 	if whole {
@@ -149,7 +149,8 @@ func (c *court) base(x laws.Composition) (answer, error) {
 	return a, err
 }
 
-// expected returns the records of the captures of w as the changes leave them.
+// expected returns the records of the captures of w after the effect of the
+// changes.
 func (c *court) expected(x laws.Composition, w *laws.Work) (answer, error) {
 	a, err := c.base(x)
 	if err != nil {
@@ -192,14 +193,14 @@ func (c *court) expected(x laws.Composition, w *laws.Work) (answer, error) {
 	return a, nil
 }
 
-// A violation is a law that was broken.
+// A violation is a breach of a law.
 type violation struct {
-	field string // of the record, or what else
+	field string // of the record, or another subject
 	what  string
 }
 
-// try applies a composition and returns what it breaks, and what of it could
-// be applied.
+// try applies a composition. It returns the violations, and the changes that
+// could be applied.
 func (c *court) try(x laws.Composition) ([]violation, laws.Composition, error) {
 	w, applied, err := x.Make(c.all)
 	if err != nil || len(applied.Changes) == 0 {

@@ -24,8 +24,8 @@ var (
 	lawsSeed = flag.Uint64("lawsseed", 1, "the `seed` from which TestLaws draws compositions")
 )
 
-// lawsRun says how many compositions TestLaws tries: a number, or a duration
-// such as 10m. PFSIGHT_LAWS is for long runs.
+// lawsRun returns the number of compositions that TestLaws tries, or the time
+// it takes. PFSIGHT_LAWS sets either for long runs, for example 500 or 10m.
 func lawsRun(t testing.TB, each int) (n int, d time.Duration) {
 	s := os.Getenv("PFSIGHT_LAWS")
 	if s == "" {
@@ -41,10 +41,10 @@ func lawsRun(t testing.TB, each int) (n int, d time.Duration) {
 	return 1 << 40, d
 }
 
-// TestLaws holds the program to its laws for every capture: what loses nothing
-// changes nothing, and what loses something never lies. Each composition of
-// changes is drawn from a seed; one that fails is shrunk and printed as a line
-// that -args -laws=LINE runs again.
+// TestLaws checks the laws for every capture: a change without loss does not
+// change the results, and a change with loss never leads to a wrong claim.
+// Each composition of changes is drawn from a seed. One that fails is shrunk,
+// and printed as a line that -args -laws=LINE runs again.
 func TestLaws(t *testing.T) {
 	c := newCourt(t)
 	if *lawsCase != "" {
@@ -95,7 +95,7 @@ func (c *court) names(patterns string) (list []string) {
 	return list
 }
 
-// mostTries bounds the shrinking of one failure.
+// mostTries limits the tries to shrink one failure.
 const mostTries = 300
 
 // A session is one run of TestLaws.
@@ -105,11 +105,11 @@ type session struct {
 	mu     sync.Mutex
 	done   int
 	bad    int
-	failed map[string]int // by what is alike
+	failed map[string]int // number of failures by kind
 	kinds  map[string]int
 }
 
-// hold tries one composition, and tells of it if it breaks a law.
+// hold tries a composition, and reports it if it breaks a law.
 func (s *session) hold(x laws.Composition) {
 	list, applied, err := s.try(x)
 	if err != nil {
@@ -137,7 +137,7 @@ func (s *session) hold(x laws.Composition) {
 		alike += " " + k.Name
 	}
 	if s.failed[alike]++; s.failed[alike] > 1 {
-		return // once is enough
+		return // report each kind once
 	}
 	var b strings.Builder
 	for _, v := range list {
@@ -146,8 +146,8 @@ func (s *session) hold(x laws.Composition) {
 	s.t.Errorf("%v breaks a law%s\n\tfound as %v", least, b.String(), applied)
 }
 
-// shrink returns the least composition that breaks a law in a field as x does,
-// and what it breaks.
+// shrink returns the smallest composition that breaks a law in the same field
+// as x, and its violations.
 func (c *court) shrink(x laws.Composition, field string) (laws.Composition, []violation) {
 	tries := 0
 	least := laws.Shrink(x, c.capture(x.Capture), func(x laws.Composition) bool {
@@ -161,9 +161,9 @@ func (c *court) shrink(x laws.Composition, field string) (laws.Composition, []vi
 	return least, list
 }
 
-// TestLawsNotice sees that what is wrong is noticed, and shrunk to what it
-// needs: a record that lost a direction which lags, a verdict that is folded,
-// and a loss that is kept quiet.
+// TestLawsNotice checks that violations are noticed and shrunk to what causes
+// them: a record without the direction that lags, a changed verdict, and a
+// loss that is not reported.
 func TestLawsNotice(t *testing.T) {
 	for _, c := range []struct {
 		name, line, want, field string

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// A Change is a kind with its parameters.
+// A Change is a Kind with its parameters.
 type Change struct {
 	*Kind
 	Args []int
@@ -29,15 +29,15 @@ func (c Change) String() string {
 	return b.String()
 }
 
-// A Composition is a part of a capture and what is done with it.
+// A Composition is a part of a capture, and the changes that are made to it.
 type Composition struct {
 	Capture string
-	Conn    int // only the packets of this connection, from 1; 0 is all
-	To      int // only so many packets of those; 0 is all
+	Conn    int // only the packets of this connection, from 1; 0 means all
+	To      int // only the first To packets of those; 0 means all
 	Changes []Change
 }
 
-// String returns the composition as one line that ParseComposition reads.
+// String returns the composition as a line for ParseComposition.
 func (c Composition) String() string {
 	var b strings.Builder
 	b.WriteString(c.Capture)
@@ -51,12 +51,12 @@ func (c Composition) String() string {
 	return b.String()
 }
 
-// Loses reports whether a change loses something.
+// Loses reports whether a change of the composition loses something.
 func (c Composition) Loses() bool {
 	return slices.ContainsFunc(c.Changes, func(x Change) bool { return x.Loss })
 }
 
-// ParseComposition reads a line of String.
+// ParseComposition parses the result of String.
 func ParseComposition(s string) (Composition, error) {
 	var c Composition
 	words := strings.Fields(s)
@@ -100,7 +100,7 @@ func ParseComposition(s string) (Composition, error) {
 	return c, nil
 }
 
-// draw returns a value of p.
+// draw returns a random value of p.
 func (p Param) draw(r *rand.Rand) int {
 	if !p.Log {
 		return p.Min + r.IntN(p.Max-p.Min+1)
@@ -115,7 +115,7 @@ func boolInt(b bool) int {
 	return 0
 }
 
-// Draw returns the change of a kind with random parameters.
+// Draw returns a Change of this kind with random parameters.
 func (k *Kind) Draw(r *rand.Rand) Change {
 	c := Change{Kind: k}
 	for _, p := range k.Params {
@@ -124,8 +124,8 @@ func (k *Kind) Draw(r *rand.Rand) Change {
 	return c
 }
 
-// Draw returns a random composition over a capture: with or without a loss.
-// Half of them have one change alone.
+// Draw returns a random composition over a capture, with or without a loss.
+// Half of the compositions have a single change.
 func Draw(r *rand.Rand, capture string, loss bool) Composition {
 	c := Composition{Capture: capture}
 	n := 1
@@ -144,19 +144,19 @@ func Draw(r *rand.Rand, capture string, loss bool) Composition {
 	return c
 }
 
-// draw returns a change of a stage.
+// draw returns a random change of a stage.
 func draw(r *rand.Rand, stage int) Change {
 	list := slices.DeleteFunc(Kinds(), func(k *Kind) bool { return k.Stage != stage })
 	return list[r.IntN(len(list))].Draw(r)
 }
 
-// sort puts the changes in the order of their stages.
+// sort orders the changes by stage.
 func (c *Composition) sort() {
 	slices.SortStableFunc(c.Changes, func(a, b Change) int { return a.Stage - b.Stage })
 }
 
-// FromBytes returns the composition that b chooses: the capture, and changes
-// with parameters.
+// FromBytes returns the composition that b encodes: the capture, and changes
+// with their parameters.
 func FromBytes(all []*Capture, b []byte) Composition {
 	next := func() int {
 		if len(b) == 0 {
@@ -185,7 +185,7 @@ func FromBytes(all []*Capture, b []byte) Composition {
 	return c
 }
 
-// Part returns the part of a capture that the composition is about.
+// Part returns the part of the capture that the composition uses.
 func (c Composition) Part(base *Capture) []Packet {
 	var list []Packet
 	for i := range base.Packets {
@@ -199,7 +199,7 @@ func (c Composition) Part(base *Capture) []Packet {
 	return list
 }
 
-// Make applies the changes. Applied are those that could be.
+// Make applies the changes. It returns those that could be applied.
 func (c Composition) Make(all []*Capture) (w *Work, applied Composition, err error) {
 	i := slices.IndexFunc(all, func(x *Capture) bool { return x.Name == c.Capture })
 	if i < 0 {

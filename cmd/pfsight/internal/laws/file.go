@@ -7,17 +7,17 @@ import (
 	"fmt"
 )
 
-// A Form is a file format. The zero value is pcap with microseconds, or with
-// nanoseconds where the times have them, in little-endian order.
+// A Form is a file format. The zero value is little-endian pcap with
+// microseconds, or with nanoseconds if the times need them.
 type Form struct {
 	NG       bool // pcapng
 	Big      bool // big-endian
 	Nano     bool
-	Sections int // pcapng: packets of a section; 0 for one section
-	Ifaces   int // pcapng: interfaces that take turns; 0 is 1
+	Sections int // pcapng: packets per section; 0 means one section
+	Ifaces   int // pcapng: number of interfaces, used in turn; 0 means 1
 }
 
-// Packers compress files. A test that has more of them adds them.
+// Packers are the compressors by name. Tests may add more.
 var Packers = map[string]func([]byte) []byte{
 	"gzip": func(b []byte) []byte {
 		var out bytes.Buffer
@@ -32,7 +32,8 @@ var Packers = map[string]func([]byte) []byte{
 func (w *Work) finish() {
 	n := min(max(w.parts, 1), max(len(w.Packets), 1))
 	for i := 1; i < len(w.Packets); i++ {
-		// Files that overlap are put together by time: it has to tell the order.
+		// Files that overlap are merged by time, so the times must define the
+		// order.
 		switch d := w.Packets[i].Time - w.Packets[i-1].Time; {
 		case d < 0:
 			n = 1
@@ -46,7 +47,7 @@ func (w *Work) finish() {
 		switch w.way {
 		case 1: // in turn
 			k = i % n
-		case 2: // by direction, as of two taps
+		case 2: // by direction, as with two taps
 			k = w.Packets[i].dir % n
 		}
 		lists[k] = append(lists[k], w.Packets[i])
@@ -67,7 +68,7 @@ func (w *Work) finish() {
 	}
 }
 
-// encode returns the file.
+// encode returns the packets in this format.
 func (f Form) encode(list []Packet) []byte {
 	mixed := false
 	for i := range list {
@@ -151,5 +152,5 @@ func (f Form) pcapng(list []Packet) []byte {
 	return b
 }
 
-// FileOf returns packets as a file.
+// FileOf returns a file with the packets.
 func FileOf(list []Packet) File { return File{"capture.pcap", Form{}.encode(list)} }

@@ -5,12 +5,12 @@ import (
 	"slices"
 )
 
-// mostPieces is how many fragments a datagram becomes: fewer than the limit of
-// those that may leave holes.
+// mostPieces is the maximum number of fragments of a datagram. It is below the
+// limit of gaps of the reassembly.
 const mostPieces = 48
 
-// fragment sends IP packets in fragments of at most size bytes: in order (0),
-// the last first (1), or the odd ones first (2).
+// fragment splits IP packets into fragments of at most size bytes. order 0
+// keeps the order, 1 sends the last fragment first, 2 the odd ones first.
 func fragment(w *Work, size, order int) bool {
 	var out []Packet
 	done := false
@@ -54,7 +54,7 @@ func (w *Work) fragments(p *Packet, size int) []Packet {
 			return nil
 		}
 	} else if next := ip[6]; next != protoTCP && next != protoUDP && next != 41 && next != 4 && next != 47 {
-		return nil // extension headers
+		return nil // it has extension headers
 	}
 	body := ip[hdr:]
 	size = max(size, (len(body)+mostPieces-1)/mostPieces+7) &^ 7

@@ -6,29 +6,29 @@ import (
 	"strings"
 )
 
-// Stages of a change: a composition that is drawn applies them in this order.
+// Stages of changes. A composition applies its changes in this order.
 const (
 	stageAdd     = iota // other connections
-	stageStream         // cuts and copies of what was said
-	stageReorder        // order inside a direction
+	stageStream         // splitting and copying data
+	stageReorder        // order within a direction
 	stageOrder          // order of the directions, and time
-	stageIP             // fragments
-	stageLink           // what lies around IP
+	stageIP             // IP fragments
+	stageLink           // encapsulation
 	stageLoss
 	stageFile
 )
 
-// A Param is a parameter of a kind: shrinking goes towards Min.
+// A Param is a parameter of a Kind. Shrinking moves it towards Min.
 type Param struct {
 	Min, Max int
-	Log      bool // drawn so that small values are as likely as large ones
+	Log      bool // small values are as likely as large ones
 }
 
-// An Exception is a field of the record that a change of this kind may change,
-// and why. Only says of which records: "datagrams" are those over UDP and
-// EAPOL, "midstream" those over TCP whose SYN is not there; "" is all.
+// An Exception is a set of fields of the record that a change may change, and
+// the reason. Only restricts it to some records: "datagrams" are those over
+// UDP and EAPOL, "midstream" those over TCP without their SYN, "" means all.
 type Exception struct {
-	Fields string // names, separated by blanks
+	Fields string // names, separated by spaces
 	Only   string
 	Why    string
 }
@@ -40,12 +40,12 @@ type Kind struct {
 	Loss    bool
 	Params  []Param
 	Differs []Exception
-	// Apply changes w. It reports false, and leaves w as it is, where the change
-	// cannot be made.
+	// Apply changes w. If the change is impossible, it returns false and does
+	// not modify w.
 	Apply func(w *Work, base *Capture, a []int) bool
 }
 
-// What follows from a kind of change.
+// The exceptions of several kinds.
 var (
 	numbers  = Exception{"client_hello_packet server_hello_packet session_packet", "", "packets have other numbers"}
 	times    = Exception{"time last_time session_time", "", "packets have other times"}
@@ -62,7 +62,7 @@ var (
 
 var seed = Param{1, 1 << 20, true}
 
-// kinds are all kinds of change, by name.
+// kinds are all kinds of changes by name.
 var kinds = map[string]*Kind{}
 
 func register(list ...*Kind) {
@@ -71,7 +71,7 @@ func register(list ...*Kind) {
 	}
 }
 
-// Kinds returns all kinds in the order of their names.
+// Kinds returns all kinds, sorted by name.
 func Kinds() []*Kind {
 	var list []*Kind
 	for _, name := range slices.Sorted(maps.Keys(kinds)) {
@@ -80,11 +80,11 @@ func Kinds() []*Kind {
 	return list
 }
 
-// Lookup returns the kind of a name, nil if there is none.
+// Lookup returns the kind with this name, or nil.
 func Lookup(name string) *Kind { return kinds[name] }
 
-// inOrder are the captures, by the beginnings of their names, in which a change
-// of order is not made, and why: these are limits of what can be told.
+// inOrder lists captures, by the prefix of their name, whose order must not be
+// changed, with the reason: without the order their content is undetermined.
 var inOrder = []struct{ prefix, why string }{
 	{"quic-rebind", "a change of the client's address is followed forwards: what names the connection is learned from what came before"},
 	{"quic-version-negotiation", "which Initials are tries of one client shows by what the server said before"},
@@ -94,7 +94,7 @@ var inOrder = []struct{ prefix, why string }{
 	{"eap-", "EAP is a lock-step protocol without acknowledgments: sessions beside each other are told apart by their order"},
 }
 
-// moves reports whether the order of a capture is not to be changed.
+// moves reports whether the order of a capture must not be changed.
 func moves(c *Capture) bool {
 	for _, x := range inOrder {
 		if strings.HasPrefix(c.Name, x.prefix) {
@@ -177,7 +177,7 @@ func registerLinks() {
 	}
 }
 
-// around returns the change that puts all packets into t.
+// around returns the change that wraps all packets in t.
 func around(t tunnel) func(w *Work, _ *Capture, a []int) bool {
 	return func(w *Work, _ *Capture, a []int) bool {
 		if !w.allIP() {
@@ -193,7 +193,7 @@ func around(t tunnel) func(w *Work, _ *Capture, a []int) bool {
 	}
 }
 
-// tag puts VLAN tags into the Ethernet frames of which which is true.
+// tag adds VLAN tags to the Ethernet frames for which which returns true.
 func tag(w *Work, names []string, id int, which func(*Packet) bool) bool {
 	done, all := false, true
 	for i := range w.Packets {

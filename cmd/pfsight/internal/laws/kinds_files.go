@@ -2,7 +2,7 @@ package laws
 
 import "strconv"
 
-// packs are the ways of compression, by number; those without a Packer are not
+// packs are the compressions by number. Those without a Packer are not
 // applied.
 var packs = []string{"gzip", "zstd", "xz", "lz4"}
 

@@ -6,7 +6,7 @@ import (
 	"net/netip"
 )
 
-// Protocol numbers, EtherTypes, link types and TCP flags that are used here.
+// Protocol numbers, EtherTypes, link types and TCP flags.
 const (
 	protoTCP, protoUDP = 6, 17
 
@@ -21,21 +21,20 @@ const (
 
 var be = binary.BigEndian
 
-// layers says where the parts of a frame begin. Offsets are -1 for what is not
-// there.
+// layers are the offsets of the parts of a frame, -1 for missing parts.
 type layers struct {
-	ip    int   // the IP header
-	l4    int   // the TCP or UDP header
-	data  int   // the payload of TCP or UDP
-	end   int   // the end of the IP packet in the frame
-	heads int   // named layers before ip: tags and the like
-	proto uint8 // protoTCP, protoUDP; 0 for others and for fragments
+	ip    int   // IP header
+	l4    int   // TCP or UDP header
+	data  int   // payload of TCP or UDP
+	end   int   // end of the IP packet in the frame
+	heads int   // number of layers of encapsulation before ip, such as tags
+	proto uint8 // protoTCP or protoUDP; 0 for others and for fragments
 }
 
 var none = layers{ip: -1, l4: -1, data: -1}
 
-// parse reads the link layer, IP and the transport. What it does not know has
-// no layers: changes leave such a packet as it is.
+// parse decodes the link layer, IP and the transport. Packets that it does not
+// know have no layers, and changes do not modify them.
 func parse(link uint16, b []byte) layers {
 	at, heads := linkHead(link, b)
 	if at < 0 || at >= len(b) {
@@ -78,8 +77,8 @@ func parse(link uint16, b []byte) layers {
 	return l
 }
 
-// linkHead returns the offset of IP in a frame, -1 if there is none, and how
-// many named layers lie before it.
+// linkHead returns the offset of IP in a frame, -1 if there is none, and the
+// number of layers of encapsulation before it.
 func linkHead(link uint16, b []byte) (at, heads int) {
 	var t uint16
 	switch link {
@@ -132,8 +131,8 @@ func (p *Packet) addrs() (int, int) {
 	return p.ip + 12, 4
 }
 
-// An endpoint is an address and a port. A flow names two of them, the lower
-// one first, and the protocol.
+// An endpoint is an address and a port. A flow is a pair of endpoints, the
+// lower one first, and the protocol.
 type endpoint struct {
 	addr string
 	port uint16
@@ -149,7 +148,7 @@ func (p *Packet) src() endpoint {
 	return endpoint{string(p.Data[at : at+n]), be.Uint16(p.Data[p.l4:])}
 }
 
-// String returns address:port as the records have the two.
+// String returns address:port, as in the records.
 func (e endpoint) String() string {
 	a, _ := netip.AddrFromSlice([]byte(e.addr))
 	return netip.AddrPortFrom(a, e.port).String()
@@ -168,11 +167,11 @@ func flowOf(p *Packet) flow {
 	return flow{a, b, p.proto}
 }
 
-// whole reports whether p is a TCP segment or datagram that can be made anew:
-// nothing of it was cut.
+// whole reports whether p is an uncut TCP segment or datagram, which changes
+// can rebuild.
 func (p *Packet) whole() bool { return p.proto != 0 && !p.cut() }
 
-// with returns p with another transport payload.
+// with returns a copy of p with another transport payload.
 func (p *Packet) with(payload []byte) Packet {
 	q := *p
 	q.Data = append(bytes.Clone(p.Data[:p.data]), payload...)
@@ -190,7 +189,7 @@ func (p *Packet) with(payload []byte) Packet {
 	return q
 }
 
-// segment returns a TCP segment like p with another part of the stream.
+// segment returns a copy of the TCP segment p with another part of the stream.
 func (p *Packet) segment(seq uint32, flags uint8, payload []byte) Packet {
 	q := p.with(payload)
 	be.PutUint32(q.Data[q.l4+4:], seq)
@@ -198,7 +197,7 @@ func (p *Packet) segment(seq uint32, flags uint8, payload []byte) Packet {
 	return q
 }
 
-// rewrite returns p with other endpoints, of the same version of IP.
+// rewrite returns a copy of p with other endpoints of the same IP version.
 func (p *Packet) rewrite(src, dst endpoint) Packet {
 	q := *p
 	q.Data = bytes.Clone(p.Data)
@@ -210,7 +209,7 @@ func (p *Packet) rewrite(src, dst endpoint) Packet {
 	return q
 }
 
-// version returns the EtherType of the IP packet.
+// version returns the EtherType of the IP version.
 func (p *Packet) version() uint16 {
 	if p.v6() {
 		return etherIPv6
@@ -227,17 +226,17 @@ func frame(t uint16, parts ...[]byte) []byte {
 	return b
 }
 
-// A Transport is what a packet holds.
+// A Transport is the protocol of a packet.
 type Transport uint8
 
-// The transports that are told apart.
+// The transports that are distinguished.
 const (
 	TCP Transport = protoTCP
 	UDP Transport = protoUDP
 )
 
-// Transports returns the transport of each packet, nil where one of them is
-// something else.
+// Transports returns the transport of each packet, or nil if one of them has
+// another transport.
 func Transports(c *Capture) []Transport {
 	var list []Transport
 	for i := range c.Packets {

@@ -1,6 +1,6 @@
 package laws
 
-// snaplen cuts every packet behind n bytes, as tcpdump -s does.
+// snaplen cuts every packet after n bytes, as tcpdump -s does.
 func snaplen(w *Work, n int) bool {
 	done := false
 	for i := range w.Packets {
@@ -13,7 +13,7 @@ func snaplen(w *Work, n int) bool {
 	return done
 }
 
-// keep keeps the packets that f wants.
+// keep keeps the packets for which f returns true.
 func (w *Work) keep(f func(i int, p *Packet) bool) bool {
 	var out []Packet
 	for i := range w.Packets {
@@ -28,12 +28,12 @@ func (w *Work) keep(f func(i int, p *Packet) bool) bool {
 	return done
 }
 
-// halves reports whether of two connections of DTLS, one after the other between
-// the same endpoints, list holds the ClientHello of one without its ServerHello,
-// and the server's datagrams of the other without its ClientHello; or what the
-// client sent behind its ClientHello in the second alone, without that. This is a
-// limit: together they look like one connection, and no observer can tell them
-// apart.
+// halves reports whether list has parts of two consecutive DTLS connections
+// between the same endpoints that together look like one connection: the
+// ClientHello of one without its ServerHello, and the server's datagrams of
+// the other without its ClientHello. It also reports true if only the client's
+// datagrams after the ClientHello are left of the second connection. No
+// observer can distinguish these cases.
 func (w *Work) halves(list []Packet) bool {
 	type half struct{ hello, answer, server, later bool }
 	of := map[int]*half{}
@@ -74,8 +74,8 @@ func (w *Work) halves(list []Packet) bool {
 	return false
 }
 
-// records reports whether the TCP filter tcp[((tcp[12]&0xf0)>>2)]=22 passes p:
-// its payload begins with the type of a handshake record.
+// handshakeRecord reports whether the payload of p begins with the type of a
+// handshake record, as the TCP filter tcp[((tcp[12]&0xf0)>>2)]=22 checks.
 func handshakeRecord(p *Packet) bool {
 	return p.proto == protoTCP && len(p.payload()) > 0 && p.payload()[0] == 22
 }

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// family names what may follow what between the same endpoints.
+// family returns the protocol family of a capture. Connections between the
+// same endpoints have the same one.
 func family(c *Capture) string {
 	if len(c.Packets) == 0 {
 		return ""
@@ -23,7 +24,7 @@ func family(c *Capture) string {
 	return ""
 }
 
-// single reports whether all packets are of one connection.
+// single reports whether all packets belong to one connection.
 func single(list []Packet) bool {
 	for i := range list {
 		if list[i].conn != list[0].conn || list[i].proto == 0 || list[i].Link != linkEthernet {
@@ -33,13 +34,13 @@ func single(list []Packet) bool {
 	return len(list) > 0
 }
 
-// holds reports whether the packets of a capture were added before: the same
-// handshake twice is a copy.
+// holds reports whether the packets of a capture were already added. A second
+// copy of a handshake would be a copy of the first.
 func (w *Work) holds(c *Capture) bool {
 	return slices.ContainsFunc(w.Added, func(a Capture) bool { return a.Name == c.Name })
 }
 
-// pick returns one of the captures that ok is true of, nil if there is none.
+// pick returns one of the captures for which ok returns true, or nil.
 func pick(all []*Capture, n int, ok func(*Capture) bool) *Capture {
 	list := slices.DeleteFunc(slices.Clone(all), func(c *Capture) bool { return !ok(c) })
 	if len(list) == 0 {
@@ -48,14 +49,14 @@ func pick(all []*Capture, n int, ok func(*Capture) bool) *Capture {
 	return list[n%len(list)]
 }
 
-// answered reports whether both directions are in a capture.
+// answered reports whether a capture has both directions.
 func answered(c *Capture) bool {
 	return slices.ContainsFunc(c.Packets, func(p Packet) bool { return p.dir == 1 })
 }
 
-// repeats reports whether a capture begins with a datagram that is in the other
-// one, maybe behind a CAPWAP header: some captures are made of the datagrams of
-// others, and the same handshake twice is a copy.
+// repeats reports whether a capture begins with a datagram of the other
+// capture, possibly behind a CAPWAP header. Some captures consist of datagrams
+// of others, and the same handshake twice is a copy.
 func repeats(b, of *Capture) bool {
 	first := b.Packets[0].payload()
 	return slices.ContainsFunc(of.Packets, func(p Packet) bool {
@@ -64,14 +65,14 @@ func repeats(b, of *Capture) bool {
 	})
 }
 
-// Ways in which a connection before another one may be seen.
+// Missing parts of a preceding connection.
 const (
-	withoutEnd   = 1 // its FIN or RST was not
-	withoutBegin = 2 // its SYN was not
+	withoutEnd   = 1 // without its FIN or RST
+	withoutBegin = 2 // without its SYN
 )
 
-// earlier puts the only connection of another capture before one of this
-// capture, between the same endpoints.
+// earlier inserts the only connection of another capture before a connection
+// of this capture, between the same endpoints.
 func earlier(w *Work, base *Capture, other, conn, gap, way int) bool {
 	if !w.plain() || !base.Original || family(base) == "" || moves(base) {
 		return false
@@ -88,13 +89,13 @@ func earlier(w *Work, base *Capture, other, conn, gap, way int) bool {
 		return false
 	}
 	if family(b) == "quic" && !answered(b) {
-		return false // a client that got no answer and sends another Initial tries again
+		return false // a client without an answer that sends another Initial retries
 	}
 	if family(b) == "dtls" && (repeats(b, base) || slices.ContainsFunc(w.Added, func(a Capture) bool { return repeats(b, &a) })) {
 		return false
 	}
 	if slices.ContainsFunc(w.Added, func(a Capture) bool { return family(&a) != family(base) }) {
-		return false // between the same ports all is of one protocol
+		return false // all connections between the same ports have the same protocol
 	}
 	// The first packet of the connection, and its endpoints.
 	at := 0
@@ -143,9 +144,8 @@ func earlier(w *Work, base *Capture, other, conn, gap, way int) bool {
 	return true
 }
 
-// far moves the sequence numbers of TCP packets so that they are far from those
-// of all connections between the same endpoints as the one whose first packet has
-// an index.
+// far moves the sequence numbers of TCP packets away from those of all
+// connections between the same endpoints as the packet with index at.
 func (w *Work) far(list []Packet, at int) {
 	if list[0].proto != protoTCP {
 		return
@@ -178,7 +178,7 @@ func (w *Work) far(list []Packet, at int) {
 		for i := range list {
 			p := &list[i]
 			if p.dir == dir {
-				be.PutUint32(p.Data[p.l4+4:], p.seq()+d) // rewrite made a copy
+				be.PutUint32(p.Data[p.l4+4:], p.seq()+d) // rewrite has copied Data
 			} else if p.flags()&flagACK != 0 {
 				be.PutUint32(p.Data[p.l4+8:], be.Uint32(p.Data[p.l4+8:])+d)
 			}
@@ -186,8 +186,8 @@ func (w *Work) far(list []Packet, at int) {
 	}
 }
 
-// begins returns the first sequence numbers, in a direction, of the connections
-// between the same endpoints as a packet.
+// begins returns the first sequence numbers in a direction of the connections
+// between the same endpoints as the packet with index at.
 func (w *Work) begins(at, dir int) (list []uint32) {
 	seen := map[int]bool{}
 	for i := range w.Packets {
@@ -199,8 +199,8 @@ func (w *Work) begins(at, dir int) (list []uint32) {
 	return list
 }
 
-// beside mixes the packets of another capture, between other endpoints, with
-// those of this one. The order inside each is kept.
+// beside merges the packets of another capture, between other endpoints, with
+// those of this one. Each capture keeps its order.
 func beside(w *Work, base *Capture, other int, r *rand.Rand) bool {
 	b := pick(w.all, other, func(b *Capture) bool { return !w.holds(b) && !moves(b) && b.Original && b != base && family(b) != "" })
 	if !w.plain() || b == nil || !base.Original {
@@ -244,8 +244,8 @@ func beside(w *Work, base *Capture, other int, r *rand.Rand) bool {
 		list = append(list, q)
 	}
 	w.conns = top
-	// One merges the two as they are drawn; each takes a time between those
-	// beside it.
+	// The merge is random. Each added packet gets a time between its
+	// neighbours.
 	var out []Packet
 	i, j, ties := 0, 0, int64(0)
 	for i < len(w.Packets) || j < len(list) {

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// sortBy puts the packets in the order of keys. Equal ones keep their order.
+// sortBy sorts the packets by keys. It is stable.
 func (w *Work) sortBy(keys []float64) bool {
 	at := make([]int, len(keys))
 	for i := range at {
@@ -30,12 +30,12 @@ func (w *Work) sortBy(keys []float64) bool {
 	return moved
 }
 
-// Limits of the order of datagrams: how many of one side of a QUIC connection
-// are waited for before the other side is taken not to be captured.
+// mostAhead is the number of packets of one side of a QUIC connection after
+// which the other side is assumed not to be captured.
 const mostAhead = 7
 
-// waits reports whether the other side is still waited for in every connection
-// of QUIC. After a change of order that is the limit of what can be read.
+// waits reports whether in every QUIC connection the other side arrives before
+// the limit mostAhead.
 func (w *Work) waits(base *Capture) bool {
 	if family(base) != "quic" && !w.addedQUIC() {
 		return true
@@ -68,16 +68,16 @@ func (w *Work) addedQUIC() bool {
 	return slices.ContainsFunc(w.Added, func(c Capture) bool { return family(&c) == "quic" })
 }
 
-// moves reports whether the order of a capture, or of one added to it, is not to
-// be changed. Of a DTLS client without an answer nothing but the order tells
-// that an answer is to its next ClientHello.
+// moves reports whether the order of a capture, or of one added to it, must
+// not be changed. If a DTLS client has no answer, only the order shows that an
+// answer belongs to its next ClientHello.
 func (w *Work) moves(base *Capture) bool {
 	return moves(base) || slices.ContainsFunc(w.Added, func(c Capture) bool {
 		return moves(&c) || family(&c) == "dtls" && !answered(&c)
 	})
 }
 
-// ordered applies a change of order, if what comes of it can be read.
+// ordered applies a change of the order if the result is still readable.
 func (w *Work) ordered(base *Capture, change func() bool) bool {
 	if w.moves(base) {
 		return false
@@ -90,8 +90,8 @@ func (w *Work) ordered(base *Capture, change func() bool) bool {
 	return false
 }
 
-// retime gives the packets the times that they have in ascending order, as if
-// the capture had taken them when they came.
+// retime sorts the times but not the packets, as if the capture had taken the
+// packets in their new order.
 func (w *Work) retime() {
 	times := make([]int64, len(w.Packets))
 	for i := range w.Packets {
@@ -103,14 +103,13 @@ func (w *Work) retime() {
 	}
 }
 
-// longestLag is how much time one direction lags at most, nanoseconds. A
-// connection that was reset, or closed by both ends as far as was seen, is given
-// up 5 seconds later.
+// longestLag is the maximum lag of a direction in nanoseconds. A connection
+// that was reset, or closed by both endpoints, ends 5 seconds later.
 const longestLag = shortSilence
 
-// lagPackets lets one direction come n packets later. The order inside a
-// direction is kept. If keep is set the packets keep their times, so that the
-// file is not in the order of time.
+// lagPackets delays one direction by n packets. The order within a direction
+// is kept. If keep is set, the packets keep their times, so the file is not
+// sorted by time.
 func lagPackets(w *Work, dir, n int, keep bool) bool {
 	limit, begin := limits(w.Packets), starts(w.Packets)
 	keys := make([]float64, len(w.Packets))
@@ -119,7 +118,7 @@ func lagPackets(w *Work, dir, n int, keep bool) bool {
 		p := &w.Packets[i]
 		keys[i] = float64(i)
 		if s := begin[p.conn]; s != nil && !s.firm[1-dir] {
-			continue // the other direction would come first
+			continue // the other direction would begin first
 		}
 		if p.conn != 0 && p.dir == dir {
 			to := i
@@ -145,9 +144,8 @@ func lagPackets(w *Work, dir, n int, keep bool) bool {
 	return true
 }
 
-// lagTime lets the packets of one direction bear a time that is d later, as of
-// a tap with two clocks or with a long queue. If sorted, the file is in the
-// order of time.
+// lagTime adds d to the times of the packets of one direction, as with a tap
+// with two clocks or a long queue. If sorted, the file is sorted by time.
 func lagTime(w *Work, dir int, d int64, sorted bool) bool {
 	limit, begin := limits(w.Packets), starts(w.Packets)
 	_, last := span(w.Packets)
@@ -160,7 +158,7 @@ func lagTime(w *Work, dir int, d int64, sorted bool) bool {
 		}
 		end := last + d
 		if l := limit[p.conn]; l < 1e18 {
-			end = w.Packets[int(l)].Time // before the next connection begins
+			end = w.Packets[int(l)].Time // before the beginning of the next connection
 		}
 		if t := min(p.Time+d, max(end, p.Time)); t != p.Time {
 			p.Time = t
@@ -176,15 +174,14 @@ func lagTime(w *Work, dir int, d int64, sorted bool) bool {
 	return moved
 }
 
-// A start says how each direction of a connection begins in a capture.
+// A start describes how each direction of a connection begins in a capture.
 type start struct {
-	firm  [2]bool // with a SYN, or with data that are a hello
-	first [2]int  // index of the first packet with data, -1 for none
+	firm  [2]bool // with a SYN, or with a hello
+	first [2]int  // index of the first packet with data, or -1
 }
 
-// starts returns the starts of the connections over TCP. Data that come before
-// both the SYN and a hello belong to no connection that is known: nobody keeps
-// them in case that one begins.
+// starts returns the starts of the TCP connections. Data that arrives before
+// both the SYN and a hello belongs to no known connection, and is not kept.
 func starts(list []Packet) map[int]*start {
 	out := map[int]*start{}
 	for i := range list {
@@ -208,14 +205,14 @@ func starts(list []Packet) map[int]*start {
 	return out
 }
 
-// flights returns, for each packet of a connection over UDP, a position before
-// the next flight of its direction. What a peer says only when it has an answer
-// does not overtake what it said before that.
+// flights returns for each packet of a UDP connection a position before the
+// next flight of its direction. A peer sends the next flight only after an
+// answer, so it does not overtake the last one.
 func flights(list []Packet) map[int]float64 {
 	type side struct{ conn, dir int }
 	out := map[int]float64{}
-	open := map[side][]int{} // packets of the flight that is going on
-	speaks := map[int]int{}  // by connection: the direction of its last packet
+	open := map[side][]int{} // packets of the current flight
+	speaks := map[int]int{}  // direction of the last packet, by connection
 	for i := range list {
 		p := &list[i]
 		if p.proto != protoUDP {
@@ -234,12 +231,12 @@ func flights(list []Packet) map[int]float64 {
 	return out
 }
 
-// reorder lets packets of any direction overtake at most window others, but not
-// the SYN of their direction and the first with data: without these nothing
-// tells what they are.
+// reorder lets packets overtake at most window others. They do not overtake
+// the SYN of their direction and the first packet with data, without which
+// their content is undetermined.
 func reorder(w *Work, r *rand.Rand, window int) bool {
 	if w.reordered {
-		return false // the flights cannot be told any more
+		return false // the flights are no longer recognizable
 	}
 	limit, begin, flight := limits(w.Packets), starts(w.Packets), flights(w.Packets)
 	late := int64(0)
@@ -272,12 +269,12 @@ func reorder(w *Work, r *rand.Rand, window int) bool {
 	return true
 }
 
-// shift moves the time by years and seconds.
+// shift moves the times by years and seconds.
 func shift(w *Work, years, seconds int) bool {
 	d := (int64(years)*365*86400 + int64(seconds)) * 1e9
 	first, last := span(w.Packets)
 	if first+d < 1e9 || last+d >= 1<<32*1e9 || d == 0 {
-		return false // pcap has 32 bits of seconds since 1970
+		return false // pcap has 32 bits for the seconds since 1970
 	}
 	for i := range w.Packets {
 		w.Packets[i].Time += d
@@ -286,16 +283,16 @@ func shift(w *Work, years, seconds int) bool {
 	return true
 }
 
-// The longest silence that stretch makes, nanoseconds: in TCP before a
-// connection closes, and in all else, where copies are told from new
-// connections by their time.
+// The longest silences that stretch makes, in nanoseconds: in TCP before a
+// connection closes, and otherwise, where the time distinguishes copies from
+// new connections.
 const (
 	silence      = 20e9
 	shortSilence = 4e9
 )
 
-// stretch makes the time between packets as many times as long, as far as no
-// silence becomes longer than a connection may be silent.
+// stretch multiplies the time between packets by factor, but makes no silence
+// longer than the limits.
 func stretch(w *Work, factor int) bool {
 	first, last := span(w.Packets)
 	longest := int64(0)

@@ -1,13 +1,13 @@
-// Package laws changes captures in ways that must not change what is read from
-// them, and in ways that lose something. Tests hold the whole program to the
-// laws: what loses nothing changes nothing, and what loses something is never
-// answered by another claim.
+// Package laws changes captures in ways that must not change the results, and
+// in ways that lose something. Tests use it to check the whole program: a
+// change without loss does not change the results, and a change with loss
+// never leads to a different claim.
 //
 //	capture -> part -> changes -> files and arguments of one run
 //	Load       Part    Change     Composition.Make
 //
-// A Composition is one line of text, so that a failure can be run again, and
-// it can be shrunk to the least that still fails.
+// A Composition is one line of text, so that a failure can be reproduced, and
+// can be shrunk to the smallest one that still fails.
 package laws
 
 import (
@@ -28,27 +28,26 @@ import (
 type Packet struct {
 	Time int64  // nanoseconds since 1970 UTC
 	Link uint16 // LINKTYPE_ value
-	Data []byte // as captured; shared, do not write
+	Data []byte // as captured; shared, read-only
 	Wire int    // length on the wire
 
 	layers
-	conn int // index of the connection, from 1; 0 where there is none
-	dir  int // 0: sent by the endpoint that spoke first; 1: by the other
-	// hello is the type of the hello of DTLS with whose start it begins: 1 is a
-	// ClientHello, 2 a ServerHello; 0 for none.
+	conn int // index of the connection, from 1; 0 for none
+	dir  int // 0: sent by the endpoint that sent first; 1: by the other
+	// hello is the type of a DTLS hello whose first fragment the packet begins
+	// with: 1 is a ClientHello, 2 a ServerHello, 0 none.
 	hello uint8
 }
 
-// cut reports whether the capture's snaplen cut the packet.
+// cut reports whether the snaplen cut the packet.
 func (p *Packet) cut() bool { return p.Wire > len(p.Data) }
 
-// A Capture is a file whose packets are to be changed.
+// A Capture is a file whose packets are changed.
 type Capture struct {
-	Name    string // the file's, without folder and extension
+	Name    string // name of the file, without folder and extension
 	Path    string
 	Packets []Packet
-	// Original says that the stack's own word is there: no other capture holds
-	// the same handshake first.
+	// Original is true if no earlier capture has the same handshake.
 	Original bool
 }
 
@@ -104,14 +103,14 @@ func Read(name string, b []byte) (*Capture, error) {
 	return c, nil
 }
 
-// survey finds the layers of packets and tells the connections apart, which
-// get numbers above base. It returns the highest.
+// survey decodes the packets and numbers the connections, beginning above
+// base. It returns the highest number.
 func survey(list []Packet, base int) int {
 	type state struct {
 		conn  int
 		first endpoint
-		syn   uint64 // what names it: its sequence number, or the session of OpenVPN
-		known bool   // syn
+		syn   uint64 // identifies the connection: the sequence number of the SYN, or the OpenVPN session
+		known bool   // syn is set
 	}
 	flows := map[flow]*state{}
 	for i := range list {
@@ -122,7 +121,7 @@ func survey(list []Packet, base int) int {
 			continue
 		}
 		if b := bytes.TrimPrefix(p.payload(), []byte{1, 0, 0, 0}); p.proto == protoUDP && len(b) > 25 && b[0] == 22 && b[13] <= 2 && b[19]|b[20]|b[21] == 0 {
-			p.hello = b[13] // behind the record header; b[19:22] is the offset of the fragment
+			p.hello = b[13] // behind the record header; b[19:22] is the fragment offset
 		}
 		key := flowOf(p)
 		st := flows[key]
@@ -143,8 +142,9 @@ func survey(list []Packet, base int) int {
 	return base
 }
 
-// begins returns what names the connection that p begins: a SYN, or the reset
-// with which a client of OpenVPN begins, maybe again from the same port.
+// begins returns what identifies the connection that p begins: the sequence
+// number of a SYN, or the session of the reset with which an OpenVPN client
+// begins, possibly again from the same port.
 func (p *Packet) begins() (name uint64, ok bool) {
 	if p.proto == protoTCP {
 		return uint64(p.seq()), p.flags()&(flagSYN|flagACK) == flagSYN
@@ -165,7 +165,7 @@ func span(list []Packet) (first, last int64) {
 	return first, last
 }
 
-// byTime sorts packets by time; those of one time keep their order.
+// byTime sorts packets by time. It is stable.
 func byTime(list []Packet) {
 	slices.SortStableFunc(list, func(a, b Packet) int {
 		switch {

@@ -6,16 +6,16 @@ import (
 	"slices"
 )
 
-// Of a connection whose SYN is not there, leastBegin is how many bytes a piece has
-// that begins with a record, and leastText any other one. Such a connection is
-// found by the bytes with which a segment begins, and of fewer it cannot be told
-// what they are: the head of a request that asks for TLS does so somewhere in it.
+// If the SYN is missing, a connection is found by the first bytes of a
+// segment, so a piece needs a minimum length: leastBegin if it begins with a
+// record, otherwise leastText, because a request that asks for TLS says so
+// anywhere in its head.
 const (
 	leastBegin = 128
 	leastText  = 512
 )
 
-// resegment cuts every TCP segment into pieces of at most size bytes.
+// resegment splits every TCP segment into pieces of at most size bytes.
 func resegment(w *Work, size func() int) bool {
 	if !w.has(protoTCP) {
 		return false
@@ -63,8 +63,8 @@ func resegment(w *Work, size func() int) bool {
 	return done
 }
 
-// coalesce joins TCP segments of one direction that follow each other, as an
-// interface with receive offload does, to at most size bytes.
+// coalesce joins consecutive TCP segments of one direction up to size bytes,
+// as receive offload does.
 func coalesce(w *Work, size int) bool {
 	var out []Packet
 	last := map[int]int{} // by connection: index in out of its last packet
@@ -88,15 +88,15 @@ func coalesce(w *Work, size int) bool {
 	return done
 }
 
-// A piece is a part of what one direction of a TCP connection said.
+// A piece is a part of the data in one direction of a TCP connection.
 type piece struct {
 	index int // of the packet
 	seq   uint32
 	b     []byte
 }
 
-// retransmit says n parts of the stream again, cut in another place than the
-// first time, at most delay packets after the last packet that they repeat.
+// retransmit repeats n parts of the stream, split at other places, at most
+// delay packets after the last packet that they repeat.
 func retransmit(w *Work, r *rand.Rand, n, delay int) bool {
 	type side struct{ conn, dir int }
 	said := map[side][]piece{}
@@ -141,15 +141,15 @@ func retransmit(w *Work, r *rand.Rand, n, delay int) bool {
 	return true
 }
 
-// A placed packet goes behind the packets of lower positions: those that are
-// there have their indexes as positions.
+// A placed packet is inserted behind the packets of lower positions. The
+// position of an existing packet is its index.
 type placed struct {
 	pos float64
 	p   Packet
 }
 
-// insert puts packets between those that are there. Each takes the time of
-// what is before it in the file.
+// insert inserts packets. Each gets the time of the packet before it in the
+// file.
 func (w *Work) insert(list []placed) {
 	slices.SortStableFunc(list, func(a, b placed) int {
 		switch {
@@ -173,8 +173,8 @@ func (w *Work) insert(list []placed) {
 }
 
 // limits returns, by connection, a position before the first packet of the
-// next connection between the same endpoints: what belongs to one does not
-// come after another has begun.
+// next connection between the same endpoints: packets of one connection must
+// not follow the beginning of the next.
 func limits(list []Packet) map[int]float64 {
 	type mark struct{ conn, first int }
 	last := map[flow]mark{}
@@ -196,13 +196,14 @@ func limits(list []Packet) map[int]float64 {
 	return limit
 }
 
-// longestCopy is how much later the copy of a datagram is captured at most,
-// nanoseconds. The same bytes may also be sent again, so that only the time tells
-// a copy of what began an EAP session from the beginning of the next one.
+// longestCopy is the maximum time in nanoseconds between a datagram and its
+// copy. Peers may also send the same bytes again, so only the time
+// distinguishes a copy of the beginning of an EAP session from the next
+// session.
 const longestCopy = 1e9 - 1e6
 
-// duplicate lets packets be captured twice, the second time at most delay
-// packets later.
+// duplicate captures packets twice, the second time at most delay packets
+// later.
 func duplicate(w *Work, r *rand.Rand, permille, delay int) bool {
 	limit := limits(w.Packets)
 	var again []placed

@@ -2,9 +2,9 @@ package laws
 
 import "slices"
 
-// Shrink returns the least composition, as far as it is found, of which fails
-// is true as it is of c: the fewest changes, the least parameters, the
-// smallest part of the capture.
+// Shrink returns a smaller composition for which fails is true, as it is for
+// c. It tries fewer changes, smaller parameters, and a smaller part of the
+// capture.
 func Shrink(c Composition, base *Capture, fails func(Composition) bool) Composition {
 	for {
 		before := c.String()
@@ -17,7 +17,7 @@ func Shrink(c Composition, base *Capture, fails func(Composition) bool) Composit
 	}
 }
 
-// fewer leaves changes out.
+// fewer removes changes.
 func fewer(c Composition, fails func(Composition) bool) Composition {
 	for i := 0; i < len(c.Changes); {
 		try := c
@@ -31,7 +31,7 @@ func fewer(c Composition, fails func(Composition) bool) Composition {
 	return c
 }
 
-// lesser makes parameters smaller: the least one, then by halves.
+// lesser reduces parameters: to the minimum, and then by halves.
 func lesser(c Composition, fails func(Composition) bool) Composition {
 	for i := range c.Changes {
 		for k, p := range c.Changes[i].Params {
@@ -64,12 +64,12 @@ func lesser(c Composition, fails func(Composition) bool) Composition {
 	return c
 }
 
-// inside reports whether v lies between least and now, and is neither.
+// inside reports whether v is between least and now, exclusive.
 func inside(v, least, now int) bool {
 	return least < v && v < now || now < v && v < least
 }
 
-// smaller takes one connection alone, and packets off the end.
+// smaller uses a single connection, and removes packets at the end.
 func smaller(c Composition, base *Capture, fails func(Composition) bool) Composition {
 	conns := 0
 	for i := range base.Packets {

@@ -3,7 +3,7 @@ package laws
 import "encoding/binary"
 
 // A tunnel makes a frame around the IP packet or the Ethernet frame of p. n is
-// the length on the wire of what it carries.
+// the wire length of its payload.
 type tunnel struct {
 	link  uint16
 	names []string
@@ -11,7 +11,7 @@ type tunnel struct {
 	ok    func(p *Packet) bool // nil: any IP packet
 }
 
-// ip4 puts head and the IP packet in a frame and IPv4.
+// inIPv4 puts head and the IP packet into a frame with IPv4.
 func inIPv4(proto byte, head func(p *Packet, v int) []byte) func(*Packet, int) []byte {
 	return func(p *Packet, v int) []byte {
 		h := head(p, v)
@@ -19,7 +19,7 @@ func inIPv4(proto byte, head func(p *Packet, v int) []byte) func(*Packet, int) [
 	}
 }
 
-// inUDP puts head and the IP packet in a frame, IPv4 and UDP.
+// inUDP puts head and the IP packet into a frame with IPv4 and UDP.
 func inUDP(port uint16, head func(p *Packet, v int) []byte) func(*Packet, int) []byte {
 	return func(p *Packet, v int) []byte {
 		h := head(p, v)
@@ -28,7 +28,7 @@ func inUDP(port uint16, head func(p *Packet, v int) []byte) func(*Packet, int) [
 	}
 }
 
-// mac returns the Ethernet header that a tunnel carries before the IP packet.
+// mac returns the Ethernet header of a tunnel's inner frame.
 func mac(p *Packet) []byte { return frame(p.version()) }
 
 func isV6(p *Packet) bool { return p.v6() }
@@ -41,8 +41,8 @@ func pppProto(p *Packet) []byte {
 	return []byte{0, 0x21}
 }
 
-// nsh returns a Network Service Header whose next protocol is IP, or Ethernet
-// for an odd variant.
+// nsh returns a Network Service Header with next protocol IP, or Ethernet for
+// an odd variant.
 func nsh(p *Packet, v int) []byte {
 	h := []byte{0x0f, 0xc2, 1, 1, 0, 0, 1, 255}
 	if p.v6() {
@@ -180,7 +180,7 @@ var tunnels = map[string]tunnel{
 		}
 		b := frame(0x88e5, tag, be.AppendUint16(nil, p.version()), p.inner())
 		if !p.cut() {
-			b = append(b, make([]byte, 16)...) // the check value
+			b = append(b, make([]byte, 16)...) // the integrity check value
 		}
 		return b
 	}, nil},
@@ -189,7 +189,7 @@ var tunnels = map[string]tunnel{
 	}, nil},
 }
 
-// links are the link types that carry the same IP packets.
+// links are the link types that can carry the same IP packets.
 var links = map[string]tunnel{
 	"ethernet": {linkEthernet, nil, func(p *Packet, _ int) []byte { return frame(p.version(), p.inner()) }, nil},
 	"snap": {linkEthernet, nil, func(p *Packet, _ int) []byte {
@@ -250,7 +250,7 @@ var links = map[string]tunnel{
 	}, nil},
 }
 
-// wifi returns a data frame of IEEE 802.11, with QoS for an odd variant.
+// wifi returns an IEEE 802.11 data frame, with QoS for an odd variant.
 func wifi(p *Packet, v int) []byte {
 	h := []byte{0x08, 0x01, 0, 0}
 	h = append(h, 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 3, 0, 0)

@@ -5,56 +5,56 @@ import (
 	"math/rand/v2"
 )
 
-// A Work is a capture while it is changed, and what the changes mean for the
-// records.
+// A Work is a capture that is being changed, and the effect of the changes on
+// the records.
 type Work struct {
 	Packets []Packet
-	// Added are other captures whose packets are among Packets: their records
-	// are there too.
+	// Added are other captures whose packets were added to Packets. Their
+	// records are expected too.
 	Added []Capture
-	// Files are the capture files that come of it, in the order in which they
-	// are named. Args are more arguments of the command.
+	// Files are the resulting capture files in the order of the arguments.
+	// Args are further arguments of the command.
 	Files []File
 	Args  []string
-	Pack  string // how the files are compressed; "" for not
-	Named bool   // one file is read from a file too, and not from standard input
+	Pack  string // compression of the files; "" for none
+	Named bool   // a single file is read by its name, not from standard input
 
 	edits     []edit
-	part      []Packet // of the capture, as they are
+	part      []Packet // packets of the unchanged part of the capture
 	all       []*Capture
-	cutAt     int // file-level cut, in per mille of the last file; 0 for none
+	cutAt     int // truncation of the last file, in per mille; 0 for none
 	form      Form
 	parts     int
 	way       int
 	reordered bool
 	conns     int            // connections numbered so far
-	beside    int            // captures mixed in
-	families  map[int]string // of the connections that were mixed in
+	beside    int            // captures merged in
+	families  map[int]string // of the connections that were merged in
 	behind    []behind
 	ids       uint32
-	late      int64 // nanoseconds by which a direction lags at most
-	copied    int64 // nanoseconds between a datagram and its copy at most
+	late      int64 // maximum lag of a direction in nanoseconds
+	copied    int64 // maximum time between a datagram and its copy in nanoseconds
 }
 
-// A behind is a pair of connections of DTLS, one after the other between the
-// same endpoints, by number.
+// A behind is a pair of consecutive DTLS connections between the same
+// endpoints, by number.
 type behind struct{ first, next int }
 
-// A File is a file to be read.
+// A File is an input file.
 type File struct {
 	Name string
 	Data []byte
 }
 
-// An edit is what a change does to records, told so that the expected ones can
-// be changed with it.
+// An edit is the effect of a change on records, to be applied to the expected
+// records.
 type edit struct {
-	origin, scale, shift int64 // of times
-	cut                  int   // named layers taken from the front of encapsulation,
-	add                  []string
+	origin, scale, shift int64    // of times
+	cut                  int      // number of outermost layers of encapsulation that are removed
+	add                  []string // layers that replace them
 }
 
-// Time returns what the changes make of a time.
+// Time returns the time t after the changes.
 func (w *Work) Time(t int64) int64 {
 	for _, e := range w.edits {
 		if e.scale != 0 {
@@ -64,7 +64,7 @@ func (w *Work) Time(t int64) int64 {
 	return t
 }
 
-// Encapsulation returns what the changes make of the layers of a record.
+// Encapsulation returns the layers of a record after the changes.
 func (w *Work) Encapsulation(list []string) []string {
 	for _, e := range w.edits {
 		list = append(append([]string{}, e.add...), list[min(e.cut, len(list)):]...)
@@ -72,8 +72,8 @@ func (w *Work) Encapsulation(list []string) []string {
 	return list
 }
 
-// Midstream returns the pairs of endpoints, as address:port of each in any
-// order, between which there is a TCP connection without its SYN.
+// Midstream returns the pairs of endpoints, as address:port in ascending order,
+// that have a TCP connection without its SYN.
 func (w *Work) Midstream() map[[2]string]bool {
 	out := map[[2]string]bool{}
 	for _, list := range append([][]Packet{w.part}, added(w)...) {
@@ -104,11 +104,11 @@ func added(w *Work) (lists [][]Packet) {
 	return lists
 }
 
-// rng returns the random numbers of a seed.
+// rng returns a random number generator with this seed.
 func rng(seed int) *rand.Rand { return rand.New(rand.NewPCG(uint64(seed), 0x6c617773)) }
 
-// plain reports whether every packet is TCP or UDP in IP, not cut, and nothing
-// named lies around it: only then a change may count on what it finds.
+// plain reports whether every packet is an uncut TCP or UDP packet in IP
+// without encapsulation. Some changes require that.
 func (w *Work) plain() bool {
 	for i := range w.Packets {
 		if p := &w.Packets[i]; !p.whole() || p.heads > 0 {
@@ -118,7 +118,8 @@ func (w *Work) plain() bool {
 	return len(w.Packets) > 0
 }
 
-// allIP reports whether every packet holds IP, with as many layers before it.
+// allIP reports whether every packet contains IP, with the same number of
+// layers before it.
 func (w *Work) allIP() bool {
 	for i := range w.Packets {
 		if p := &w.Packets[i]; p.ip < 0 || p.heads != w.Packets[0].heads {
@@ -128,7 +129,7 @@ func (w *Work) allIP() bool {
 	return len(w.Packets) > 0
 }
 
-// has reports whether a packet is of the transport.
+// has reports whether a packet has this transport.
 func (w *Work) has(proto uint8) bool {
 	for i := range w.Packets {
 		if w.Packets[i].proto == proto {
@@ -138,8 +139,8 @@ func (w *Work) has(proto uint8) bool {
 	return false
 }
 
-// wrap puts every packet of the directions in another frame. The layers that
-// lay around its IP packet are gone where it takes that alone.
+// wrap puts every packet of the given directions into another frame. If f uses
+// the IP packet only, the layers around it are removed.
 func (w *Work) wrap(link uint16, names []string, f func(p *Packet) []byte) {
 	w.edits = append(w.edits, edit{cut: w.Packets[0].heads, add: names})
 	for i := range w.Packets {
@@ -147,8 +148,8 @@ func (w *Work) wrap(link uint16, names []string, f func(p *Packet) []byte) {
 	}
 }
 
-// rewrap returns p in the frame that f makes of it, which ends with the bytes
-// of p that were captured.
+// rewrap returns p in the frame that f makes of it. The frame ends with the
+// captured bytes of p.
 func rewrap(p *Packet, link uint16, f func(p *Packet) []byte) Packet {
 	q := *p
 	missing := max(p.Wire-len(p.Data), 0)
@@ -157,13 +158,13 @@ func rewrap(p *Packet, link uint16, f func(p *Packet) []byte) Packet {
 	conn, dir := q.conn, q.dir
 	q.layers = parse(link, q.Data)
 	if q.l4 >= 0 && q.proto == protoUDP && p.proto == 0 || q.proto != p.proto {
-		q.proto = 0 // a tunnel: what is in it is not to be changed any more
+		q.proto = 0 // a tunnel: its content is no longer changed
 	}
 	q.conn, q.dir = conn, dir
 	return q
 }
 
-// wireLen returns the length of the IP packet of p, as it was on the wire.
+// wireLen returns the length of the IP packet of p on the wire.
 func (p *Packet) wireLen() int {
 	if p.cut() {
 		return p.Wire - p.ip
@@ -171,14 +172,14 @@ func (p *Packet) wireLen() int {
 	return len(p.inner())
 }
 
-// ipv4 returns an IPv4 header for n bytes.
+// ipv4 returns an IPv4 header for n bytes of payload.
 func ipv4(proto byte, n int) []byte {
 	b := []byte{0x45, 0, 0, 0, 0, 0, 0, 0, 64, proto, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2}
 	be.PutUint16(b[2:], uint16(20+n))
 	return b
 }
 
-// ipv6 returns an IPv6 header for n bytes.
+// ipv6 returns an IPv6 header for n bytes of payload.
 func ipv6(next byte, n int) []byte {
 	b := append([]byte{0x60, 0, 0, 0, 0, 0, next, 64, 0x20, 1, 0xd, 0xb8}, make([]byte, 28)...)
 	be.PutUint16(b[4:], uint16(n))
@@ -186,7 +187,7 @@ func ipv6(next byte, n int) []byte {
 	return append(b[:24], append([]byte{0x20, 1, 0xd, 0xb8}, append(bytes.Repeat([]byte{0}, 11), 2)...)...)
 }
 
-// udp returns a UDP header for n bytes.
+// udp returns a UDP header for n bytes of payload.
 func udp(src, dst uint16, n int) []byte {
 	return be.AppendUint16(be.AppendUint16(be.AppendUint16(be.AppendUint16(nil, src), dst), uint16(8+n)), 0)
 }
