@@ -39,7 +39,7 @@ func frames(t testing.TB) (out []packet.Record) {
 		f.Close()
 	}
 	if len(out) < 100 {
-		t.Fatalf("only %d frames", len(out))
+		t.Fatalf("got %d frames, want more", len(out))
 	}
 	return out
 }
@@ -58,7 +58,7 @@ func TestDecodeCut(t *testing.T) {
 			var s segment
 			if d.decode(rec.Link, rec.Data[:n], rec.WireLen, 1, &s) && !s.deferred {
 				if s.wire != whole.wire && s.wire != headCut || s.key != whole.key || s.seq != whole.seq || !bytes.HasPrefix(whole.payload, s.payload) {
-					t.Fatalf("link %d cut at %d: %+v, want %+v", rec.Link, n, s, whole)
+					t.Fatalf("link %d cut at %d: got %+v, want %+v", rec.Link, n, s, whole)
 				}
 			}
 		}
@@ -103,18 +103,18 @@ func FuzzDecode(f *testing.F) {
 				continue
 			}
 			if s.deferred || len(s.payload) > s.wire || s.wire > 1<<17 {
-				t.Fatalf("%+v", s)
+				t.Fatalf("got %+v", s)
 			}
 		}
 		if d.frags.mem < 0 || d.frags.mem > maxFragmentMem {
-			t.Fatalf("%d bytes of fragments", d.frags.mem)
+			t.Fatalf("got %d bytes of fragments", d.frags.mem)
 		}
 		n := uint64(0)
 		for _, c := range drops {
 			n += c
 		}
 		if n > 3 {
-			t.Fatalf("three frames, %d drops", n)
+			t.Fatalf("got %d drops of three frames", n)
 		}
 	})
 }
@@ -130,17 +130,17 @@ func sameAsFrame(t *testing.T, b []byte, wireLen int) bool {
 	}
 	want := segment{packet: 3}
 	if !d.frame(packet.LinkEthernet, b, wireLen, 5, &want) {
-		t.Fatalf("% x: plain takes what frame does not", b)
+		t.Fatalf("% x: common accepts the frame, frame does not", b)
 	}
 	if len(got.payload) != len(want.payload) || len(got.payload) > 0 && &got.payload[0] != &want.payload[0] {
-		t.Fatalf("% x: %d bytes of payload, want %d", b, len(got.payload), len(want.payload))
+		t.Fatalf("% x: got %d bytes of payload, want %d", b, len(got.payload), len(want.payload))
 	}
 	if drops != (Counters{}) {
-		t.Fatalf("% x: plain counts nothing, frame %v", b, drops.List())
+		t.Fatalf("% x: got no drops, want %v", b, drops.List())
 	}
 	got.payload, want.payload = nil, nil
 	if !reflect.DeepEqual(got, want) {
-		t.Fatalf("% x:\n%+v, want\n%+v", b, got, want)
+		t.Fatalf("% x:\ngot %+v\nwant %+v", b, got, want)
 	}
 	return true
 }
@@ -159,7 +159,7 @@ func TestPlain(t *testing.T) {
 		}
 	}
 	if plain == 0 {
-		t.Error("no frame is plain")
+		t.Error("common accepts no frame")
 	}
 }
 

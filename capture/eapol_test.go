@@ -54,24 +54,24 @@ func TestEAPOL(t *testing.T) {
 			var s segment
 			ok := d.decode(c.link, c.b, len(c.b), 7, &s)
 			if ok != (c.src != nil) {
-				t.Fatalf("read %v, drops %v", ok, drops.List())
+				t.Fatalf("got %v, drops %v", ok, drops.List())
 			}
 			if !ok {
 				if len(drops.List()) != 1 {
-					t.Errorf("drops %v", drops.List())
+					t.Errorf("got drops %v", drops.List())
 				}
 				return
 			}
 			if s.key.proto != protoEAPOL || s.key.aHi != mac48(c.src) || s.key.bHi != mac48(c.dst) || !bytes.Equal(s.payload, eapolFrame) || s.wire != len(eapolFrame) {
-				t.Errorf("%+v", s)
+				t.Errorf("got %+v", s)
 			}
 			if m := macOf(s.key.aHi); !bytes.Equal(m[:], c.src) {
-				t.Errorf("%v", m)
+				t.Errorf("got address %v", m)
 			}
 			for n := range c.b { // cut by the snaplen
 				drops = Counters{}
 				if d.decode(c.link, c.b[:n], len(c.b), 7, &s) && !bytes.HasPrefix(eapolFrame, s.payload) {
-					t.Errorf("cut at %d: %+v", n, s)
+					t.Errorf("cut at %d: got %+v", n, s)
 				}
 			}
 		})
@@ -157,7 +157,7 @@ func TestSplit(t *testing.T) {
 		{stream.EAPOL, "\x02\x00\x00\x05\x09lost", "", "02:00:00:00:00:05", "00:00:00:00:00:00"},
 	}
 	if len(got) != len(wants) {
-		t.Fatalf("%d conversations, want %d", len(got), len(wants))
+		t.Fatalf("got %d conversations, want %d", len(got), len(wants))
 	}
 	for i, w := range wants {
 		c := got[i]
@@ -165,19 +165,19 @@ func TestSplit(t *testing.T) {
 		if c.Transport == stream.EAPOL {
 			from, to = c.ClientMAC.String(), c.ServerMAC.String()
 			if c.Client.IsValid() || c.Server.IsValid() {
-				t.Errorf("%d has IP", i)
+				t.Errorf("conversation %d has IP addresses", i)
 			}
 		}
 		if c.Transport != w.transport || string(c.Half[0].Data) != w.client || string(c.Half[1].Data) != w.server || from != w.from || to != w.to {
-			t.Errorf("%d: %s, %q from %s, %q from %s", i, c.Transport, c.Half[0].Data, from, c.Half[1].Data, to)
+			t.Errorf("conversation %d: got %s, %q from %s, %q from %s", i, c.Transport, c.Half[0].Data, from, c.Half[1].Data, to)
 		}
 	}
 	if drops[NotIP] != 1 || drops[SessionLimit] != 1 {
-		t.Errorf("drops %v", drops.List())
+		t.Errorf("got drops %v", drops.List())
 	}
 	opt.Split = nil // EAPOL is not followed, and UDP has no sessions
 	got, drops = follow(t, opt, frames...)
 	if len(got) != 1 || string(got[0].Half[0].Data) != "a\x01b\x02e\x00f\x01" || drops[NotIP] != 5 {
-		t.Errorf("without a Splitter: %d conversations, drops %v", len(got), drops.List())
+		t.Errorf("without a Splitter: got %d conversations, drops %v", len(got), drops.List())
 	}
 }

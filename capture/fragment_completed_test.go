@@ -28,22 +28,22 @@ func TestFragmentCopies(t *testing.T) {
 		rng.Read(one)
 		rng.Read(two)
 		if !bytes.Equal(send(one, 0, n), one) {
-			t.Fatal("the reassembly is not whole")
+			t.Fatal("the first datagram is not complete")
 		}
 		from := rng.Intn(n)
 		send(one, from, min(from+1+rng.Intn(n), n))
 		if rng.Intn(2) == 0 {
 			if !bytes.Equal(send(two, 0, n), two) {
-				t.Fatal("the second reassembly is another")
+				t.Fatal("the second datagram differs")
 			}
 		}
 		if f.end(&drops); drops != (Counters{}) {
-			t.Fatalf("counted %v, and nothing is missing", drops.List())
+			t.Fatalf("got drops %v, want none", drops.List())
 		}
 		rng.Read(two)
 		send(two, 0, n-1)
 		if f.end(&drops); drops[FragmentLost] != 1 {
-			t.Fatalf("counted %v, want one reassembly lost", drops.List())
+			t.Fatalf("got drops %v, want one lost datagram", drops.List())
 		}
 	}
 }
@@ -73,14 +73,14 @@ func TestFragmentsCut(t *testing.T) {
 			b := data[p.from:min(p.to, p.from+snap)]
 			whole, wire, ok := f.add(fragKey{}, p.from, p.to < len(data), b, p.to-p.from, 1, &drops)
 			if ok != (i == len(list)-1) {
-				t.Fatalf("whole is %v after %d of %d fragments", ok, i+1, len(list))
+				t.Fatalf("got complete %v after %d of %d fragments", ok, i+1, len(list))
 			}
 			if ok && (wire != len(data) || !bytes.Equal(whole, data[:want])) {
-				t.Fatalf("%d of %d bytes, want %d of %d", len(whole), wire, want, len(data))
+				t.Fatalf("got %d of %d bytes, want %d of %d", len(whole), wire, want, len(data))
 			}
 		}
 		if f.end(&drops); drops != (Counters{}) {
-			t.Fatalf("counted %v", drops.List())
+			t.Fatalf("got drops %v", drops.List())
 		}
 	}
 }
@@ -95,12 +95,12 @@ func TestCompletedTable(t *testing.T) {
 		f.add(fragKey{id: uint32(i)}, 8, false, b, 8, 1, &drops)
 	}
 	if len(f.completed.list) != maxWhole || len(f.completed.at) != maxWhole {
-		t.Errorf("%d and %d datagrams are remembered, want %d", len(f.completed.list), len(f.completed.at), maxWhole)
+		t.Errorf("got %d and %d remembered datagrams, want %d", len(f.completed.list), len(f.completed.at), maxWhole)
 	}
 	for i := range 3 * maxWhole {
 		f.add(fragKey{id: uint32(i)}, 0, true, b, 8, 1, &drops)
 	}
 	if f.end(&drops); drops[FragmentLost] != 2*maxWhole {
-		t.Errorf("%d lost, want %d", drops[FragmentLost], 2*maxWhole)
+		t.Errorf("got %d lost, want %d", drops[FragmentLost], 2*maxWhole)
 	}
 }

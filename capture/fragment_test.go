@@ -39,7 +39,7 @@ func TestFragments(t *testing.T) {
 				// Of overlapping bytes the first are kept.
 				if whole, _, ok := f.add(p.k, p.off, p.more, p.b, len(p.b), 1, &drops); ok {
 					if !bytes.Equal(whole, want[p.k]) {
-						t.Fatal("another reassembly came out")
+						t.Fatal("the datagram differs")
 					}
 					delete(want, p.k)
 					continue
@@ -48,13 +48,13 @@ func TestFragments(t *testing.T) {
 			}
 			if whole, _, ok := f.add(p.k, p.off, p.more, p.b, len(p.b), 1, &drops); ok {
 				if !bytes.Equal(whole, want[p.k]) {
-					t.Fatal("another reassembly came out")
+					t.Fatal("the datagram differs")
 				}
 				delete(want, p.k)
 			}
 		}
 		if len(want) > 0 || drops[FragmentLimit] > 0 {
-			t.Fatalf("%d datagrams did not become whole, %d fragments dropped", len(want), drops[FragmentLimit])
+			t.Fatalf("%d datagrams are incomplete, %d fragments dropped", len(want), drops[FragmentLimit])
 		}
 	}
 }
@@ -69,15 +69,15 @@ func TestNestedFragments(t *testing.T) {
 	f.add(fragKey{id: 1}, 0, true, outer[:400], 400, 1, &drops)
 	whole, _, ok := f.add(fragKey{id: 1}, 400, false, outer[400:], len(outer)-400, 1, &drops)
 	if !ok {
-		t.Fatal("the outer reassembly is not whole")
+		t.Fatal("the outer datagram is not complete")
 	}
 	if _, _, ok := f.add(fragKey{id: 2}, 0, true, whole[24:], 800, 1, &drops); ok {
-		t.Fatal("half of the inner reassembly is whole")
+		t.Fatal("the inner datagram is complete after its first half")
 	}
 	// This reuses the buffer that is free now.
 	f.add(fragKey{id: 3}, 0, true, make([]byte, 800), 800, 1, &drops)
 	if whole, _, ok = f.add(fragKey{id: 2}, 800, false, inner[800:], len(inner)-800, 1, &drops); !ok || !bytes.Equal(whole, inner) {
-		t.Error("the inner reassembly is another")
+		t.Error("the inner datagram differs")
 	}
 }
 
@@ -125,13 +125,13 @@ func TestFragmentFloods(t *testing.T) {
 					break
 				}
 				if try == 5 {
-					t.Errorf("%s, %d: %v for %d fragments of a full table, %v of an empty one", name, memory, full, some, empty)
+					t.Errorf("%s, %d: got %v for %d fragments in a full table, %v in an empty one", name, memory, full, some, empty)
 					break
 				}
 			}
 			lists := maxFragmented * freeRanges
 			if f.mem > f.room+lists || f.kept > f.mem || len(f.open) > maxFragmented {
-				t.Errorf("%s, %d: %d of %d bytes are held, %d of them spare, %d datagrams", name, memory, f.mem, f.room, f.kept, len(f.open))
+				t.Errorf("%s, %d: got %d of %d bytes, %d of them spare, %d datagrams", name, memory, f.mem, f.room, f.kept, len(f.open))
 			}
 			sum, spare, count := 0, 0, 0
 			for g := f.ring.next; g != &f.ring; g = g.next {
@@ -144,10 +144,10 @@ func TestFragmentFloods(t *testing.T) {
 				}
 			}
 			if sum+spare+len(f.last) != f.mem || spare != f.kept || count != len(f.open) {
-				t.Errorf("%s, %d: %d bytes in %d datagrams, %d spare; held are %d, %d spare, %d datagrams", name, memory, sum, count, spare, f.mem, f.kept, len(f.open))
+				t.Errorf("%s, %d: got %d bytes in %d datagrams, %d spare; want %d, %d spare, %d datagrams", name, memory, sum, count, spare, f.mem, f.kept, len(f.open))
 			}
 			if f.end(&drops); drops[FragmentLost] == 0 {
-				t.Errorf("%s, %d: nothing is counted", name, memory)
+				t.Errorf("%s, %d: got no drops", name, memory)
 			}
 		}
 	}

@@ -82,7 +82,7 @@ func TestFull(t *testing.T) {
 		small, large := per(1<<20), per(64<<20)
 		t.Logf("%s: %v in small tables, %v in large ones", name, small, large)
 		if large > 8*small+2*time.Microsecond {
-			t.Errorf("%s: a segment costs %v in large tables, %v in small ones", name, large, small)
+			t.Errorf("%s: got %v per segment with large tables, %v with small ones", name, large, small)
 		}
 	}
 }

@@ -294,7 +294,7 @@ func TestGopacket(t *testing.T) {
 				for _, l := range all {
 					names = append(names, l.LayerType().String())
 				}
-				t.Errorf("packet %d of %v (%q):\n%v %v, gopacket\n%v %v, %v of %v\n% x", i+1, rec.Link, fault, got, ok, want, wantOK, err, names, rec.Data)
+				t.Errorf("packet %d of %v (%q):\ngot  %v %v\nwant %v %v, %v of %v\n% x", i+1, rec.Link, fault, got, ok, want, wantOK, err, names, rec.Data)
 			}
 			seen[fault] = true
 		}
@@ -310,7 +310,7 @@ func TestGopacket(t *testing.T) {
 			t.Run(filepath.Base(name), func(t *testing.T) { total += compare(t, allRecords(t, name)) })
 		}
 		if total < 10000 {
-			t.Errorf("agreed on %d transports, want 10000 at least", total)
+			t.Errorf("agreed on %d transports, want at least 10000", total)
 		}
 	})
 	t.Run("link types", func(t *testing.T) {
@@ -343,7 +343,7 @@ func TestGopacket(t *testing.T) {
 			}
 		}
 		if agreed < 5000 {
-			t.Errorf("agreed on %d transports, want 5000 at least", agreed)
+			t.Errorf("agreed on %d transports, want at least 5000", agreed)
 		}
 	})
 	// The two treat wrong lengths differently. If both find a transport behind
@@ -363,15 +363,15 @@ func TestGopacket(t *testing.T) {
 			}
 			both++
 			if n := min(len(got.payload), len(want.payload)); got.payload[:n] != want.payload[:n] {
-				t.Errorf("payload %q, gopacket %q of % x", got.payload, want.payload, b)
+				t.Errorf("got payload %q, want %q of % x", got.payload, want.payload, b)
 			}
 			got.wire, got.payload, want.wire, want.payload = 0, "", 0, ""
 			if got != want {
-				t.Errorf("%v, gopacket %v of % x", got, want, b)
+				t.Errorf("got %v, want %v of % x", got, want, b)
 			}
 		}
 		if both < 3000 {
-			t.Errorf("compared %d frames, want 3000 at least", both)
+			t.Errorf("compared %d frames, want at least 3000", both)
 		}
 	})
 	for kind, reason := range gopacketFaults {

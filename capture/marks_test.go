@@ -38,12 +38,12 @@ func TestJoinMarks(t *testing.T) {
 			mark(&h, int(at), int(at)+1, &segment{packet: uint64(len(h.Marks)) + 1}, base+at+1, ackOf(at))
 		}
 		if len(h.Marks) > stream.MaxMarks {
-			t.Fatalf("%d marks", len(h.Marks))
+			t.Fatalf("got %d marks", len(h.Marks))
 		}
 		for i := range uint32(n) {
 			m := h.Completed(int(i), int(i)+1)
 			if m.Ack != ackOf(i) || m.Seq != base+m.To {
-				t.Fatalf("byte %d of %d before the change: %+v", i, change, m)
+				t.Fatalf("byte %d, change at %d: got %+v", i, change, m)
 			}
 		}
 	}

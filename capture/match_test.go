@@ -175,11 +175,11 @@ func TestSharedLimit(t *testing.T) {
 		x.domain = uint16(i + 1)
 		w.feed(x)
 		if n := w.tr.flows.n + w.tr.halfOpens.n; n > maxShared {
-			t.Fatalf("%d are followed", n)
+			t.Fatalf("got %d connections", n)
 		}
 	}
 	if w.drops[FlowEvict] == 0 {
-		t.Error("what was evicted is not counted")
+		t.Error("the eviction is not counted")
 	}
 	w.finish()
 }
@@ -198,7 +198,7 @@ func TestMiddlebox(t *testing.T) {
 		w.feed(first, second)
 	}
 	if got := w.finish(); len(got) != 1 || string(got[0].data[0]) != c || string(got[0].data[1]) != s {
-		t.Errorf("%d connections, the first %q", len(got), got[0].data)
+		t.Errorf("got %d connections, the first %q", len(got), got[0].data)
 	}
 }
 
@@ -226,10 +226,10 @@ func TestLost(t *testing.T) {
 			}
 			got := w.finish()
 			if len(got) != 1 {
-				t.Fatalf("%d connections", len(got))
+				t.Fatalf("got %d connections", len(got))
 			}
 			if lost := [2]bool{got[0].conv.Half[0].Lost, got[0].conv.Half[1].Lost}; lost != c.lost {
-				t.Errorf("lost %v, want %v", lost, c.lost)
+				t.Errorf("got lost %v, want %v", lost, c.lost)
 			}
 		})
 	}
@@ -271,7 +271,7 @@ func TestOutlierTime(t *testing.T) {
 			}
 			x := one(t, w.finish(), "Chello.", "Shello.")
 			if x.totals.End != stream.EndFIN || x.totals.Last != d[5].time {
-				t.Errorf("odd time %d in input %q: %+v", odd, other, x.totals)
+				t.Errorf("wrong time %d in input %q: got %+v", odd, other, x.totals)
 			}
 		}
 	}
@@ -332,7 +332,7 @@ func TestAnswerOfNext(t *testing.T) {
 		w.feed(next[3], next[5])
 		got := w.finish()
 		if len(got) != 2 || string(got[0].data[1]) != "" || got[0].totals.Packets != 1 || string(got[1].data[1]) != s {
-			t.Fatalf("%d connections, %q", len(got), got[0].data)
+			t.Fatalf("got %d connections, %q", len(got), got[0].data)
 		}
 	}
 }
@@ -364,7 +364,7 @@ func TestACKOfNext(t *testing.T) {
 		got := w.finish()
 		checkDialogs(t, got, 2)
 		if got[0].totals.Packets != uint64(len(d)) {
-			t.Fatalf("%d packets of %d", got[0].totals.Packets, len(d))
+			t.Fatalf("got %d packets, want %d", got[0].totals.Packets, len(d))
 		}
 	}
 }

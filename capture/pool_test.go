@@ -20,7 +20,7 @@ func TestGapMemoryCounted(t *testing.T) {
 		w.feed(tseg{conn: 1, seq: uint32(102 + 2*i), flags: flagACK, data: "C"})
 	}
 	if least := openingCost + n*(16+24)/2; w.tr.pool.held < least {
-		t.Errorf("%d bytes are held, at least %d are in use", w.tr.pool.held, least)
+		t.Errorf("got %d bytes, want at least %d", w.tr.pool.held, least)
 	}
 	w.finish()
 	for _, o := range w.tr.spare {
@@ -50,11 +50,11 @@ func TestOpeningGrowthBounded(t *testing.T) {
 				}
 			}
 			if most := w.tr.maxHeld + maxPrefix; w.tr.pool.held > most {
-				t.Fatalf("udp %v: %d bytes are held, %d at the most are to be", udp, w.tr.pool.held, most)
+				t.Fatalf("udp %v: got %d bytes, want at most %d", udp, w.tr.pool.held, most)
 			}
 		}
 		if w.drops[FlowEvict] == 0 {
-			t.Errorf("udp %v: what the limit cost is not counted: %v", udp, w.drops.List())
+			t.Errorf("udp %v: the evictions are not counted: %v", udp, w.drops.List())
 		}
 		w.finish()
 	}
@@ -67,7 +67,7 @@ func TestOpeningGrowthBounded(t *testing.T) {
 func TestAllMemoryReturned(t *testing.T) {
 	files, _ := filepath.Glob("../testdata/captures/*.pcap*")
 	if len(files) < 100 {
-		t.Fatalf("only %d captures", len(files))
+		t.Fatalf("got %d captures, want more", len(files))
 	}
 	opens := 0
 	for _, mode := range []struct {
@@ -88,13 +88,13 @@ func TestAllMemoryReturned(t *testing.T) {
 				if e.Opening != nil {
 					opens++
 					if id := live[e.Ref]; id != 0 {
-						t.Fatalf("%s: connection %d has the reference %d of %d", mode.name, e.ID, e.Ref, id)
+						t.Fatalf("%s: connection %d has Ref %d, which connection %d uses", mode.name, e.ID, e.Ref, id)
 					}
 					live[e.Ref] = e.ID
 					continue
 				}
 				if live[e.Ref] != e.ID {
-					t.Fatalf("%s: connection %d ends with the reference %d of %d", mode.name, e.ID, e.Ref, live[e.Ref])
+					t.Fatalf("%s: connection %d ends with Ref %d of connection %d", mode.name, e.ID, e.Ref, live[e.Ref])
 				}
 				delete(live, e.Ref)
 			}
@@ -139,7 +139,7 @@ func TestAllMemoryReturned(t *testing.T) {
 		tr.finish(box, take)
 		names := &tr.connIDs
 		if tr.pool.held != 0 || tr.flows.n != 0 || tr.table.n != tr.halfOpens.n || names.n != 0 || names.slab.n != 0 || len(tr.opens) != len(tr.free) || len(live) != 0 {
-			t.Errorf("%s: left %d bytes, %d flows, %d of the table, %d half-open, %d names, %d openings, %d rows",
+			t.Errorf("%s: left %d bytes, %d flows, %d of the table, %d half-open, %d connection IDs, %d openings, %d rows",
 				mode.name, tr.pool.held, tr.flows.n, tr.table.n, tr.halfOpens.n, names.n, len(tr.opens)-len(tr.free), len(live))
 		}
 		kept := 0
@@ -149,10 +149,10 @@ func TestAllMemoryReturned(t *testing.T) {
 			}
 		}
 		if kept != tr.pool.kept || kept > tr.pool.room {
-			t.Errorf("%s: %d bytes are kept, %d are counted, there is room for %d", mode.name, kept, tr.pool.kept, tr.pool.room)
+			t.Errorf("%s: got %d bytes kept, counted %d, limit %d", mode.name, kept, tr.pool.kept, tr.pool.room)
 		}
 	}
 	if opens < 1000 {
-		t.Errorf("only %d handshakes", opens)
+		t.Errorf("got %d handshakes, want more", opens)
 	}
 }

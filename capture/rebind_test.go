@@ -98,12 +98,12 @@ func TestRebind(t *testing.T) {
 			}
 			list := w.finish()
 			if len(list) != len(x.want) {
-				t.Fatalf("%d connections, want %d", len(list), len(x.want))
+				t.Fatalf("got %d connections, want %d", len(list), len(x.want))
 			}
 			for i, want := range x.want {
 				a := list[i]
 				if string(a.data[0]) != want.client || string(a.data[1]) != want.server || a.conv.Moved.Port() != want.moved || a.totals.Packets != want.packets || a.conv.Client.Port() != x.list[0].port && i == 0 {
-					t.Errorf("%d: %q, %q, from %v moved to %v, %d packets", i, a.data[0], a.data[1], a.conv.Client, a.conv.Moved, a.totals.Packets)
+					t.Errorf("connection %d: got %q, %q, from %v moved to %v, %d packets", i, a.data[0], a.data[1], a.conv.Client, a.conv.Moved, a.totals.Packets)
 				}
 			}
 			w.empty()
@@ -116,7 +116,7 @@ func (w *watch) empty() {
 	w.t.Helper()
 	tr := w.tr
 	if n := &tr.connIDs; n.n != 0 || n.slab.n != 0 || tr.flows.n != 0 || tr.table.n != 0 || tr.pool.held != 0 {
-		w.t.Errorf("left: %d names, %d of the slab, %d flows, %d of the table, %d bytes", n.n, n.slab.n, tr.flows.n, tr.table.n, tr.pool.held)
+		w.t.Errorf("left: %d connection IDs, %d of the slab, %d flows, %d of the table, %d bytes", n.n, n.slab.n, tr.flows.n, tr.table.n, tr.pool.held)
 	}
 }
 
@@ -128,17 +128,17 @@ func TestRebindLimits(t *testing.T) {
 		w.datagrams(datagramOf(100+i, false, "Morig-cl/b", int64(i)))
 	}
 	if l.compared > maxCompared {
-		t.Errorf("%d questions of one opening", l.compared)
+		t.Errorf("got %d comparisons with one opening", l.compared)
 	}
 	for i := range 20 {
 		w.datagrams(datagramOf(1, true, fmt.Sprintf("Mcl-serv%d/b", i), int64(200+i)))
 	}
 	if w.drops[ConnIDLimit] != 20-maxConnIDs+1 {
-		t.Errorf("drops %v", w.drops.List())
+		t.Errorf("got drops %v", w.drops.List())
 	}
 	list := w.finish()
 	if len(list) != 1 || list[0].totals.Packets != 1+maxMoves+20 {
-		t.Errorf("%d connections of %d packets", len(list), list[0].totals.Packets)
+		t.Errorf("got %d connections, %d packets", len(list), list[0].totals.Packets)
 	}
 	w.empty()
 
@@ -147,11 +147,11 @@ func TestRebindLimits(t *testing.T) {
 	for i := range 200000 {
 		w.datagrams(datagramOf(uint16(i), false, fmt.Sprintf("Cname%d-client%d/a", i/2, i/2), int64(i)*1e3))
 		if n := w.tr.connIDs.slab.n; n > 2*maxPrefix*4/openingCost || w.tr.flows.n > w.tr.maxFlows+maxMoves {
-			t.Fatalf("%d names, %d flows", n, w.tr.flows.n)
+			t.Fatalf("got %d connection IDs, %d flows", n, w.tr.flows.n)
 		}
 	}
 	if l.compared == 0 || w.drops[FlowEvict] == 0 {
-		t.Errorf("%d questions, drops %v", l.compared, w.drops.List())
+		t.Errorf("got %d comparisons, drops %v", l.compared, w.drops.List())
 	}
 	w.finish()
 	w.empty()

@@ -85,14 +85,14 @@ func TestFileCutInUse(t *testing.T) {
 			// Blocks before the cut are complete. Behind it there are only the
 			// packets that were read before.
 			if least := uint64(cut / 1070); st.Packets < least || st.Packets == packets {
-				t.Errorf("%s, %d workers: %d packets", stage, workers, st.Packets)
+				t.Errorf("%s, %d workers: got %d packets", stage, workers, st.Packets)
 			}
 			if len(src.Problems()) == 0 {
-				t.Errorf("%s, %d workers: no problem", stage, workers)
+				t.Errorf("%s, %d workers: got no problem", stage, workers)
 			}
 			for _, p := range src.Problems() {
 				if p.File != name || !errors.Is(p.Err, pcapfile.ErrTruncated) {
-					t.Errorf("%s, %d workers: %v", stage, workers, p)
+					t.Errorf("%s, %d workers: got problem %v", stage, workers, p)
 				}
 			}
 		}

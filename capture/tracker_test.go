@@ -78,7 +78,7 @@ func (w *watch) take() {
 	for _, e := range w.box.events {
 		if e.Opening != nil {
 			if w.conns[e.ID] != nil {
-				w.t.Fatalf("connection %d is evicted of twice", e.ID)
+				w.t.Fatalf("connection %d is delivered twice", e.ID)
 			}
 			x := &account{conv: *e.Opening}
 			for d := range x.data {
@@ -98,7 +98,7 @@ func (w *watch) take() {
 		}
 		x := w.conns[e.ID]
 		if x == nil {
-			w.t.Fatalf("connection %d ends before it is evicted of", e.ID)
+			w.t.Fatalf("connection %d ends before its delivery", e.ID)
 		}
 		x.closed++
 		x.totals = e.Totals
@@ -127,7 +127,7 @@ func (w *watch) finish() []*account {
 		out = append(out, w.conns[id])
 	}
 	if w.tr.pool.held != 0 {
-		w.t.Fatalf("%d bytes are still held", w.tr.pool.held)
+		w.t.Fatalf("%d bytes are left", w.tr.pool.held)
 	}
 	if w.tr.flows.n != 0 {
 		w.t.Fatalf("%d flows are left", w.tr.flows.n)
@@ -183,10 +183,10 @@ func dialog(conn int, c, s string, isnC, isnS uint32) []tseg {
 func one(t *testing.T, got []*account, c, s string) *account {
 	t.Helper()
 	if len(got) != 1 {
-		t.Fatalf("%d connections", len(got))
+		t.Fatalf("got %d connections", len(got))
 	}
 	if string(got[0].data[0]) != c || string(got[0].data[1]) != s {
-		t.Fatalf("client said %q, want %q; server %q, want %q", got[0].data[0], c, got[0].data[1], s)
+		t.Fatalf("client: got %q, want %q; server: got %q, want %q", got[0].data[0], c, got[0].data[1], s)
 	}
 	return got[0]
 }
@@ -197,7 +197,7 @@ func TestDialog(t *testing.T) {
 		w.feed(dialog(1, "Chello.", "Shello.", isn, isn+77)...)
 		x := one(t, w.finish(), "Chello.", "Shello.")
 		if !x.conv.ClientKnown || x.conv.Client.Port() != 40000 || x.totals.Bytes != [2]uint64{7, 7} || x.totals.Packets != 6 || x.totals.End != stream.EndFIN {
-			t.Errorf("%+v", x)
+			t.Errorf("got %+v", x)
 		}
 	}
 }
@@ -223,7 +223,7 @@ func TestAnyOrder(t *testing.T) {
 		w.feed(d[4:]...)
 		x := one(t, w.finish(), c, s)
 		if x.conv.Half[0].Conflict || x.conv.Half[1].Conflict || x.totals.Bytes != [2]uint64{uint64(len(c)), uint64(len(s))} {
-			t.Fatalf("%+v", x.totals)
+			t.Fatalf("got %+v", x.totals)
 		}
 	}
 }
@@ -302,7 +302,7 @@ func TestShapes(t *testing.T) {
 			w.feed(c.segs...)
 			x := one(t, w.finish(), c.c, c.s)
 			if c.check != nil && !c.check(x) {
-				t.Errorf("%+v %+v", x.conv, x.totals)
+				t.Errorf("got %+v, %+v", x.conv, x.totals)
 			}
 		})
 	}
@@ -313,7 +313,7 @@ func TestNotOurs(t *testing.T) {
 	w.feed(dialog(1, "GET / HTTP/1.1", "HTTP/1.1 200", 1, 2)...)
 	w.feed(dialog(2, "Xrefused", "Xrefused", 1, 2)...)
 	if got := w.finish(); len(got) != 0 || w.tr.flows.used != 0 {
-		t.Errorf("%d connections, %d flows", len(got), w.tr.flows.used)
+		t.Errorf("got %d connections, %d flows", len(got), w.tr.flows.used)
 	}
 }
 
@@ -328,7 +328,7 @@ func TestPortReuse(t *testing.T) {
 	}
 	got := w.finish()
 	if len(got) != 3 || got[1].totals.End != stream.EndReused {
-		t.Errorf("%d connections", len(got))
+		t.Errorf("got %d connections", len(got))
 	}
 }
 
@@ -341,11 +341,11 @@ func TestIdle(t *testing.T) {
 	}
 	for _, x := range w.conns {
 		if x.closed != 1 || x.totals.End != stream.EndIdle {
-			t.Errorf("%+v", x.totals)
+			t.Errorf("got %+v", x.totals)
 		}
 	}
 	if len(w.conns) != 2 {
-		t.Errorf("%d connections", len(w.conns))
+		t.Errorf("got %d connections", len(w.conns))
 	}
 	w.finish()
 }
@@ -365,10 +365,10 @@ func TestFloods(t *testing.T) {
 	}
 	w.feed(d[4:]...)
 	if w.tr.halfOpens.n > w.tr.maxHalfOpens || w.tr.flows.n > w.tr.maxFlows || w.tr.pool.held > w.tr.maxHeld+maxPrefix {
-		t.Errorf("%d half-open, %d flows, %d bytes", w.tr.halfOpens.n, w.tr.flows.n, w.tr.pool.held)
+		t.Errorf("got %d half-open, %d flows, %d bytes", w.tr.halfOpens.n, w.tr.flows.n, w.tr.pool.held)
 	}
 	if w.drops[HalfOpenEvict] == 0 || w.drops[FlowEvict] == 0 {
-		t.Errorf("what the limits cost is not counted: %v", w.drops.List())
+		t.Errorf("the drops are not counted: %v", w.drops.List())
 	}
 	good := 0
 	for _, x := range w.finish() {
@@ -377,7 +377,7 @@ func TestFloods(t *testing.T) {
 		}
 	}
 	if good != 1 {
-		t.Errorf("the good handshake came out %d times", good)
+		t.Errorf("got the handshake %d times, want 1", good)
 	}
 }
 
@@ -392,7 +392,7 @@ func TestNoAllocation(t *testing.T) {
 		w.tr.segment(&known)
 		w.tr.segment(&other)
 	}); n != 0 {
-		t.Errorf("%v allocations a packet", n)
+		t.Errorf("got %v allocations per packet, want 0", n)
 	}
 	w.finish()
 }
@@ -482,7 +482,7 @@ func TestGapZeroed(t *testing.T) {
 	w.feed(tseg{conn: 2, seq: 2 + 500, flags: flagACK, data: "tail"})
 	got := w.finish()
 	if len(got) != 2 || len(got[1].gaps[0]) != 1 || !bytes.Equal(got[1].data[0][:500], make([]byte, 500)) {
-		t.Errorf("%d connections, %q", len(got), got[len(got)-1].data[0])
+		t.Errorf("got %d connections, %q", len(got), got[len(got)-1].data[0])
 	}
 }
 
@@ -496,7 +496,7 @@ func TestCutToHeaders(t *testing.T) {
 	w.feed(tseg{conn: 1, server: server, seq: 3, ack: 502, flags: flagACK, wire: 1400})
 	got := w.finish()
 	if len(got) != 1 || !got[0].conv.Half[0].Cut || !got[0].conv.Half[1].Cut || w.drops[CutPayload] == 0 {
-		t.Errorf("%d connections, %d cut", len(got), w.drops[CutPayload])
+		t.Errorf("got %d connections, %d cut", len(got), w.drops[CutPayload])
 	}
 }
 
@@ -520,11 +520,11 @@ func TestCutTable(t *testing.T) {
 		w.feed(first, second)
 		got := w.finish()
 		if len(got) != 1 {
-			t.Fatalf("%d connections", len(got))
+			t.Fatalf("got %d connections", len(got))
 		}
 		for d, h := range got[0].conv.Half {
 			if want := first.server == (d == 1); h.Cut != want || !h.Seen() {
-				t.Fatalf("direction %d of %+v, %+v: %+v", d, first, second, h)
+				t.Fatalf("direction %d of %+v, %+v: got %+v", d, first, second, h)
 			}
 		}
 	}
@@ -551,7 +551,7 @@ func TestLateSYN(t *testing.T) {
 		w.feed(early...)
 		w.feed(late...)
 		if got := w.finish(); len(got) != 1 || !strings.HasSuffix(string(got[0].data[0]), c) || !strings.HasSuffix(string(got[0].data[1]), s) {
-			t.Fatalf("%d connections of %+v and %+v", len(got), early, late)
+			t.Fatalf("got %d connections of %+v and %+v", len(got), early, late)
 		}
 	}
 }
@@ -577,10 +577,10 @@ func TestHeadCut(t *testing.T) {
 		w.feed(last) // a copy
 		got := w.finish()
 		if len(got) != 1 || w.conns[w.order[0]].totals.Packets != uint64(len(all)+1) {
-			t.Fatalf("%d connections of %v", len(got), all)
+			t.Fatalf("got %d connections of %v", len(got), all)
 		}
 		if h := &got[0].conv.Half[dir]; !h.Cut || h.Packets == 0 || got[0].conv.Half[1-dir].Cut {
-			t.Fatalf("%+v", got[0].conv)
+			t.Fatalf("got %+v", got[0].conv)
 		}
 	}
 }
@@ -602,7 +602,7 @@ func TestSweepIsSpread(t *testing.T) {
 		}
 	}
 	if most := 22000 * sweepSteps * sweepShare / n; swept > most || swept == 0 {
-		t.Errorf("swept %d times, want at most %d", swept, most)
+		t.Errorf("got %d sweeps, want at most %d", swept, most)
 	}
 }
 
@@ -622,14 +622,14 @@ func TestOutlierSweep(t *testing.T) {
 		w.feed(tseg{conn: 2, seq: 5, flags: flagACK, time: start + off})
 		w.feed(d[4:]...)
 		if len(w.order) != 1 || w.conns[w.order[0]].closed != 0 || w.conns[w.order[0]].conv.Start != start {
-			t.Errorf("%d: %d connections", off, len(w.order))
+			t.Errorf("%d: got %d connections", off, len(w.order))
 			continue
 		}
 		for i := range 3 {
 			w.feed(tseg{conn: 2, seq: 5, flags: flagACK, time: start + year + int64(i)*sweepEvery})
 		}
 		if x := w.conns[w.order[0]]; x.closed != 1 || x.totals.Packets != uint64(len(d)) {
-			t.Errorf("%d: ended %d times, %d packets", off, x.closed, x.totals.Packets)
+			t.Errorf("%d: got %d ends, %d packets", off, x.closed, x.totals.Packets)
 		}
 		w.finish()
 	}

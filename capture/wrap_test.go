@@ -44,22 +44,22 @@ func TestLinkTypes(t *testing.T) {
 				forms++
 				s, drops, ok := decodeOne(link, b, len(b))
 				if !ok || s.key != want.key || s.wire != 100 || len(s.payload) != 100 {
-					t.Errorf("%v: read %v, %d of %d bytes, drops %v: % x", link.Numbered(), ok, len(s.payload), s.wire, drops.List(), b[:min(len(b), 64)])
+					t.Errorf("%v: got %v, %d of %d bytes, drops %v: % x", link.Numbered(), ok, len(s.payload), s.wire, drops.List(), b[:min(len(b), 64)])
 					continue
 				}
 				for n := range b {
 					s, drops, ok := decodeOne(link, b[:n], len(b))
 					if ok && (s.key != want.key || s.wire != 100 && s.wire != headCut || len(s.payload) > 100) {
-						t.Fatalf("%v cut at %d: %+v", link.Numbered(), n, s)
+						t.Fatalf("%v cut at %d: got %+v", link.Numbered(), n, s)
 					}
 					if !ok && drops[CutHeader]+drops[BadHeader]+drops[NotIP]+drops[UnknownLink] != 1 {
-						t.Fatalf("%v cut at %d: drops %v", link.Numbered(), n, drops.List())
+						t.Fatalf("%v cut at %d: got drops %v", link.Numbered(), n, drops.List())
 					}
 				}
 			}
 		}
 		if forms == 0 {
-			t.Errorf("%v: no frame", link.Numbered())
+			t.Errorf("%v: got no frame", link.Numbered())
 		}
 	}
 }
@@ -74,7 +74,7 @@ func TestTunnels(t *testing.T) {
 			b := frametest.Frames(link, etherIPv4, x.Wrap(p))[0]
 			s, drops, ok := decodeOne(link, b, len(b))
 			if layers := strings.Join(tr.names(s.encap), ","); !ok || s.key.proto != want.key.proto || s.key.ports != want.key.ports || s.wire != 100 || len(s.payload) != 100 || layers != x.Layers {
-				t.Errorf("%s: read %v, %d of %d bytes, layers %q, drops %v", x.Name, ok, len(s.payload), s.wire, layers, drops.List())
+				t.Errorf("%s: got %v, %d of %d bytes, layers %q, drops %v", x.Name, ok, len(s.payload), s.wire, layers, drops.List())
 			}
 		}
 	}
@@ -102,12 +102,12 @@ func TestMirrorCut(t *testing.T) {
 				b := frametest.Frames(packet.LinkEthernet, etherType, inner)[0]
 				s, drops, ok := decodeOne(packet.LinkEthernet, b, len(b))
 				if !ok || s.wire != size || len(s.payload) != keep {
-					t.Errorf("%s: %d of %d bytes: read %v, %d of %d, drops %v", x.Name, keep, size, ok, len(s.payload), s.wire, drops.List())
+					t.Errorf("%s: %d of %d bytes: got %v, %d of %d, drops %v", x.Name, keep, size, ok, len(s.payload), s.wire, drops.List())
 				}
 				// The capture's snaplen cuts it further.
 				s, _, ok = decodeOne(packet.LinkEthernet, b[:len(b)-1], len(b))
 				if !ok || s.wire != size || len(s.payload) != keep-1 {
-					t.Errorf("%s: %d of %d bytes, and one: read %v, %d of %d", x.Name, keep, size, ok, len(s.payload), s.wire)
+					t.Errorf("%s: %d of %d bytes, and one: got %v, %d of %d", x.Name, keep, size, ok, len(s.payload), s.wire)
 				}
 			}
 		}
@@ -128,7 +128,7 @@ func TestNoVXLAN(t *testing.T) {
 	} {
 		b := frametest.Frames(packet.LinkEthernet, etherIPv4, frametest.UDP(50000, 23456, change(bytes.Clone(good))))[0]
 		if s, drops, ok := decodeOne(packet.LinkEthernet, b, len(b)); !ok || s.key.proto != protoUDP || s.encap != 0 || *drops != (Counters{}) {
-			t.Errorf("%s: read %v, layers %x, drops %v", name, ok, s.encap, drops.List())
+			t.Errorf("%s: got %v, layers %x, drops %v", name, ok, s.encap, drops.List())
 		}
 	}
 }
@@ -144,7 +144,7 @@ func TestMirrored80211(t *testing.T) {
 			b = append(b, w...)
 			s, drops, ok := decodeOne(packet.LinkEthernet, b, len(b))
 			if !ok || s.wire != 100 || encapNames[s.encap] != "802.11" {
-				t.Errorf("form %d, protected %x: read %v, drops %v", i, protected, ok, drops.List())
+				t.Errorf("form %d, protected %x: got %v, drops %v", i, protected, ok, drops.List())
 			}
 		}
 	}
@@ -163,7 +163,7 @@ func TestUser2(t *testing.T) {
 		b := bytes.Clone(good)
 		change(b)
 		if _, drops, ok := decodeOne(packet.LinkUser2, b, len(b)); ok || drops[UnknownLink] != 1 {
-			t.Errorf("%s: read %v, drops %v", name, ok, drops.List())
+			t.Errorf("%s: got %v, drops %v", name, ok, drops.List())
 		}
 	}
 }

@@ -43,7 +43,7 @@ func TestHolds(t *testing.T) {
 			x.Gaps = nil
 		}
 		if got := x.Holds(Mark{Seq: 7, Ack: c.ack}); got != c.want {
-			t.Errorf("acknowledgment %d, gap %v: got %v", c.ack, c.gap, got)
+			t.Errorf("acknowledgment %d, gap %v: got %v, want %v", c.ack, c.gap, got, c.want)
 		}
 	}
 	if !h.Holds(Mark{}) || (&Half{}).Holds(Mark{Seq: 7, Ack: 1}) {
