@@ -54,36 +54,38 @@ var floods = map[string]flood{
 // must cost about the same with both.
 func TestFull(t *testing.T) {
 	for name, f := range floods {
-		per := func(memory int64) time.Duration {
-			w := newWatch(t, memory)
-			n := 0
-			run := func(count int) {
-				for range count {
-					s := f(n)
-					w.tr.segment(&s)
-					if n++; len(w.box.events) > 512 {
-						w.tr.recycle(&w.box)
+		t.Run(name, func(t *testing.T) {
+			per := func(memory int64) time.Duration {
+				w := newWatch(t, memory)
+				n := 0
+				run := func(count int) {
+					for range count {
+						s := f(n)
+						w.tr.segment(&s)
+						if n++; len(w.box.events) > 512 {
+							w.tr.recycle(&w.box)
+						}
 					}
 				}
+				run(2 * w.tr.maxFlows)
+				if w.drops[HalfOpenEvict]+w.drops[FlowEvict] == 0 {
+					t.Fatalf("the tables are not full")
+				}
+				best := time.Duration(math.MaxInt64)
+				for range 5 {
+					const some = 4000
+					began := time.Now()
+					run(some)
+					best = min(best, time.Since(began)/some)
+				}
+				return best
 			}
-			run(2 * w.tr.maxFlows)
-			if w.drops[HalfOpenEvict]+w.drops[FlowEvict] == 0 {
-				t.Fatalf("%s: the tables are not full", name)
+			small, large := per(1<<20), per(64<<20)
+			t.Logf("%v with small tables, %v with large ones", small, large)
+			if large > 8*small+2*time.Microsecond {
+				t.Errorf("got %v per segment with large tables, %v with small ones", large, small)
 			}
-			best := time.Duration(math.MaxInt64)
-			for range 5 {
-				const some = 4000
-				began := time.Now()
-				run(some)
-				best = min(best, time.Since(began)/some)
-			}
-			return best
-		}
-		small, large := per(1<<20), per(64<<20)
-		t.Logf("%s: %v in small tables, %v in large ones", name, small, large)
-		if large > 8*small+2*time.Microsecond {
-			t.Errorf("%s: got %v per segment with large tables, %v with small ones", name, large, small)
-		}
+		})
 	}
 }
 

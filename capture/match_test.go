@@ -5,6 +5,7 @@ import (
 	"math/rand"
 	"slices"
 	"testing"
+	"time"
 
 	"pfsight/capture/stream"
 )
@@ -213,8 +214,8 @@ func TestLost(t *testing.T) {
 		{"nothing", nil, [2]bool{}},
 		{"the answer before its FIN", []int{3}, [2]bool{false, true}},
 		{"the answer, which was acknowledged", []int{3, 5}, [2]bool{false, true}},
-		{"the answer and all that follows", []int{3, 4, 5}, [2]bool{}},
-		{"the whole server", []int{1, 3, 5}, [2]bool{}},
+		{"the answer and everything after it", []int{3, 4, 5}, [2]bool{}},
+		{"all packets of the server", []int{1, 3, 5}, [2]bool{}},
 		{"the FINs", []int{4, 5}, [2]bool{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -256,23 +257,25 @@ func TestOutlierTime(t *testing.T) {
 	const decade = 10 * 365 * 86400 * 1e9
 	for _, other := range []string{"", "other"} {
 		for _, odd := range []int64{decade, -decade, 60e9, -60e9} {
-			w := newWatch(t, 0)
-			base := int64(1700000000e9)
-			d := dialog(1, "Chello.", "Shello.", 100, 500)
-			for i := range d {
-				d[i].time = base + int64(i)*1e9
-				w.tr.clocks.use("")
-				w.feed(d[i])
-				w.tr.clocks.use(other)
-				w.feed(tseg{conn: 2 + i, time: d[i].time + odd, data: "nothing", flags: flagACK})
-				if other != "" { // an input with only wrong times must not affect others
-					w.feed(tseg{conn: 20 + i, time: d[i].time + odd, data: "nothing", flags: flagACK})
+			t.Run(fmt.Sprintf("input %q, %v", other, time.Duration(odd)), func(t *testing.T) {
+				w := newWatch(t, 0)
+				base := int64(1700000000e9)
+				d := dialog(1, "Chello.", "Shello.", 100, 500)
+				for i := range d {
+					d[i].time = base + int64(i)*1e9
+					w.tr.clocks.use("")
+					w.feed(d[i])
+					w.tr.clocks.use(other)
+					w.feed(tseg{conn: 2 + i, time: d[i].time + odd, data: "nothing", flags: flagACK})
+					if other != "" { // an input with only wrong times must not affect others
+						w.feed(tseg{conn: 20 + i, time: d[i].time + odd, data: "nothing", flags: flagACK})
+					}
 				}
-			}
-			x := one(t, w.finish(), "Chello.", "Shello.")
-			if x.totals.End != stream.EndFIN || x.totals.Last != d[5].time {
-				t.Errorf("wrong time %d in input %q: got %+v", odd, other, x.totals)
-			}
+				x := one(t, w.finish(), "Chello.", "Shello.")
+				if x.totals.End != stream.EndFIN || x.totals.Last != d[5].time {
+					t.Errorf("got %+v, want an end by FIN", x.totals)
+				}
+			})
 		}
 	}
 }

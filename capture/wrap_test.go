@@ -126,10 +126,12 @@ func TestNoVXLAN(t *testing.T) {
 		"IP version":      func(b []byte) []byte { b[22] = 0x55; return b },
 		"short":           func(b []byte) []byte { return b[:30] },
 	} {
-		b := frametest.Frames(packet.LinkEthernet, etherIPv4, frametest.UDP(50000, 23456, change(bytes.Clone(good))))[0]
-		if s, drops, ok := decodeOne(packet.LinkEthernet, b, len(b)); !ok || s.key.proto != protoUDP || s.encap != 0 || *drops != (Counters{}) {
-			t.Errorf("%s: got %v, layers %x, drops %v", name, ok, s.encap, drops.List())
-		}
+		t.Run(name, func(t *testing.T) {
+			b := frametest.Frames(packet.LinkEthernet, etherIPv4, frametest.UDP(50000, 23456, change(bytes.Clone(good))))[0]
+			if s, drops, ok := decodeOne(packet.LinkEthernet, b, len(b)); !ok || s.key.proto != protoUDP || s.encap != 0 || *drops != (Counters{}) {
+				t.Errorf("got %v, layers %x, drops %v, want plain UDP", ok, s.encap, drops.List())
+			}
+		})
 	}
 }
 
@@ -160,10 +162,40 @@ func TestUser2(t *testing.T) {
 		"no name":     func(b []byte) { b[12] = 0 },
 		"bytes in it": func(b []byte) { b[20] = 1 },
 	} {
-		b := bytes.Clone(good)
-		change(b)
-		if _, drops, ok := decodeOne(packet.LinkUser2, b, len(b)); ok || drops[UnknownLink] != 1 {
-			t.Errorf("%s: got %v, drops %v", name, ok, drops.List())
-		}
+		t.Run(name, func(t *testing.T) {
+			b := bytes.Clone(good)
+			change(b)
+			if _, drops, ok := decodeOne(packet.LinkUser2, b, len(b)); ok || drops[UnknownLink] != 1 {
+				t.Errorf("got %v, drops %v, want %v", ok, drops.List(), UnknownLink)
+			}
+		})
+	}
+}
+
+// TestLoopbackFamily decodes the loopback header with the number of IPv6 of
+// every system, in both byte orders.
+func TestLoopbackFamily(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		family byte
+		want   bool
+	}{
+		{"Linux", 10, true},
+		{"NetBSD and OpenBSD", 24, true},
+		{"Solaris", 26, true},
+		{"FreeBSD", 28, true},
+		{"Darwin", 30, true},
+		{"AppleTalk", 16, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for _, head := range [][]byte{{c.family, 0, 0, 0}, {0, 0, 0, c.family}} {
+				b := append(bytes.Clone(head), tcpPacket(true, 10)...)
+				for _, link := range []packet.LinkType{packet.LinkNull, packet.LinkLoop} {
+					if _, drops, ok := decodeOne(link, b, len(b)); ok != c.want || ok == (drops[NotIP] == 1) {
+						t.Errorf("%v, header % x: got %v, drops %v, want %v", link, head, ok, drops.List(), c.want)
+					}
+				}
+			}
+		})
 	}
 }

@@ -11,18 +11,20 @@ func TestAnswers(t *testing.T) {
 		to   int
 		want bool
 	}{
-		{"all of it is acknowledged", Mark{Seq: 5100, Ack: 1100, Time: 40}, 100, true},
-		{"the same, captured before", Mark{Seq: 5100, Ack: 1100, Time: 10}, 100, true},
-		{"a part is", Mark{Seq: 5100, Ack: 1060, Time: 40}, 100, false},
-		{"the part in question is", Mark{Seq: 5100, Ack: 1060, Time: 40}, 60, true},
-		{"nothing is, captured after", Mark{Seq: 5100, Ack: 1000, Time: 40}, 100, false},
-		{"not known, captured after", Mark{Time: 40}, 100, true},
-		{"not known, captured before", Mark{Time: 20}, 100, false},
-		{"not known, the same time", Mark{Time: 30, Packet: 4}, 100, true},
+		{"everything acknowledged", Mark{Seq: 5100, Ack: 1100, Time: 40}, 100, true},
+		{"everything acknowledged, captured before", Mark{Seq: 5100, Ack: 1100, Time: 10}, 100, true},
+		{"a part acknowledged", Mark{Seq: 5100, Ack: 1060, Time: 40}, 100, false},
+		{"the examined part acknowledged", Mark{Seq: 5100, Ack: 1060, Time: 40}, 60, true},
+		{"nothing acknowledged, captured after", Mark{Seq: 5100, Ack: 1000, Time: 40}, 100, false},
+		{"undetermined, captured after", Mark{Time: 40}, 100, true},
+		{"undetermined, captured before", Mark{Time: 20}, 100, false},
+		{"undetermined, same time", Mark{Time: 30, Packet: 4}, 100, true},
 	} {
-		if got := c.m.Answers(hello, c.to); got != c.want {
-			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			if got := c.m.Answers(hello, c.to); got != c.want {
+				t.Errorf("got %v, want %v", got, c.want)
+			}
+		})
 	}
 	wrapped := Mark{From: 0, To: 100, Seq: 50, Ack: 1}
 	if !(Mark{Seq: 9, Ack: 50}).Answers(wrapped, 100) || (Mark{Seq: 9, Ack: 0xfffffff0}).Answers(wrapped, 100) {
