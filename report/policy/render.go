@@ -5,8 +5,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"pfsight/parse/iana"
+	"pfsight/report/visible"
 	"pfsight/report/wrap"
 )
 
@@ -60,14 +62,19 @@ func (p *Policy) Config(kind string) (string, error) {
 	return c.b.String(), nil
 }
 
-// oneLine makes text from a file safe for a comment.
+// oneLine makes text from a file safe for a comment: it escapes what a reader
+// would not see as it is.
 func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
+	var b strings.Builder
+	for _, r := range s {
+		if visible.Rune(r) && r != utf8.RuneError {
+			b.WriteRune(r)
+			continue
 		}
-		return r
-	}, s)
+		q := strconv.QuoteRuneToASCII(r)
+		b.WriteString(q[1 : len(q)-1])
+	}
+	return b.String()
 }
 
 type config struct {

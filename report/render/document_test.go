@@ -17,6 +17,7 @@ import (
 	"pfsight/report/impact"
 	"pfsight/report/policy"
 	"pfsight/report/secrecy"
+	"pfsight/report/visible"
 )
 
 // checkDocument checks that a document contains no hostile text, and that a
@@ -84,7 +85,7 @@ func TestDiffHostile(t *testing.T) {
 
 func checkDocumentJSON(t *testing.T, b []byte) {
 	t.Helper()
-	if !json.Valid(b) || bytes.ContainsFunc(b, func(r rune) bool { return r != '\n' && !shown(r) }) {
+	if !json.Valid(b) || bytes.ContainsFunc(b, func(r rune) bool { return r != '\n' && !visible.Rune(r) }) {
 		t.Errorf("no JSON: %q", b)
 	}
 }

@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"io"
 	"reflect"
-	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 
 	"pfsight/report"
+	"pfsight/report/visible"
 )
 
 // texts returns v with report.Text applied to every string in it that JSON shows.
@@ -71,14 +71,14 @@ func writeJSON(w io.Writer, v any, indent string) error {
 		return err
 	}
 	text := b.Bytes()
-	if bytes.IndexFunc(text, func(r rune) bool { return r != '\n' && !shown(r) }) < 0 {
+	if bytes.IndexFunc(text, func(r rune) bool { return r != '\n' && !visible.Rune(r) }) < 0 {
 		_, err := w.Write(text)
 		return err
 	}
 	out := make([]byte, 0, len(text)+len(text)/8)
 	for len(text) > 0 {
 		r, n := utf8.DecodeRune(text)
-		if r == '\n' || shown(r) {
+		if r == '\n' || visible.Rune(r) {
 			out = append(out, text[:n]...)
 		} else {
 			out = appendRune(out, r)
@@ -87,20 +87,6 @@ func writeJSON(w io.Writer, v any, indent string) error {
 	}
 	_, err := w.Write(out)
 	return err
-}
-
-// shown reports whether a terminal shows r, and as one would expect: not what
-// controls it or the direction of text, and nothing that is not seen.
-func shown(r rune) bool {
-	return r < 0x7f && r >= ' ' || unicode.IsPrint(r) && !unicode.In(r, unicode.Bidi_Control, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, blank)
-}
-
-// blank are characters that Unicode calls printable and that look like a space
-// or like nothing: the empty Braille pattern, a filler of the Khitan small
-// script and an empty note of music.
-var blank = &unicode.RangeTable{
-	R16: []unicode.Range16{{Lo: 0x2800, Hi: 0x2800, Stride: 1}},
-	R32: []unicode.Range32{{Lo: 0x16fe4, Hi: 0x16fe4, Stride: 1}, {Lo: 0x1d159, Hi: 0x1d159, Stride: 1}},
 }
 
 // appendRune writes r as an escape of JSON (RFC 8259 section 7).

@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"pfsight/report/visible"
 )
 
 // Quote makes a string from the wire safe for a terminal. It escapes what is
@@ -21,7 +23,7 @@ func Quote(s string) string {
 			b.WriteString(hex2(s[i]))
 		case r == '\\':
 			b.WriteString(`\\`)
-		case shown(r):
+		case visible.Rune(r):
 			b.WriteRune(r)
 		default:
 			q := strconv.QuoteRuneToASCII(r)
@@ -35,7 +37,7 @@ func Quote(s string) string {
 // Message makes a message safe for one line of a terminal. Unlike Quote it
 // keeps backslashes, because parts of the message may already be quoted.
 func Message(s string) string {
-	if strings.IndexFunc(s, func(r rune) bool { return !shown(r) }) < 0 && utf8.ValidString(s) {
+	if strings.IndexFunc(s, func(r rune) bool { return !visible.Rune(r) }) < 0 && utf8.ValidString(s) {
 		return s
 	}
 	parts := strings.Split(s, `\`)

@@ -9,6 +9,7 @@ import (
 	"pfsight/report"
 	"pfsight/report/schema"
 	"pfsight/report/secrecy"
+	"pfsight/report/visible"
 )
 
 // An Encoder writes records as JSON objects. It keeps its buffers, and the JSON
@@ -364,7 +365,7 @@ func appendString(b []byte, s string) []byte {
 			b = append(b, '\\', c)
 		case r == utf8.RuneError:
 			b = append(b, `\ufffd`...)
-		case !shown(r):
+		case !visible.Rune(r):
 			b = appendRune(b, r)
 		default:
 			b = append(b, s[i:i+n]...)

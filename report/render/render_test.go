@@ -15,6 +15,7 @@ import (
 	"pfsight/capture/stream"
 	"pfsight/report"
 	"pfsight/report/secrecy"
+	"pfsight/report/visible"
 )
 
 // hostile are strings that an attacker would send.
@@ -44,7 +45,7 @@ func checkRecord(t *testing.T, s string) {
 	t.Helper()
 	var e Encoder
 	b := e.Record(row(s))
-	if bytes.ContainsFunc(b, func(r rune) bool { return !shown(r) }) || !utf8.Valid(b) {
+	if bytes.ContainsFunc(b, func(r rune) bool { return !visible.Rune(r) }) || !utf8.Valid(b) {
 		t.Fatalf("no record of one line of UTF-8 that can be shown: %q", b)
 	}
 	var m map[string]any
