@@ -25,15 +25,15 @@ type Options struct {
 	// calls.
 	Bulk func(a, b netip.AddrPort)
 	// Memory is the approximate number of bytes that the tracker may use. What
-	// is dropped because of it is counted. Default: DefaultMemory.
+	// is dropped because of it is counted. Default: 1 GiB.
 	Memory int64
 	// Open is the number of bytes that incomplete handshakes may use. Default:
 	// a fixed part of Memory.
 	Open int64
 }
 
-// DefaultMemory is the default of Options.Memory, in bytes.
-const DefaultMemory = 1 << 30
+// defaultMemory is the default of Options.Memory, in bytes.
+const defaultMemory = 1 << 30
 
 // A Sink receives the events of a Run. Each worker has its own Sink.
 type Sink interface {

@@ -58,10 +58,10 @@ type fragments struct {
 }
 
 // newFragments returns an empty table. memory is the number of bytes that the
-// tracker may use, of which it takes its share. 0 means DefaultMemory.
+// tracker may use, of which it takes its share. 0 means defaultMemory.
 func newFragments(memory int64) *fragments {
 	if memory <= 0 {
-		memory = DefaultMemory
+		memory = defaultMemory
 	}
 	f := &fragments{
 		open:      make(map[fragKey]*reassembly),

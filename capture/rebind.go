@@ -10,7 +10,7 @@ import (
 
 // Limits of following a client whose address changes during the opening.
 // Connection IDs live as long as their opening and count as its memory, so
-// with DefaultMemory there are at most about 500,000.
+// with defaultMemory there are at most about 500,000.
 const (
 	maxConnIDs    = 8  // per opening (ConnIDLimit); a QUIC connection whose client has a short ID needs two, and one more after a Retry
 	maxMoves      = 4  // later addresses of one client

@@ -34,10 +34,10 @@ func largeCapture(t *testing.T, n int) string {
 	return name
 }
 
-type nobody struct{}
+type noSink struct{}
 
-func (nobody) Take([]Event) {}
-func (nobody) Emit(*Stats)  {}
+func (noSink) Take([]Event) {}
+func (noSink) Emit(*Stats)  {}
 
 // TestFileCutInUse truncates a file while its packets are decoded or tracked.
 // The Run must end with the packets before the cut, and an error.
@@ -46,9 +46,9 @@ func TestFileCutInUse(t *testing.T) {
 	for _, stage := range []string{"decode", "track"} {
 		for workers := 1; workers <= 3; workers++ {
 			name := largeCapture(t, packets)
-			var met atomic.Int64
+			var hits atomic.Int64
 			hit := func(now string) {
-				if now == stage && met.Add(1) == after {
+				if now == stage && hits.Add(1) == after {
 					if err := os.Truncate(name, cut); err != nil {
 						t.Error(err)
 					}
@@ -77,7 +77,7 @@ func TestFileCutInUse(t *testing.T) {
 					read(b)
 					return true, nil
 				},
-			}, []Sink{nobody{}, nobody{}, nobody{}}[:workers]...)
+			}, []Sink{noSink{}, noSink{}, noSink{}}[:workers]...)
 			src.Close()
 			if err != nil {
 				t.Fatalf("%s, %d workers: %v", stage, workers, err)

@@ -5,7 +5,7 @@ import (
 )
 
 // Limits of the tracker's tables as parts of Options.Memory. What exceeds them
-// is counted under the Reason in parentheses. With DefaultMemory the limits
+// is counted under the Reason in parentheses. With defaultMemory the limits
 // are 2^20 half-open connections, 2^20 flows and 32 MiB of openings.
 const (
 	halfOpenShare = 32      // 1/halfOpenShare of the memory is for half-open connections (HalfOpenEvict)
@@ -67,7 +67,7 @@ type tracker struct {
 func newTracker(opt *Options, drops *Counters) *tracker {
 	mem := opt.Memory
 	if mem <= 0 {
-		mem = DefaultMemory
+		mem = defaultMemory
 	}
 	t := &tracker{
 		opt: opt, drops: drops, table: newTable(), connIDs: newConnIDTable(), encaps: map[uint64][]string{},

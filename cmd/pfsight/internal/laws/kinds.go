@@ -47,16 +47,16 @@ type Kind struct {
 
 // The exceptions of several kinds.
 var (
-	numbers  = Exception{"client_hello_packet server_hello_packet session_packet", "", "packets have other numbers"}
-	times    = Exception{"time last_time session_time", "", "packets have other times"}
-	counts   = Exception{"packets", "", "there are more or fewer packets, or others before that from which on they count"}
+	numbers  = Exception{"client_hello_packet server_hello_packet session_packet", "", "packet numbers change"}
+	times    = Exception{"time last_time session_time", "", "packet times change"}
+	counts   = Exception{"packets", "", "the number of packets changes, or that of the packets before the first one that counts"}
 	doubled  = Exception{"bytes_to_server bytes_to_client", "datagrams", "datagrams have no sequence numbers, so copies count"}
-	unbegun  = Exception{"packets bytes_to_server bytes_to_client", "datagrams", "what comes before the datagram that begins a handshake does not count"}
-	unbegunT = Exception{"packets bytes_to_server bytes_to_client one_direction upgrade upgrade_chain target", "midstream", "what comes before the segment that begins a handshake does not count"}
-	unheard  = Exception{"packets bytes_to_server bytes_to_client last_time one_direction", "datagrams", "what comes before the hello of the second connection counts to the first"}
-	pieces   = Exception{"client_hello_split", "", "it says in how many packets the ClientHello came"}
-	joined   = Exception{"session_time session_packet session_source session_forward_secrecy", "", "the connection that made a session may come after the one that resumes it"}
-	layered  = Exception{"encapsulation", "", "it is that of the first packet, which has a tag or not"}
+	unbegun  = Exception{"packets bytes_to_server bytes_to_client", "datagrams", "datagrams before the one that begins the handshake do not count"}
+	unbegunT = Exception{"packets bytes_to_server bytes_to_client one_direction upgrade upgrade_chain target", "midstream", "segments before the one that begins the handshake do not count"}
+	unheard  = Exception{"packets bytes_to_server bytes_to_client last_time one_direction", "datagrams", "packets before the hello of the second connection count for the first"}
+	pieces   = Exception{"client_hello_split", "", "it is the number of packets of the ClientHello"}
+	joined   = Exception{"session_time session_packet session_source session_forward_secrecy", "", "the connection that established a session may follow the one that resumes it"}
+	layered  = Exception{"encapsulation", "", "it is that of the first packet, with or without a tag"}
 	sources  = Exception{"source session_source", "", "packets are in other files"}
 )
 
@@ -86,12 +86,12 @@ func Lookup(name string) *Kind { return kinds[name] }
 // inOrder lists captures, by the prefix of their name, whose order must not be
 // changed, with the reason: without the order their content is undetermined.
 var inOrder = []struct{ prefix, why string }{
-	{"quic-rebind", "a change of the client's address is followed forwards: what names the connection is learned from what came before"},
-	{"quic-version-negotiation", "which Initials are tries of one client shows by what the server said before"},
-	{"quic-compatible-version", "the same"},
-	{"openvpn-udp-same-port", "the exchanges of keys of one tunnel are told apart by their order"},
-	{"dtls12-pion-turn", "which peers are behind a TURN relay is learned from its messages before"},
-	{"eap-", "EAP is a lock-step protocol without acknowledgments: sessions beside each other are told apart by their order"},
+	{"quic-rebind", "connection IDs are known from earlier packets only"},
+	{"quic-version-negotiation", "only earlier packets of the server show which Initials belong to one client"},
+	{"quic-compatible-version", "likewise"},
+	{"openvpn-udp-same-port", "only the order distinguishes the key exchanges of one tunnel"},
+	{"dtls12-pion-turn", "the peers behind a TURN relay are known from its earlier messages only"},
+	{"eap-", "EAP is a lock-step protocol without acknowledgments, so only the order distinguishes simultaneous sessions"},
 }
 
 // moves reports whether the order of a capture must not be changed.
@@ -109,7 +109,7 @@ func init() {
 		&Kind{Name: "earlier", Stage: stageAdd, Params: []Param{{0, 999, false}, {0, 9, true}, {1, 20000, true}, {0, 3, false}}, Differs: []Exception{numbers, unheard},
 			Apply: func(w *Work, base *Capture, a []int) bool { return earlier(w, base, a[0], a[1], a[2], a[3]) }},
 		&Kind{Name: "beside", Stage: stageAdd, Params: []Param{{0, 999, false}, seed}, Differs: []Exception{numbers},
-			Apply: func(w *Work, base *Capture, a []int) bool { return beside(w, base, a[0], rng(a[1])) }},
+			Apply: func(w *Work, base *Capture, a []int) bool { return merge(w, base, a[0], rng(a[1])) }},
 
 		&Kind{Name: "resegment", Stage: stageStream, Params: []Param{{1, 2000, true}}, Differs: []Exception{numbers, counts, pieces},
 			Apply: func(w *Work, _ *Capture, a []int) bool { return resegment(w, func() int { return a[0] }) }},

@@ -199,9 +199,9 @@ func (w *Work) begins(at, dir int) (list []uint32) {
 	return list
 }
 
-// beside merges the packets of another capture, between other endpoints, with
+// merge merges the packets of another capture, between other endpoints, with
 // those of this one. Each capture keeps its order.
-func beside(w *Work, base *Capture, other int, r *rand.Rand) bool {
+func merge(w *Work, base *Capture, other int, r *rand.Rand) bool {
 	b := pick(w.all, other, func(b *Capture) bool { return !w.holds(b) && !moves(b) && b.Original && b != base && family(b) != "" })
 	if !w.plain() || b == nil || !base.Original {
 		return false
@@ -216,14 +216,14 @@ func beside(w *Work, base *Capture, other int, r *rand.Rand) bool {
 			return false
 		}
 	}
-	w.beside++
+	w.merged++
 	moved := map[string]string{}
 	other1 := func(e endpoint) endpoint {
 		a := []byte(e.addr)
 		if moved[e.addr] == "" {
-			copy(a, []byte{10, 77, byte(w.beside), byte(len(moved))})
+			copy(a, []byte{10, 77, byte(w.merged), byte(len(moved))})
 			if len(a) == 16 {
-				copy(a, []byte{0x20, 1, 0xd, 0xb8, 0, 77, byte(w.beside), byte(len(moved))})
+				copy(a, []byte{0x20, 1, 0xd, 0xb8, 0, 77, byte(w.merged), byte(len(moved))})
 			}
 			moved[e.addr] = string(a)
 		}

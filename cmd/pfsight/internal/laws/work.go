@@ -28,7 +28,7 @@ type Work struct {
 	way       int
 	reordered bool
 	conns     int            // connections numbered so far
-	beside    int            // captures merged in
+	merged    int            // captures merged in
 	families  map[int]string // of the connections that were merged in
 	behind    []behind
 	ids       uint32
