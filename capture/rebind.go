@@ -29,6 +29,7 @@ type connIDTable struct {
 	seed maphash.Seed
 }
 
+// A connIDEntry refers to the flow of an opening.
 type connIDEntry struct {
 	hash   uint64
 	flow   uint32
@@ -37,17 +38,17 @@ type connIDEntry struct {
 
 func newConnIDTable() connIDTable { return connIDTable{table: newTable(), seed: maphash.MakeSeed()} }
 
-// hash returns the key of the IDs its, which server chose, and clients, which
-// the client chose. server is an endpoint of k. It is 0 if they are too short
-// or too long. A long ID of the client is sufficient, because the server may
-// have changed its own ID in a packet that was not captured.
-func (n *connIDTable) hash(k *flowKey, server uint8, its, clients []byte) uint64 {
-	if len(clients) >= leastClientID {
-		its = nil
-	} else if len(its) < leastServerID {
+// hash returns the key of the connection IDs that the server and the client
+// chose, 0 if they are too short or too long. server is the endpoint of k. A
+// long ID of the client is sufficient, because the server may have changed its
+// own ID in a packet that was not captured.
+func (n *connIDTable) hash(k *flowKey, server uint8, serverID, clientID []byte) uint64 {
+	if len(clientID) >= leastClientID {
+		serverID = nil
+	} else if len(serverID) < leastServerID {
 		return 0
 	}
-	if len(its) > stream.MaxConnID || len(clients) > stream.MaxConnID {
+	if len(serverID) > stream.MaxConnID || len(clientID) > stream.MaxConnID {
 		return 0
 	}
 	hi, lo, port := k.aHi, k.aLo, uint16(k.ports>>16)
@@ -58,9 +59,9 @@ func (n *connIDTable) hash(k *flowKey, server uint8, its, clients []byte) uint64
 	b := binary.BigEndian.AppendUint64(room[:0], hi)
 	b = binary.BigEndian.AppendUint64(b, lo)
 	b = binary.BigEndian.AppendUint16(b, port)
-	b = append(b, byte(len(its)))
-	b = append(b, its...)
-	b = append(b, clients...)
+	b = append(b, byte(len(serverID)))
+	b = append(b, serverID...)
+	b = append(b, clientID...)
 	return maphash.Bytes(n.seed, b) | 1
 }
 
@@ -112,11 +113,11 @@ func (t *tracker) addConnIDs(ref uint32, f *flow, o *opening, d stream.Dir, b []
 	t.pool.held += connIDCost
 }
 
-// isAnswered reports whether b, the first datagram in direction d, was sent
+// wasSentFirst reports whether b, the first datagram in direction d, was sent
 // before the first one in the other direction, which is its answer: that one
 // is addressed to b's source connection ID, but b is not addressed to that
 // one's.
-func (t *tracker) isAnswered(o *opening, d stream.Dir, b []byte) bool {
+func (t *tracker) wasSentFirst(o *opening, d stream.Dir, b []byte) bool {
 	h := &o.conv.Half[d.Opposite()]
 	if d != stream.ToClient || len(h.Marks) == 0 {
 		return false
@@ -156,11 +157,11 @@ func (t *tracker) dropConnIDs(o *opening) {
 	o.connIDCount = 0
 }
 
-// rebound handles a datagram between endpoints without an entry if it
+// onRebound handles a datagram between endpoints without an entry if it
 // continues an opening whose client had another address. From then on,
 // datagrams between these endpoints belong to that opening. It reports whether
 // it handled s.
-func (t *tracker) rebound(s *segment) bool {
+func (t *tracker) onRebound(s *segment) bool {
 	to, from, ok := t.opt.Rebind.ConnIDs(s.payload)
 	if !ok {
 		return false

@@ -91,7 +91,7 @@ func (t *tracker) newUDP(s *segment) {
 			t.drops[CutShort]++
 			t.cuts.note(s)
 		}
-		if sniffed == stream.SniffNone || t.connIDs.n > 0 && s.key.proto == protoUDP && t.rebound(s) || sniffed < leastSniff {
+		if sniffed == stream.SniffNone || t.connIDs.n > 0 && s.key.proto == protoUDP && t.onRebound(s) || sniffed < leastSniff {
 			return
 		}
 		client = s.fromB
@@ -143,7 +143,7 @@ func (t *tracker) onUDP(s *segment, ref uint32, f *flow, e uint8) {
 	}
 	o := t.opens[f.opening-1]
 	o.last = t.last
-	if s.key.proto == protoUDP && o.conv.Half[dirOf(f, e)].Packets == 0 && t.opt.Rebind != nil && t.isAnswered(o, dirOf(f, e), s.payload) {
+	if s.key.proto == protoUDP && o.conv.Half[dirOf(f, e)].Packets == 0 && t.opt.Rebind != nil && t.wasSentFirst(o, dirOf(f, e), s.payload) {
 		t.swapRoles(ref, f, o)
 	}
 	d := dirOf(f, e)
