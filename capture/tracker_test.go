@@ -11,186 +11,7 @@ import (
 	"pfsight/capture/stream"
 )
 
-// An account has the events of one connection.
-type account struct {
-	conv   stream.Conversation
-	data   [2][]byte
-	gaps   [2][]stream.Gap
-	closed int
-	totals stream.Totals
-}
-
-// A watch drives a tracker and records its events. Its handshakes begin with
-// 'C' (client) or 'S' (server), and end with '.' in each direction.
-type watch struct {
-	t     testing.TB
-	tr    *tracker
-	box   outbox
-	drops Counters
-	conns map[uint64]*account
-	order []uint64
-}
-
-func sniff(b []byte) stream.Sniff {
-	switch {
-	case len(b) == 0:
-		return stream.SniffNone
-	case b[0] == 'C':
-		return stream.SniffClient
-	case b[0] == 'S':
-		return stream.SniffServer
-	case b[0] == 'M':
-		return stream.SniffMaybe
-	}
-	return stream.SniffNone
-}
-
-// helloID identifies a hello by its second to fifth bytes.
-func helloID(b []byte) uint32 {
-	if sniff(b) < stream.SniffClient || len(b) < 5 {
-		return 0
-	}
-	return binary.BigEndian.Uint32(b[1:])
-}
-
-func askDot(c *stream.Conversation, d stream.Dir) stream.Decision {
-	h := &c.Half[d]
-	b := h.Data[:h.Contiguous()]
-	if len(b) > 0 && b[0] == 'X' {
-		return stream.Refuse
-	}
-	h.Want = len(b) + 1
-	h.Done = bytes.IndexByte(b, '.') >= 0
-	if h.Done && c.Half[d.Opposite()].Done {
-		return stream.Enough
-	}
-	return stream.More
-}
-
-func newWatch(t testing.TB, memory int64) *watch {
-	w := &watch{t: t, conns: map[uint64]*account{}}
-	w.tr = newTracker(&Options{Inspector: stream.Inspector{Ask: askDot, SniffTCP: sniff, HelloID: helloID}, Memory: memory}, &w.drops)
-	w.tr.out = &w.box
-	return w
-}
-
-func (w *watch) take() {
-	for _, e := range w.box.events {
-		if e.Opening != nil {
-			if w.conns[e.ID] != nil {
-				w.t.Fatalf("connection %d is delivered twice", e.ID)
-			}
-			x := &account{conv: *e.Opening}
-			for d := range x.data {
-				h := &e.Opening.Half[d]
-				x.data[d], x.gaps[d] = bytes.Clone(h.Data), slices.Clone(h.Gaps)
-				last := 0
-				for _, g := range h.Gaps {
-					if g.From >= g.To || g.From < last || g.To > len(h.Data) {
-						w.t.Fatalf("gaps %v of %d bytes", h.Gaps, len(h.Data))
-					}
-					last = g.To
-				}
-			}
-			w.conns[e.ID] = x
-			w.order = append(w.order, e.ID)
-			continue
-		}
-		x := w.conns[e.ID]
-		if x == nil {
-			w.t.Fatalf("connection %d ends before its delivery", e.ID)
-		}
-		x.closed++
-		x.totals = e.Totals
-		if x.closed > 1 {
-			w.t.Fatalf("connection %d ends twice", e.ID)
-		}
-	}
-	w.tr.recycle(&w.box)
-}
-
-func (w *watch) feed(segs ...tseg) {
-	for i := range segs {
-		s := segs[i].segment()
-		w.tr.segment(&s)
-		w.take()
-	}
-}
-
-func (w *watch) finish() []*account {
-	w.tr.finish(&w.box, w.take)
-	var out []*account
-	for _, id := range w.order {
-		if w.conns[id].closed != 1 {
-			w.t.Fatalf("connection %d ends %d times", id, w.conns[id].closed)
-		}
-		out = append(out, w.conns[id])
-	}
-	if w.tr.pool.held != 0 {
-		w.t.Fatalf("%d bytes are left", w.tr.pool.held)
-	}
-	if w.tr.flows.n != 0 {
-		w.t.Fatalf("%d flows are left", w.tr.flows.n)
-	}
-	return out
-}
-
-// A tseg is a segment of connection conn, sent by the client or the server.
-type tseg struct {
-	conn   int
-	server bool
-	time   int64
-	seq    uint32
-	ack    uint32
-	flags  uint8
-	data   string
-	wire   int // 0: len(data); headCut
-	domain uint16
-}
-
-func (x tseg) segment() segment {
-	s := segment{time: x.time, packet: uint64(x.time) + 1, payload: []byte(x.data), wire: max(x.wire, len(x.data)), seq: x.seq, ack: x.ack, flags: x.flags, domain: x.domain}
-	if x.wire == headCut {
-		s.wire, s.payload, s.ack, s.flags = headCut, nil, 0, 0
-	}
-	c, d := v4Mapped|uint64(0x0a000000+x.conn), v4Mapped|uint64(0xc0a80001)
-	if x.server {
-		s.setEndpoints(0, d, 0, c, 443, 40000, protoTCP)
-	} else {
-		s.setEndpoints(0, c, 0, d, 40000, 443, protoTCP)
-	}
-	s.hash = s.key.hash(42)
-	return s
-}
-
-const (
-	client = false
-	server = true
-)
-
-// dialog returns a connection with these openings, from SYN to FIN.
-func dialog(conn int, c, s string, isnC, isnS uint32) []tseg {
-	return []tseg{
-		{conn: conn, server: client, seq: isnC, flags: flagSYN},
-		{conn: conn, server: server, seq: isnS, ack: isnC + 1, flags: flagSYN | flagACK},
-		{conn: conn, server: client, seq: isnC + 1, ack: isnS + 1, flags: flagACK, data: c},
-		{conn: conn, server: server, seq: isnS + 1, ack: isnC + 1 + uint32(len(c)), flags: flagACK, data: s},
-		{conn: conn, server: client, seq: isnC + 1 + uint32(len(c)), ack: isnS + 1 + uint32(len(s)), flags: flagACK | flagFIN},
-		{conn: conn, server: server, seq: isnS + 1 + uint32(len(s)), ack: isnC + 2 + uint32(len(c)), flags: flagACK | flagFIN},
-	}
-}
-
-func one(t *testing.T, got []*account, c, s string) *account {
-	t.Helper()
-	if len(got) != 1 {
-		t.Fatalf("got %d connections", len(got))
-	}
-	if string(got[0].data[0]) != c || string(got[0].data[1]) != s {
-		t.Fatalf("client: got %q, want %q; server: got %q, want %q", got[0].data[0], c, got[0].data[1], s)
-	}
-	return got[0]
-}
-
+// TestDialog follows complete dialogs, with sequence numbers that wrap.
 func TestDialog(t *testing.T) {
 	for _, isn := range []uint32{0, 1000, 0xfffffffe, 0x7ffffff0} {
 		w := newWatch(t, 0)
@@ -255,6 +76,7 @@ func pieces(r *rand.Rand, x tseg) []tseg {
 	return out
 }
 
+// TestShapes follows dialogs with missing, late or changed packets.
 func TestShapes(t *testing.T) {
 	full := func() []tseg { return dialog(1, "Chello.", "Shello.", 100, 500) }
 	drop := func(which ...int) []tseg {
@@ -308,7 +130,8 @@ func TestShapes(t *testing.T) {
 	}
 }
 
-func TestNotOurs(t *testing.T) {
+// TestNoHandshake checks that connections without a handshake make no flow.
+func TestNoHandshake(t *testing.T) {
 	w := newWatch(t, 0)
 	w.feed(dialog(1, "GET / HTTP/1.1", "HTTP/1.1 200", 1, 2)...)
 	w.feed(dialog(2, "Xrefused", "Xrefused", 1, 2)...)
@@ -317,6 +140,7 @@ func TestNotOurs(t *testing.T) {
 	}
 }
 
+// TestPortReuse follows three connections with the same addresses and ports.
 func TestPortReuse(t *testing.T) {
 	w := newWatch(t, 0)
 	for i := range 3 {
@@ -330,24 +154,6 @@ func TestPortReuse(t *testing.T) {
 	if len(got) != 3 || got[1].totals.End != stream.EndReused {
 		t.Errorf("got %d connections", len(got))
 	}
-}
-
-func TestIdle(t *testing.T) {
-	w := newWatch(t, 0)
-	w.feed(dialog(1, "Chello.", "Shello.", 1, 2)[:4]...)
-	w.feed(dialog(2, "Chello", "Shello", 1, 2)[:4]...)
-	for i := range 3000 { // other packets advance the time
-		w.feed(tseg{conn: 100 + i, time: int64(i) * 250e6, data: "nothing", flags: flagACK})
-	}
-	for _, x := range w.conns {
-		if x.closed != 1 || x.totals.End != stream.EndIdle {
-			t.Errorf("got %+v", x.totals)
-		}
-	}
-	if len(w.conns) != 2 {
-		t.Errorf("got %d connections", len(w.conns))
-	}
-	w.finish()
 }
 
 // TestFloods checks that the tracker stays within its memory while a handshake
@@ -486,50 +292,6 @@ func TestGapZeroed(t *testing.T) {
 	}
 }
 
-// TestCutToHeaders has a capture whose snaplen keeps the headers only. The
-// handshakes must be counted as cut.
-func TestCutToHeaders(t *testing.T) {
-	w := newWatch(t, 0)
-	d := dialog(1, "", "", 1, 2)
-	w.feed(d[:2]...)
-	w.feed(tseg{conn: 1, seq: 2, ack: 3, flags: flagACK, wire: 500})
-	w.feed(tseg{conn: 1, server: server, seq: 3, ack: 502, flags: flagACK, wire: 1400})
-	got := w.finish()
-	if len(got) != 1 || !got[0].conv.Half[0].Cut || !got[0].conv.Half[1].Cut || w.drops[CutPayload] == 0 {
-		t.Errorf("got %d connections, %d cut", len(got), w.drops[CutPayload])
-	}
-}
-
-// TestCutTable sends a packet that was cut too short to examine, and then the
-// hello by which the connection is found. The missing bytes of its sender were
-// cut.
-func TestCutTable(t *testing.T) {
-	r := rand.New(rand.NewSource(11))
-	for i := range 500 {
-		d := dialog(i, "Chello.", "Shello.", r.Uint32(), r.Uint32())
-		first, second := d[2], d[3]
-		if r.Intn(2) == 0 {
-			first, second = second, first
-		}
-		first.data, first.wire = "", 100
-		if r.Intn(2) == 0 {
-			first.wire = headCut
-		}
-		w := newWatch(t, 0)
-		w.feed(dialog(9999, "x", "y", 1, 2)[2:4]...)
-		w.feed(first, second)
-		got := w.finish()
-		if len(got) != 1 {
-			t.Fatalf("got %d connections", len(got))
-		}
-		for d, h := range got[0].conv.Half {
-			if want := first.server == (d == 1); h.Cut != want || !h.Seen() {
-				t.Fatalf("direction %d of %+v, %+v: got %+v", d, first, second, h)
-			}
-		}
-	}
-}
-
 // TestLateSYN begins behind the SYN of one endpoint and its data before the
 // hello, and delays the other direction. The late SYN belongs to the same
 // connection.
@@ -553,84 +315,5 @@ func TestLateSYN(t *testing.T) {
 		if got := w.finish(); len(got) != 1 || !strings.HasSuffix(string(got[0].data[0]), c) || !strings.HasSuffix(string(got[0].data[1]), s) {
 			t.Fatalf("got %d connections of %+v and %+v", len(got), early, late)
 		}
-	}
-}
-
-// TestHeadCut cuts segments of a dialog inside their TCP headers. Their bytes
-// are cut, not lost, and both directions were seen.
-func TestHeadCut(t *testing.T) {
-	r := rand.New(rand.NewSource(9))
-	for range 500 {
-		c, s := "C"+letters(r, 300)+".", "S"+letters(r, 300)+"."
-		d := dialog(1, c, s, r.Uint32(), r.Uint32())
-		dir := r.Intn(2)
-		all := slices.Concat(d[:2], pieces(r, d[2]), pieces(r, d[3]), d[4:])
-		var last tseg
-		for i := range all {
-			if x := &all[i]; len(x.data) > 0 && x.server == (dir == 1) {
-				x.wire = headCut
-				last = *x
-			}
-		}
-		w := newWatch(t, 0)
-		w.feed(all...)
-		w.feed(last) // a copy
-		got := w.finish()
-		if len(got) != 1 || w.conns[w.order[0]].totals.Packets != uint64(len(all)+1) {
-			t.Fatalf("got %d connections of %v", len(got), all)
-		}
-		if h := &got[0].conv.Half[dir]; !h.Cut || h.Packets == 0 || got[0].conv.Half[1-dir].Cut {
-			t.Fatalf("got %+v", got[0].conv)
-		}
-	}
-}
-
-// TestSweepIsSpread alternates the time between packets while many connections
-// are open. The sweep must not check all of them for every packet.
-func TestSweepIsSpread(t *testing.T) {
-	w := newWatch(t, 1<<30)
-	const n = 200000
-	for i := range n {
-		w.feed(tseg{conn: 10 + i, seq: 1, flags: flagSYN})
-	}
-	swept := 0
-	for i := range 20000 {
-		at := w.tr.halfOpenAt
-		w.feed(tseg{conn: 1, seq: 5, flags: flagACK, time: int64(i%2) * 1e9})
-		if w.tr.halfOpenAt != at {
-			swept++
-		}
-	}
-	if most := 22000 * sweepSteps * sweepShare / n; swept > most || swept == 0 {
-		t.Errorf("got %d sweeps, want at most %d", swept, most)
-	}
-}
-
-// TestOutlierSweep sends a packet with a wrong time within live connections.
-// They must remain, and must be swept when time passes.
-func TestOutlierSweep(t *testing.T) {
-	const start, year = int64(1500000000e9), int64(365 * 24 * 3600e9)
-	for _, off := range []int64{48 * year, -40 * year} {
-		w := newWatch(t, 0)
-		d := dialog(1, "Chello.", "Shello.", 1000, 2000)
-		for i := range d {
-			d[i].time = start + int64(i)*300e6
-		}
-		w.feed(d[0])
-		w.feed(tseg{conn: 2, seq: 5, flags: flagACK, time: start + off})
-		w.feed(d[1:4]...)
-		w.feed(tseg{conn: 2, seq: 5, flags: flagACK, time: start + off})
-		w.feed(d[4:]...)
-		if len(w.order) != 1 || w.conns[w.order[0]].closed != 0 || w.conns[w.order[0]].conv.Start != start {
-			t.Errorf("%d: got %d connections", off, len(w.order))
-			continue
-		}
-		for i := range 3 {
-			w.feed(tseg{conn: 2, seq: 5, flags: flagACK, time: start + year + int64(i)*sweepEvery})
-		}
-		if x := w.conns[w.order[0]]; x.closed != 1 || x.totals.Packets != uint64(len(d)) {
-			t.Errorf("%d: got %d ends, %d packets", off, x.closed, x.totals.Packets)
-		}
-		w.finish()
 	}
 }
