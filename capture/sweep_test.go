@@ -6,7 +6,7 @@ import (
 	"pfsight/capture/stream"
 )
 
-// TestIdle checks how long each kind of connection may be silent.
+// TestIdle checks that silent connections end, with and without an opening.
 func TestIdle(t *testing.T) {
 	w := newWatch(t, 0)
 	w.feed(dialog(1, "Chello.", "Shello.", 1, 2)[:4]...)
