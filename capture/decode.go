@@ -52,7 +52,7 @@ const (
 // with frags can decode; then s.deferred is set. wireLen is the length of the
 // frame on the wire.
 func (d *decoder) decode(link packet.LinkType, b []byte, wireLen int, time int64, s *segment) bool {
-	if link == packet.LinkEthernet && d.common(b, wireLen, time, s) {
+	if link == packet.LinkEthernet && d.decodeCommon(b, wireLen, time, s) {
 		return true
 	}
 	d.deferred = false
@@ -66,6 +66,7 @@ func (d *decoder) decode(link packet.LinkType, b []byte, wireLen int, time int64
 	return d.dropEAPOL()
 }
 
+// frame decodes a frame of any kind.
 func (d *decoder) frame(link packet.LinkType, b []byte, wireLen int, time int64, s *segment) bool {
 	d.depth, d.layers, d.eapol, d.short = 0, 0, false, wireLen > len(b)
 	s.time = time

@@ -119,18 +119,18 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// sameAsFrame compares common with frame if common accepts the frame, and
+// sameAsFrame compares decodeCommon with frame if it accepts the frame, and
 // reports whether it does.
 func sameAsFrame(t *testing.T, b []byte, wireLen int) bool {
 	var drops Counters
 	d := decoder{drops: &drops, seed: 7}
 	got := segment{deferred: true, encap: 9, payload: b, packet: 3}
-	if !d.common(b, wireLen, 5, &got) {
+	if !d.decodeCommon(b, wireLen, 5, &got) {
 		return false
 	}
 	want := segment{packet: 3}
 	if !d.frame(packet.LinkEthernet, b, wireLen, 5, &want) {
-		t.Fatalf("% x: common accepts the frame, frame does not", b)
+		t.Fatalf("% x: decodeCommon accepts the frame, frame does not", b)
 	}
 	if len(got.payload) != len(want.payload) || len(got.payload) > 0 && &got.payload[0] != &want.payload[0] {
 		t.Fatalf("% x: got %d bytes of payload, want %d", b, len(got.payload), len(want.payload))
@@ -145,7 +145,7 @@ func sameAsFrame(t *testing.T, b []byte, wireLen int) bool {
 	return true
 }
 
-func TestPlain(t *testing.T) {
+func TestDecodeCommon(t *testing.T) {
 	plain := 0
 	for _, rec := range frames(t) {
 		if rec.Link != packet.LinkEthernet {
@@ -159,7 +159,7 @@ func TestPlain(t *testing.T) {
 		}
 	}
 	if plain == 0 {
-		t.Error("common accepts no frame")
+		t.Error("decodeCommon accepts no frame")
 	}
 }
 

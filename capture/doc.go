@@ -70,7 +70,7 @@
 //	counters.go, losses.go Reason, and the counts of what was dropped
 //
 //	decode.go              frames: EtherTypes, IP, TCP, UDP
-//	common.go              the same for the most frequent frames, in one pass
+//	decode_common.go       the same for the most frequent frames, in one pass
 //	link.go, eapol.go      link types, EAPOL
 //	encap.go, tunnel.go    encapsulations, tunnels over UDP
 //	fragment.go            IP reassembly

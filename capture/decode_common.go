@@ -5,11 +5,11 @@ import (
 	"math/bits"
 )
 
-// common decodes the most frequent kind of frame in one pass: Ethernet II with
-// at most one VLAN tag, IPv4 or IPv6 without options, extension headers and
+// decodeCommon decodes the most frequent kind of frame in one pass: Ethernet II
+// with at most one VLAN tag, IPv4 or IPv6 without options, extension headers and
 // fragments, and TCP. Its result equals that of frame, in half the time. It
-// returns false for all other frames; the caller then calls frame.
-func (d *decoder) common(b []byte, wireLen int, time int64, s *segment) bool {
+// returns false for all other frames, which frame decodes.
+func (d *decoder) decodeCommon(b []byte, wireLen int, time int64, s *segment) bool {
 	const least = 4 + 14 + 20 + 20 // VLAN tag, Ethernet, IPv4, TCP; shorter frames are rare
 	if len(b) < least {
 		return false
