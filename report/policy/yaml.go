@@ -325,11 +325,19 @@ func (p *Policy) file() *file {
 // YAML returns p in the form that ReadYAML reads. The policy that is read from
 // it gives the same answers as p. It does not include Host.
 func (p *Policy) YAML() ([]byte, error) {
+	var n yaml.Node
+	if err := n.Encode(p.file()); err != nil {
+		return nil, err
+	}
+	quoteInvisible(&n)
 	var b bytes.Buffer
 	e := yaml.NewEncoder(&b)
 	e.SetIndent(2)
-	if err := e.Encode(p.file()); err != nil {
+	if err := e.Encode(&n); err != nil {
 		return nil, err
 	}
-	return b.Bytes(), e.Close()
+	if err := e.Close(); err != nil {
+		return nil, err
+	}
+	return escapeInvisible(b.Bytes()), nil
 }

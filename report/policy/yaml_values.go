@@ -1,13 +1,17 @@
 package policy
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
+	"go.yaml.in/yaml/v3"
+
 	"pfsight/parse/iana"
 	"pfsight/report/secrecy"
+	"pfsight/report/visible"
 )
 
 // suffix returns the name suffix that binds suite i to a group, "" for none.
@@ -190,4 +194,32 @@ func validName(s string) bool {
 		}
 	}
 	return true
+}
+
+// quoteInvisible makes the scalars that hold characters which a reader would not
+// see double-quoted: only there YAML has escapes (YAML 1.2 section 7.3.1).
+func quoteInvisible(n *yaml.Node) {
+	if n.Kind == yaml.ScalarNode && strings.ContainsFunc(n.Value, func(r rune) bool { return !visible.Rune(r) }) {
+		n.Style = yaml.DoubleQuotedStyle
+	}
+	for _, c := range n.Content {
+		quoteInvisible(c)
+	}
+}
+
+// escapeInvisible escapes what the encoder left of these characters, which all
+// lie in double-quoted scalars.
+func escapeInvisible(b []byte) []byte {
+	var out bytes.Buffer
+	for _, r := range string(b) {
+		switch {
+		case r == '\n' || visible.Rune(r):
+			out.WriteRune(r)
+		case r > 0xffff:
+			fmt.Fprintf(&out, `\U%08X`, r)
+		default:
+			fmt.Fprintf(&out, `\u%04X`, r)
+		}
+	}
+	return out.Bytes()
 }
