@@ -83,6 +83,15 @@ func (c *clocks) now(i uint8) int64 {
 	return c.all[i].time
 }
 
+// latest returns the time of clock i, or that of its last packet if it is later
+// and not confirmed yet.
+func (c *clocks) latest(i uint8) int64 {
+	if c.all[i].ended {
+		i = c.active
+	}
+	return max(c.all[i].time, c.all[i].outlier)
+}
+
 // shift adds d to all clocks.
 func (c *clocks) shift(d int64) {
 	for i := range c.all {

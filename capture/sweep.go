@@ -49,7 +49,7 @@ func (t *tracker) sweep(now int64) {
 		switch now := t.clocks.now(f.clock); {
 		case t.idle(f, now):
 			t.end(t.flowAt, f, stream.EndIdle)
-		case f.last-now > jump && t.clocks.all[f.clock].outlier == 0:
+		case f.last-now > jump && f.last-t.clocks.latest(f.clock) > jump:
 			f.last = now // it was set by a packet with a wrong time, as the next packet showed
 		}
 	}

@@ -371,12 +371,18 @@ func (st *stream) settle() { st.time = orderTime(st.recs, st.at, st.time) }
 // files are read.
 const oddTime = 60e9
 
+// oddLastTime is oddTime for a record without a next one to compare with, the
+// last of a file or a batch. It is longer: sparse captures are more common than
+// such a record with a wrong time, and only a wrong date can be recognised.
+const oddLastTime = 24 * 3600e9
+
 // orderTime returns the sort key of record i for merging files. It is the
 // record's time, or prev, the time of the record before it, if the record has
 // no time or one that is far from both neighbours'. prev is 0 for the first
 // record of a file.
 func orderTime(recs []packet.Record, i int, prev int64) int64 {
-	far := func(a, b int64) bool { return a-b > oddTime || b-a > oddTime }
+	differ := func(a, b, limit int64) bool { return a-b > limit || b-a > limit }
+	far := func(a, b int64) bool { return differ(a, b, oddTime) }
 	time := recs[i].Time
 	switch {
 	case prev == 0:
@@ -384,7 +390,9 @@ func orderTime(recs []packet.Record, i int, prev int64) int64 {
 			return recs[i+1].Time
 		}
 		return time
-	case time == 0, far(time, prev) && (i+1 == len(recs) || !far(recs[i+1].Time, prev)):
+	case time == 0,
+		i+1 == len(recs) && differ(time, prev, oddLastTime),
+		i+1 < len(recs) && far(time, prev) && !far(recs[i+1].Time, prev):
 		return prev
 	}
 	return time

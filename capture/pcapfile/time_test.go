@@ -193,3 +193,36 @@ func TestForeign(t *testing.T) {
 		t.Errorf("got %d problems, want 6: %v", n, s.Problems())
 	}
 }
+
+// TestOrderTime checks which records a merge takes at their own time.
+func TestOrderTime(t *testing.T) {
+	const s = 1e9
+	const day = 24 * 3600 * s
+	at := func(times ...int64) (recs []packet.Record) {
+		for _, x := range times {
+			recs = append(recs, packet.Record{Time: x})
+		}
+		return recs
+	}
+	for _, c := range []struct {
+		name string
+		recs []packet.Record
+		i    int
+		prev int64
+		want int64
+	}{
+		{"next to its neighbours", at(day, day+s), 0, day - s, day},
+		{"without a time", at(0, day), 0, day, day},
+		{"far from both neighbours", at(day, 40*day, day+s), 1, day, day},
+		{"after a silence", at(day, day+300*s, day+301*s), 1, day, day + 300*s},
+		{"last, after a silence", at(day, day+300*s), 1, day, day + 300*s},
+		{"last, of another date", at(day, 9*day), 1, day, day},
+		{"first, of another date", at(40*day, day, day+s), 0, 0, day},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := orderTime(c.recs, c.i, c.prev); got != c.want {
+				t.Errorf("orderTime = %d, want %d", got, c.want)
+			}
+		})
+	}
+}
