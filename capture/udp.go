@@ -156,7 +156,13 @@ func (t *tracker) onUDP(s *segment, ref uint32, f *flow, e uint8) {
 		return
 	}
 	if s.key.proto == protoUDP && t.opt.SniffUDP(s.payload) == stream.SniffNone {
-		return // another protocol on the same ports, such as STUN or SRTP
+		// Another protocol on the same ports, such as STUN or SRTP, or too
+		// little of the datagram to see.
+		if len(s.payload) < min(s.wire, leastDatagram) {
+			h.Cut = true
+			t.drops[CutShort]++
+		}
+		return
 	}
 	end := len(h.Data) + len(s.payload)
 	if end > maxPrefix || len(h.Marks) >= stream.MaxMarks {
