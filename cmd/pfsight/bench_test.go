@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// BenchmarkRead runs the whole program over the capture that
-// PFSIGHT_BENCH_CAPTURE names, or over one of the repository's.
+// BenchmarkRead runs the whole program on the capture in PFSIGHT_BENCH_CAPTURE;
+// the default is a small one.
 func BenchmarkRead(b *testing.B) {
 	path := os.Getenv("PFSIGHT_BENCH_CAPTURE")
 	if path == "" {

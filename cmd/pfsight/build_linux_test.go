@@ -17,7 +17,7 @@ import (
 	"pfsight/cmd/pfsight/internal/testutil"
 )
 
-// built builds the program with the command of the README and returns the file.
+// built builds the program with the README's command and returns its path.
 func built(t *testing.T) string {
 	t.Helper()
 	if testing.Short() {
@@ -43,7 +43,7 @@ func built(t *testing.T) string {
 	return file
 }
 
-// TestStatic holds the program that the README builds to what it says of it.
+// TestStatic checks that the README's build command makes a static program.
 func TestStatic(t *testing.T) {
 	file := built(t)
 	f, err := elf.Open(file)
@@ -59,7 +59,7 @@ func TestStatic(t *testing.T) {
 	if libs, err := f.ImportedLibraries(); err == nil && len(libs) > 0 {
 		t.Errorf("it needs %q", libs)
 	}
-	// Every module that is in it is in the notices, which it shows.
+	// The notices name every module linked in.
 	info, err := buildinfo.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +89,7 @@ func TestStatic(t *testing.T) {
 
 // TestStaticLive runs the static program as another user, confined.
 func TestStaticLive(t *testing.T) {
-	file := os.Getenv("PFSIGHT_TEST_STATIC") // built outside: there is no network in there
+	file := os.Getenv("PFSIGHT_TEST_STATIC") // built by the parent: this namespace has no network
 	if file == "" {
 		file = built(t)
 		t.Setenv("PFSIGHT_TEST_STATIC", file)

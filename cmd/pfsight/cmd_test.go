@@ -15,7 +15,7 @@ import (
 
 const rsa = captures + "/rsa.pcap"
 
-// TestHelpFits holds every help text to 80 columns.
+// TestHelpFits checks that help texts fit into 80 columns.
 func TestHelpFits(t *testing.T) {
 	for _, args := range [][]string{{"--help"}, {"read", "--help"}, {"explain", "--help"}, {"completion", "--help"}, {"explain", "filter"}, {"explain", "where"}, {"explain", "reasons"}, {"help", "read"}, {"diff", "--help"}, {"impact", "--help"}} {
 		code, out, stderr := pfsight(t, "", args...)
@@ -68,8 +68,8 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// TestOutputInFolder writes a result into the folder of saved records that it
-// is of, where an earlier one is: that is replaced, and not read.
+// TestOutputInFolder writes a result into the folder that it is made from. An
+// earlier result there is replaced, and is not an input.
 func TestOutputInFolder(t *testing.T) {
 	dir := t.TempDir()
 	records, result := filepath.Join(dir, "a.jsonl"), filepath.Join(dir, "z.jsonl")
@@ -103,7 +103,7 @@ func TestOutputInFolder(t *testing.T) {
 	}
 }
 
-// TestOutputKeepsInput writes a result over what it is of.
+// TestOutputKeepsInput checks that a result does not overwrite its input.
 func TestOutputKeepsInput(t *testing.T) {
 	dir := t.TempDir()
 	b, err := os.ReadFile(rsa)
@@ -151,7 +151,7 @@ func TestOutputKeepsInput(t *testing.T) {
 	}
 	evil := filepath.Join(dir, "a\x1b[31m\n\u202e\\.pcap")
 	if err := os.WriteFile(evil, b[:100], 0o600); err != nil {
-		t.Skip(err) // not every file system takes such a name
+		t.Skip(err) // not every file system allows this name
 	}
 	if code, _, stderr := pfsight(t, "", dir); code != 3 || !strings.Contains(stderr, `a\x1b[31m\n\u202e\.pcap: packet 1`) || strings.Count(stderr, "\n") != 1 {
 		t.Errorf("a hostile name: exit %d, %q", code, stderr)
@@ -223,8 +223,8 @@ func TestOutputFile(t *testing.T) {
 	}
 }
 
-// TestHTML reads a report as one file: it is well-formed, loads nothing and
-// runs nothing.
+// TestHTML checks that the report is one well-formed file that loads and runs
+// nothing.
 func TestHTML(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "report.html")
 	code, stdout, stderr := pfsight(t, "", "--format", "html", "-o", out, rsa, captures+"/ticket-ecdhe.pcap")
@@ -270,12 +270,12 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// closed is a pipe whose reader has gone.
+// closed is a pipe without a reader.
 type closed struct{ io.Writer }
 
 func (closed) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
-// full is a disk without room.
+// full is a full disk.
 type full struct{ io.Writer }
 
 func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
@@ -292,8 +292,8 @@ func TestBrokenOutput(t *testing.T) {
 	}
 }
 
-// TestCutInputInReport reads a file that was cut: the report itself says so,
-// for whoever gets it without the warning.
+// TestCutInputInReport reads a truncated file. The report says so itself, because
+// its readers may not see the warning.
 func TestCutInputInReport(t *testing.T) {
 	for _, format := range []string{"table", "markdown", "html"} {
 		code, out, _ := pfsight(t, "", "--format", format, captures+"/bad/cut-in-packet.pcap")

@@ -8,7 +8,7 @@ import (
 	"pfsight/report/render"
 )
 
-// TestComplete asks what a shell would be told.
+// TestComplete checks the completions that a shell gets.
 func TestComplete(t *testing.T) {
 	ask := func(args ...string) []string {
 		t.Helper()

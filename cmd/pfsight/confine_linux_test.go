@@ -25,11 +25,11 @@ import (
 	"pfsight/cmd/pfsight/internal/testutil"
 )
 
-// probed in the environment makes the test's binary give up rights as a
-// command does, and then try what they forbid. Its value is what to try.
+// probed is an environment variable. It makes the test binary give up rights as a
+// command does, and then make the attempts in its value.
 const probed = "PFSIGHT_TEST_PROBE"
 
-// tryAll tries what attempts name and writes what came of each.
+// tryAll makes the named attempts and writes the result of each.
 func tryAll(attempts string) {
 	for what := range strings.SplitSeq(attempts, "\n") {
 		verb, arg, _ := strings.Cut(what, " ")
@@ -37,7 +37,7 @@ func tryAll(attempts string) {
 	}
 }
 
-// attempt does one thing and returns its error.
+// attempt makes one attempt and returns its error.
 func attempt(verb, arg string) error {
 	call := func(number uintptr, args ...uintptr) error {
 		args = append(args, make([]uintptr, 6)...)
@@ -140,11 +140,11 @@ func attempt(verb, arg string) error {
 			l.Close()
 		}
 		return err
-	case "work": // what a runtime does: threads, memory, files, time
+	case "work": // what the Go runtime needs: threads, memory, files, time
 		var g sync.WaitGroup
 		for range 20 {
 			g.Go(func() {
-				runtime.LockOSThread() // a thread each, that ends
+				runtime.LockOSThread() // each goroutine has a thread, which ends with it
 				b := make([]byte, 1<<20)
 				b[0] = byte(len(arg))
 				time.Sleep(time.Millisecond)
@@ -157,8 +157,8 @@ func attempt(verb, arg string) error {
 	return errors.New("no such attempt")
 }
 
-// tried runs the test's binary with rights given up by how, and returns what
-// came of the attempts.
+// tried runs the test binary, which gives up rights as how says, and returns the
+// results of the attempts.
 func tried(t *testing.T, how []string, attempts ...string) map[string]string {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], how...)
@@ -189,8 +189,8 @@ func tried(t *testing.T, how []string, attempts ...string) map[string]string {
 	return got
 }
 
-// probe is what the binary does in the place of a test: the first argument
-// says as which command.
+// probe is what the test binary runs instead of tests. The first argument is the
+// command whose rights it keeps.
 func probe(args []string, attempts string) {
 	a := newApp(os.Stdin, os.Stdout, os.Stderr)
 	a.own = true
@@ -225,14 +225,14 @@ func probe(args []string, attempts string) {
 	tryAll(attempts)
 }
 
-// dangerous are attempts that no command is to succeed with.
+// dangerous lists attempts that must fail for every command.
 var dangerous = []string{
 	"run /bin/true", "execve /bin/true", "fork", "namespace", "setns", "ptrace", "peek", "mount /tmp", "chroot /", "module", "bpf", "keyctl", "userfaultfd",
 	"perf", "reboot", "uring", "clock", "setuid", "kill", "signal", "executable", "write /etc/hostname", "create /tmp/pfsight-probe",
 	"socket 2 1 262", "socket 16 3 16", "listen 127.0.0.1:0", "listen [::1]:0", "write /proc/self/mem", "create /dev/shm/pfsight-probe",
 }
 
-// forbidden checks that attempts failed for want of rights.
+// forbidden checks that attempts failed with a permission error.
 func forbidden(t *testing.T, got map[string]string, attempts ...string) {
 	t.Helper()
 	for _, a := range attempts {
@@ -251,7 +251,7 @@ func works(t *testing.T, got map[string]string, attempts ...string) {
 	}
 }
 
-// needsLandlock skips where the kernel lacks what the test is of.
+// needsLandlock skips the test if the kernel lacks Landlock.
 func needsLandlock(t *testing.T, abi int) {
 	t.Helper()
 	if v, err := confine.Landlock(); err != nil || v < abi {
@@ -259,7 +259,7 @@ func needsLandlock(t *testing.T, abi int) {
 	}
 }
 
-// abstract listens at an abstract Unix socket.
+// abstract listens on an abstract Unix socket.
 func abstract(t *testing.T) string {
 	t.Helper()
 	name := fmt.Sprintf("@pfsight-test-%d", os.Getpid())
@@ -271,11 +271,11 @@ func abstract(t *testing.T) string {
 	return name
 }
 
-// TestReadConfined tries what is dangerous with the rights of read.
+// TestReadConfined makes the dangerous attempts with the rights of read.
 func TestReadConfined(t *testing.T) {
 	needsLandlock(t, 4)
 	dir := t.TempDir()
-	secret := filepath.Join(t.TempDir(), "secret") // of another user, for its eyes only
+	secret := filepath.Join(t.TempDir(), "secret") // readable by another user only
 	if err := os.WriteFile(secret, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -305,7 +305,7 @@ func TestReadConfined(t *testing.T) {
 	works(t, got, "read "+secret)
 }
 
-// TestReadCapabilities looks at what rights read keeps as root.
+// TestReadCapabilities checks which capabilities read keeps as root.
 func TestReadCapabilities(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("root is needed")
@@ -334,7 +334,7 @@ func TestReadCapabilities(t *testing.T) {
 		{[]string{"-o", filepath.Join(foreign, "new")}, read | 1<<unix.CAP_DAC_OVERRIDE},
 		{[]string{"-o", theirs}, read | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_FOWNER | 1<<unix.CAP_CHOWN},
 	} {
-		// It waits for its input, and is looked at meanwhile.
+		// It is inspected while it waits for its input.
 		cmd := exec.Command(os.Args[0], append([]string{"--format", "jsonl", "-"}, c.args...)...)
 		cmd.Env = append(os.Environ(), asProgram+"=1")
 		var stderr testutil.Buffer
@@ -376,7 +376,7 @@ func TestReadCapabilities(t *testing.T) {
 	}
 }
 
-// status returns what the kernel says of a process or thread.
+// status returns the kernel's status of a process or thread, proc_pid_status(5).
 func status(t *testing.T, pid int) map[string]string {
 	t.Helper()
 	return statusFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -392,7 +392,7 @@ func statusFile(path string) map[string]string {
 	return out
 }
 
-// tasks returns the same of all threads.
+// tasks returns the status of all threads.
 func tasks(t *testing.T, pid int) (out []map[string]string) {
 	t.Helper()
 	list, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
@@ -407,7 +407,7 @@ func tasks(t *testing.T, pid int) (out []map[string]string) {
 	return out
 }
 
-// TestLiveReach tries what is dangerous with the rights of live as root.
+// TestLiveReach makes the dangerous attempts with the rights of live as root.
 func TestLiveReach(t *testing.T) {
 	needsLandlock(t, 6)
 	dir, keys := t.TempDir(), t.TempDir()
@@ -434,7 +434,7 @@ func TestLiveReach(t *testing.T) {
 	key := filepath.Join(keys, "key.pem")
 	never := append(slices.Clone(dangerous), "read /etc/passwd", "read /etc/shadow", "list /", "list /etc", "read "+os.Args[0], "list /proc", "unix "+abstract(t), "socket 16 3 12", "socket 40 1 0")
 
-	// A file alone: no sockets but those of the capture.
+	// With a file output only: no sockets but those of the capture.
 	got := tried(t, []string{"live", files}, append(never, "create "+event, "list "+dir, "work", "socket 17 3 0", "socket 2 1 0", "tcp "+other.Addr().String(), "unix "+socket, "read "+key, "read /proc/self/status", "read /etc/hosts")...)
 	forbidden(t, got, append(never, "socket 2 1 0", "tcp "+other.Addr().String(), "unix "+socket, "read "+key, "read /proc/self/status", "read /etc/hosts")...)
 	works(t, got, "create "+event, "list "+dir, "work")
@@ -442,18 +442,18 @@ func TestLiveReach(t *testing.T) {
 		works(t, got, "socket 17 3 0")
 	}
 
-	// A collector and a socket: those two.
+	// With a collector and a socket: only those two.
 	got = tried(t, []string{"live", files + ",tcp:" + collector.Addr().String() + ",unix:" + socket}, append(never, "create "+event, "tcp "+collector.Addr().String(), "tcp "+other.Addr().String(), "unix "+socket, "read /etc/hosts")...)
 	forbidden(t, got, append(never, "tcp "+other.Addr().String(), "read /etc/hosts")...)
 	works(t, got, "create "+event, "tcp "+collector.Addr().String(), "unix "+socket)
 
-	// A name is looked up, and nothing else of /etc is read.
+	// With a host name: name lookup, and no other file of /etc.
 	_, port, _ := net.SplitHostPort(collector.Addr().String())
 	got = tried(t, []string{"live", "tcp:localhost:" + port}, append(never, "create "+event, "tcp localhost:"+port, "read /etc/hosts")...)
 	forbidden(t, got, append(never, "create "+event)...)
 	works(t, got, "tcp localhost:"+port, "read /etc/hosts")
 
-	// The keys of the page, and those that replace them.
+	// With TLS: the keys, and keys that replace them.
 	replaced := filepath.Join(keys, "key.pem")
 	got = tried(t, []string{"live", files, config}, append(never, "read "+config, "read "+replaced, "write "+replaced, "create "+filepath.Join(keys, "x"), "read /proc/self/status", "read /proc/stat")...)
 	forbidden(t, got, append(never, "write "+replaced, "create "+filepath.Join(keys, "x"))...)

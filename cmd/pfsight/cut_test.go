@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// snap returns frames as a snaplen leaves them.
+// snap returns frames cut at a snaplen.
 func snap(list []frame, n int) []frame {
 	out := slices.Clone(list)
 	for i := range out {
@@ -24,7 +24,7 @@ func snap(list []frame, n int) []frame {
 	return out
 }
 
-// TestCut holds that a snaplen makes fields absent, never different.
+// TestCut checks that a snaplen makes fields absent, never different.
 func TestCut(t *testing.T) {
 	dir := t.TempDir()
 	for i, name := range slices.Sorted(maps.Keys(verdicts)) {
@@ -55,8 +55,8 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// lessThan returns how got, of a capture in which bytes are missing, differs
-// from want in more than that fields are absent, "" for not at all.
+// lessThan compares the record of an incomplete capture with that of the whole
+// one. It returns the differences other than absent fields, or "".
 func lessThan(got, want record) string {
 	for k, v := range got {
 		w := want[k]
@@ -67,7 +67,7 @@ func lessThan(got, want record) string {
 		case "source", "problems", "gap", "reasons", "last_time", "session_packet", "session_time":
 			continue
 		case "time", "packets", "bytes_to_server", "bytes_to_client":
-			continue // a conversation may be known later only, or its parts not belong together
+			continue // the conversation may be recognised later, or its parts not be joined
 		case "forward_secrecy", "post_quantum":
 			if v == "unknown" {
 				continue
@@ -89,7 +89,7 @@ func lessThan(got, want record) string {
 			}
 		case "client_hello_packet", "client_hello_split":
 			if source := want["source"].(string); strings.Contains(source, "retry") || strings.Contains(source, "rebind") {
-				continue // which of two Initials with one ClientHello can be opened, and has the whole of it
+				continue // two Initials hold one ClientHello; which one is readable and complete may change
 			}
 		}
 		return k + " is " + str(v) + ", was " + str(w)
@@ -106,9 +106,9 @@ func lessThanOffered(got, want map[string]any) string {
 	return ""
 }
 
-// TestLateStart leaves out the first packets of the captures, up to each one in
-// turn: what is said of a connection may become less, but never something else.
-// Where nothing but the SYNs is missing, STARTTLS is found all the same.
+// TestLateStart leaves out the first n packets of each capture, for each n. Fields
+// may become absent, but never different. If only the SYNs are missing, STARTTLS
+// is still found.
 func TestLateStart(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range slices.Sorted(maps.Keys(verdicts)) {
@@ -132,9 +132,9 @@ func TestLateStart(t *testing.T) {
 					if len(w) != 1 {
 						continue
 					}
-					delete(r, "client_hello_packet") // counted from another packet
+					delete(r, "client_hello_packet") // packet numbers start later
 					delete(r, "server_hello_packet")
-					delete(r, "one_direction") // of EAP: what is left may be of one
+					delete(r, "one_direction") // EAP: one direction may be all that is left
 					if d := lessThan(r, w[0]); d != "" {
 						t.Errorf("from packet %d: %s %v", n+1, d, r["problems"])
 					}

@@ -37,7 +37,7 @@ func TestDiff(t *testing.T) {
 			}
 		}
 	}
-	// The one client had RSA before, and not after: gained. The reverse is lost.
+	// The client used RSA before and not after: it gained. The reverse is a loss.
 	code, _, stderr := pfsight(t, "", "diff", "--fail-on", "lost-client", captures+"/ecdhe-p256.pcap", captures+"/rsa.pcap")
 	if code != 1 || !strings.Contains(stderr, "lost-client: 1, such as 127.0.0.1") {
 		t.Errorf("exit %d: %s", code, stderr)
@@ -57,7 +57,7 @@ func TestDiff(t *testing.T) {
 	if code, _, stderr = pfsight(t, "", "diff", before); code != 2 || !strings.Contains(stderr, "BEFORE AFTER") {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
-	// A jobs' number changes nothing.
+	// The number of jobs changes nothing.
 	_, one, _ := pfsight(t, "", "diff", "-j", "1", "--format", "json", captures, before)
 	_, three, _ := pfsight(t, "", "diff", "-j", "3", "--format", "json", captures, before)
 	if one != three {

@@ -31,8 +31,7 @@ const (
 	alertsFile    = "dist/prometheus-alerts.yml"
 )
 
-// dashboardExprs are the expressions of the dashboard as Prometheus sees
-// them.
+// dashboardExprs returns the dashboard's expressions as Prometheus gets them.
 func dashboardExprs(t *testing.T) []string {
 	t.Helper()
 	b, err := os.ReadFile(dashboardFile)
@@ -110,8 +109,8 @@ func alertExprs(t *testing.T) []string {
 	return out
 }
 
-// exposed are the metrics that a scrape really shows: their labels and the
-// values of each.
+// exposed returns the metrics of a real scrape: their labels, and the values of
+// each.
 func exposed(t *testing.T, st *livestate.State) map[string]map[string]map[string]bool {
 	t.Helper()
 	families, err := st.Metrics().Gatherer().Gather()
@@ -120,7 +119,7 @@ func exposed(t *testing.T, st *livestate.State) map[string]map[string]map[string
 	}
 	out := map[string]map[string]map[string]bool{}
 	for _, f := range families {
-		labels := map[string]map[string]bool{"instance": nil, "job": nil} // which Prometheus adds
+		labels := map[string]map[string]bool{"instance": nil, "job": nil} // added by Prometheus
 		for _, m := range f.Metric {
 			for _, l := range m.Label {
 				if labels[l.GetName()] == nil {
@@ -142,8 +141,8 @@ var (
 	quoted     = regexp.MustCompile(`"[^"]*"`)
 )
 
-// TestDashboardAndAlerts holds every metric, label and value that the
-// dashboard and the alert rules name to those that are there.
+// TestDashboardAndAlerts checks that every metric, label and value in the
+// dashboard and the alert rules exists.
 func TestDashboardAndAlerts(t *testing.T) {
 	st, _ := demo.State(t, captures)
 	there := exposed(t, st)
@@ -201,7 +200,7 @@ func promtool(t *testing.T, args ...string) {
 	}
 }
 
-// TestAlerts lets promtool check the rules and play what they are for.
+// TestAlerts checks the rules with promtool, which also runs their unit tests.
 func TestAlerts(t *testing.T) {
 	promtool(t, "check", "rules", alertsFile)
 	rules, err := filepath.Abs(alertsFile)
@@ -252,8 +251,8 @@ tests:
           exp_annotations: {summary: No sensor is scraped, description: Prometheus has no pfsight target that answers.}}]}
 `
 
-// TestPrometheus lets Prometheus scrape a running server, and asks it all
-// that the dashboard does.
+// TestPrometheus lets Prometheus scrape a running server, and evaluates every
+// expression of the dashboard.
 func TestPrometheus(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes some seconds")
@@ -283,7 +282,7 @@ func TestPrometheus(t *testing.T) {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0") // a port that is free
+	l, err := net.Listen("tcp", "127.0.0.1:0") // a free port
 	if err != nil {
 		t.Fatal(err)
 	}

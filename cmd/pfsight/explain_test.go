@@ -7,8 +7,8 @@ import (
 	"pfsight/report/schema"
 )
 
-// TestExplainFields explains every field of the record by its name, and in the
-// list of all.
+// TestExplainFields explains every field of the record by name, and in the list of
+// fields.
 func TestExplainFields(t *testing.T) {
 	_, all, _ := pfsight(t, "", "explain", "fields")
 	words := func(s string) string { return strings.Join(strings.Fields(s), " ") }

@@ -17,7 +17,7 @@ import (
 	"pfsight/capture/pcapfile"
 )
 
-// A fileFlood makes packet i of a capture, an Ethernet frame with IPv4.
+// A fileFlood returns packet i of a flood, an Ethernet frame with IPv4.
 type fileFlood func(i int) []byte
 
 // datagram returns a frame with these endpoints.
@@ -48,8 +48,8 @@ func udpData(payload []byte) []byte {
 	return append(b, payload...)
 }
 
-// payloadOf returns the payload of the first packet of a capture of Ethernet and
-// IPv4 that has one and that ok wants.
+// payloadOf returns the first payload in a capture of Ethernet and IPv4 for which
+// ok returns true.
 func payloadOf(t *testing.T, path string, ok func([]byte) bool) []byte {
 	t.Helper()
 	src, err := pcapfile.Open([]string{path}, pcapfile.Options{})
@@ -79,8 +79,8 @@ func payloadOf(t *testing.T, path string, ok func([]byte) bool) []byte {
 	}
 }
 
-// fileFloods returns the kinds of floods. Those that are one connection each
-// come from another address each.
+// fileFloods returns the kinds of floods. Each packet that is a connection of its
+// own has its own source address.
 func fileFloods(t *testing.T) map[string]fileFlood {
 	const server, hour = 0x0a090001, 443
 	sslv2 := payloadOf(t, captures+"/jsse-sslv2-hello.pcap", func(b []byte) bool { return b[0]&0x80 != 0 && b[2] == 1 })
@@ -100,7 +100,7 @@ func fileFloods(t *testing.T) map[string]fileFlood {
 		"ssl2":      func(i int) []byte { return datagram(6, address(i), 40000, server, hour, tcpData(0x18, 7, 9, sslv2)) },
 		"tls":       func(i int) []byte { return datagram(6, address(i), 40000, server, hour, tcpData(0x18, 7, 9, hello)) },
 		"quic":      func(i int) []byte { return datagram(17, address(i), 40000, server, hour, udpData(initial)) },
-		"quic-names": func(i int) []byte { // of connections that cannot be decrypted
+		"quic-names": func(i int) []byte { // connections that cannot be decrypted
 			b := bytes.Clone(initial)
 			binary.BigEndian.PutUint64(b[6:], uint64(i)*0x9e3779b97f4a7c15)
 			return datagram(17, address(i), 40000, server, hour, udpData(b))
@@ -169,8 +169,8 @@ func writeFlood(t *testing.T, path string, f fileFlood, n int) {
 	}
 }
 
-// anonymous returns the resident memory of a process that no file holds, KB; 0 if
-// it is gone.
+// anonymous returns the resident anonymous memory of a process in KB, 0 if the
+// process has ended.
 func anonymous(pid int) int {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -185,10 +185,10 @@ func anonymous(pid int) int {
 	return 0
 }
 
-// TestFileFloods reads captures of many packets of which none ends: four times
-// as many take four times as long, and both take no more than --memory.
-// PFSIGHT_FLOOD_PACKETS says how many, such as 1000000; by default they are
-// few, but fill the tables of --memory 64M.
+// TestFileFloods reads floods of connections that never end. Four times the
+// packets may take four times as long, and no more than --memory.
+// PFSIGHT_FLOOD_PACKETS is the number of packets, such as 1000000; the default is
+// small, but fills the tables of --memory 64M.
 func TestFileFloods(t *testing.T) {
 	n := 30_000
 	if s := os.Getenv("PFSIGHT_FLOOD_PACKETS"); s != "" {
@@ -207,7 +207,7 @@ func TestFileFloods(t *testing.T) {
 			measure := func(n int) (time.Duration, int) {
 				writeFlood(t, path, f, n)
 				best, most := time.Duration(1<<62), 0
-				for range 2 { // others use the machine too
+				for range 2 { // the machine may be busy
 					c := exec.Command(os.Args[0], "read", "-q", "--memory", "64M", path)
 					c.Env = append(os.Environ(), asProgram+"=1")
 					var out bytes.Buffer

@@ -1,7 +1,7 @@
 package main
 
-// datagramVerdicts are the verdicts of the captures of QUIC, DTLS, and of what
-// carries TLS in packets of its own: EAP and OpenVPN.
+// datagramVerdicts are the verdicts of the captures of QUIC, DTLS, EAP and
+// OpenVPN.
 var datagramVerdicts = map[string][]string{
 	"dtls-no-answer":              {"unknown no_server_hello"},
 	"dtls10-capwap":               {"no rsa_key_transport"},

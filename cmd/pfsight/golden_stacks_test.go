@@ -5,9 +5,8 @@ import (
 	"slices"
 )
 
-// stackVerdicts are the verdicts of the captures of servers and clients other
-// than the test programs of the TLS stacks: those behind a dialog that
-// switches to TLS, behind proxies, and of the web.
+// stackVerdicts are the verdicts of the captures of real servers and clients:
+// STARTTLS, proxies and the web.
 var stackVerdicts = func() map[string][]string {
 	const (
 		tls13     = "yes tls13_key_share"
@@ -16,7 +15,7 @@ var stackVerdicts = func() map[string][]string {
 	return map[string][]string{
 		"upgrade-smtp": {tls13, ephemeral, tls13}, "upgrade-lmtp": {ephemeral, tls13}, "upgrade-imap": {tls13, ephemeral}, "upgrade-pop3": {tls13, ephemeral},
 		"upgrade-sieve": {tls13}, "upgrade-nntp": {tls13}, "upgrade-xmpp": {tls13, ephemeral}, "upgrade-irc": {tls13},
-		"upgrade-ftp":  {ephemeral, "conditional", tls13}, // the data connection resumes that of the commands
+		"upgrade-ftp":  {ephemeral, "conditional", tls13}, // the data connection resumes the session of the control connection
 		"upgrade-ldap": {tls13, tls13, tls13}, "upgrade-postgresql": {tls13, ephemeral, tls13}, "upgrade-postgresql-direct": {tls13}, "upgrade-mysql": {tls13, ephemeral},
 		"upgrade-tds": {ephemeral}, "upgrade-tds-login": {ephemeral}, "upgrade-rdp": {ephemeral, tls13}, "upgrade-http": {ephemeral, tls13},
 		"upgrade-amqp": {tls13}, "upgrade-never": {}, "upgrade-sip": {tls13},
@@ -31,7 +30,7 @@ var stackVerdicts = func() map[string][]string {
 	}
 }()
 
-// merged makes one table of several.
+// merged merges tables.
 func merged(tables ...map[string][]string) map[string][]string {
 	all := map[string][]string{}
 	for _, t := range tables {

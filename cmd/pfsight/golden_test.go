@@ -44,7 +44,7 @@ func records(t *testing.T, files ...string) []record {
 	return list
 }
 
-// A truth is what the TLS stack itself said; see testdata/make.
+// A truth is what the TLS stack itself reported; see testdata/make.
 type truth struct {
 	Stack      string
 	Version    string
@@ -60,9 +60,9 @@ type truth struct {
 	Alert      string
 	ECH        *bool    `json:"ech"`
 	ClientPort int      `json:"client_port"`
-	Upgrade    string   // the protocol that was spoken last before TLS
-	Chain      []string `json:"upgrade_chain"` // all of them, where there are several
-	Target     string   // where a proxy was told to connect, host:port
+	Upgrade    string   // the last protocol before TLS
+	Chain      []string `json:"upgrade_chain"` // all of them, if there are several
+	Target     string   // the target that the proxy was asked for, host:port
 	AlertFrom  string   `json:"alert_from"`
 	QUIC       string   `json:"quic_version"`
 	MovedTo    int      `json:"moved_to_port"`
@@ -70,7 +70,8 @@ type truth struct {
 	Encapsulation []string
 }
 
-// alerts are the numbers of RFC 8446 section 6 and RFC 7507 that the captures show.
+// alerts are the numbers of the alerts in the captures, RFC 8446 section 6 and
+// RFC 7507.
 var alerts = map[string]string{
 	"40": "handshake_failure", "42": "bad_certificate", "48": "unknown_ca", "70": "protocol_version", "86": "inappropriate_fallback", "116": "certificate_required", "120": "no_application_protocol",
 }
@@ -137,7 +138,7 @@ func (want truth) compare(t *testing.T, got record) {
 	if want.Group != "" {
 		is("group", want.Group)
 	}
-	if want.DHBits != 0 && want.Version != "TLS 1.3" { // there the group says it
+	if want.DHBits != 0 && want.Version != "TLS 1.3" { // TLS 1.3 has groups
 		is("dh_bits", float64(want.DHBits))
 	}
 	if want.Resumed != nil && want.Version != "" {
@@ -148,7 +149,7 @@ func (want truth) compare(t *testing.T, got record) {
 	}
 	switch want.EarlyData {
 	case "accepted":
-		is("early_data", "sent") // that it was accepted is encrypted
+		is("early_data", "sent") // acceptance is encrypted
 	case "rejected":
 		if got["early_data"] != "rejected" && (got["early_data"] != "sent" || got["hello_retry_request"] == true) { // a HelloRetryRequest shows it
 			t.Errorf("early data were rejected; the record has %v", got["early_data"])
@@ -171,8 +172,8 @@ func (want truth) compare(t *testing.T, got record) {
 
 func want2stack(r record) string { return "the stack of " + r["source"].(string) }
 
-// verdicts is what the definition of forward secrecy says of each capture, one
-// entry for each connection: the verdict and the reason that decides it.
+// verdicts holds the verdict and the deciding reason of each connection of each
+// capture, by the definition of forward secrecy.
 var verdicts = merged(stackVerdicts, datagramVerdicts, map[string][]string{
 	"rsa": {"no rsa_key_transport"}, "dhe-2048": {"yes ephemeral_key_exchange"}, "dhe-1024": {"yes ephemeral_key_exchange weak_dh"},
 	"ecdhe-p256": {"yes ephemeral_key_exchange ticket_issued"}, "ecdhe-p384": {"yes ephemeral_key_exchange"}, "ecdhe-p521": {"yes ephemeral_key_exchange"},
@@ -214,9 +215,8 @@ var verdicts = merged(stackVerdicts, datagramVerdicts, map[string][]string{
 	"jsse-dhe-dss": {"yes ephemeral_key_exchange"}, "jsse-ecdh-anon-null": {"no null_encryption anonymous"}, "jsse-tls13": {"yes tls13_key_share", "yes psk_dhe_ke"},
 })
 
-// TestCaptures holds the records of real handshakes against what the stacks
-// said of them, against the definition of the verdict, and against the golden
-// files.
+// TestCaptures compares the records of real handshakes with the stacks' reports,
+// with the definition of the verdict, and with the golden files.
 func TestCaptures(t *testing.T) {
 	files, _ := filepath.Glob(captures + "/*.truth.json")
 	if len(files) < len(verdicts) {
@@ -257,8 +257,8 @@ func TestCaptures(t *testing.T) {
 	}
 }
 
-// byPort puts the records in the order of what was said, if that names the
-// client's port of each: two connections of one proxy begin in any order.
+// byPort sorts records into the order of the truths, if these have client ports:
+// two connections of one proxy begin in any order.
 func byPort(got []record, said []truth) {
 	place := map[any]int{}
 	for i, s := range said {
@@ -291,8 +291,8 @@ func compareGolden(t *testing.T, path string, got []record) {
 	}
 }
 
-// TestVariants holds captures that carry the same handshake in another way
-// against the original.
+// TestVariants compares captures that carry the same handshake differently with
+// the original.
 func TestVariants(t *testing.T) {
 	b, err := os.ReadFile(captures + "/variants.json")
 	if err != nil {
@@ -307,7 +307,7 @@ func TestVariants(t *testing.T) {
 	if err := json.Unmarshal(b, &list); err != nil {
 		t.Fatal(err)
 	}
-	// What follows from the carriage alone.
+	// Fields that depend on the carrier.
 	carriage := []string{"source", "time", "last_time", "client_hello_split", "gap", "packets", "client_hello_packet", "server_hello_packet", "bytes_to_client", "bytes_to_server", "problems"}
 	for _, v := range list {
 		t.Run(strings.Join(v.Files, "+"), func(t *testing.T) {
@@ -345,7 +345,7 @@ func TestVariants(t *testing.T) {
 	}
 }
 
-// TestEveryCaptureIsHeld finds captures that no test above reads.
+// TestEveryCaptureIsHeld fails for captures that no test above reads.
 func TestEveryCaptureIsHeld(t *testing.T) {
 	b, err := os.ReadFile(captures + "/variants.json")
 	if err != nil {
@@ -377,7 +377,7 @@ func merge(a, b record) record {
 	return m
 }
 
-// TestBad reads what is no capture, or only a part of one.
+// TestBad reads files that are not captures, or incomplete ones.
 func TestBad(t *testing.T) {
 	for _, c := range []struct {
 		file    string
@@ -391,7 +391,7 @@ func TestBad(t *testing.T) {
 		{"header-only.pcap", 0, "", 0},
 		{"cut-in-packet.pcap", 3, "packet 16, offset", 1},
 		{"lying-length.pcap", 3, "packet 14, offset", 1},
-		{"lying-headers.pcap", 3, "missing: 1 handshake packet cut by the capture's snaplen or a mirror", 0}, // a length beyond the frame is a cut packet
+		{"lying-headers.pcap", 3, "missing: 1 handshake packet cut by the capture's snaplen or a mirror", 0}, // a length beyond the frame means a cut packet
 		{"gzip-cut.pcap", 3, "the capture ends in the middle of a record", 1},
 		{"pcapng-bad-block.pcap", 3, "a block of 7 bytes", 1},
 	} {
@@ -410,7 +410,7 @@ func TestBad(t *testing.T) {
 			}
 		})
 	}
-	// All together: what can be read is, and each of the others is named.
+	// All together: the readable ones are read, and each of the others is named.
 	code, out, stderr := pfsight(t, "", filepath.Join(captures, "rsa.pcap"), filepath.Join(captures, "bad", "text.pcap"), filepath.Join(captures, "missing.pcap"))
 	if code != 3 || !strings.Contains(out, "1 negotiated connection") || !strings.Contains(stderr, "text.pcap") || !strings.Contains(stderr, "missing.pcap") {
 		t.Errorf("exit %d\n%s%s", code, out, stderr)

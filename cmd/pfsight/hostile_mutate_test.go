@@ -7,16 +7,16 @@ import (
 	"slices"
 )
 
-// mostHostile is the longest file that a mutator makes, bytes.
+// mostHostile is the maximum size of a mutated file, bytes.
 const mostHostile = 1 << 20
 
-// A mutator makes hostile files out of good ones.
+// A mutator turns good files into hostile ones.
 type mutator struct {
 	r    *rand.Rand
-	like [][]byte // files of the same kind, to take pieces of
+	like [][]byte // files of the same kind, a source of pieces
 }
 
-// mutate changes b a few times.
+// mutate makes a few changes to b.
 func (m *mutator) mutate(b []byte) []byte {
 	b = slices.Clone(b)
 	for range 1 + m.r.IntN(1<<m.r.IntN(5)) {
@@ -25,10 +25,10 @@ func (m *mutator) mutate(b []byte) []byte {
 	return b[:min(len(b), mostHostile)]
 }
 
-// numbers are those at which arithmetic goes wrong.
+// numbers are values at which arithmetic overflows.
 var numbers = []uint64{0, 1, 2, 3, 7, 8, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0x8000, 0xffff, 0x10000, 1<<31 - 1, 1 << 31, 1<<32 - 1, 1 << 32, 1<<53 + 1, 1<<63 - 1, 1 << 63, 1<<64 - 1}
 
-// words stand where text is read.
+// words are inserted into text.
 var words = []string{
 	"{", "}", "[", "]", "\"", "\\", ",", ":", "null", "true", "1e999", "-0", "18446744073709551616", "\\u0000", "\\ud800", "\n", "\r\n", "\x00", "\xff", "\u202e", "\u3164", "\x1b[2J",
 	"*", "&a", "*a", "<<", "!!binary", "---", "|", ">", "#", "%", "include /*/*/*;", "include *;", "server {", "<VirtualHost", "bind :443 ssl", "ssl_ciphers ", "@SECLEVEL=0", ":!", "+", "ALL:COMPLEMENTOFALL",
@@ -62,14 +62,14 @@ func (m *mutator) change(b []byte) []byte {
 			v = be[8-size:]
 		}
 		copy(b[r.IntN(len(b)):], v)
-	case 4: // a number that was there, and a little more or less
+	case 4: // an existing number, changed a little
 		b[r.IntN(len(b))] += byte(r.IntN(7)) - 3
 	case 5: // cut
 		b = b[:at()]
-	case 6: // left out
+	case 6: // removed
 		i := at()
 		b = slices.Delete(b, i, min(len(b), i+1+r.IntN(1<<r.IntN(12))))
-	case 7: // said again, perhaps often
+	case 7: // repeated, perhaps often
 		i := at()
 		part := b[i:min(len(b), i+1+r.IntN(1<<r.IntN(12)))]
 		again := 1 + r.IntN(1<<r.IntN(12))
@@ -77,16 +77,16 @@ func (m *mutator) change(b []byte) []byte {
 			again = min(again, max(1, (mostHostile-len(b))/len(part)))
 			b = slices.Concat(b[:i], bytes.Repeat(part, again), b[i:])
 		}
-	case 8: // a piece of another
+	case 8: // a piece of another file inserted
 		b = slices.Insert(b, at(), m.piece()...)
-	case 9: // a piece of another in the place of something
+	case 9: // replaced by a piece of another file
 		copy(b[r.IntN(len(b)):], m.piece())
 	case 10: // a word
 		b = slices.Insert(b, at(), []byte(words[r.IntN(len(words))])...)
 	case 11: // a long word
 		i := at()
 		b = slices.Insert(b, i, bytes.Repeat([]byte(words[r.IntN(len(words))]), 1+r.IntN(1<<r.IntN(14)))...)
-	case 12: // exchanged
+	case 12: // swapped
 		i, j := at(), at()
 		if i > j {
 			i, j = j, i
@@ -99,15 +99,15 @@ func (m *mutator) change(b []byte) []byte {
 	return b
 }
 
-// piece returns a piece of a file of the kind.
+// piece returns a piece of a file of the same kind.
 func (m *mutator) piece() []byte {
 	other := m.like[m.r.IntN(len(m.like))]
 	i := m.r.IntN(len(other) + 1)
 	return other[i:min(len(other), i+1+m.r.IntN(1<<m.r.IntN(12)))]
 }
 
-// packets changes the packets of a pcap capture (little endian), and leaves its
-// structure whole: each record says how long it is.
+// packets changes the packets of a little-endian pcap capture. The record headers
+// stay valid.
 func (m *mutator) packets(b []byte) []byte {
 	if len(b) < 24 {
 		return b
@@ -154,7 +154,7 @@ func (m *mutator) packets(b []byte) []byte {
 	return out
 }
 
-// pcapng makes a pcapng capture of a pcap one (little endian, microseconds).
+// pcapng converts a pcap capture (little endian, microseconds) to pcapng.
 func pcapng(b []byte) []byte {
 	block := func(kind uint32, body []byte) []byte {
 		for len(body)%4 != 0 {

@@ -18,40 +18,39 @@ import (
 	"pfsight/cmd/pfsight/internal/memory"
 )
 
-// The nightly run is switched on by PFSIGHT_HOSTILE, the number of files, and
-// takes PFSIGHT_HOSTILE_SEED (default: the day) and PFSIGHT_HOSTILE_KEEP, a
-// folder for what fails (default: a temporary one):
+// PFSIGHT_HOSTILE, the number of files, enables the nightly run.
+// PFSIGHT_HOSTILE_SEED is its seed (default: the day) and PFSIGHT_HOSTILE_KEEP a
+// folder for files that fail (default: a temporary one):
 //
 //	PFSIGHT_HOSTILE=100000 go test -run TestHostileNightly -timeout 2h -v ./cmd/pfsight
 //
-// The files are run in child processes, which tell when they begin with one: a
-// child that panics, hangs or takes too much memory is replaced.
+// Child processes read the files, and report when they begin with one. A child that
+// panics, hangs or takes too much memory is replaced.
 const (
 	hostileCount = "PFSIGHT_HOSTILE"
 	hostileSeed  = "PFSIGHT_HOSTILE_SEED"
 	hostileKeep  = "PFSIGHT_HOSTILE_KEEP"
-	hostileChild = "PFSIGHT_HOSTILE_CHILD" // seed, first and how many, and the folder: in a child
+	hostileChild = "PFSIGHT_HOSTILE_CHILD" // for a child: seed, first file, number of files, and folder
 
 	hostileWorkers = 2
-	hostileBatch   = 500 // files of one child
-	// hostileTime is how long one file may take.
+	hostileBatch   = 500 // files per child
+	// hostileTime is the time limit of one file.
 	hostileTime = 10 * time.Second
-	// hostileOverhead is what a process may take beyond --memory: the program and
-	// the good contents that hostile ones are made of, about 60 MiB, the buffers
-	// of the test for standard output, at most 64 MiB, and what the garbage
-	// collector has not collected.
+	// hostileOverhead is the memory that a process may take beyond --memory: the
+	// program and the good files, about 60 MiB, the test's buffers for standard
+	// output, at most 64 MiB, and garbage.
 	hostileOverhead = 192 << 20
 )
 
-// A hostileResult is how a file was taken.
+// A hostileResult is the result of one file.
 type hostileResult struct {
 	n    uint64
 	took time.Duration
-	peak int64 // bytes that the process had at most while it was read; 0: not known
+	peak int64 // peak memory of the process in bytes; 0: not known
 	err  string
 }
 
-// TestHostileNightly runs the program on as many hostile files as it is told.
+// TestHostileNightly runs the program on PFSIGHT_HOSTILE hostile files.
 func TestHostileNightly(t *testing.T) {
 	if os.Getenv(hostileCount) == "" {
 		t.Skip("set " + hostileCount + " to the number of files")
@@ -84,7 +83,7 @@ func TestHostileNightly(t *testing.T) {
 			slowest = r
 		}
 		if r.peak > memory+hostileOverhead && r.err == "" {
-			// What files before it left may count, so it is run alone once more.
+			// Earlier files may have left memory, so the file is run alone once more.
 			if r.peak = alone(seed, r.n); r.peak > memory+hostileOverhead {
 				r.err = fmt.Sprintf("%d MiB of memory", r.peak>>20)
 			}
@@ -132,13 +131,13 @@ func TestHostileNightly(t *testing.T) {
 	}
 }
 
-// alone runs a file in a process of its own and returns what it took at most.
+// alone runs a file in its own process and returns the peak memory.
 func alone(seed, n uint64) (peak int64) {
 	hostileFiles(seed, n, 1, func(r hostileResult) { peak = r.peak })
 	return peak
 }
 
-// hostileFiles runs n files in child processes and notes how each was taken.
+// hostileFiles runs n files in child processes and collects the results.
 func hostileFiles(seed, from, n uint64, note func(hostileResult)) {
 	for n > 0 {
 		dir, err := os.MkdirTemp("", "hostile")
@@ -218,11 +217,11 @@ func TestHostileChild(t *testing.T) {
 	}
 }
 
-// clearPeak has the system forget how much memory the process had at most.
+// clearPeak resets the kernel's peak memory of the process.
 func clearPeak() { _ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) }
 
-// peakMemory returns how much the process had at most, bytes; 0 where the
-// system does not say.
+// peakMemory returns the peak memory of the process in bytes, 0 if the system does
+// not report it.
 func peakMemory() int64 {
 	b, _ := os.ReadFile("/proc/self/status")
 	_, rest, _ := strings.Cut(string(b), "VmHWM:")

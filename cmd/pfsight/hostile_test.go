@@ -26,25 +26,24 @@ import (
 // hostileMemory is the --memory of hostile runs.
 const hostileMemory = "64M"
 
-// A hostileKind is a kind of content that the program reads, and the ways in
-// which it is given that.
+// A hostileKind is a kind of content, and the command lines that read it.
 type hostileKind struct {
 	name string
 	good [][]byte
 	ways [][]string
 }
 
-// Words of a way that stand for something else.
+// Placeholders in command lines.
 const (
 	asFile  = "FILE"  // the path of the content
 	asText  = "TEXT"  // the content itself
 	asOther = "OTHER" // the path of a good capture
 	asSaved = "SAVED" // the path of good records
-	asOut   = "OUT"   // a path that nothing is at
+	asOut   = "OUT"   // a path without a file
 )
 
-// readWays are those of captures and saved records. The last word of each is
-// one that a mistake in the content cannot be hidden by.
+// readWays are the command lines for captures and saved records. The last word
+// never hides an error in the content.
 var readWays = [][]string{
 	{asFile}, {"read", "--connections", asFile}, {"--format", "jsonl", asFile}, {"--format", "json", "-j", "1", asFile}, {"--format", "csv", asFile}, {"--format", "html", asFile},
 	{"--format", "markdown", asFile}, {"--connections", "--format", "markdown", asFile}, {"--format", "parquet", "-o", asOut, asFile}, {"--stats", asFile}, {"--format", "jsonl", "-"},
@@ -59,8 +58,8 @@ var policyWays = [][]string{
 	{"live", "-i", "no-such-interface", "--listen", "127.0.0.1:0", "--web-config", asFile},
 }
 
-// textWays are those of arguments. None may name a file that is written to, an
-// interface that is there, or a run without end.
+// textWays are the command lines for text arguments. None may name a file to
+// write, an existing interface, or a run without end.
 var textWays = [][]string{
 	{"-f", asText, asOther}, {"--where", asText, asSaved}, {"diff", "--where", asText, asSaved, asOther}, {"impact", "--policy", "tls13-only", "-f", asText, asOther},
 	{"live", "-i", "no-such-interface", "-f", asText}, {"live", "-i", "no-such-interface", "--where", asText}, {"live", "-i", "no-such-interface", "--block-size", asText},
@@ -69,7 +68,7 @@ var textWays = [][]string{
 	{"--width", asText, asSaved}, {"--memory", asText, asSaved}, {"--color", asText, asSaved}, {"__complete", asText, ""},
 }
 
-// hostileCorpus are good contents of every kind, and what goes with them.
+// A hostileCorpus holds good contents of every kind.
 var hostileCorpus = sync.OnceValue(func() (c struct {
 	kinds        []hostileKind
 	other, saved []byte
@@ -140,7 +139,7 @@ var hostileCorpus = sync.OnceValue(func() (c struct {
 	return c
 })
 
-// pack compresses b in one of the ways that are read.
+// pack compresses b in one of the supported formats.
 func pack(how int, b []byte) []byte {
 	var out bytes.Buffer
 	switch how % 4 {
@@ -164,7 +163,7 @@ func pack(how int, b []byte) []byte {
 	return out.Bytes()
 }
 
-// A hostileCase is one run: the content of a kind, and the way it is given.
+// A hostileCase is one run: a content and a command line.
 type hostileCase struct {
 	kind, way int
 	content   []byte
@@ -175,7 +174,7 @@ func (c *hostileCase) String() string {
 	return fmt.Sprintf("%s, %q, %d bytes", k.name, k.ways[c.way], len(c.content))
 }
 
-// hostile makes the n-th case of a seed.
+// hostile returns case n of a seed.
 func hostile(seed, n uint64) hostileCase {
 	r := rand.New(rand.NewPCG(seed, n))
 	kinds := hostileCorpus().kinds
@@ -190,7 +189,7 @@ func hostile(seed, n uint64) hostileCase {
 		if r.IntN(3) == 0 {
 			c.content = m.packets(append(c.content, k.good[r.IntN(len(k.good))]...))
 		}
-	case k.name == "compressed" && r.IntN(2) == 0: // what is inside is hostile
+	case k.name == "compressed" && r.IntN(2) == 0: // the uncompressed content is hostile
 		inner := kinds[[]int{0, 1, 3}[r.IntN(3)]].good
 		c.content = pack(r.IntN(4), (&mutator{r, inner}).mutate(inner[r.IntN(len(inner))]))
 	default:
@@ -199,8 +198,8 @@ func hostile(seed, n uint64) hostileCase {
 	return c
 }
 
-// check runs the case in dir, and returns what is wrong with how the program
-// took it. A panic is not caught.
+// check runs the case in dir and returns what the program did wrong, or "". A
+// panic is not caught.
 func (c *hostileCase) check(dir string) error {
 	corpus := hostileCorpus()
 	way := corpus.kinds[c.kind].ways[c.way]
@@ -264,7 +263,7 @@ func (c *hostileCase) check(dir string) error {
 		if !utf8.ValidString(s) {
 			return fmt.Errorf("%s is not UTF-8: %.2000q", name, s)
 		}
-		// YAML and help of completions have their own rules.
+		// YAML and the help of completions have other rules.
 		if i := strings.IndexFunc(s, func(r rune) bool {
 			return r != '\n' && r != '\t' && r != '\r' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r))
 		}); i >= 0 {
@@ -274,8 +273,7 @@ func (c *hostileCase) check(dir string) error {
 	return c.again(dir, way, stdout, code)
 }
 
-// again reads records that were written: they are the same, and nothing of them
-// is wrong.
+// again reads written records back: they must be the same, without errors.
 func (c *hostileCase) again(dir string, way []string, stdout *limitedBuffer, code int) error {
 	i := slices.Index(way, "jsonl")
 	if i < 0 || stdout.full || code == exitFailed {
@@ -307,7 +305,7 @@ func (c *hostileCase) again(dir string, way []string, stdout *limitedBuffer, cod
 	return nil
 }
 
-// A limitedBuffer keeps the first megabytes of what is written.
+// A limitedBuffer keeps the first megabytes written to it.
 type limitedBuffer struct {
 	mu   sync.Mutex
 	b    bytes.Buffer
@@ -332,8 +330,8 @@ func (l *limitedBuffer) String() string {
 	return l.b.String()
 }
 
-// TestHostile runs the program on a few hostile files of each kind.
-// TestHostileNightly does so on very many.
+// TestHostile runs the program on a few hostile files of each kind;
+// TestHostileNightly runs it on many.
 func TestHostile(t *testing.T) {
 	count := uint64(1400)
 	if testing.Short() || racing {
@@ -354,7 +352,7 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// FuzzHostile runs the program on any content of any kind.
+// FuzzHostile runs the program on arbitrary content of each kind.
 func FuzzHostile(f *testing.F) {
 	for i, k := range hostileCorpus().kinds {
 		for j, b := range k.good {

@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// impactInputs are captures of clients that fare differently under
+// impactInputs are captures whose clients get different answers under
 // testdata/policy.yaml.
 var impactInputs = []string{"rsa", "tls10-rsa", "ecdhe-p256", "ticket-ecdhe", "tls13-x25519", "tls13-hrr", "go-tls13-mlkem", "failed-suite", "jsse-sslv3-rsa", "psk", "ecdhe-ecdsa", "client-only"}
 
@@ -21,7 +21,7 @@ func impactFiles() (out []string) {
 	return out
 }
 
-// TestImpactGolden holds the reports against golden files.
+// TestImpactGolden compares the reports with golden files.
 func TestImpactGolden(t *testing.T) {
 	saved := save(t, "jsonl", "saved.jsonl", impactFiles()...)
 	for _, format := range []string{"table", "markdown", "json", "csv", "html"} {
@@ -37,7 +37,7 @@ func TestImpactGolden(t *testing.T) {
 				}
 			}
 		}
-		// What saved records say is the same, but for the names of the inputs.
+		// Saved records give the same report, except for the names of the inputs.
 		_, again, _ := pfsight(t, "", append(args, "-j", "3", saved)...)
 		if format == "csv" && again != out {
 			t.Errorf("of saved records:\n%s\n%s", again, out)
@@ -46,10 +46,10 @@ func TestImpactGolden(t *testing.T) {
 			if strings.Contains(out, "<script") || !strings.Contains(out, "<svg") {
 				t.Error("a page with a script, or without its picture")
 			}
-			continue // held by its parts
+			continue // its parts are compared
 		}
 		path := "testdata/impact." + map[string]string{"table": "txt", "markdown": "md", "json": "json", "csv": "csv"}[format]
-		// The curve is of the policies that are built in, which come and go.
+		// The curve depends on the built-in policies, which change.
 		out = cutCurve(out)
 		if *update {
 			if err := os.WriteFile(path, []byte(out), 0o644); err != nil {
@@ -67,7 +67,7 @@ func TestImpactGolden(t *testing.T) {
 	}
 }
 
-// cutCurve takes out what depends on the policies that are built in.
+// cutCurve removes what depends on the built-in policies.
 func cutCurve(out string) string {
 	for _, x := range [][2]string{{"Strictest policy without breakage\n", "Smallest change that lets"}, {"Strictness against breakage\n", "For nginx"}, {`"steps": [`, "]"}, {`"next_breaking": [`, "\n    ],"}, {`"strictest"`, ",\n"}, {`"next"`, ",\n"}} {
 		start := strings.Index(out, x[0])

@@ -19,7 +19,7 @@ import (
 type frame struct {
 	header [16]byte
 	data   []byte
-	upward bool // from the endpoint that compares higher
+	upward bool // from the endpoint with the higher address and port
 }
 
 // frames reads a little-endian pcap file.
@@ -45,9 +45,8 @@ func frames(t *testing.T, b []byte) (head []byte, list []frame) {
 	return head, list
 }
 
-// late returns the frames with those of one direction moved behind as many
-// others at the most. Each direction stays in order, and the times stay where
-// they are.
+// late returns the frames with those of one direction delayed by at most n others.
+// Each direction stays in order, and the times keep their order.
 func late(list []frame, upward bool, by int) []frame {
 	out := make([]frame, 0, len(list))
 	var held []frame
@@ -80,10 +79,10 @@ func writeFrames(t *testing.T, path string, head []byte, list []frame) {
 	}
 }
 
-// placed are the fields that say when and in which packet.
+// placed lists the fields for times and packet numbers.
 var placed = []string{"time", "last_time", "client_hello_packet", "server_hello_packet", "session_packet", "session_time", "source"}
 
-// said returns the records without what a lag may change, by endpoints.
+// said returns the records by endpoints, without fields that a lag may change.
 func said(list []record) map[string][]string {
 	out := map[string][]string{}
 	for _, r := range list {
@@ -91,8 +90,8 @@ func said(list []record) map[string][]string {
 			delete(r, f)
 		}
 		if r["transport"] != "tcp" {
-			// Datagrams before the one by which a connection is recognised, and
-			// behind the last of its session, are not its own.
+			// Datagrams before the one that identifies a connection, and after
+			// its session ended, are not counted.
 			delete(r, "packets")
 			delete(r, "bytes_to_client")
 			delete(r, "bytes_to_server")
@@ -110,16 +109,16 @@ func said(list []record) map[string][]string {
 	return out
 }
 
-// TestLag holds that the record of a connection is the same where one
-// direction arrives late, by any number of packets.
+// TestLag checks that the record of a connection is the same if one direction
+// arrives late, by any number of packets.
 func TestLag(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range slices.Sorted(maps.Keys(verdicts)) {
 		switch {
 		case strings.HasPrefix(name, "quic-rebind"), strings.HasPrefix(name, "openvpn-udp"):
-			continue // the address or the key changes: which of two late datagrams is of which is not told
+			continue // the address or the key changes, and late datagrams cannot be assigned
 		case name == "dtls12-pion-turn":
-			continue // the channel is bound by the client, whose datagrams are late
+			continue // the client binds the channel, and its datagrams are late
 		}
 		whole, err := os.ReadFile(filepath.Join(captures, name+".pcap"))
 		if err != nil {

@@ -21,9 +21,9 @@ import (
 	"pfsight/cmd/pfsight/internal/testutil"
 )
 
-// TestLiveAllConfined runs live as root with everything that it does, confined:
-// rotation with a limit, signals, a TLS collector that comes back, the system's
-// log, the page with keys that are replaced, and an interface that comes back.
+// TestLiveAllConfined runs live as root, confined, with all its features: rotation
+// with a limit, signals, a TLS collector that restarts, syslog, the page with keys
+// that are replaced, and an interface that is removed and added.
 func TestLiveAllConfined(t *testing.T) {
 	if !livetest.Isolate(t) {
 		return
@@ -31,7 +31,7 @@ func TestLiveAllConfined(t *testing.T) {
 	log := privateLog(t)
 	livetest.Veth(t, "va", "vb")
 	send := livetest.NewSender(t, "va")
-	list := replayable(t) // one each time: the same again would be retransmissions
+	list := replayable(t) // one each time: a repeated capture would be retransmissions
 	of := func(i int) int { return len(records(t, list[i])) }
 	sum := of(0)
 	l := newLogger(t, log)
@@ -99,7 +99,7 @@ func TestLiveAllConfined(t *testing.T) {
 	c := collector()
 	defer c.Close()
 	testutil.Eventually(t, "the collector, that came late", func() bool { return strings.Count(collected.String(), "\n") == sum })
-	for i := 1; i < 5; i++ { // five files, of which two whole ones stay
+	for i := 1; i < 5; i++ { // five files, of which two complete ones are kept
 		p.signal(syscall.SIGHUP)
 		testutil.Eventually(t, "the reopened outputs", func() bool { return strings.Count(p.stderr.String(), "the outputs are reopened") == i })
 		replay(t, send, list[i])
@@ -132,8 +132,8 @@ func TestLiveAllConfined(t *testing.T) {
 	_ = l.end(t)
 }
 
-// TestLiveHang has the system's log, a FIFO and standard output hang: the
-// capture goes on, and ends in time.
+// TestLiveHang lets syslog, a FIFO and standard output hang. The capture continues,
+// and ends in time.
 func TestLiveHang(t *testing.T) {
 	if !livetest.Isolate(t) {
 		return
@@ -173,8 +173,7 @@ func TestLiveHang(t *testing.T) {
 	}
 }
 
-// TestLiveScreen runs the view on a terminal, confined, over keys and a new
-// size.
+// TestLiveScreen runs the terminal view, confined, with keys and a change of size.
 func TestLiveScreen(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes some seconds")
@@ -210,5 +209,5 @@ func TestLiveScreen(t *testing.T) {
 	tmux("send-keys", "-t", "t", "x")
 	tmux("send-keys", "-t", "t", "q")
 	shows("it ended with 0")
-	shows("(seccomp)") // what was told meanwhile
+	shows("(seccomp)") // a message from while the screen was shown
 }

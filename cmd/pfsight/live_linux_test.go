@@ -26,7 +26,7 @@ import (
 	"pfsight/cmd/pfsight/internal/testutil"
 )
 
-// asProgram in the environment makes the test's binary be pfsight.
+// asProgram is an environment variable that makes the test binary run as pfsight.
 const asProgram = "PFSIGHT_TEST_PROGRAM"
 
 func TestMain(m *testing.M) {
@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// A program is pfsight running beside the test.
+// A program is a running pfsight process.
 type program struct {
 	t      *testing.T
 	cmd    *exec.Cmd
@@ -54,7 +54,7 @@ func start(t *testing.T, args ...string) *program {
 	return startProgram(t, os.Args[0], args...)
 }
 
-// startProgram starts another binary of it.
+// startProgram starts a given binary.
 func startProgram(t *testing.T, file string, args ...string) *program {
 	t.Helper()
 	p := &program{t: t, cmd: exec.Command(file, append([]string{"live"}, args...)...)}
@@ -66,7 +66,7 @@ func startProgram(t *testing.T, file string, args ...string) *program {
 	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
 	testutil.Eventually(t, "the capture", func() bool {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
-		return err != nil || bytes.Contains(b, []byte("Seccomp:\t2")) // the last thing done before
+		return err != nil || bytes.Contains(b, []byte("Seccomp:\t2")) // the last step before
 	})
 	time.Sleep(50 * time.Millisecond)
 	return p
@@ -113,8 +113,8 @@ func lines(t *testing.T, path string) []record {
 	return out
 }
 
-// essence is what of records must be the same live and from the file: all but
-// times, where it was captured, and the numbers of packets.
+// essence returns the parts of records that must be the same live and from a file:
+// all but times, sources and packet numbers.
 func essence(t *testing.T, list []record) map[string]int {
 	t.Helper()
 	out := map[string]int{}
@@ -150,8 +150,8 @@ func compare(t *testing.T, got, want []record) {
 	}
 }
 
-// link makes a network of two: this namespace has 10.0.0.1 on va, the other
-// one 10.0.0.2 on vb.
+// link creates two namespaces: this one has 10.0.0.1 on va, the other one 10.0.0.2
+// on vb.
 func link(t *testing.T) *livetest.Peer {
 	t.Helper()
 	peer := livetest.NewPeer(t)
@@ -181,8 +181,8 @@ func certificate(t *testing.T) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// TestLiveTLS makes real connections: their verdicts come while they live,
-// their bytes when they have ended.
+// TestLiveTLS makes real connections. Their verdicts are reported while they are
+// open, their byte counts when they have ended.
 func TestLiveTLS(t *testing.T) {
 	if !livetest.Isolate(t) {
 		return
@@ -241,7 +241,7 @@ func TestLiveTLS(t *testing.T) {
 			t.Errorf("connection %d: %v", i, r)
 		}
 	}
-	// openssl, where there is one.
+	// openssl, if it is installed.
 	n := 3
 	if _, err := exec.LookPath("openssl"); err == nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
@@ -293,7 +293,7 @@ func TestLiveTLS(t *testing.T) {
 	}
 }
 
-// TestLiveSignals sends each signal that means something.
+// TestLiveSignals sends each signal that live handles.
 func TestLiveSignals(t *testing.T) {
 	if !livetest.Isolate(t) {
 		return
@@ -323,8 +323,8 @@ func TestLiveSignals(t *testing.T) {
 	}
 }
 
-// TestLiveLoss gives the program rings that are too small and stops it for a
-// while: what was lost is said.
+// TestLiveLoss uses rings that are too small and stops the program for a while.
+// The losses are reported.
 func TestLiveLoss(t *testing.T) {
 	if !livetest.Isolate(t) {
 		return
@@ -348,8 +348,8 @@ func TestLiveLoss(t *testing.T) {
 	}
 }
 
-// TestLiveConfined looks at the rights of the process, and takes its interface
-// away and back: the right to capture is still there.
+// TestLiveConfined checks the rights of the process, and removes and adds its
+// interface: it can still capture.
 func TestLiveConfined(t *testing.T) {
 	if !livetest.Isolate(t) {
 		return

@@ -21,10 +21,10 @@ import (
 	"pfsight/cmd/pfsight/internal/testutil"
 )
 
-// TestLiveAnyFilter captures on all interfaces with a filter, beside traffic
-// that it excludes, on a loopback, an Ethernet and an interface without a link
-// header: only what it wants is counted. When the clients have closed their
-// connections none is shown as open, although each is followed for some time.
+// TestLiveAnyFilter captures on all interfaces with a filter: a loopback, an
+// Ethernet, and one without a link header. Packets that the filter excludes are
+// not counted. Connections that the clients have closed are not shown as open,
+// although each is followed for some time.
 func TestLiveAnyFilter(t *testing.T) {
 	if !livetest.Isolate(t) {
 		return
@@ -122,7 +122,7 @@ func TestLiveAnyFilter(t *testing.T) {
 	}
 	began := time.Now()
 	testutil.Eventually(t, "no open connection", func() bool { return look().Live.Open == 0 })
-	if d := time.Since(began); d > 3*time.Second { // less than they are followed for
+	if d := time.Since(began); d > 3*time.Second { // shorter than they are followed
 		t.Errorf("connections are shown as open for %v after their end", d)
 	}
 	time.Sleep(1100 * time.Millisecond)

@@ -19,8 +19,8 @@ import (
 	"pfsight/cmd/pfsight/internal/testutil"
 )
 
-// firstFragments returns frames that each begin another IPv4 datagram of which
-// nothing else comes. refragment gives them other identifiers.
+// firstFragments returns frames that each hold the first fragment of another IPv4
+// datagram. refragment changes their identifiers.
 func firstFragments(n, size int) [][]byte {
 	frames := make([][]byte, n)
 	for i := range frames {
@@ -37,9 +37,9 @@ func firstFragments(n, size int) [][]byte {
 	return frames
 }
 
-// copies returns n copies of the frames of a capture of one connection over
-// IPv4, each from another port. A Replayer that changes frames needs more of
-// them than it gives to the kernel at once.
+// copies returns n copies of the frames of a capture of one connection over IPv4,
+// each from another port. A Replayer that changes frames needs more of them than
+// the kernel gets at once.
 func copies(t *testing.T, path string, n int) (out [][]byte) {
 	t.Helper()
 	frames, _ := loadFrames(t, path)
@@ -58,16 +58,16 @@ func copies(t *testing.T, path string, n int) (out [][]byte) {
 	return out
 }
 
-// refragment is a livetest.Replayer's Change: each round is of other datagrams.
+// refragment is a livetest.Replayer.Change. It makes other datagrams each round.
 func refragment(f []byte, round int) {
 	binary.BigEndian.PutUint16(f[14+12+2:], uint16(round))
 }
 
-// TestLiveFragmentFlood sends first fragments of datagrams that never become
-// whole, and honest connections beside them: no packet may be lost, and each
-// connection must be found. PFSIGHT_FLOOD says for how long, such as 6s, and
-// PFSIGHT_FLOOD_RATE how many fragments a second; with it tcpdump is measured
-// too.
+// TestLiveFragmentFlood sends first fragments of datagrams that are never
+// completed, together with real connections. No packet may be lost, and each
+// connection must be found. PFSIGHT_FLOOD is the duration, such as 6s, and
+// PFSIGHT_FLOOD_RATE the number of fragments per second; with it, tcpdump is
+// measured too.
 func TestLiveFragmentFlood(t *testing.T) {
 	long, rate := 1500*time.Millisecond, 60_000
 	asked := os.Getenv("PFSIGHT_FLOOD")
@@ -138,8 +138,8 @@ func TestLiveFragmentFlood(t *testing.T) {
 	t.Logf("tcpdump: %s", said.String())
 }
 
-// flood sends fragments to vb, and beside them 300 connections a second of
-// which honest holds n. It returns how many connections there were.
+// flood sends fragments to vb, and 300 connections per second; honest holds the
+// frames of n of them. It returns the number of connections.
 func flood(t *testing.T, honest [][]byte, n int, long time.Duration, rate int) (connections int) {
 	fragments := livetest.NewReplayer(t, "va", firstFragments(4096, 1400))
 	fragments.Change = refragment
@@ -153,8 +153,8 @@ func flood(t *testing.T, honest [][]byte, n int, long time.Duration, rate int) (
 	return rounds * n
 }
 
-// TestLiveEvicted sends more connections than there is room for: those that had
-// to go are told of, with what to do about it, and the exit code says so.
+// TestLiveEvicted sends more connections than the tables hold. The evictions are
+// reported with a remedy, and in the exit code.
 func TestLiveEvicted(t *testing.T) {
 	if !livetest.Isolate(t) {
 		return

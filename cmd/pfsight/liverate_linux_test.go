@@ -25,11 +25,11 @@ import (
 	"pfsight/cmd/pfsight/internal/testutil"
 )
 
-// maxFrames is how many bytes of frames are sent again and again at most.
+// maxFrames is the maximum size in bytes of the frames that are sent repeatedly.
 const maxFrames = 512 << 20
 
-// loadCapture returns the capture that PFSIGHT_BENCH_CAPTURE names, or makes
-// one of mb MB: real handshakes, with bulk packets of data behind each.
+// loadCapture returns the capture in PFSIGHT_BENCH_CAPTURE, or makes one of mb MB:
+// real handshakes, each followed by bulk data.
 func loadCapture(t *testing.T, mb, bulk int) string {
 	t.Helper()
 	if path := os.Getenv("PFSIGHT_BENCH_CAPTURE"); path != "" {
@@ -43,8 +43,8 @@ func loadCapture(t *testing.T, mb, bulk int) string {
 	return path
 }
 
-// loadFrames returns the first frames of a capture, as far as they fit the MTU
-// and maxFrames.
+// loadFrames returns the first frames of a capture, limited by the MTU and
+// maxFrames.
 func loadFrames(t *testing.T, path string) (frames [][]byte, mean float64) {
 	t.Helper()
 	src, err := pcapfile.Open([]string{path}, pcapfile.Options{})
@@ -76,31 +76,30 @@ func loadFrames(t *testing.T, path string) (frames [][]byte, mean float64) {
 // A rival is a program that captures on vb.
 type rival struct {
 	name  string
-	args  []string       // of another program
-	live  []string       // of pfsight
-	ready string         // is said when it captures
-	count *regexp.Regexp // packets that came, those dropped included or not, and those dropped, as it tells them
-	less  bool           // those dropped are not among those that came
+	args  []string       // another program
+	live  []string       // pfsight's
+	ready string         // printed when the capture begins
+	count *regexp.Regexp // matches the printed counts of received and dropped packets
+	less  bool           // the received packets exclude the dropped ones
 }
 
-// A trial is what came of sending at a rate.
+// A trial is the result of sending at a rate.
 type trial struct {
-	rate, gbit       float64 // a second, as reached
-	sent, came, lost int     // packets; lost ones were dropped by the receiver or on the way to it
-	told             int     // of lost, by the program
+	rate, gbit       float64 // achieved, per second
+	sent, came, lost int     // packets; lost includes those dropped on the way
+	told             int     // part of lost that the program reported
 	cpu              time.Duration
 }
 
-// perGbit returns the CPU seconds that the program took for a gigabit.
+// perGbit returns the CPU seconds per gigabit.
 func (x *trial) perGbit() float64 { return x.cpu.Seconds() / (x.gbit * float64(x.sent) / x.rate) }
 
 // TestLiveRate finds the highest rate at which pfsight and others lose
 // nothing of what is sent over a virtual link: PFSIGHT_RATE says for how long
 // each rate is tried, such as 3s, and PFSIGHT_RATE_ONLY names some of them. On
-// such a link whoever sends a frame also does what the kernel has to do to
-// receive it. So there are two ways: as it is; and on one core, where the
-// kernel's receiving and the program share a core, as they do behind one queue
-// of a network card, and the sender has another.
+// such a link the sender's core also does the kernel's receive work. So there are
+// two set-ups: this one, and one where the kernel's receive work and the program
+// share a core, as behind one queue of a network card, and the sender has another.
 func TestLiveRate(t *testing.T) {
 	long, err := time.ParseDuration(os.Getenv("PFSIGHT_RATE"))
 	if err != nil {
@@ -154,7 +153,7 @@ func TestLiveRate(t *testing.T) {
 	}
 }
 
-// steer has one core receive what comes on an interface.
+// steer makes one core do the receive work of an interface.
 func steer(t *testing.T, name string, core int) {
 	t.Helper()
 	c := exec.Command("unshare", "-m", "sh", "-ec", fmt.Sprintf("mount -t sysfs none /sys; echo %x > /sys/class/net/%s/queues/rx-0/rps_cpus", 1<<core, name))
@@ -163,7 +162,7 @@ func steer(t *testing.T, name string, core int) {
 	}
 }
 
-// pin binds this thread, and the programs that it starts, to a core.
+// pin binds this thread, and programs that it starts, to a core.
 func pin(t *testing.T, core int) {
 	t.Helper()
 	var set unix.CPUSet
@@ -173,8 +172,8 @@ func pin(t *testing.T, core int) {
 	}
 }
 
-// tries is how often a rate is tried until nothing is lost: a loss may be due
-// to others who use the machine.
+// tries is the maximum number of attempts per rate: a loss may be caused by other
+// programs on the machine.
 const tries = 3
 
 // highest bisects for the highest rate without loss.
@@ -246,7 +245,7 @@ func (r *rival) try(t *testing.T, send *livetest.Replayer, n int, rate float64, 
 		x.came = x.sent
 		return x
 	}
-	time.Sleep(1200 * time.Millisecond) // counts are as of a second ago
+	time.Sleep(1200 * time.Millisecond) // counts may be a second old
 	_ = c.Process.Signal(syscall.SIGINT)
 	_ = c.Wait()
 	use := c.ProcessState.SysUsage().(*syscall.Rusage)

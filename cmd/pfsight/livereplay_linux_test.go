@@ -17,9 +17,8 @@ import (
 	"pfsight/capture/pcapfile"
 )
 
-// replay sends the frames of a capture as fast as they go, and returns how
-// many. Captures of other links than Ethernet, and with frames that were cut,
-// are none of its.
+// replay sends the frames of a capture at full speed and returns their number. The
+// capture must be Ethernet without cut frames.
 func replay(t *testing.T, send *livetest.Sender, path string) int {
 	t.Helper()
 	src, err := pcapfile.Open([]string{path}, pcapfile.Options{})
@@ -38,8 +37,8 @@ func replay(t *testing.T, send *livetest.Sender, path string) int {
 	return n
 }
 
-// replayable returns captures that can be sent over an interface, without
-// those that need their own time.
+// replayable returns captures that can be sent over an interface and do not depend
+// on their times.
 func replayable(t *testing.T) []string {
 	t.Helper()
 	all, err := filepath.Glob(captures + "/*.pcap*")
@@ -72,8 +71,8 @@ func replayable(t *testing.T) []string {
 	return out
 }
 
-// TestLiveReplay sends captures over an interface, and holds what came of
-// them against what reading the file gives.
+// TestLiveReplay sends captures over an interface and compares the records with
+// those of the files.
 func TestLiveReplay(t *testing.T) {
 	if !livetest.Isolate(t) {
 		return
@@ -99,10 +98,9 @@ func TestLiveReplay(t *testing.T) {
 	}
 }
 
-// TestLiveReplayLarge does the same with the capture that
-// PFSIGHT_BENCH_CAPTURE names, by tcpreplay at top speed where that is
-// installed. What the kernel dropped is counted, and only without drops are
-// the records the same.
+// TestLiveReplayLarge does the same with the capture in PFSIGHT_BENCH_CAPTURE, with
+// tcpreplay at top speed if it is installed. Kernel drops are counted; the records
+// are compared only without drops.
 func TestLiveReplayLarge(t *testing.T) {
 	path := os.Getenv("PFSIGHT_BENCH_CAPTURE")
 	if path == "" {
@@ -117,7 +115,7 @@ func TestLiveReplayLarge(t *testing.T) {
 	before := sent(t, "va")
 	began := time.Now()
 	if _, err := exec.LookPath("tcpreplay"); err == nil {
-		_ = exec.Command("tcpreplay", "-q", "-i", "va", "--topspeed", path).Run() // frames above the MTU are an error
+		_ = exec.Command("tcpreplay", "-q", "-i", "va", "--topspeed", path).Run() // fails for frames above the MTU
 	} else {
 		replay(t, livetest.NewSender(t, "va"), path)
 	}
@@ -143,12 +141,12 @@ func TestLiveReplayLarge(t *testing.T) {
 	if code != 0 {
 		t.Errorf("exit %d: %s", code, &p.stderr)
 	}
-	if !strings.Contains(filepath.Base(path), "bulk") { // others need no more than the order of packets
+	if !strings.Contains(filepath.Base(path), "bulk") { // others depend on the order of packets only
 		compare(t, lines(t, events), records(t, path))
 	}
 }
 
-// sent returns how many packets an interface sent.
+// sent returns the number of packets that an interface has sent.
 func sent(t *testing.T, name string) int {
 	t.Helper()
 	out, err := exec.Command("ip", "-j", "-s", "link", "show", name).Output()

@@ -13,11 +13,11 @@ import (
 	"pfsight/capture/live/livetest"
 )
 
-// TestLiveSoak sends connections without end, each round of a capture's frames
-// with other addresses, and looks at the memory that the program takes with
-// --memory 64M: for a few seconds, or for as long as PFSIGHT_SOAK says, such
-// as 10m, at PFSIGHT_SOAK_RATE packets a second, 30,000 by default. Then what
-// it takes after a fifth of the time and at the end is the same.
+// TestLiveSoak sends a capture's frames repeatedly, each round with other
+// addresses, and checks the memory of the program with --memory 64M. PFSIGHT_SOAK
+// is the duration, such as 10m; the default is a few seconds. PFSIGHT_SOAK_RATE is
+// the number of packets per second, 30,000 by default. After a long run the memory
+// at the end must equal that after a fifth of the time.
 func TestLiveSoak(t *testing.T) {
 	const memory, code = 64 << 10, 32 << 10 // KB; code is what --memory does not count
 	long, rate := 10*time.Second, 30_000
@@ -99,14 +99,14 @@ func TestLiveSoak(t *testing.T) {
 	}
 }
 
-// A mean is one of several numbers.
+// A mean is the mean of several numbers.
 type mean struct{ sum, n int }
 
 func (m *mean) add(v int) { m.sum += v; m.n++ }
 func (m *mean) of() int   { return m.sum / max(m.n, 1) }
 
-// resident returns the resident memory of a process, the rings that it shares
-// with the kernel included, KB.
+// resident returns the resident memory of a process in KB, including the rings
+// shared with the kernel.
 func resident(t *testing.T, pid int) int {
 	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

@@ -13,8 +13,7 @@ import (
 	"pfsight/cmd/pfsight/internal/rows"
 )
 
-// vxlan puts a frame into a VXLAN tunnel, RFC 7348, whose two ends and their
-// ports are always the same.
+// vxlan puts a frame into a VXLAN tunnel, RFC 7348, with fixed endpoints and ports.
 func vxlan(inner []byte) []byte {
 	b := []byte{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 0, 0, 1, 0, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2, 0xc0, 0, 0x12, 0xb5, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 7, 0}
 	binary.BigEndian.PutUint16(b[16:], uint16(len(b)-14+len(inner)))
@@ -22,7 +21,7 @@ func vxlan(inner []byte) []byte {
 	return append(b, inner...)
 }
 
-// A counting Sink counts what one worker was given.
+// A counting Sink counts the events of one worker.
 type counting struct {
 	opened *atomic.Int64
 	some   int // blocks with handshakes
@@ -37,13 +36,13 @@ func (c *counting) Take(events []capture.Event) {
 	if len(events) > 0 {
 		c.some++
 	}
-	time.Sleep(5 * time.Millisecond) // what parsing takes, on a core that is not there
+	time.Sleep(5 * time.Millisecond) // stands in for the parse time
 }
 
 func (c *counting) Emit(*capture.Stats) {}
 
-// TestVXLANWorkers captures the connections inside of one VXLAN tunnel, which
-// the kernel puts into one ring: all workers have a part in them.
+// TestVXLANWorkers captures connections inside one VXLAN tunnel, which the kernel
+// puts into one ring. All workers must get some of them.
 func TestVXLANWorkers(t *testing.T) {
 	if !livetest.Isolate(t) {
 		return

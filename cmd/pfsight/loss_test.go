@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestLoss leaves packets out of the captures, at random: what is said of a
-// connection may become less, but never something else.
+// TestLoss removes random packets from the captures. Fields may become absent, but
+// never different.
 func TestLoss(t *testing.T) {
 	dir := t.TempDir()
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -23,7 +23,7 @@ func TestLoss(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := map[[4]any]record{}
-		twice := map[[4]any]bool{} // one after the other, or sessions between the same endpoints
+		twice := map[[4]any]bool{} // several connections between the same endpoints
 		for _, r := range records(t, filepath.Join(captures, name+".pcap")) {
 			k := endpoints(r)
 			twice[k] = want[k] != nil

@@ -51,8 +51,8 @@ func ipPackets(t testing.TB, name string) (out []frametest.Packet) {
 	}
 }
 
-// framed puts packets into frames, each into another of the forms that the link
-// type has.
+// framed puts packets into frames, and alternates between the forms of the link
+// type.
 func framed(t testing.TB, link packet.LinkType, packets []frametest.Packet) (out []frametest.Packet) {
 	t.Helper()
 	for i, p := range packets {
@@ -82,8 +82,8 @@ func savedRows(t testing.TB, out string) (list []record) {
 }
 
 // TestEveryLink reads a handshake in every link type and every tunnel, with and
-// without a filter: the record is that of the packets as they were, but for
-// the encapsulation.
+// without a filter. The record is that of the original packets, except for the
+// encapsulation.
 func TestEveryLink(t *testing.T) {
 	packets := ipPackets(t, "rsa.pcap")
 	name := filepath.Join(t.TempDir(), "it.pcap")
@@ -135,9 +135,8 @@ func TestEveryLink(t *testing.T) {
 	}
 }
 
-// TestMirrorCut truncates the packets inside a tunnel, as mirrors do: what is
-// missing is cut in the record, in the counters and in the exit code, and no
-// packet is said to be lost.
+// TestMirrorCut truncates the packets inside a tunnel, as mirrors do. The record,
+// the counters and the exit code report cut packets, and no lost ones.
 func TestMirrorCut(t *testing.T) {
 	packets := ipPackets(t, "rsa.pcap")
 	name := filepath.Join(t.TempDir(), "it.pcap")
@@ -161,12 +160,12 @@ func TestMirrorCut(t *testing.T) {
 	}
 }
 
-// summaries are the formats that hold what was lost; of the others standard
-// error tells.
+// summaries are the formats that include losses. With the others, losses are on
+// standard error only.
 var summaries = map[string]bool{"table": true, "markdown": true, "html": true}
 
-// TestUnread holds a link type that is not read to be named, with its number
-// and how many packets there were, in every format.
+// TestUnread checks that every format names a link type that is not read, with its
+// number and its packets.
 func TestUnread(t *testing.T) {
 	packets := ipPackets(t, "rsa.pcap")
 	dir := t.TempDir()
@@ -212,17 +211,16 @@ func TestUnread(t *testing.T) {
 			}
 		}
 	}
-	// Another tool's number, beyond the registry.
+	// A number outside the registry.
 	frametest.WritePcap(t, unread, 4711, packets)
 	if code, _, stderr := pfsight(t, "", "--format", "csv", unread); code != exitIncomplete || !strings.Contains(stderr, "link type 4711") {
 		t.Errorf("exit %d, %s", code, stderr)
 	}
 }
 
-// TestFilterOneFile has a file in a folder whose link type the expression
-// cannot be applied to: it is named and the others are read. Where it is alone
-// nothing could be read. Workers that meet it beside each other never lose
-// that.
+// TestFilterOneFile reads a folder with one file whose link type the filter does
+// not support. That file is named and the others are read; alone, it is an error.
+// The number of workers makes no difference.
 func TestFilterOneFile(t *testing.T) {
 	packets := ipPackets(t, "rsa.pcap")
 	dir := t.TempDir()
@@ -252,8 +250,8 @@ func TestFilterOneFile(t *testing.T) {
 	}
 }
 
-// TestLossesByFile has losses of several kinds in many files: the summary
-// names the worst of them, and the output does not depend on the workers.
+// TestLossesByFile has losses of several kinds in many files. The summary names the
+// files with the most, and the output does not depend on the workers.
 func TestLossesByFile(t *testing.T) {
 	packets := ipPackets(t, "rsa.pcap")
 	dir := t.TempDir()
@@ -299,9 +297,9 @@ func TestLossesByFile(t *testing.T) {
 	}
 }
 
-// TestSimpleBlocks has packets without a time between those of a connection,
-// and before them: it is one connection, at the time of those that have one.
-// Where none has a time, no format makes one up.
+// TestSimpleBlocks has packets without a time before and between those of a
+// connection. It stays one connection, with the times of the others. If no packet
+// has a time, no format shows one.
 func TestSimpleBlocks(t *testing.T) {
 	packets := ipPackets(t, "rsa.pcap")
 	name := filepath.Join(t.TempDir(), "it.pcapng")
@@ -356,7 +354,7 @@ func TestSimpleBlocks(t *testing.T) {
 	if len(list) != 1 || list[0]["time"] != nil || list[0]["forward_secrecy"] != "no" {
 		t.Errorf("%s", out)
 	}
-	// What was saved without a time is read without one.
+	// Records saved without a time are read without one.
 	saved := filepath.Join(t.TempDir(), "saved.jsonl")
 	if err := os.WriteFile(saved, []byte(out), 0o600); err != nil {
 		t.Fatal(err)
@@ -373,9 +371,8 @@ func TestSimpleBlocks(t *testing.T) {
 	}
 }
 
-// TestSnaplen cuts captures at every snaplen: where a record is not what it is
-// of the whole capture, the exit code and standard error say so, in every
-// format.
+// TestSnaplen cuts captures at every snaplen. If a record differs from that of the
+// whole capture, the exit code and standard error report it, in every format.
 func TestSnaplen(t *testing.T) {
 	dir := t.TempDir()
 	files, _ := filepath.Glob(filepath.Join(captures, "*.pcap"))

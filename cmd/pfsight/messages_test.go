@@ -16,8 +16,8 @@ import (
 	"pfsight/report/where"
 )
 
-// TestMessageLines gives names that would forge a message to every command
-// that reads files, and to what it says of its arguments.
+// TestMessageLines passes file names and arguments that would forge a message line
+// to every command.
 func TestMessageLines(t *testing.T) {
 	const forged = "pfsight: all is well"
 	dir := t.TempDir()
@@ -47,7 +47,7 @@ func TestMessageLines(t *testing.T) {
 	}
 }
 
-// TestMessages takes errors apart into the lines that tell of them.
+// TestMessages checks the message lines of errors.
 func TestMessages(t *testing.T) {
 	a, b := errors.New("a"), errors.New("b\nforged")
 	_, place := where.Compile("nonsense")
@@ -69,8 +69,8 @@ type failing struct{ err error }
 
 func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
-// TestOutputFails runs every command that writes to standard output when that
-// is full, and when nobody reads it any more.
+// TestOutputFails runs every command with a standard output that is full, and with
+// one whose reader has closed it.
 func TestOutputFails(t *testing.T) {
 	policy := filepath.Join(t.TempDir(), "p.yaml")
 	if err := os.WriteFile(policy, []byte("name: x\nversions: [TLS 1.2]\n"), 0o600); err != nil {

@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// TestMovedTogether reads all captures of QUIC and of DTLS at once, whose servers
-// have one address: no client may be joined to another's connection, and the
-// bytes are the same for any number of workers.
+// TestMovedTogether reads all captures of QUIC and DTLS at once. Their servers share
+// one address: no client may be joined to a wrong connection, and the output is
+// the same for any number of workers.
 func TestMovedTogether(t *testing.T) {
 	files, err := filepath.Glob(captures + "/quic-*.pcap")
 	if err != nil || len(files) < 30 {

@@ -22,8 +22,8 @@ import (
 	"pfsight/cmd/pfsight/internal/testutil"
 )
 
-// asked runs pfsight as a program and returns its exit code, standard output
-// and standard error.
+// asked runs pfsight as a process and returns its exit code, standard output and
+// standard error.
 func asked(t *testing.T, with func(*exec.Cmd), args ...string) (int, string, string) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], args...)
@@ -39,7 +39,7 @@ func asked(t *testing.T, with func(*exec.Cmd), args ...string) (int, string, str
 	return cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()
 }
 
-// commands are those that take -o, with an input each.
+// commands are the commands with -o, each with an input.
 func commands() map[string][]string {
 	return map[string][]string{
 		"read":    {"--format", "html", rsa},
@@ -50,8 +50,8 @@ func commands() map[string][]string {
 	}
 }
 
-// TestOutputFullDisk fills a small file system: the old result stays, nothing
-// else is left, and the exit code says so.
+// TestOutputFullDisk fills a small file system. The old result stays, no other file
+// is left, and the exit code reports the error.
 func TestOutputFullDisk(t *testing.T) {
 	runtime.LockOSThread() // the thread ends with the test
 	if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
@@ -119,8 +119,7 @@ func TestOutputFileLimit(t *testing.T) {
 	}
 }
 
-// TestOutputKinds writes to what is there under the name: each kind keeps what
-// it is.
+// TestOutputKinds writes to existing files of every kind: each keeps its kind.
 func TestOutputKinds(t *testing.T) {
 	code, want, stderr := asked(t, nil, "--format", "jsonl", rsa)
 	if code != 0 {
@@ -325,7 +324,7 @@ func TestOutputKinds(t *testing.T) {
 	})
 }
 
-// open returns a folder that any user may come to.
+// open returns a folder that every user may enter.
 func open(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -337,7 +336,7 @@ func open(t *testing.T) string {
 	return dir
 }
 
-// publicCopy copies a file to where any user may read it.
+// publicCopy copies a file to where every user may read it.
 func publicCopy(t *testing.T, path string, perm os.FileMode) string {
 	t.Helper()
 	to := filepath.Join(open(t), filepath.Base(path))
@@ -354,8 +353,8 @@ func publicCopy(t *testing.T, path string, perm os.FileMode) string {
 	return to
 }
 
-// TestOutputFollow reads rows of a growing capture from the file while they
-// are written to it.
+// TestOutputFollow reads rows of a growing capture from the output file while it is
+// written.
 func TestOutputFollow(t *testing.T) {
 	dir := t.TempDir()
 	in, out := filepath.Join(dir, "in"), filepath.Join(dir, "out")
@@ -363,7 +362,7 @@ func TestOutputFollow(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := demo.Captures(t, captures)
-	for i, name := range all { // a connection ends when later ones are read
+	for i, name := range all { // later ones end a connection
 		b, err := os.ReadFile(name)
 		if err == nil {
 			err = os.WriteFile(filepath.Join(in, fmt.Sprintf("%03d.pcap", i)), b, 0o600)
@@ -381,7 +380,7 @@ func TestOutputFollow(t *testing.T) {
 	}
 	defer cmd.Process.Kill()
 	testutil.Eventually(t, "the row", func() bool { b, _ := os.ReadFile(out); return bytes.HasSuffix(b, []byte("\n")) })
-	// A summary is written at the end, beside the capture.
+	// A summary is written at the end.
 	report := filepath.Join(in, "report.html")
 	other := exec.Command(os.Args[0], "--follow", "--format", "html", "-o", report, in)
 	other.Env, other.Stderr = cmd.Env, &stderr

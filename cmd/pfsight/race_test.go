@@ -2,6 +2,5 @@
 
 package main
 
-// racing says that the race detector is in the program, which takes several
-// times the memory.
+// racing reports that the race detector is enabled, which multiplies memory.
 const racing = true

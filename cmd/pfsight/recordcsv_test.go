@@ -12,7 +12,7 @@ import (
 )
 
 // TestCSV compares the cells of CSV with the JSON records of every capture, and
-// holds the fields that are never absent to be in each.
+// checks that fields that are never absent are present in each.
 func TestCSV(t *testing.T) {
 	lines := strings.Split(strings.TrimSuffix(slurp(t, save(t, "jsonl", "a.jsonl", captures)), "\n"), "\n")
 	rows, err := csv.NewReader(strings.NewReader(slurp(t, save(t, "csv", "a.csv", captures)))).ReadAll()

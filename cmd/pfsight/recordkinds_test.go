@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// TestRecordsWithLongNames saves records whose first has a long server name of
-// control characters and bytes that are not UTF-8, and reads them in every form
-// and from everywhere: none is lost, and none is changed.
+// TestRecordsWithLongNames saves records, the first with a long server name of
+// control characters and invalid UTF-8, and reads them back in every format and
+// from every kind of input: all are there, unchanged.
 func TestRecordsWithLongNames(t *testing.T) {
 	lines := strings.SplitAfter(strings.TrimSuffix(slurp(t, save(t, "jsonl", "a.jsonl", captures+"/dhe-psk.pcap", rsa)), "\n"), "\n")
 	var first map[string]any
@@ -57,8 +57,8 @@ func TestRecordsWithLongNames(t *testing.T) {
 	}
 }
 
-// TestNothingIsNotNothing holds inputs that are no records, or have some that
-// are not counted, to say so.
+// TestNothingIsNotNothing checks that inputs without records, or with records that
+// are not counted, are reported.
 func TestNothingIsNotNothing(t *testing.T) {
 	line := strings.SplitN(slurp(t, save(t, "jsonl", "a.jsonl", rsa)), "\n", 2)[0]
 	event := func(kind, id string) string {

@@ -54,8 +54,8 @@ func TestRecordsRoundTrip(t *testing.T) {
 	}
 }
 
-// TestRecordsSummary holds the summary of saved records against that of the
-// capture: all that a summary has below what it says of the input.
+// TestRecordsSummary compares the summary of saved records with that of the
+// capture, except for the lines about the input.
 func TestRecordsSummary(t *testing.T) {
 	below := func(s string) string {
 		_, rest, ok := strings.Cut(s, "\nForward secrecy, of ")
@@ -81,7 +81,7 @@ func TestRecordsSummary(t *testing.T) {
 	}
 }
 
-// TestRecordsInputs reads saved records by each way that a capture may come.
+// TestRecordsInputs reads saved records from each kind of input.
 func TestRecordsInputs(t *testing.T) {
 	saved := save(t, "jsonl", "a.jsonl", rsa)
 	line := slurp(t, saved)
@@ -106,7 +106,7 @@ func TestRecordsInputs(t *testing.T) {
 	n(1, packed.String(), "-")
 	n(1, "", filepath.Dir(saved))
 	n(3, line, saved, rsa, "-")
-	// A folder with captures: what was saved of them does not count twice.
+	// A folder with captures and their records: nothing counts twice.
 	dir := filepath.Dir(saved)
 	if err := os.WriteFile(filepath.Join(dir, "x.pcap"), []byte(slurp(t, rsa)), 0o644); err != nil {
 		t.Fatal(err)
@@ -119,7 +119,7 @@ func TestRecordsInputs(t *testing.T) {
 	}
 }
 
-// TestBadRecords reads what is not whole.
+// TestBadRecords reads incomplete records.
 func TestBadRecords(t *testing.T) {
 	line := slurp(t, save(t, "jsonl", "a.jsonl", rsa))
 	path := filepath.Join(t.TempDir(), "bad.jsonl")
@@ -197,7 +197,7 @@ func TestParquet(t *testing.T) {
 	if code, out, stderr := pfsight(t, "", empty); code != 0 || !strings.Contains(out, "No TLS handshake was observed in 0 saved records") {
 		t.Errorf("exit %d: %s%s", code, out, stderr)
 	}
-	// Damaged ones: no panic, and an error that names the file.
+	// Damaged files: no panic, and an error that names the file.
 	whole := slurp(t, file)
 	path := filepath.Join(t.TempDir(), "bad.parquet")
 	for i := 4; i < len(whole); i += len(whole)/40 + 1 {

@@ -18,7 +18,7 @@ import (
 	"pfsight/cmd/pfsight/internal/testutil"
 )
 
-// fullPipe returns the end to write to of a pipe that takes nothing more.
+// fullPipe returns the write end of a full pipe.
 func fullPipe(t *testing.T) *os.File {
 	t.Helper()
 	var fds [2]int
@@ -38,7 +38,7 @@ func fullPipe(t *testing.T) *os.File {
 	return w
 }
 
-// fifo returns a named pipe that nobody has opened.
+// fifo returns a named pipe without readers and writers.
 func fifo(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "fifo")
@@ -48,8 +48,8 @@ func fifo(t *testing.T) string {
 	return path
 }
 
-// endsBySignal starts the program, sends it a signal when ready reports true,
-// and wants it to end soon with the exit code for incomplete input.
+// endsBySignal starts the program and sends it a signal when ready returns true. The
+// program must end soon, with the exit code for incomplete input.
 func endsBySignal(t *testing.T, c *exec.Cmd, s syscall.Signal, ready func() bool) {
 	t.Helper()
 	c.Env = append(os.Environ(), asProgram+"=1")
@@ -83,7 +83,7 @@ func endsBySignal(t *testing.T, c *exec.Cmd, s syscall.Signal, ready func() bool
 	}
 }
 
-// settled waits until no thread of a process has had anything to do for a while.
+// settled waits until all threads of a process have been idle for a while.
 func settled(t *testing.T, pid int) {
 	t.Helper()
 	const enough = 6
@@ -111,8 +111,8 @@ func settled(t *testing.T, pid int) {
 	})
 }
 
-// TestSignals has each command wait for something that never comes, and ends
-// it by a signal.
+// TestSignals lets each command wait for input or output that never comes, and ends
+// it with a signal.
 func TestSignals(t *testing.T) {
 	capture, err := os.ReadFile(captures + "/ecdhe-p256.pcap")
 	if err != nil {
@@ -124,7 +124,7 @@ func TestSignals(t *testing.T) {
 		for _, args := range [][]string{{"read", "-"}, {"read", "--follow", "-"}, {"-"}, append(policy, "-"), {"diff", captures + "/rsa.pcap", "-"}, {"diff", "-", captures + "/rsa.pcap"}} {
 			t.Run(s.String()+"/idle standard input/"+strings.Join(args, " "), func(t *testing.T) {
 				t.Parallel()
-				// With nothing, a part of the header, whole packets, a part of one.
+				// After nothing, a part of the header, whole packets, and a part of a packet.
 				for _, n := range []int{0, 10, len(capture), len(capture) - 30} {
 					r, w, err := os.Pipe()
 					if err != nil {
@@ -187,8 +187,8 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// TestLiveHeldUp has whoever reads the output of live, or its messages, stop
-// reading: the capture goes on, and a signal ends it.
+// TestLiveHeldUp stops reading the output of live, or its messages. The capture
+// continues, and a signal ends it.
 func TestLiveHeldUp(t *testing.T) {
 	if !livetest.Isolate(t) {
 		return

@@ -17,8 +17,8 @@ import (
 	"pfsight/cmd/pfsight/internal/testutil"
 )
 
-// privateLog gives this thread, and what it starts, a place of its own where
-// the system's log listens, and returns its path.
+// privateLog gives this thread, and its children, a private place for the socket of
+// the system's log, and returns its path.
 func privateLog(t *testing.T) string {
 	t.Helper()
 	runtime.LockOSThread() // never undone
@@ -30,23 +30,23 @@ func privateLog(t *testing.T) string {
 		t.Skipf("no mount namespace: %v", err)
 	}
 	if path, err := os.Readlink("/dev/log"); err == nil {
-		// As systemd has it: it leads to another folder.
+		// With systemd, /dev/log is a symbolic link.
 		if err := unix.Mount("tmpfs", filepath.Dir(path), "tmpfs", 0, ""); err != nil {
 			t.Skipf("no %s of its own: %v", path, err)
 		}
 		return path
 	}
 	if _, err := os.Stat("/dev/log"); err == nil {
-		// A file can be hidden by another, and a socket be made nowhere else.
+		// Otherwise a file is mounted over the path.
 		t.Skip("/dev/log is no link")
 	}
 	if err := unix.Mount("tmpfs", "/run", "tmpfs", 0, ""); err != nil {
 		t.Skipf("no /run of its own: %v", err)
 	}
-	return "/run/log" // as /var/run/log, the last place where it is looked for
+	return "/run/log" // the same as /var/run/log, the last path tried
 }
 
-// A logger is what listens in the place of the system's log.
+// A logger listens instead of the system's log.
 type logger struct {
 	conn *net.UnixConn
 	done chan struct{}
@@ -73,7 +73,7 @@ func newLogger(t *testing.T, path string) *logger {
 	return l
 }
 
-// newSilent listens there and reads nothing.
+// newSilent listens and reads nothing.
 func newSilent(t *testing.T, path string) *net.UnixConn {
 	t.Helper()
 	_ = os.Remove(path)
@@ -90,7 +90,7 @@ func (l *logger) count() int {
 	return len(l.got)
 }
 
-// end closes it and returns the records that it was sent.
+// end closes the logger and returns the records that it received.
 func (l *logger) end(t *testing.T) (out []record) {
 	t.Helper()
 	l.conn.Close()
@@ -110,8 +110,7 @@ func (l *logger) end(t *testing.T) (out []record) {
 	return out
 }
 
-// TestLiveSyslog sends events to the system's log, which goes away and comes
-// back.
+// TestLiveSyslog sends events to the system's log, which stops and starts again.
 func TestLiveSyslog(t *testing.T) {
 	if !livetest.Isolate(t) {
 		return
@@ -125,14 +124,14 @@ func TestLiveSyslog(t *testing.T) {
 	want := records(t, list[0])
 	replay(t, send, list[0])
 	testutil.Eventually(t, "the messages", func() bool { return l.count() >= len(want) })
-	// Ends are not told: without them a record lacks the counts.
+	// Ends are not sent: without them a record has no counts.
 	if got := l.end(t); len(got) != len(want) || got[0]["forward_secrecy"] != want[0]["forward_secrecy"] || got[0]["source"] != "vb" {
 		t.Errorf("%d of %d came: %v", len(got), len(want), got)
 	}
 	time.Sleep(100 * time.Millisecond)
 	want = records(t, list[1])
 	replay(t, send, list[1])
-	time.Sleep(300 * time.Millisecond) // it is tried and fails
+	time.Sleep(300 * time.Millisecond) // a send is tried and fails
 	l = newLogger(t, path)
 	testutil.Eventually(t, "the messages, later", func() bool { return l.count() >= len(want) })
 	if got := l.end(t); len(got) != len(want) {

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// TestTmux drives the terminal view as a user does, in a terminal of 80
-// columns and 24 lines.
+// TestTmux drives the terminal view with keys, in a terminal of 80 columns and 24
+// lines.
 func TestTmux(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes some seconds")

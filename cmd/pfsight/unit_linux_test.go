@@ -17,8 +17,8 @@ import (
 	"pfsight/cmd/pfsight/internal/testutil"
 )
 
-// unit returns the settings of the unit file, those that are given several
-// times joined.
+// unit returns the settings of the unit file. Values of repeated settings are
+// joined.
 func unit(t *testing.T) map[string]string {
 	t.Helper()
 	b, err := os.ReadFile("dist/pfsight.service")
@@ -34,7 +34,7 @@ func unit(t *testing.T) map[string]string {
 	return out
 }
 
-// TestUnitExposure asks systemd how much the unit exposes.
+// TestUnitExposure checks the unit's exposure score of systemd-analyze.
 func TestUnitExposure(t *testing.T) {
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
 		t.Skip("systemd-analyze is not installed")
@@ -77,10 +77,10 @@ var (
 	writable = regexp.MustCompile(`(mmap|mprotect|pkey_mprotect)\(.*PROT_WRITE\|PROT_EXEC`)
 )
 
-// TestUnitLimits runs what the unit runs, with what of its limits can be had
-// without systemd: another user, CAP_NET_RAW alone, no new privileges and a
-// read-only system but for the folder of the logs. What it asked of the kernel
-// is held against the unit's other limits.
+// TestUnitLimits runs the unit's command with those of its limits that work without
+// systemd: another user, CAP_NET_RAW alone, no new privileges, and a read-only
+// system except for the log folder. Its system calls are compared with the unit's
+// other limits.
 func TestUnitLimits(t *testing.T) {
 	for _, name := range []string{"setpriv", "strace", "unshare", "mount", "systemd-analyze"} {
 		if _, err := exec.LookPath(name); err != nil {
@@ -111,7 +111,7 @@ func TestUnitLimits(t *testing.T) {
 	if err := os.Chown(logs, nobody, nobody); err != nil {
 		t.Fatal(err)
 	}
-	// A copy where the user may come to it.
+	// A copy that the user can execute.
 	self := filepath.Join(root, "pfsight")
 	b, err := os.ReadFile(os.Args[0])
 	if err == nil {
