@@ -108,7 +108,7 @@ func (p *Parser) overEAP(c *stream.Conversation) *Handshake {
 		return nil
 	}
 	p.hs.CarrierFailed, p.hs.CarrierSucceeded = o.Result == eap.Failure, o.Result == eap.Success
-	return p.wrapped(c, o.Protocol, &o.TLS, o.Swapped, o.DTLS)
+	return p.wrapped(c, o.Protocol, &o.TLS, o.Swapped, false)
 }
 
 func (p *Parser) overRDPUDP(c *stream.Conversation) *Handshake {

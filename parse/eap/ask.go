@@ -2,21 +2,20 @@ package eap
 
 import "pfsight/capture/stream"
 
-// Bits of stream.Note.State. Above them are the identifier of the last Response
-// and that of the Success or Failure, 8 bits each.
+// Bits and fields of stream.Note.State.
 const (
 	noteTLS      = 1 << iota // a packet of a method that carries TLS was seen in this direction
 	noteResponse             // a Response was seen
 	noteEnd                  // a Success or a Failure was seen
-	noteNamed                // with an identifier
-	noteLast     = 8         // from here on: the identifier of the last Response
-	noteOver     = 16        // and that of the end
+	noteEndID                // it had an identifier
+	noteLast     = 8         // shift of the identifier of the last Response, 8 bits
+	noteOver     = 16        // shift of the identifier of the Success or Failure, 8 bits
 )
 
-// Ask is the stream.Asker of a session of EAP in RADIUS or EAPOL. It looks at
-// each datagram once, and has enough when the session ended with a Success or
-// a Failure, or with an Accept or a Reject around none, and the Response that
-// this answers is there: the identifier is the same, RFC 3748 section 4.2.
+// Ask is the stream.Asker of an EAP session in RADIUS or EAPOL. It returns Enough
+// when it has seen a Success or Failure and the Response with the same
+// identifier (RFC 3748 section 4.2), which may arrive later. An Accept or Reject
+// without EAP packet ends a session immediately.
 func Ask(c *stream.Conversation, d stream.Dir) stream.Decision {
 	h, other := &c.Half[d], &c.Half[d.Opposite()]
 	st := &h.Note.State
@@ -25,7 +24,7 @@ func Ask(c *stream.Conversation, d stream.Dir) stream.Decision {
 		h.Note.Aux++
 		h.Note.Offset = int(m.To)
 		h.Want = int(m.To) + 1
-		code, method, id, named := glance(h.Data[m.From:m.To], c.Transport)
+		code, method, id, hasID := peek(h.Data[m.From:m.To], c.Transport)
 		switch method {
 		case typeTLS, typeTTLS, typePEAP, typeFAST, typeTEAP, typeExpanded:
 			*st |= noteTLS
@@ -35,18 +34,18 @@ func Ask(c *stream.Conversation, d stream.Dir) stream.Decision {
 			*st = *st&^(0xff<<noteLast) | noteResponse | uint32(id)<<noteLast
 		case Success, Failure:
 			*st = *st&^(0xff<<noteOver) | noteEnd | uint32(id)<<noteOver
-			if named {
-				*st |= noteNamed
+			if hasID {
+				*st |= noteEndID
 			}
 		}
 	}
-	for _, x := range [2][2]*stream.Half{{h, other}, {other, h}} {
-		peer := x[1]
-		end, last := x[0].Note.State, peer.Note.State
+	for _, pair := range [2][2]*stream.Half{{h, other}, {other, h}} {
+		peer := pair[1]
+		end, last := pair[0].Note.State, peer.Note.State
 		if end&noteEnd == 0 {
 			continue
 		}
-		if end&noteNamed != 0 && !(last&noteResponse != 0 && uint8(end>>noteOver) == uint8(last>>noteLast)) && !responded(peer, uint8(end>>noteOver), c.Transport) {
+		if end&noteEndID != 0 && !(last&noteResponse != 0 && uint8(end>>noteOver) == uint8(last>>noteLast)) && !responded(peer, uint8(end>>noteOver), c.Transport) {
 			return stream.More
 		}
 		if (end|last)&noteTLS == 0 {
@@ -57,21 +56,21 @@ func Ask(c *stream.Conversation, d stream.Dir) stream.Decision {
 	return stream.More
 }
 
-// responded reports whether a Response with this identifier is in h. It is asked
-// where it is not the last one, since a copy of an older one came late.
+// responded reports whether h contains a Response with this identifier. It need not
+// be the last one, because a copy of an earlier one may arrive late.
 func responded(h *stream.Half, id uint8, t stream.Transport) bool {
 	for _, m := range h.Marks {
-		if code, _, got, _ := glance(h.Data[m.From:m.To], t); code == codeResponse && got == id {
+		if code, _, got, _ := peek(h.Data[m.From:m.To], t); code == codeResponse && got == id {
 			return true
 		}
 	}
 	return false
 }
 
-// glance returns the code, the method and the identifier of the EAP packet in a
-// datagram; the code of an Accept or a Reject without one is that of what it
-// says, and it is not named.
-func glance(b []byte, t stream.Transport) (code, method, id uint8, named bool) {
+// peek returns the code, the method and the identifier of the EAP packet in a
+// datagram. hasID is false without such a packet; then an Accept counts as
+// Success and a Reject as Failure.
+func peek(b []byte, t stream.Transport) (code, method, id uint8, hasID bool) {
 	var p []byte
 	if t == stream.EAPOL {
 		p = eapol(b)
@@ -91,10 +90,10 @@ func glance(b []byte, t stream.Transport) (code, method, id uint8, named bool) {
 		code = p[0]
 	}
 	if len(p) >= 4 {
-		id, named = p[1], true
+		id, hasID = p[1], true
 	}
 	if len(p) >= 5 && p[0] <= codeResponse {
 		method = p[4]
 	}
-	return code, method, id, named
+	return code, method, id, hasID
 }

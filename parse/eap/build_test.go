@@ -7,7 +7,7 @@ import (
 	"pfsight/capture/stream"
 )
 
-// eapPacket makes an EAP packet; body begins with the type.
+// eapPacket returns an EAP packet. body begins with the type.
 func eapPacket(code, id uint8, body ...byte) []byte {
 	b := []byte{code, id, 0, 0}
 	b = append(b, body...)
@@ -15,8 +15,8 @@ func eapPacket(code, id uint8, body ...byte) []byte {
 	return b
 }
 
-// tlsPacket makes one of a method that carries TLS. total < 0 leaves the
-// length of the message out.
+// tlsPacket returns an EAP packet of a method that carries TLS. It has no message
+// length if total < 0.
 func tlsPacket(code, id, method, flags uint8, total int, data string) []byte {
 	body := []byte{method, flags}
 	if total >= 0 {
@@ -26,12 +26,12 @@ func tlsPacket(code, id, method, flags uint8, total int, data string) []byte {
 	return eapPacket(code, id, append(body, data...)...)
 }
 
-// attribute makes one of RADIUS.
+// attribute returns a RADIUS attribute.
 func attribute(typ uint8, value string) []byte {
 	return append([]byte{typ, uint8(len(value) + 2)}, value...)
 }
 
-// radiusPacket makes a packet of RADIUS around an EAP packet, nil for none.
+// radiusPacket returns a RADIUS packet with an EAP packet, unless eap is nil.
 func radiusPacket(code, id uint8, auth string, eap []byte, attrs ...[]byte) []byte {
 	b := append([]byte{code, id, 0, 0}, (auth + strings.Repeat("\x00", 16))[:16]...)
 	for _, a := range attrs {
@@ -48,19 +48,19 @@ func radiusPacket(code, id uint8, auth string, eap []byte, attrs ...[]byte) []by
 	return b
 }
 
-// eapolPDU makes a PDU of IEEE 802.1X around an EAP packet.
+// eapolPDU returns an EAPOL PDU with an EAP packet.
 func eapolPDU(eap []byte) []byte {
 	return append([]byte{2, 0, uint8(len(eap) >> 8), uint8(len(eap))}, eap...)
 }
 
-// A said is one datagram of a conversation.
-type said struct {
+// A sent is one datagram and its direction.
+type sent struct {
 	dir stream.Dir
 	b   []byte
 }
 
-// conversation puts datagrams together as capture does.
-func conversation(t stream.Transport, list ...said) *stream.Conversation {
+// conversation returns the Conversation that package capture makes of list.
+func conversation(t stream.Transport, list ...sent) *stream.Conversation {
 	c := &stream.Conversation{Transport: t}
 	for i, s := range list {
 		h := &c.Half[s.dir]
@@ -72,35 +72,35 @@ func conversation(t stream.Transport, list ...said) *stream.Conversation {
 	return c
 }
 
-// hear is a session over EAPOL: EAP packets, each by its code.
-func hear(packets ...[]byte) *stream.Conversation {
-	var list []said
+// overEAPOL returns a session over EAPOL.
+func overEAPOL(packets ...[]byte) *stream.Conversation {
+	var list []sent
 	for _, p := range packets {
 		d := stream.ToClient
 		if p[0] == codeResponse {
 			d = stream.ToServer
 		}
-		list = append(list, said{d, eapolPDU(p)})
+		list = append(list, sent{d, eapolPDU(p)})
 	}
 	return conversation(stream.EAPOL, list...)
 }
 
-// overRADIUS is the same over RADIUS, each reply with the identifier of its
+// overRADIUS returns a session over RADIUS. Replies have the identifier of their
 // request.
 func overRADIUS(packets ...[]byte) *stream.Conversation {
-	var list []said
+	var list []sent
 	id := uint8(0)
 	for _, p := range packets {
 		switch p[0] {
 		case codeResponse:
 			id++
-			list = append(list, said{stream.ToServer, radiusPacket(accessRequest, id, string(rune('a'+id)), p, attribute(attrUserName, "me"))})
+			list = append(list, sent{stream.ToServer, radiusPacket(accessRequest, id, string(rune('a'+id)), p, attribute(attrUserName, "me"))})
 		case codeRequest:
-			list = append(list, said{stream.ToClient, radiusPacket(accessChallenge, id, "", p, attribute(attrState, "state"))})
+			list = append(list, sent{stream.ToClient, radiusPacket(accessChallenge, id, "", p, attribute(attrState, "state"))})
 		case Success:
-			list = append(list, said{stream.ToClient, radiusPacket(accessAccept, id, "", p)})
+			list = append(list, sent{stream.ToClient, radiusPacket(accessAccept, id, "", p)})
 		case Failure:
-			list = append(list, said{stream.ToClient, radiusPacket(accessReject, id, "", p)})
+			list = append(list, sent{stream.ToClient, radiusPacket(accessReject, id, "", p)})
 		}
 	}
 	return conversation(stream.UDP, list...)

@@ -19,7 +19,7 @@ import (
 	"pfsight/parse/eap"
 )
 
-// A session is what was made of one session of EAP in a capture.
+// A session is the result for one EAP session.
 type session struct {
 	id          uint64
 	transport   stream.Transport
@@ -30,20 +30,20 @@ type session struct {
 	version     string
 	suite       string
 	established bool
-	packet      uint64 // that completed the ClientHello
+	packet      uint64 // the one that completed the ClientHello
 	problems    []string
 }
 
-// A sink makes sessions of openings.
+// A sink appends the sessions of one worker to all.
 type sink struct {
 	reader eap.Reader
 	parser parse.Parser
-	found  *[]session
-	mine   []session
+	all    *[]session
+	batch  []session // of the last Take
 }
 
 func (s *sink) Take(events []capture.Event) {
-	s.mine = s.mine[:0]
+	s.batch = s.batch[:0]
 	for _, e := range events {
 		if e.Opening == nil {
 			continue
@@ -71,11 +71,11 @@ func (s *sink) Take(events []capture.Event) {
 				x.problems = append(x.problems, p.Field+": "+p.What)
 			}
 		}
-		s.mine = append(s.mine, x)
+		s.batch = append(s.batch, x)
 	}
 }
 
-func (s *sink) Emit(*capture.Stats) { *s.found = append(*s.found, s.mine...) }
+func (s *sink) Emit(*capture.Stats) { *s.all = append(*s.all, s.batch...) }
 
 // read returns the sessions of a capture, in the order in which they began.
 func read(t *testing.T, workers int, paths ...string) []session {
@@ -85,10 +85,10 @@ func read(t *testing.T, workers int, paths ...string) []session {
 		t.Fatal(err)
 	}
 	defer src.Close()
-	var found []session
+	var sessions []session
 	var sinks []capture.Sink
 	for range workers {
-		sinks = append(sinks, &sink{found: &found})
+		sinks = append(sinks, &sink{all: &sessions})
 	}
 	opt := capture.Options{Inspector: stream.Inspector{
 		Ask: eap.Ask, SniffTCP: func([]byte) stream.Sniff { return stream.SniffNone }, SniffUDP: eap.Sniff, Split: eap.NewSessions().Split,
@@ -96,26 +96,27 @@ func read(t *testing.T, workers int, paths ...string) []session {
 	if _, err := capture.Run(context.Background(), src, opt, sinks...); err != nil {
 		t.Fatal(err)
 	}
-	slices.SortFunc(found, func(a, b session) int { return int(a.id) - int(b.id) })
-	return found
+	slices.SortFunc(sessions, func(a, b session) int { return int(a.id) - int(b.id) })
+	return sessions
 }
 
-// A truth is what the stacks themselves said of a session; see testdata/make.
+// A truth is what the TLS stacks reported about a session; see testdata/make.
 type truth struct {
 	Version string
 	SuiteID string `json:"cipher_suite_id"`
 	Outcome string
 }
 
-// TestCaptures holds sessions of real stacks against what these said, and the
-// sessions that several workers find against those of one.
+// TestCaptures compares sessions of real stacks with what the stacks reported,
+// and the sessions that three workers find with those of one.
 func TestCaptures(t *testing.T) {
+	t.Parallel()
 	protocols := map[string]string{
 		"eap-peap": "peap", "eap-peap-resumed": "peap", "eap-wired-group": "peap", "eap-ttls": "eap-ttls", "eap-ttls-dhe": "eap-ttls", "eap-fast": "eap-fast",
 	}
 	files, _ := filepath.Glob("../../testdata/captures/eap-*.truth.json")
 	if len(files) < 15 {
-		t.Fatalf("%d captures", len(files))
+		t.Fatalf("got %d captures, want at least 15", len(files))
 	}
 	for _, file := range files {
 		base := strings.TrimSuffix(file, ".truth.json")
@@ -125,31 +126,31 @@ func TestCaptures(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var said []truth
-			if err := json.Unmarshal(b, &said); err != nil {
+			var truths []truth
+			if err := json.Unmarshal(b, &truths); err != nil {
 				t.Fatal(err)
 			}
 			got := read(t, 1, base+".pcap")
-			if len(got) != len(said) {
-				t.Fatalf("%d sessions, the stack had %d: %+v", len(got), len(said), got)
+			if len(got) != len(truths) {
+				t.Fatalf("got %d sessions, want %d: %+v", len(got), len(truths), got)
 			}
 			for i, s := range got {
-				want := said[i]
+				want := truths[i]
 				if s.version != want.Version || s.suite != want.SuiteID || s.established != (want.Outcome == "established") || s.established != (s.result == eap.Success) || s.result == 0 {
-					t.Errorf("%+v, the stack said %+v", s, want)
+					t.Errorf("session %d: got %+v, want %+v", i, s, want)
 				}
 				if p := cmp.Or(protocols[name], "eap-tls"); s.protocol != p {
-					t.Errorf("%s, want %s", s.protocol, p)
+					t.Errorf("session %d: got protocol %s, want %s", i, s.protocol, p)
 				}
 				if len(s.problems) > 0 || s.packet == 0 {
-					t.Errorf("ClientHello in packet %d, problems %v", s.packet, s.problems)
+					t.Errorf("session %d: got ClientHello in packet %d and problems %v, want a packet and no problems", i, s.packet, s.problems)
 				}
 				if wired := strings.HasPrefix(name, "eap-wired"); wired != (s.transport == stream.EAPOL) || wired && (s.server != "02:00:00:00:00:0a" || !strings.HasPrefix(s.client, "02:00:00:00:0")) {
-					t.Errorf("%s from %s to %s", s.transport, s.client, s.server)
+					t.Errorf("session %d from %s to %s: got transport %s", i, s.client, s.server, s.transport)
 				}
 			}
 			if again := read(t, 3, base+".pcap"); !reflect.DeepEqual(again, got) {
-				t.Errorf("three workers found %+v, one %+v", again, got)
+				t.Errorf("three workers: got %+v, want %+v as with one", again, got)
 			}
 		})
 	}

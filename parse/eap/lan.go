@@ -8,31 +8,31 @@ import (
 	"pfsight/capture/stream"
 )
 
-// A state is how far a session of a LAN came.
+// A state is the progress of a session in a LAN.
 type state struct {
-	tls, over bool
-	asked     bool   // for the identity, by a Request that was seen
-	id        uint8  // identifier of that Request
-	at        uint32 // its time, ms; it wraps around. Of a session that is over: the time of its end
-	before    uint32 // the session of the same station that was over when this one began; 0 for none
+	tls, ended bool
+	asked      bool   // a Request for the identity was seen
+	id         uint8  // identifier of that Request
+	at         uint32 // time of that Request or of the end, ms; wraps around
+	before     uint32 // the station's session before this one; 0 for none
 }
 
-// copyTime is within which a Request for the identity with the same identifier
-// is a copy, ms. An authenticator sends none again so soon: RFC 3748 section 4.3
-// has it wait for seconds, and IEEE 802.1X for 30.
+// copyTime is the time in milliseconds within which a Request for the identity
+// with the same identifier is a copy. Authenticators wait longer before they
+// send another one: seconds in RFC 3748 section 4.3, 30 s in IEEE 802.1X.
 const copyTime = 1000
 
-// A frame is what is remembered of one with data of TLS, which tell a late copy
-// from a frame of the next session.
-type frame struct {
-	sum     uint64
+// A recentFrame is a frame with TLS data. The data distinguish a late copy from a
+// frame of the next session.
+type recentFrame struct {
+	sum     uint64 // hash of the frame
 	session uint32
 	at      uint32 // ms
 }
 
 const (
-	recentFrames = 1 << 10 // remembered; one may take the place of another
-	leastFrame   = 16      // bytes of TLS that no other session has
+	recentFrames = 1 << 10 // slots for frames, direct mapped
+	leastData    = 16      // bytes of TLS data that are unique to a session
 )
 
 // repeats reports whether p is a copy of the Request that began the session.
@@ -41,7 +41,7 @@ func (st *state) repeats(p *packet, at uint32) bool {
 	return st.asked && st.id == p.id && -copyTime < d && d < copyTime
 }
 
-// frame takes a frame of EAPOL.
+// frame is Split for an EAPOL frame.
 func (s *Sessions) frame(d *stream.Datagram) (session uint32, dir stream.Dir, lost bool) {
 	p, ok := readPacket(eapol(d.Data))
 	if !ok {
@@ -57,22 +57,22 @@ func (s *Sessions) frame(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 	toGroup := d.Dst == zero || d.Dst.IsGroup()
 	known := station != zero && !station.IsGroup()
 	if known {
-		session = s.traces[trace{kind: byStation, what: mac(station)}].session
+		session = s.keys[key{kind: byStation, what: mac(station)}].session
 	} else {
-		session = s.traces[trace{kind: byAuth, what: mac(auth)}].session
-		if p.code == codeRequest && p.method != typeIdentity && (session == 0 || s.isOver(session)) {
-			session = cmp.Or(s.awaiting(byNext, &p, d.Time), session)
+		session = s.keys[key{kind: byAuth, what: mac(auth)}].session
+		if p.code == codeRequest && p.method != typeIdentity && (session == 0 || s.ended(session)) {
+			session = cmp.Or(s.expecting(byNext, &p, d.Time), session)
 		}
 	}
-	if p.code == codeResponse && (session == 0 || s.isOver(session)) {
-		session = cmp.Or(s.awaiting(byGroup, &p, d.Time), session)
+	if p.code == codeResponse && (session == 0 || s.ended(session)) {
+		session = cmp.Or(s.expecting(byGroup, &p, d.Time), session)
 	}
 	at := uint32(d.Time / 1e6)
 	if before, ok := s.copyOf(session, &p, at); ok {
 		return before, dir, false
 	}
-	data := &frame{}
-	if p.tls && len(p.data) >= leastFrame {
+	data := &recentFrame{}
+	if p.tls && len(p.data) >= leastData {
 		sum := maphash.Bytes(s.seed, d.Data)
 		data = &s.frames[sum%recentFrames]
 		if age := int32(at - data.at); data.sum == sum && data.session != session && -copyTime < age && age < copyTime {
@@ -80,9 +80,9 @@ func (s *Sessions) frame(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 		}
 		data.sum, data.at = sum, at
 	}
-	st, ok := s.over.Get(session)
+	st, ok := s.lan.Get(session)
 	asks := p.code == codeRequest && p.method == typeIdentity
-	if again := st.over && p.code <= codeResponse || st.tls && asks && !st.repeats(&p, at); !ok || again {
+	if again := st.ended && p.code <= codeResponse || st.tls && asks && !st.repeats(&p, at); !ok || again {
 		if p.code > codeResponse {
 			return 0, dir, false
 		}
@@ -97,53 +97,55 @@ func (s *Sessions) frame(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 	}
 	st.tls = st.tls || p.tls
 	if p.code > codeResponse {
-		st.over, st.at = true, at
+		st.ended, st.at = true, at
 	}
-	s.over.Put(session, st)
+	s.lan.Put(session, st)
 	data.session = session
 	if known {
-		lost = s.leave(trace{kind: byStation, what: mac(station)}, session, 0, d.Time)
+		lost = s.store(key{kind: byStation, what: mac(station)}, session, 0, d.Time)
 	} else if p.code == codeRequest && toGroup {
-		lost = s.leave(trace{kind: byAuth, what: mac(auth)}, session, 0, d.Time)
-		lost = s.waitFor(trace{kind: byGroup, id: p.id}, session, d.Time) || lost
+		lost = s.store(key{kind: byAuth, what: mac(auth)}, session, 0, d.Time)
+		lost = s.storeShared(key{kind: byGroup, id: p.id}, session, d.Time) || lost
 	}
 	if p.code == codeResponse && toGroup {
-		lost = s.waitFor(trace{kind: byNext, id: p.id + 1}, session, d.Time) || lost
+		lost = s.storeShared(key{kind: byNext, id: p.id + 1}, session, d.Time) || lost
 	}
 	return session, dir, lost
 }
 
-// waitFor leaves a trace of a frame to the group, which shares its identifier
-// with those of others.
-func (s *Sessions) waitFor(t trace, session uint32, now int64) (lost bool) {
-	if v, ok := s.traces[t]; ok && v.session != session && now-v.time < traceTime && !s.isOver(v.session) {
+// storeShared is store for a key that several stations may have, because the frame
+// uses the group address.
+func (s *Sessions) storeShared(k key, session uint32, now int64) (lost bool) {
+	if v, ok := s.keys[k]; ok && v.session != session && now-v.time < keyLifetime && !s.ended(v.session) {
 		session = ambiguous
 	}
-	return s.leave(t, session, 0, now)
+	return s.store(k, session, 0, now)
 }
 
-// awaiting returns the one session that a trace of p's identifier tells, or one
-// of an identifier before it, where packets were not seen; 0 for none.
-func (s *Sessions) awaiting(kind uint8, p *packet, now int64) uint32 {
-	for back := range uint8(mostUnseen) {
+// expecting returns the session with a key for p's identifier, or for one shortly
+// before it, which is the case if packets are missing. It returns 0 if there is
+// none.
+func (s *Sessions) expecting(kind uint8, p *packet, now int64) uint32 {
+	for back := range uint8(maxMissing) {
 		if back > 0 && p.method == typeIdentity {
-			return 0 // it begins a session
+			return 0 // a packet for the identity begins a session
 		}
-		v, ok := s.traces[trace{kind: kind, id: p.id - back}]
-		if age := now - v.time; ok && v.session != ambiguous && -traceTime <= age && age <= traceTime && !s.isOver(v.session) {
+		v, ok := s.keys[key{kind: kind, id: p.id - back}]
+		if age := now - v.time; ok && v.session != ambiguous && -keyLifetime <= age && age <= keyLifetime && !s.ended(v.session) {
 			return v.session
 		}
 	}
 	return 0
 }
 
-// copyOf returns the session of which p is a late copy: it has ended within
-// copyTime, or has made way for session, in which p has no place.
+// copyOf returns the session of which p is a late copy: session, if it ended within
+// copyTime, or the one before session, if that ended within copyTime and p does not
+// fit into session.
 func (s *Sessions) copyOf(session uint32, p *packet, at uint32) (uint32, bool) {
 	recent := func(x uint32) bool {
-		st, _ := s.over.Get(x)
+		st, _ := s.lan.Get(x)
 		d := int32(at - st.at)
-		return st.over && -copyTime < d && d < copyTime
+		return st.ended && -copyTime < d && d < copyTime
 	}
 	if p.code > codeResponse || p.method == typeIdentity {
 		return 0, false
@@ -151,19 +153,20 @@ func (s *Sessions) copyOf(session uint32, p *packet, at uint32) (uint32, bool) {
 	if recent(session) {
 		return session, true
 	}
-	st, _ := s.over.Get(session)
+	st, _ := s.lan.Get(session)
 	if st.before != 0 && !st.tls && (!st.asked || p.id != st.id+1) && recent(st.before) {
 		return st.before, true
 	}
 	return 0, false
 }
 
-// isOver reports whether a session of a LAN has come to its end.
-func (s *Sessions) isOver(session uint32) bool {
-	st, _ := s.over.Get(session)
-	return st.over
+// ended reports whether a session in a LAN has ended.
+func (s *Sessions) ended(session uint32) bool {
+	st, _ := s.lan.Get(session)
+	return st.ended
 }
 
+// mac returns m as a number.
 func mac(m stream.MAC) uint64 {
 	return uint64(binary.BigEndian.Uint16(m[:]))<<32 | uint64(binary.BigEndian.Uint32(m[2:]))
 }

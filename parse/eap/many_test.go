@@ -1,37 +1,63 @@
 package eap_test
 
 import (
+	"bytes"
 	"encoding/binary"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
+	"time"
+
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
+	"github.com/google/gopacket/pcapgo"
 )
 
-// TestManySessions carries thousands of sessions from one port of a NAS, some
-// dozens at once, and has several workers find the same as one.
+// TestManySessions reads thousands of sessions from one port of a NAS, 60 at a
+// time, with one worker and with three.
 func TestManySessions(t *testing.T) {
+	t.Parallel()
 	const sessions, atOnce = 2500, 60
 	raw, err := os.ReadFile("../../testdata/captures/eap-tls.pcap")
 	if err != nil {
 		t.Fatal(err)
 	}
-	const eth, payload = 14, 14 + 20 + 8
-	var frames [][]byte
-	for b := raw[24:]; len(b) > 16; {
-		n := int(binary.LittleEndian.Uint32(b[8:]))
-		frames, b = append(frames, b[16:16+n]), b[16+n:]
+	r, err := pcapgo.NewReader(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
 	}
-	out := append([]byte(nil), raw[:24]...)
-	sent, asked := 0, 0
-	// write writes the k-th packet of a session as if it were session s.
+	var frames [][]byte
+	for {
+		b, _, err := r.ReadPacketData()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		frames = append(frames, b)
+	}
+	const ethernet, payload = 14, 14 + 20 + 8
+	if binary.BigEndian.Uint16(frames[0][ethernet-2:]) != 0x0800 {
+		t.Fatal("eap-tls.pcap: got other frames than IPv4 over Ethernet")
+	}
+	var out bytes.Buffer
+	w := pcapgo.NewWriter(&out)
+	if err := w.WriteFileHeader(1<<16, layers.LinkTypeEthernet); err != nil {
+		t.Fatal(err)
+	}
+	sent, requests := 0, 0
 	ids := make([]byte, sessions)
+	// write writes the k-th packet of the capture as one of session s.
 	write := func(s, k int) {
-		f := append([]byte(nil), frames[k]...)
+		f := slices.Clone(frames[k])
 		b := f[payload:]
-		if b[0] == 1 {
-			ids[s] = byte(asked) // the NAS counts over all of them
-			asked++
+		if b[0] == 1 { // Access-Request: the NAS uses one counter for all sessions
+			ids[s] = byte(requests)
+			requests++
 		}
 		b[1] = ids[s]
 		binary.BigEndian.PutUint32(b[4:], uint32(s)) // the authenticator
@@ -40,10 +66,10 @@ func TestManySessions(t *testing.T) {
 				binary.BigEndian.PutUint32(b[at+2:], uint32(s))
 			}
 		}
-		out = binary.LittleEndian.AppendUint32(out, uint32(1_700_000_000+sent/1000))
-		out = binary.LittleEndian.AppendUint32(out, uint32(sent%1000*1000))
-		out = binary.LittleEndian.AppendUint32(out, uint32(len(f)))
-		out = append(binary.LittleEndian.AppendUint32(out, uint32(len(f))), f...)
+		info := gopacket.CaptureInfo{Timestamp: time.UnixMilli(1_700_000_000_000 + int64(sent)), CaptureLength: len(f), Length: len(f)}
+		if err := w.WritePacket(info, f); err != nil {
+			t.Fatal(err)
+		}
 		sent++
 	}
 	for from := 0; from < sessions; from += atOnce {
@@ -53,23 +79,20 @@ func TestManySessions(t *testing.T) {
 			}
 		}
 	}
-	if binary.BigEndian.Uint16(frames[0][eth-2:]) != 0x0800 {
-		t.Fatal("the capture is not of Ethernet")
-	}
 	path := filepath.Join(t.TempDir(), "many.pcap")
-	if err := os.WriteFile(path, out, 0o600); err != nil {
+	if err := os.WriteFile(path, out.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	one := read(t, 1, path)
 	if len(one) != sessions {
-		t.Fatalf("%d sessions, want %d", len(one), sessions)
+		t.Fatalf("got %d sessions, want %d", len(one), sessions)
 	}
 	for i, s := range one {
 		if !s.established || s.suite != "0xc030" || s.result != 3 || len(s.problems) > 0 {
-			t.Fatalf("session %d: %+v", i, s)
+			t.Fatalf("session %d: got %+v", i, s)
 		}
 	}
 	if three := read(t, 3, path); !reflect.DeepEqual(one, three) {
-		t.Error("three workers found something else than one")
+		t.Error("three workers: got other sessions than with one")
 	}
 }

@@ -6,21 +6,21 @@ import (
 	"pfsight/capture/stream"
 )
 
-// An order tells in which order the datagrams of both halves were sent. It is
-// not that of the capture where one direction, or one packet, arrives late. EAP
-// is a lock-step protocol: a Response has the identifier of its Request and
-// comes after it, and before the next Request (RFC 3748 section 4.1).
+// An order determines the order in which the datagrams of both directions were
+// sent. The order in the capture differs if one direction or one packet arrives
+// late. EAP is a lock-step protocol: a Response has the identifier of its Request
+// and precedes the next Request (RFC 3748 section 4.1).
 type order struct {
-	at    [2]int // the next datagram of each half, an index of index
-	index [2][stream.MaxMarks]uint8
-	code  [2][stream.MaxMarks]uint8 // by index of the mark; 0 is that of what is no EAP
+	at    [2]int                    // position in index of the next datagram, by Dir
+	index [2][stream.MaxMarks]uint8 // of the marks, in the order sent
+	code  [2][stream.MaxMarks]uint8 // by index of the mark; 0 for a datagram without EAP
 	id    [2][stream.MaxMarks]uint8
 	last  uint8 // identifier of the last Request
-	any   bool  // there was one
+	any   bool  // there was a Request
 }
 
-// look reads codes and identifiers.
-func (o *order) look(r *Reader, c *stream.Conversation) {
+// read reads the codes and identifiers of all datagrams.
+func (o *order) read(r *Reader, c *stream.Conversation) {
 	o.at, o.any = [2]int{}, false
 	for d := range c.Half {
 		h := &c.Half[d]
@@ -31,8 +31,9 @@ func (o *order) look(r *Reader, c *stream.Conversation) {
 	}
 }
 
-// next returns the half whose next datagram was sent first.
-func (o *order) next(c *stream.Conversation) (stream.Dir, bool) {
+// next returns the direction of the datagram that was sent next. ok is false at
+// the end.
+func (o *order) next(c *stream.Conversation) (d stream.Dir, ok bool) {
 	var left [2]int
 	for d := range c.Half {
 		left[d] = min(len(c.Half[d].Marks), stream.MaxMarks) - o.at[d]
@@ -56,15 +57,15 @@ func (o *order) next(c *stream.Conversation) (stream.Dir, bool) {
 		if o.code[d][first[d]] != codeResponse || o.code[to][first[to]] == codeResponse {
 			continue
 		}
-		// d is the peer's. Its Response comes first if its Request was there, or
-		// is none of those to come.
+		// d is the direction of the EAP peer. Its Response is next unless its
+		// Request is still to come.
 		id := o.id[d][first[d]]
 		if o.any && id == o.last {
 			return d, true
 		}
 		if peers := o.index[d][o.at[d] : o.at[d]+left[d]]; o.any && int8(id-o.last) > 0 {
 			if i := o.find(d, peers, codeResponse, o.last); i > 0 {
-				bring(peers, i) // it was sent before those that were captured before it
+				toFront(peers, i) // sent before those that were captured before it
 				return d, true
 			}
 		}
@@ -74,7 +75,7 @@ func (o *order) next(c *stream.Conversation) (stream.Dir, bool) {
 			return d, true
 		}
 		if next := o.id[to][rest[0]]; i > 0 && int8(next-id) > 0 && o.find(d, o.index[d][o.at[d]+1:o.at[d]+left[d]], codeResponse, next) >= 0 {
-			bring(rest, i) // the same
+			toFront(rest, i) // as above
 		}
 		return to, true
 	}
@@ -85,22 +86,21 @@ func (o *order) next(c *stream.Conversation) (stream.Dir, bool) {
 	return 0, true
 }
 
-// find returns where in list, indexes of marks of half d, there is a packet with
-// this code and identifier, -1 if there is none.
+// find returns the position in list, which holds indexes of marks of direction d, of a
+// packet with this code and identifier, or -1.
 func (o *order) find(d stream.Dir, list []uint8, code, id uint8) int {
 	return slices.IndexFunc(list, func(k uint8) bool { return o.code[d][k] == code && o.id[d][k] == id })
 }
 
-// bring moves the element at i to the front.
-func bring(list []uint8, i int) {
+// toFront moves the element at i to the front.
+func toFront(list []uint8, i int) {
 	k := list[i]
 	copy(list[1:i+1], list[:i])
 	list[0] = k
 }
 
-// take moves behind the next datagram of a half and returns the index of its
-// mark.
-func (o *order) take(d stream.Dir) int {
+// advance skips the next datagram of a direction and returns the index of its mark.
+func (o *order) advance(d stream.Dir) int {
 	i := o.index[d][o.at[d]]
 	o.at[d]++
 	if o.code[d][i] == codeRequest {

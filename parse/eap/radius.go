@@ -6,7 +6,7 @@ import (
 	"pfsight/capture/stream"
 )
 
-// Codes of RADIUS, RFC 2865 section 3.
+// Codes of RADIUS packets, RFC 2865 section 3.
 const (
 	accessRequest   = 1
 	accessAccept    = 2
@@ -14,7 +14,7 @@ const (
 	accessChallenge = 11
 )
 
-// Attributes of RADIUS, RFC 2865 section 5, RFC 3579 section 3.1.
+// RADIUS attributes, RFC 2865 section 5, RFC 3579 section 3.1.
 const (
 	attrUserName         = 1
 	attrState            = 24
@@ -22,11 +22,11 @@ const (
 	attrEAPMessage       = 79
 )
 
-// radiusHeader is the length of the header, RFC 2865 section 3: code(1)
-// identifier(1) length(2) authenticator(16).
+// radiusHeader is the length of the header, RFC 2865 section 3: code (1),
+// identifier (1), length (2), authenticator (16).
 const radiusHeader = 20
 
-// maxRADIUS is the longest packet, RFC 2865 section 3.
+// maxRADIUS is the maximum length of a packet, RFC 2865 section 3.
 const maxRADIUS = 4096
 
 // radiusLength returns the length in the header of a RADIUS authentication packet, or
@@ -44,8 +44,8 @@ func radiusLength(b []byte) int {
 	return 0
 }
 
-// isRADIUS reports whether b begins like a packet of the authentication that
-// has this length and at least one attribute.
+// isRADIUS reports whether b begins like a RADIUS authentication packet with at
+// least one attribute.
 func isRADIUS(b []byte) bool {
 	if len(b) < radiusHeader+2 {
 		return false
@@ -53,8 +53,8 @@ func isRADIUS(b []byte) bool {
 	return radiusLength(b) != 0 && b[radiusHeader] != 0 && b[radiusHeader+1] >= 2
 }
 
-// attributes walks the attributes of a packet: next returns false at the end.
-// cut says that one of them goes beyond what there is.
+// attributes iterates over the attributes of a packet. At the end next returns
+// false; cut reports that the last attribute is truncated.
 type attributes struct {
 	b         []byte
 	typ       uint8
@@ -63,7 +63,7 @@ type attributes struct {
 	cut       bool
 }
 
-// radiusAttributes begins a walk. b is a datagram for which isRADIUS holds.
+// radiusAttributes returns the attributes of b, for which isRADIUS is true.
 func radiusAttributes(b []byte) attributes {
 	return attributes{b: b[radiusHeader:min(len(b), int(binary.BigEndian.Uint16(b[2:])))]}
 }
@@ -90,9 +90,8 @@ func (a *attributes) next() bool {
 	return true
 }
 
-// joinEAP appends the EAP packet in a RADIUS packet to out: its EAP-Message
-// attributes in their order, RFC 3579 section 3.1. found is false where there
-// is none.
+// joinEAP appends the EAP packet in a RADIUS packet to out. The packet is the
+// concatenation of the EAP-Message attributes, RFC 3579 section 3.1.
 func joinEAP(out, b []byte) (joined []byte, found bool) {
 	if !isRADIUS(b) {
 		return out, false
@@ -108,8 +107,8 @@ func joinEAP(out, b []byte) (joined []byte, found bool) {
 	return out, found
 }
 
-// firstEAP returns the first EAP-Message of a RADIUS packet: the header of
-// the EAP packet and its type are in it.
+// firstEAP returns the first EAP-Message attribute of a RADIUS packet. It contains
+// the header and the type of the EAP packet.
 func firstEAP(b []byte) (value []byte, found bool) {
 	for a := radiusAttributes(b); a.next(); {
 		if a.typ == attrEAPMessage {
@@ -119,10 +118,10 @@ func firstEAP(b []byte) (value []byte, found bool) {
 	return nil, false
 }
 
-// Sniff is a stream.Sniffer: it knows a RADIUS packet of the authentication
-// that is whole, all attributes of which fit, and that carries EAP. A
-// Request comes from the client of RADIUS; Accept and Reject end a session
-// and begin none. (A frame of EAPOL is known by its EtherType.)
+// Sniff is the stream.Sniffer of EAP in RADIUS. It recognizes complete, well-formed
+// RADIUS authentication packets with an EAP-Message attribute. It returns
+// SniffMaybe for Accept and Reject, which end a session. (EAPOL frames are
+// recognized by their EtherType.)
 func Sniff(b []byte) stream.Sniff {
 	if !isRADIUS(b) || int(binary.BigEndian.Uint16(b[2:])) != len(b) {
 		return stream.SniffNone
@@ -131,7 +130,7 @@ func Sniff(b []byte) stream.Sniff {
 	a := radiusAttributes(b)
 	for a.next() {
 		if a.typ == attrEAPMessage && !found {
-			// RFC 3579 section 2.1: an empty one is EAP-Start.
+			// RFC 3579 section 2.1: an empty attribute is EAP-Start.
 			if n := len(a.value); n > 0 && (n < 4 || a.value[0] < codeRequest || a.value[0] > Failure) {
 				return stream.SniffNone
 			}

@@ -8,94 +8,96 @@ import (
 	"pfsight/parse/bounded"
 )
 
-// Limits of a Sessions.
 const (
-	// maxTraces is how many traces of sessions are remembered; a session needs
-	// each of its own for one round trip, and leaves about six.
-	maxTraces = 1 << 16
-	// traceTime is how long a trace is good that can mean another session
-	// later, nanoseconds: what is retransmitted for longer is given up.
-	traceTime = 30 * 1e9
-	// mostUnseen is how many packets of one direction may be missing in a row
-	// and the session is still known by its identifiers.
-	mostUnseen = 16
+	// maxKeys is the number of keys that a Sessions remembers. A session needs
+	// each of its keys for one round trip and uses about six.
+	maxKeys = 1 << 16
+	// keyLifetime is the time in nanoseconds after which an identifier may
+	// belong to another session. Retransmissions stop earlier.
+	keyLifetime = 30 * 1e9
+	// maxMissing limits the search for a session by its identifiers: up to
+	// maxMissing-1 packets of one direction may be missing in a row.
+	maxMissing = 16
 )
 
-// A Sessions tells apart the EAP sessions that one NAS carries to one RADIUS
-// server from one port, beside each other and one after the other, and those
-// of the stations of a LAN. Its method Split is a stream.Splitter. It keeps
-// 64 bits of what it remembers of a session, of at most 65536 traces, and
-// nothing of what was said. NewSessions makes one.
+// A Sessions separates EAP sessions that share a pair of endpoints: those that one
+// NAS forwards from one port to a RADIUS server, at the same time and one after
+// another, and those of the stations of a LAN.
 //
-// In RADIUS the reply has the identifier of the request, and the next request
-// returns the State of the challenge (RFC 2865 sections 3 and 5.24). Where a
-// packet is missing, the identifiers of EAP go on: RFC 3748 section 4.1 has
-// each new Request change it, and in practice it counts.
+// In RADIUS a reply has the identifier of its request, and the next request
+// returns the State attribute of the challenge (RFC 2865 sections 3 and 5.24). If
+// packets are missing, Sessions uses the EAP identifiers: RFC 3748 section 4.1
+// requires a new one for each Request, and in practice they count up.
 //
-// In a LAN the session is that of the station which is to be authenticated.
-// Its frames may go to the group address, as may those to it; then a Response
-// belongs to the Request with its identifier.
+// In a LAN a session belongs to the station that is authenticated. If its address
+// is not in the frames, because both directions use the group address, a
+// Response belongs to the Request with the same identifier.
+//
+// A Sessions remembers up to 65536 keys, as hashes, and no content. Its method
+// Split is the stream.Splitter of EAP in RADIUS and EAPOL. Use NewSessions to create one.
 type Sessions struct {
 	seed   maphash.Seed
-	traces map[trace]value
-	ring   []trace // in the order in which they were left
+	keys   map[key]value
+	ring   []key // in the order of insertion
 	oldest int
-	most   int // of traces
+	limit  int // of keys
 	last   uint32
-	frames [recentFrames]frame
-	over   *bounded.Map[uint32, state] // of sessions of a LAN: each leaves a trace at least, so there are no more of them
+	frames [recentFrames]recentFrame   // of LANs, by hash
+	lan    *bounded.Map[uint32, state] // of sessions in a LAN; not more than keys, since each has one
 }
 
-// A trace is what a packet shows of the session to which another belongs.
-type trace struct {
+// A key is a property of a packet by which a later packet of the same session is
+// recognized.
+type key struct {
 	flow uint64
 	what uint64
 	kind uint8
 	id   uint8
 }
 
-// The kinds of traces.
+// The kinds of keys.
 const (
-	byRequest = iota // of RADIUS: id is its identifier; value.what names the authenticator
-	byState          // what names the State
-	byPeer           // id is the identifier that the next EAP Response is to have; what names the user
-	byServer         // id is the identifier that the next EAP Request is to have
-	byStation        // what is the MAC address of the station to be authenticated
-	byAuth           // what is the MAC address of an authenticator that speaks to the group
-	byGroup          // id is the identifier of a Request to the group
-	byNext           // id is the identifier that the next Request to a station is to have, which answered to the group
-	byFlow           // the session of the last packet of RADIUS between two endpoints
+	byRequest = iota // id is the RADIUS identifier; value.what is a hash of the authenticator
+	byState          // what is a hash of the State attribute
+	byPeer           // id is the identifier expected in the next EAP Response; what is a hash of the user
+	byServer         // id is the identifier expected in the next EAP Request
+	byStation        // what is the MAC address of the authenticated station
+	byAuth           // what is the MAC address of an authenticator that uses the group address
+	byGroup          // id is the identifier of a Request to the group address
+	byNext           // id is the identifier expected in the next Request to a station that uses the group address
+	byFlow           // for the session of the last RADIUS packet between two endpoints
 	numKinds
 )
 
+// A value is the session of a key.
 type value struct {
 	session uint32
-	slot    uint32 // in the ring
+	slot    uint32 // index in the ring
 	what    uint64
 	time    int64
 }
 
-// NewSessions returns a Sessions that has seen nothing.
+// NewSessions returns an empty Sessions.
 func NewSessions() *Sessions {
-	return &Sessions{seed: maphash.MakeSeed(), traces: map[trace]value{}, over: bounded.NewMap[uint32, state](maxTraces), most: maxTraces}
+	return &Sessions{seed: maphash.MakeSeed(), keys: map[key]value{}, lan: bounded.NewMap[uint32, state](maxKeys), limit: maxKeys}
 }
 
-// Cost is about what a Sessions takes when it is full, bytes.
-const Cost = maxTraces * 176
+// Cost is the approximate size of a full Sessions, bytes.
+const Cost = maxKeys * 176
 
-// Within has s remember less, so that it takes no more than about so many
-// bytes. It is called before the first Split.
+// Within limits s to about memory bytes. Call it before the first Split.
 func (s *Sessions) Within(memory int64) {
-	s.most = bounded.Fit(maxTraces, memory, Cost)
-	s.over = bounded.NewMap[uint32, state](s.most)
+	s.limit = bounded.Fit(maxKeys, memory, Cost)
+	s.lan = bounded.NewMap[uint32, state](s.limit)
 }
 
+// begin returns the number of a new session.
 func (s *Sessions) begin() uint32 {
 	s.last = s.last%stream.MaxSession + 1
 	return s.last
 }
 
-// Split is a stream.Splitter.
+// Split is the stream.Splitter of EAP in RADIUS and EAPOL.
 func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lost bool) {
 	if d.Transport == stream.EAPOL {
 		return s.frame(d)
@@ -103,7 +105,7 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 	if n := radiusLength(d.Data); n < len(d.Data) {
 		return 0, 0, false
 	} else if n > len(d.Data) {
-		if session, dir = s.cut(d); session != 0 {
+		if session, dir = s.truncated(d); session != 0 {
 			return session, dir, false
 		}
 	}
@@ -112,34 +114,35 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 	}
 	session, dir, lost = s.radius(d)
 	if session != 0 {
-		lost = s.leave(trace{flow: d.Flow, kind: byFlow}, session, 0, d.Time) || lost
+		lost = s.store(key{flow: d.Flow, kind: byFlow}, session, 0, d.Time) || lost
 	}
 	return session, dir, lost
 }
 
-// cut returns the session of a packet of RADIUS that was cut before its EAP: of
-// an answer, that of the request with its identifier, and else the one that was
-// seen last between the same endpoints. It is 0 if the EAP is there, or none.
-func (s *Sessions) cut(d *stream.Datagram) (session uint32, dir stream.Dir) {
+// truncated returns the session of a RADIUS packet that the capture cut before its
+// EAP-Message. A reply belongs to the session of its request. Otherwise the packet
+// is assigned to the last session between the endpoints. The result is 0 if the
+// packet has an EAP-Message or the session is not known.
+func (s *Sessions) truncated(d *stream.Datagram) (session uint32, dir stream.Dir) {
 	if isRADIUS(d.Data) {
 		if _, found := firstEAP(d.Data); found {
 			return 0, 0
 		}
 	}
-	list := []trace{{flow: d.Flow, kind: byFlow}}
+	keys := []key{{flow: d.Flow, kind: byFlow}}
 	if d.Data[0] != accessRequest {
-		list, dir = []trace{{flow: d.Flow, kind: byRequest, id: d.Data[1]}, list[0]}, stream.ToClient
+		keys, dir = []key{{flow: d.Flow, kind: byRequest, id: d.Data[1]}, keys[0]}, stream.ToClient
 	}
-	for _, t := range list {
-		v, ok := s.traces[t]
-		if age := d.Time - v.time; ok && age <= traceTime && age >= -traceTime {
+	for _, k := range keys {
+		v, ok := s.keys[k]
+		if age := d.Time - v.time; ok && age <= keyLifetime && age >= -keyLifetime {
 			return v.session, dir
 		}
 	}
 	return 0, 0
 }
 
-// radius takes a packet of RADIUS.
+// radius is Split for a RADIUS packet.
 func (s *Sessions) radius(d *stream.Datagram) (session uint32, dir stream.Dir, lost bool) {
 	var msg, state []byte
 	var who maphash.Hash
@@ -165,24 +168,24 @@ func (s *Sessions) radius(d *stream.Datagram) (session uint32, dir stream.Dir, l
 		}
 	}
 	if a.malformed {
-		return 0, 0, false // something else
+		return 0, 0, false // not RADIUS
 	}
 	id := d.Data[1]
-	pending := trace{flow: d.Flow, kind: byRequest, id: id}
-	eapID, coded := uint8(0), len(msg) >= 4
-	if coded {
+	pending := key{flow: d.Flow, kind: byRequest, id: id}
+	eapID, hasID := uint8(0), len(msg) >= 4
+	if hasID {
 		eapID = msg[1]
 	}
 	if d.Data[0] != accessRequest {
-		v, known := s.traces[pending]
+		v, known := s.keys[pending]
 		final := d.Data[0] != accessChallenge
 		if !hasEAP && !final {
 			return 0, stream.ToClient, false
 		}
-		if !known && coded {
-			session = s.counted(d, byServer, 0, eapID, final)
-			if session == 0 && len(state) > 0 && !final { // a copy, where the Request was not seen
-				session = s.traces[trace{flow: d.Flow, kind: byState, what: maphash.Bytes(s.seed, state)}].session
+		if !known && hasID {
+			session = s.byCounter(d, byServer, 0, eapID, final)
+			if session == 0 && len(state) > 0 && !final { // a copy whose request is missing
+				session = s.keys[key{flow: d.Flow, kind: byState, what: maphash.Bytes(s.seed, state)}].session
 			}
 			if session == 0 {
 				session = s.only(d, eapID)
@@ -194,19 +197,19 @@ func (s *Sessions) radius(d *stream.Datagram) (session uint32, dir stream.Dir, l
 			session = v.session
 		}
 		if session == 0 {
-			return 0, stream.ToClient, false // an Accept to what was no EAP
+			return 0, stream.ToClient, false // an Accept for a session without EAP
 		}
 		if len(state) > 0 && !final {
-			lost = s.leave(trace{flow: d.Flow, kind: byState, what: maphash.Bytes(s.seed, state)}, session, 0, d.Time) || lost
+			lost = s.store(key{flow: d.Flow, kind: byState, what: maphash.Bytes(s.seed, state)}, session, 0, d.Time) || lost
 		}
-		if coded {
-			lost = s.count(d, byServer, 0, eapID, session, final) || lost
+		if hasID {
+			lost = s.storeCounter(d, byServer, 0, eapID, session, final) || lost
 		}
 		return session, stream.ToClient, lost
 	}
 
 	if !hasEAP {
-		delete(s.traces, pending) // the identifier is used for something else now
+		delete(s.keys, pending) // the RADIUS identifier is used for another session now
 		return 0, stream.ToServer, false
 	}
 	auth := binary.BigEndian.Uint64(d.Data[4:]) ^ binary.BigEndian.Uint64(d.Data[12:])*0x9e3779b97f4a7c15
@@ -214,15 +217,15 @@ func (s *Sessions) radius(d *stream.Datagram) (session uint32, dir stream.Dir, l
 	if hasWho {
 		user = who.Sum64()
 	}
-	if v, ok := s.traces[pending]; ok && v.what == auth {
+	if v, ok := s.keys[pending]; ok && v.what == auth {
 		return v.session, stream.ToServer, false // a retransmission
 	}
 	if len(state) > 0 {
-		session = s.traces[trace{flow: d.Flow, kind: byState, what: maphash.Bytes(s.seed, state)}].session
+		session = s.keys[key{flow: d.Flow, kind: byState, what: maphash.Bytes(s.seed, state)}].session
 	}
 	if begins := len(msg) < 5 || msg[0] == codeResponse && msg[4] == typeIdentity; session == 0 && !begins {
-		for back := range uint8(mostUnseen) {
-			if session = s.counted(d, byPeer, user, eapID-back, false); session != 0 {
+		for back := range uint8(maxMissing) {
+			if session = s.byCounter(d, byPeer, user, eapID-back, false); session != 0 {
 				break
 			}
 		}
@@ -230,39 +233,39 @@ func (s *Sessions) radius(d *stream.Datagram) (session uint32, dir stream.Dir, l
 	if session == 0 {
 		session = s.begin()
 	}
-	lost = s.leave(pending, session, auth, d.Time)
-	if coded {
-		lost = s.expect(d, byServer, 0, eapID, session) || lost
-		lost = s.count(d, byPeer, user, eapID, session, false) || lost
+	lost = s.store(pending, session, auth, d.Time)
+	if hasID {
+		lost = s.storeNext(d, byServer, 0, eapID, session) || lost
+		lost = s.storeCounter(d, byPeer, user, eapID, session, false) || lost
 	}
 	return session, stream.ToServer, lost
 }
 
-// ambiguous is the session of a trace that two sessions left.
+// ambiguous is the session of a key that two sessions have.
 const ambiguous = ^uint32(0)
 
-// counted finds the session whose next identifier of EAP this is, 0 for none.
-// A final packet has the identifier of the Response before it, or the next.
-func (s *Sessions) counted(d *stream.Datagram, kind uint8, what uint64, id uint8, final bool) uint32 {
+// byCounter returns the session that expects EAP identifier id next, or 0. A final
+// packet has the identifier of the Response before it, or the next one.
+func (s *Sessions) byCounter(d *stream.Datagram, kind uint8, what uint64, id uint8, final bool) uint32 {
 	if final {
-		if n := s.counted(d, kind, what, id+1, false); n != 0 {
+		if n := s.byCounter(d, kind, what, id+1, false); n != 0 {
 			return n
 		}
 	}
-	v, ok := s.traces[trace{d.Flow, what, kind, id}]
-	if age := d.Time - v.time; !ok || v.session == ambiguous || age > traceTime || age < -traceTime {
+	v, ok := s.keys[key{d.Flow, what, kind, id}]
+	if age := d.Time - v.time; !ok || v.session == ambiguous || age > keyLifetime || age < -keyLifetime {
 		return 0
 	}
 	return v.session
 }
 
-// only returns the one session that waits for a Request from the server with one
-// of the identifiers before id, as it does where packets were not seen; 0 where
-// there is none or more than one.
+// only returns the session that expects a Request with an identifier shortly before
+// id, which is the case if packets are missing. It returns 0 if there is none or
+// more than one.
 func (s *Sessions) only(d *stream.Datagram, id uint8) (session uint32) {
-	for back := uint8(1); back < mostUnseen; back++ {
-		v, ok := s.traces[trace{d.Flow, 0, byServer, id - back}]
-		if age := d.Time - v.time; !ok || age > traceTime || age < -traceTime {
+	for back := uint8(1); back < maxMissing; back++ {
+		v, ok := s.keys[key{d.Flow, 0, byServer, id - back}]
+		if age := d.Time - v.time; !ok || age > keyLifetime || age < -keyLifetime {
 			continue
 		}
 		if v.session == ambiguous || session != 0 && session != v.session {
@@ -273,50 +276,47 @@ func (s *Sessions) only(d *stream.Datagram, id uint8) (session uint32) {
 	return session
 }
 
-// count leaves the trace by which the next packet would be counted.
-func (s *Sessions) count(d *stream.Datagram, kind uint8, what uint64, id uint8, session uint32, final bool) (lost bool) {
-	if t := (trace{d.Flow, what, kind, id}); s.traces[t].session == session {
-		s.forget(t)
+// storeCounter replaces the key for identifier id with one for the next identifier.
+func (s *Sessions) storeCounter(d *stream.Datagram, kind uint8, what uint64, id uint8, session uint32, final bool) (lost bool) {
+	if k := (key{d.Flow, what, kind, id}); s.keys[k].session == session {
+		delete(s.keys, k)
 	}
 	if final {
 		return false
 	}
-	return s.expect(d, kind, what, id, session)
+	return s.storeNext(d, kind, what, id, session)
 }
 
-// expect leaves the trace by which the packet after that with an identifier is
-// counted.
-func (s *Sessions) expect(d *stream.Datagram, kind uint8, what uint64, id uint8, session uint32) (lost bool) {
-	next := trace{d.Flow, what, kind, id + 1}
-	if v, ok := s.traces[next]; ok && v.session != session && d.Time-v.time < traceTime {
+// storeNext adds a key for the identifier after id.
+func (s *Sessions) storeNext(d *stream.Datagram, kind uint8, what uint64, id uint8, session uint32) (lost bool) {
+	next := key{d.Flow, what, kind, id + 1}
+	if v, ok := s.keys[next]; ok && v.session != session && d.Time-v.time < keyLifetime {
 		session = ambiguous
 	}
-	return s.leave(next, session, 0, d.Time)
+	return s.store(next, session, 0, d.Time)
 }
 
-// leave remembers a trace, and reports whether one had to be forgotten that
-// may still have been wanted.
-func (s *Sessions) leave(t trace, session uint32, what uint64, now int64) (lost bool) {
-	if v, ok := s.traces[t]; ok {
+// store sets the session of a key. lost reports that this removed a key that an
+// unfinished session may need.
+func (s *Sessions) store(k key, session uint32, what uint64, now int64) (lost bool) {
+	if v, ok := s.keys[k]; ok {
 		v.session, v.what, v.time = session, what, now
-		s.traces[t] = v
+		s.keys[k] = v
 		return false
 	}
 	slot := s.oldest
-	if len(s.ring) < s.most {
+	if len(s.ring) < s.limit {
 		slot = len(s.ring)
-		s.ring = append(s.ring, t)
+		s.ring = append(s.ring, k)
 	} else {
-		s.oldest = (slot + 1) % s.most
+		s.oldest = (slot + 1) % s.limit
 		old := s.ring[slot]
-		if v, ok := s.traces[old]; ok && v.slot == uint32(slot) {
-			lost = now-v.time < traceTime && old.kind != byPeer && old.kind != byServer
-			delete(s.traces, old)
+		if v, ok := s.keys[old]; ok && v.slot == uint32(slot) {
+			lost = now-v.time < keyLifetime && old.kind != byPeer && old.kind != byServer
+			delete(s.keys, old)
 		}
-		s.ring[slot] = t
+		s.ring[slot] = k
 	}
-	s.traces[t] = value{session: session, slot: uint32(slot), what: what, time: now}
+	s.keys[k] = value{session: session, slot: uint32(slot), what: what, time: now}
 	return lost
 }
-
-func (s *Sessions) forget(t trace) { delete(s.traces, t) }

@@ -2,23 +2,23 @@ package eap
 
 import "pfsight/capture/stream"
 
-// A turns finds out whether packets of a session were not seen. A Response has
-// the identifier of its Request, and the end that of the last Response (RFC 3748
-// sections 4.1 and 4.2); what the server of RADIUS says has the identifier of
-// the packet that it answers (RFC 2865 section 3).
+// A turns detects missing packets of a session by their identifiers. A Response has
+// that of its Request, and a Success or Failure that of the last Response (RFC 3748
+// sections 4.1 and 4.2). A RADIUS reply has the identifier of its request (RFC 2865
+// section 3).
 type turns struct {
 	requests, responses       idSet
-	tlsRequests, tlsResponses idSet // of a method that carries TLS
-	flight                    bool  // a Request that is no start is among them
+	tlsRequests, tlsResponses idSet // with a method that carries TLS
+	flight                    bool  // tlsRequests has a Request that is not a start
 	last                      uint8 // identifier of the last of tlsRequests
-	next                      uint8 // identifier of the next Request, as authenticators count
-	skipped                   bool  // some of these were not seen
+	next                      uint8 // identifier expected in the next Request
+	skipped                   bool  // a Request had a later identifier, so packets are missing
 	end                       uint8 // identifier of the Success or Failure
-	ended, named              bool  // it was seen; it has an identifier
+	ended, hasID              bool  // it was seen; it has an EAP identifier
 
-	// Of RADIUS: what the NAS sent, and what was answered of it, but for the
-	// answers that are the start of a method.
-	asked, answered idSet
+	// RADIUS identifiers of the requests, and of the replies except those that
+	// start a method.
+	radiusRequests, radiusReplies idSet
 }
 
 // An idSet is a set of identifiers.
@@ -37,18 +37,18 @@ func (s *idSet) without(o *idSet) idSet {
 	return idSet{s[0] &^ o[0], s[1] &^ o[1], s[2] &^ o[2], s[3] &^ o[3]}
 }
 
-// take takes the EAP packet p of the datagram b.
-func (t *turns) take(p *packet, b []byte, by stream.Transport) {
+// add records the EAP packet p of the datagram b.
+func (t *turns) add(p *packet, b []byte, by stream.Transport) {
 	if by == stream.UDP {
 		if b[0] == accessRequest {
-			t.asked.add(b[1])
+			t.radiusRequests.add(b[1])
 		} else if !p.start {
-			t.answered.add(b[1])
+			t.radiusReplies.add(b[1])
 		}
 	}
 	switch p.code {
 	case codeRequest:
-		if step := p.id - t.next; !t.requests.empty() && step > 0 && step < mostUnseen {
+		if step := p.id - t.next; !t.requests.empty() && step > 0 && step < maxMissing {
 			t.skipped = true
 		}
 		if t.requests.empty() || int8(p.id-t.next) >= 0 {
@@ -65,13 +65,13 @@ func (t *turns) take(p *packet, b []byte, by stream.Transport) {
 			t.tlsResponses.add(p.id)
 		}
 	default:
-		t.ended, t.named, t.end = true, p.length > 0, p.id
+		t.ended, t.hasID, t.end = true, p.length > 0, p.id
 	}
 }
 
-// lost reports, by who speaks in TLS, whether a packet was sent that was not
-// seen. Where one direction was not captured, or a packet was cut, nothing is
-// claimed.
+// lost reports by Dir in TLS whether a packet is missing. It reports false if a
+// direction was not captured or a packet is truncated, because then a missing
+// packet is no evidence.
 func (t *turns) lost(c *stream.Conversation) (lost [2]bool) {
 	a, b := &c.Half[0], &c.Half[1]
 	if !a.Seen() || !b.Seen() || a.Cut || b.Cut {
@@ -81,11 +81,11 @@ func (t *turns) lost(c *stream.Conversation) (lost [2]bool) {
 	lost[stream.ToClient] = !requests.empty() || t.skipped
 	responses := t.tlsRequests.without(&t.responses)
 	if !t.ended {
-		responses.remove(t.last) // it may be under way
+		responses.remove(t.last) // its Response may follow
 	}
-	asked := t.answered.without(&t.asked)
-	// Some authenticators count once more for the end.
-	last := !t.named || t.responses.has(t.end) || t.responses.has(t.end-1) && t.flight
+	asked := t.radiusReplies.without(&t.radiusRequests)
+	// Some authenticators increment the identifier for the end.
+	last := !t.hasID || t.responses.has(t.end) || t.responses.has(t.end-1) && t.flight
 	lost[stream.ToServer] = !responses.empty() || !asked.empty() || !last || t.skipped
 	return lost
 }

@@ -7,14 +7,15 @@ import (
 	"pfsight/capture/stream"
 )
 
-// arranged returns the datagrams of c with these numbers, from 1, in this order.
+// arranged returns a conversation of the datagrams of c with these numbers, from 1,
+// in this order.
 func arranged(c *stream.Conversation, order []int) *stream.Conversation {
-	var list []said
+	var list []sent
 	for _, n := range order {
 		for d := range c.Half {
 			for _, m := range c.Half[d].Marks {
 				if int(m.Packet) == n {
-					list = append(list, said{stream.Dir(d), c.Half[d].Data[m.From:m.To]})
+					list = append(list, sent{stream.Dir(d), c.Half[d].Data[m.From:m.To]})
 				}
 			}
 		}
@@ -22,6 +23,7 @@ func arranged(c *stream.Conversation, order []int) *stream.Conversation {
 	return conversation(c.Transport, list...)
 }
 
+// numbered returns the numbers from 1 to n.
 func numbered(n int) (list []int) {
 	for i := range n {
 		list = append(list, i+1)
@@ -29,24 +31,25 @@ func numbered(n int) (list []int) {
 	return list
 }
 
-// TestLateCopies puts a copy of each packet at each place behind it, with the
-// first one there and without: nothing is lost, and all is read as it was said.
-func TestLateCopies(t *testing.T) {
+// TestReadLateCopies inserts a copy of each packet at each later position, with and
+// without the original. The result must be complete.
+func TestReadLateCopies(t *testing.T) {
+	t.Parallel()
 	whole := exchange(typeTLS)
-	for _, c := range []*stream.Conversation{hear(whole[1:]...), overRADIUS(whole[1:]...)} {
+	for _, c := range []*stream.Conversation{overEAPOL(whole[1:]...), overRADIUS(whole[1:]...)} {
 		n := len(whole) - 1
 		for i := range n {
 			for j := i + 1; j <= n; j++ {
 				copied := slices.Insert(numbered(n), j, i+1)
 				lists := [][]int{copied}
-				if i >= 3 && i < 9 && j <= i+4 { // within the flights
+				if i >= 3 && i < 9 && j <= i+4 { // within the flights of TLS
 					lists = append(lists, slices.Delete(slices.Clone(copied), i, i+1))
 				}
 				for _, order := range lists {
 					var r Reader
 					o := r.Read(arranged(c, order))
 					if o == nil || shown(&o.TLS[0]) != hello+answer || shown(&o.TLS[1]) != flight+finish || o.TLS[0].Lost || o.TLS[1].Lost {
-						t.Fatalf("%v, %v: %+v", c.Transport, order, o)
+						t.Fatalf("%v, order %v: got %+v, want complete halves without losses", c.Transport, order, o)
 					}
 				}
 			}
@@ -54,56 +57,58 @@ func TestLateCopies(t *testing.T) {
 	}
 }
 
-// TestUnseenTurns leaves runs of packets out. Where bytes of TLS were in them,
-// the rest shows that something is missing.
-func TestUnseenTurns(t *testing.T) {
+// TestReadLosses removes runs of packets. If these contain TLS data, the result must
+// show that something is missing.
+func TestReadLosses(t *testing.T) {
+	t.Parallel()
 	whole := exchange(typeTLS)
-	for _, c := range []*stream.Conversation{hear(whole...), overRADIUS(whole...)} {
+	for _, c := range []*stream.Conversation{overEAPOL(whole...), overRADIUS(whole...)} {
 		for i := 3; i < len(whole)-1; i++ {
 			for j := i + 1; j < len(whole); j++ {
 				if c.Transport == stream.EAPOL && j == len(whole)-1 && i <= j-2 {
-					continue // the end may have counted once more
+					continue // the identifier of the end may have been incremented
 				}
 				var r Reader
 				o := r.Read(arranged(c, slices.Delete(numbered(len(whole)), i, j)))
 				if o == nil {
 					continue
 				}
-				said := len(o.TLS[0].Data) + len(o.TLS[1].Data)
+				total := len(o.TLS[0].Data) + len(o.TLS[1].Data)
 				missing := o.TLS[0].Lost || o.TLS[1].Lost || len(o.TLS[0].Gaps)+len(o.TLS[1].Gaps) > 0
-				if said < len(hello+answer+flight+finish) && !missing {
-					t.Errorf("%v without %d to %d: %q, %q", c.Transport, i+1, j, shown(&o.TLS[0]), shown(&o.TLS[1]))
+				if total < len(hello+answer+flight+finish) && !missing {
+					t.Errorf("%v, packets %d to %d lost: got no loss in %q and %q", c.Transport, i+1, j, shown(&o.TLS[0]), shown(&o.TLS[1]))
 				}
 			}
 		}
-		// What was not answered yet is not lost.
+		// An outstanding response is not a loss.
 		for n := range whole {
 			var r Reader
 			if o := r.Read(arranged(c, numbered(n)[min(n, 1):])); o != nil && (o.TLS[0].Lost || o.TLS[1].Lost) {
-				t.Errorf("%v, the first %d packets: %+v", c.Transport, n, o)
+				t.Errorf("%v, first %d packets: got a loss in %+v", c.Transport, n, o)
 			}
 		}
 	}
 }
 
-// TestSplitLosses leaves runs of packets out of a session of RADIUS: what is left
-// is of one session, and so is what was cut before its EAP.
+// TestSplitLosses removes runs of packets from a RADIUS session, and truncates one
+// before its EAP-Message. The rest must belong to one session.
 func TestSplitLosses(t *testing.T) {
-	list := of("a", 0, 1)
+	t.Parallel()
+	list := radiusSession("a", 0, 1)
 	for i := range list {
 		for j := i; j < len(list); j++ {
 			left := slices.Concat(list[:i], list[j:])
 			if len(left) == 1 && left[0].d.Data[0] == accessAccept {
-				continue // it begins none
+				continue // an Accept does not begin a session
 			}
-			play(t, NewSessions(), left)
+			testSplit(t, NewSessions(), left)
 			for k := range left {
 				if k == 0 {
-					continue // of no session that is known
+					continue // its session is not known yet
 				}
 				cut := slices.Clone(left)
 				cut[k].d.Data = cut[k].d.Data[:10]
-				play(t, NewSessions(), cut)
+				testSplit(t, NewSessions(), cut)
 			}
 		}
 	}

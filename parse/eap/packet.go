@@ -1,8 +1,3 @@
-// Package eap finds the TLS records that EAP methods carry, in RADIUS
-// datagrams and in the frames of IEEE 802.1X: EAP-TLS (RFC 5216, RFC 9190),
-// EAP-TTLS (RFC 5281), PEAP, EAP-FAST (RFC 4851) and TEAP (RFC 7170). It puts
-// each direction's fragments together and says which packet brought them; the
-// records are for others to read. Identities are passed over.
 package eap
 
 import "encoding/binary"
@@ -15,7 +10,7 @@ const (
 	Failure      = 4
 )
 
-// Types of EAP methods, IANA "Method Types".
+// Types of EAP methods, from the IANA registry "Method Types".
 const (
 	typeIdentity = 1
 	typeTLS      = 13
@@ -27,30 +22,29 @@ const (
 )
 
 // Flags of the methods that carry TLS, RFC 5216 section 3.1, RFC 7170 section
-// 4.1. The low three bits are the version of PEAP, EAP-TTLS, EAP-FAST, TEAP.
+// 4.1. The low three bits are the version of PEAP, EAP-TTLS, EAP-FAST or TEAP.
 const (
-	flagLength = 0x80 // the length of the whole message follows
+	flagLength = 0x80 // the length of the complete message follows
 	flagMore   = 0x40 // more fragments follow
 	flagStart  = 0x20
-	flagOuter  = 0x10 // TEAP: the length of the outer TLVs follows, which are behind the TLS data
+	flagOuter  = 0x10 // TEAP: the length of the outer TLVs follows; they are after the TLS data
 )
 
-// A packet is one EAP packet.
+// A packet is an EAP packet.
 type packet struct {
 	code, id uint8
-	length   int    // as its header says
-	method   uint8  // of Request and Response; 0 where it is cut before
-	tls      bool   // the method carries TLS, and what follows is its
-	start    bool   // nothing of TLS is in it
-	more     bool   // a fragment that is not the last
-	total    int    // length of the whole TLS message; -1 where it is not told
-	data     []byte // of TLS, as captured
-	missing  int    // bytes of data that the capture cut from its end
+	length   int    // from the header
+	method   uint8  // of a Request or Response; 0 if not captured
+	tls      bool   // the method carries TLS; the next fields are set
+	start    bool   // the first Request, without TLS data
+	more     bool   // more fragments follow
+	total    int    // length of the complete TLS message; -1 if not given
+	data     []byte // the captured TLS data
+	missing  int    // bytes of data after that which were not captured
 }
 
-// readPacket reads an EAP packet at the beginning of b, RFC 3748 section 4.
-// Bytes behind its length are padding; one whose end is not in b is read as
-// far as it goes.
+// readPacket reads the EAP packet at the beginning of b, RFC 3748 section 4. Bytes
+// after its length are padding. A truncated packet is read as far as possible.
 func readPacket(b []byte) (p packet, ok bool) {
 	if len(b) < 4 {
 		return p, false
@@ -65,7 +59,7 @@ func readPacket(b []byte) (p packet, ok bool) {
 		return p, true
 	}
 	p.method, b = b[0], b[1:]
-	if p.method == typeExpanded { // section 5.7: vendor 0 has the same types
+	if p.method == typeExpanded { // RFC 3748 section 5.7: vendor 0 has the same types
 		if len(b) < 7 || b[0]|b[1]|b[2]|b[3]|b[4]|b[5] != 0 {
 			return p, true
 		}
@@ -99,18 +93,17 @@ func readPacket(b []byte) (p packet, ok bool) {
 	if outer > len(b)+cut {
 		return p, false
 	}
-	n := len(b) + cut - outer // of TLS
+	n := len(b) + cut - outer // length of the TLS data
 	p.data = b[:min(n, len(b))]
 	p.missing = n - len(p.data)
 	return p, true
 }
 
-// maxMessage is the longest TLS message that is put together: what EAP-TLS
-// carries are flights of a handshake, and RFC 9190 section 2.1.9 has peers
-// limit them to 64 KiB.
+// maxMessage is the length limit of the TLS data of one direction, bytes. EAP
+// carries handshakes only, and RFC 9190 section 2.1.9 limits messages to 64 KiB.
 const maxMessage = 1 << 17
 
-// methodName is the name of a method that carries TLS.
+// methodName returns the name of a method that carries TLS, as in records.
 func methodName(t uint8) string {
 	switch t {
 	case typeTTLS:
@@ -125,7 +118,8 @@ func methodName(t uint8) string {
 	return "eap-tls"
 }
 
-// eapol returns the EAP packet of an EAPOL PDU, IEEE 802.1X-2020 section 11.3.
+// eapol returns the EAP packet in an EAPOL PDU, IEEE 802.1X-2020 section 11.3, or
+// nil.
 func eapol(b []byte) []byte {
 	if len(b) < 4 || b[1] != 0 {
 		return nil
