@@ -29,7 +29,7 @@ type Reader struct {
 	tls    [2]choice  // the channel to read, by Dir of the conversation
 	half   [2]stream.Half
 	marks  []arrivedMark
-	acked  [2][]lastAcked // what was acknowledged of the messages of each Dir
+	acked  [2][]lastAcked // by Dir of the acknowledged messages
 }
 
 // A lastAcked is the highest message packet ID of a channel that the other side
@@ -40,7 +40,7 @@ type lastAcked struct {
 }
 
 // maxChannels is the number of channels of one direction whose acknowledgments
-// are remembered: a conversation has one key exchange, or few.
+// are remembered. A conversation has few key exchanges, usually one.
 const maxChannels = 8
 
 // A piece is the payload of one control packet.
@@ -301,7 +301,7 @@ func (r *Reader) join(h *stream.Half, d stream.Dir) {
 	r.marks = marks
 }
 
-// acknowledge notes what p acknowledges of direction d.
+// acknowledge records the messages of direction d that p acknowledges.
 func (r *Reader) acknowledge(d stream.Dir, p *packet) {
 	ch := channel{p.remote, p.key}
 	for b := p.acked; len(b) >= 4; b = b[4:] {
@@ -316,8 +316,8 @@ func (r *Reader) acknowledge(d stream.Dir, p *packet) {
 	}
 }
 
-// lacks reports whether the other side has acknowledged a message behind the last
-// one of list, which is of channel ch of direction d.
+// lacks reports whether the other side has acknowledged a message after the last one
+// in list, the messages of channel ch of direction d.
 func (r *Reader) lacks(d stream.Dir, ch channel, list []piece) bool {
 	i := slices.IndexFunc(r.acked[d], func(x lastAcked) bool { return x.channel == ch })
 	return i >= 0 && len(list) > 0 && r.acked[d][i].id > list[len(list)-1].id

@@ -27,17 +27,17 @@ type Sessions struct {
 
 // A tunnel is the state of one pair of endpoints.
 type tunnel struct {
-	client uint64    // session ID of the client since its last hard reset; 0 if not known
-	keys   [8]uint32 // session number by key ID; 0 for none
-	began  [8]int64  // when, by key ID
-	before uint32    // session number of key ID 0 before the last hard reset; 0 for none
-	said   [2]uint8  // control packets since then, by Datagram.From, up to leastControl
+	client  uint64    // session ID of the client since its last hard reset; 0 if not known
+	keys    [8]uint32 // session number by key ID; 0 for none
+	began   [8]int64  // when, by key ID
+	before  uint32    // session number of key ID 0 before the last hard reset; 0 for none
+	control [2]uint8  // number of control packets since then, by Datagram.From, up to minControl
 }
 
-// leastControl is how many control packets each side sends at least before data
-// with the key that they agree on: its first TLS flight, and behind the handshake
-// the message of key method 2. Until then data are of the exchange before.
-const leastControl = 2
+// minControl is the minimum number of control packets that each side sends before
+// data encrypted with the new key: its first TLS flight, and the message of key
+// method 2 after the handshake. Earlier data belong to the previous exchange.
+const minControl = 2
 
 // NewSessions returns an empty Sessions.
 func NewSessions() *Sessions {
@@ -111,14 +111,14 @@ func (s *Sessions) Split(d *stream.Datagram) (session uint32, dir stream.Dir, lo
 	return 0, 0, false
 }
 
-// precedes reports whether a packet with key ID 0 belongs to the exchange before
-// the last hard reset: data that were under way, or that a side still sends.
+// precedes reports whether a packet with key ID 0 carries data of the exchange before
+// the last hard reset.
 func (t *tunnel) precedes(op, from uint8) bool {
 	switch op {
 	case controlV1:
-		t.said[from&1] = min(t.said[from&1]+1, leastControl)
+		t.control[from&1] = min(t.control[from&1]+1, minControl)
 	case dataV1, dataV2:
-		if min(t.said[0], t.said[1]) < leastControl {
+		if min(t.control[0], t.control[1]) < minControl {
 			return true
 		}
 		t.before = 0

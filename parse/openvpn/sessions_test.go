@@ -62,7 +62,7 @@ func TestSplit(t *testing.T) {
 			"renewed":                    {{first, "a", 1}, {renew(1, clientID), "b", hour}, {first[11:], "a", hour + 9}, {renew(2, clientID), "c", 2 * hour}},
 			"renewed, key IDs wrap":      {{first, "a", 1}, {renew(1, clientID), "b", hour}, {renew(7, clientID), "c", 7 * hour}, {renew(1, clientID), "d", 8 * hour}},
 			"client restarts":            {{first, "a", 1}, {again, "b", 100e9}},
-			"data of before a restart":   {{first, "a", 1}, {again[:6], "b", 100e9}, {first[11:], "a", 100e9 + 7}, {again[6:], "b", 100e9 + 20}},
+			"data before a restart":      {{first, "a", 1}, {again[:6], "b", 100e9}, {first[11:], "a", 100e9 + 7}, {again[6:], "b", 100e9 + 20}},
 			"capture starts after TLS":   {{first[11:], "", 1}, {renew(3, clientID), "a", hour}},
 			"capture starts after reset": {{first[3:], "a", 1}},
 			"not OpenVPN":                {{[]sent{{0, []byte("\x40other words")}, {1, []byte("\x20")}}, "", 1}},
