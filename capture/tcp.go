@@ -45,7 +45,9 @@ func (t *tracker) onFlow(s *segment, ref uint32, f *flow) {
 		if off := end - f.isn[e]; f.bits&(hasISN<<e) != 0 && off < maxAhead {
 			f.bytes[e] = uint64(off)
 		}
-	} else if d := int32(end - f.next[e]); d > 1 || d == 1 && s.wire > 0 { // a FIN that was not seen is no byte
+	} else if d := int32(end - f.next[e]); d > 0 && (s.wire > 0 || s.flags&flagFIN != 0) {
+		// An empty segment may follow a FIN that was not seen, which has a
+		// sequence number and is no byte.
 		if d > 1<<24 {
 			d = int32(min(s.wire, 1<<24)) // no window is larger: another sender, or a false number
 		}
