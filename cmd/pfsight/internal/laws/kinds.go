@@ -123,7 +123,10 @@ func init() {
 		&Kind{Name: "retransmit", Stage: stageStream, Params: []Param{seed, {1, 20, true}, {0, 20, true}}, Differs: []Exception{numbers, counts, times, pieces, unbegunT},
 			Apply: func(w *Work, _ *Capture, a []int) bool { return retransmit(w, rng(a[0]), a[1], a[2]) }},
 		&Kind{Name: "duplicate", Stage: stageStream, Params: []Param{seed, {1, 1000, true}, {0, 20, true}}, Differs: []Exception{numbers, counts, doubled, times, unbegunT},
-			Apply: func(w *Work, _ *Capture, a []int) bool { return duplicate(w, rng(a[0]), a[1], a[2]) }},
+			Apply: func(w *Work, base *Capture, a []int) bool {
+				w.fixed = w.fixed || w.moves(base) // a late copy of a lost packet changes the order
+				return duplicate(w, rng(a[0]), a[1], a[2])
+			}},
 
 		&Kind{Name: "lag", Stage: stageOrder, Params: []Param{{0, 1, false}, {1, 4000, true}}, Differs: []Exception{numbers, times, counts, joined, unbegun, unbegunT},
 			Apply: func(w *Work, base *Capture, a []int) bool {
@@ -135,7 +138,9 @@ func init() {
 			}},
 		&Kind{Name: "lag-time", Stage: stageOrder, Params: []Param{{0, 1, false}, {1, 4000, true}}, Differs: []Exception{numbers, times, counts, joined, unbegun, unbegunT},
 			Apply: func(w *Work, base *Capture, a []int) bool {
-				return !w.moves(base) && lagTime(w, a[0], int64(a[1])*1e6, true)
+				done := !w.moves(base) && lagTime(w, a[0], int64(a[1])*1e6, true)
+				w.shifted = w.shifted || done
+				return done
 			}},
 		&Kind{Name: "lag-clock", Stage: stageOrder, Params: []Param{{0, 1, false}, {1, 4000, true}}, Differs: []Exception{times, counts, joined, unbegun, unbegunT},
 			Apply: func(w *Work, base *Capture, a []int) bool {

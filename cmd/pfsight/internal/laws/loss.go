@@ -21,7 +21,7 @@ func (w *Work) keep(f func(i int, p *Packet) bool) bool {
 			out = append(out, w.Packets[i])
 		}
 	}
-	done := len(out) < len(w.Packets) && len(out) > 0 && !w.halves(out)
+	done := len(out) < len(w.Packets) && len(out) > 0 && !w.fixed && !w.halves(out)
 	if done {
 		w.Packets = out
 	}
@@ -32,10 +32,11 @@ func (w *Work) keep(f func(i int, p *Packet) bool) bool {
 // between the same endpoints that together look like one connection: the
 // ClientHello of one without its ServerHello, and the server's datagrams of
 // the other without its ClientHello. It also reports true if only the client's
-// datagrams after the ClientHello are left of the second connection. No
-// observer can distinguish these cases.
+// datagrams after the ClientHello are left of the second connection, or if in
+// another order answers to the second arrive while the first still waits for one
+// that was lost. No observer can distinguish these cases.
 func (w *Work) halves(list []Packet) bool {
-	type half struct{ hello, answer, server, later bool }
+	type half struct{ hello, answer, server, later, unanswered bool }
 	of := map[int]*half{}
 	type datagram struct {
 		conn int
@@ -59,6 +60,11 @@ func (w *Work) halves(list []Packet) bool {
 		of[p.conn].server = of[p.conn].server || p.dir == 1
 		of[p.conn].later = of[p.conn].later || p.dir == 0 && p.hello == 0
 	}
+	for i := range w.Packets {
+		if p := &w.Packets[i]; of[p.conn] != nil && p.dir == 1 && lost[datagram{p.conn, p.Time}] > 0 {
+			of[p.conn].unanswered = true
+		}
+	}
 	for _, x := range w.behind {
 		first, next := of[x.first], of[x.next]
 		if first == nil || next == nil {
@@ -67,7 +73,8 @@ func (w *Work) halves(list []Packet) bool {
 		switch {
 		case first.hello && !first.answer && !next.hello && next.server,
 			first.hello && !first.later && !next.hello && next.later,
-			!first.hello && first.server && next.hello:
+			!first.hello && first.server && next.hello,
+			w.shifted && first.hello && !first.answer && first.unanswered && next.hello:
 			return true
 		}
 	}

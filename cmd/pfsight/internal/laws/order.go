@@ -84,6 +84,7 @@ func (w *Work) ordered(base *Capture, change func() bool) bool {
 	}
 	before := slices.Clone(w.Packets)
 	if change() && w.waits(base) {
+		w.shifted = true
 		return true
 	}
 	w.Packets = before

@@ -27,6 +27,8 @@ type Work struct {
 	parts     int
 	way       int
 	reordered bool
+	shifted   bool           // packets are in another order
+	fixed     bool           // no packet may be lost: the order matters, and there are late copies
 	conns     int            // connections numbered so far
 	merged    int            // captures merged in
 	families  map[int]string // of the connections that were merged in
