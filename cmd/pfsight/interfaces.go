@@ -37,12 +37,7 @@ func newInterfaces(a *app) *cobra.Command {
 
 // interfaceTable writes the interfaces, one a line, each with its addresses.
 func (a *app) interfaceTable(list []live.Interface) error {
-	var b strings.Builder
-	width := len(live.Any)
-	for i := range list {
-		width = max(width, len(list[i].Name))
-	}
-	fmt.Fprintf(&b, "%-*s  %s\n", width, live.Any, "all interfaces, including later ones")
+	rows := [][]string{{live.Any, "all interfaces, including later ones"}}
 	for i := range list {
 		f := &list[i]
 		parts := []string{state(f)}
@@ -55,13 +50,12 @@ func (a *app) interfaceTable(list []live.Interface) error {
 		if f.MTU > 0 {
 			parts = append(parts, fmt.Sprintf("MTU %d", f.MTU))
 		}
-		fmt.Fprintf(&b, "%-*s  %s\n", width, render.Quote(f.Name), strings.Join(parts, ", "))
+		rows = append(rows, []string{render.Quote(f.Name), strings.Join(parts, ", ")})
 		for _, p := range f.Addresses {
-			fmt.Fprintf(&b, "%-*s    %s\n", width, "", p)
+			rows = append(rows, []string{"", "  " + p.String()})
 		}
 	}
-	_, err := fmt.Fprint(&a.results, b.String())
-	return err
+	return render.Columns(&a.results, rows, 0)
 }
 
 func state(f *live.Interface) string {

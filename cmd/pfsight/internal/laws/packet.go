@@ -1,13 +1,3 @@
-// Package laws changes captures in ways that must not change the results, and
-// in ways that lose something. Tests use it to check the whole program: a
-// change without loss does not change the results, and a change with loss
-// never leads to a different claim.
-//
-//	capture -> part -> changes -> files and arguments of one run
-//	Load       Part    Change     Composition.Make
-//
-// A Composition is one line of text, so that a failure can be reproduced, and
-// can be shrunk to the smallest one that still fails.
 package laws
 
 import (
