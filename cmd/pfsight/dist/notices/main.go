@@ -1,6 +1,6 @@
-// Command notices writes the licenses of all that is in the binaries of
-// pfsight: of the modules that are linked on any system, and of Go itself. It
-// takes them from the module cache. Run it where go.mod is:
+// Command notices writes the licenses of all code in pfsight's binaries: of the
+// modules linked on any system, and of Go. It reads them from the module cache.
+// Run it in the folder of go.mod:
 //
 //	go run ./cmd/pfsight/dist/notices > cmd/pfsight/dist/NOTICES.txt
 package main
@@ -21,15 +21,15 @@ import (
 	"strings"
 )
 
-// systems are those that binaries are built for.
+// systems lists the systems that binaries are built for.
 var systems = []string{"linux/amd64", "linux/arm64", "darwin/arm64", "windows/amd64", "freebsd/amd64"}
 
-// A module is one that is linked.
+// A module is a linked module.
 type module struct {
 	Path, Version, Dir string
 }
 
-// licenseName is the name of a file that says under what terms code is.
+// licenseName matches the names of license files.
 var licenseName = regexp.MustCompile(`(?i)^(licen[sc]e|copying|copyright|notice|patents|unlicense)([-._].*)?$`)
 
 func main() {
@@ -40,9 +40,9 @@ func main() {
 	}
 }
 
-// notices writes the file.
+// notices writes all licenses to w.
 func notices(w io.Writer) error {
-	files := map[string][]string{} // by "module version": files of licenses
+	files := map[string][]string{} // license files by "module version"
 	for _, system := range systems {
 		if err := list(files, system); err != nil {
 			return err
@@ -54,7 +54,7 @@ func notices(w io.Writer) error {
 	}
 	const standard = "the Go standard library and runtime"
 	files[standard] = licenses(strings.TrimSpace(string(root)), "")
-	// A text is written once for all that are under it.
+	// Each text is written once, with all modules that it applies to.
 	users := map[string][]string{}
 	for name, list := range files {
 		if len(list) == 0 {
@@ -87,7 +87,7 @@ func notices(w io.Writer) error {
 	return nil
 }
 
-// list adds the license files of the modules that are linked on a system.
+// list adds the license files of the modules linked on a system.
 func list(files map[string][]string, system string) error {
 	goos, arch, _ := strings.Cut(system, "/")
 	for _, cgo := range []string{"0", "1"} {
@@ -130,8 +130,8 @@ func list(files map[string][]string, system string) error {
 	return nil
 }
 
-// licenses returns the license files of a folder of a module, and of all
-// folders above it up to the module's.
+// licenses returns the license files of a package's folder and of its parents up
+// to the module's root.
 func licenses(root, rel string) (out []string) {
 	for dir := rel; ; dir = filepath.Dir(dir) {
 		entries, _ := os.ReadDir(filepath.Join(root, dir))
