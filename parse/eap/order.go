@@ -58,7 +58,7 @@ func (o *order) next(c *stream.Conversation) (d stream.Dir, ok bool) {
 			continue
 		}
 		// d is the direction of the EAP peer. Its Response is next unless its
-		// Request is still to come.
+		// Request has not been returned yet.
 		id := o.id[d][first[d]]
 		if o.any && id == o.last {
 			return d, true

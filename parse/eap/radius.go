@@ -54,7 +54,8 @@ func isRADIUS(b []byte) bool {
 }
 
 // attributes iterates over the attributes of a packet. At the end next returns
-// false; cut reports that the last attribute is truncated.
+// false; cut reports that the last attribute is truncated, malformed that its
+// length is below 2.
 type attributes struct {
 	b         []byte
 	typ       uint8

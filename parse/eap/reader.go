@@ -9,8 +9,7 @@ type Opening struct {
 	Protocol string
 	// TLS holds the two streams of records; ToServer is that of the TLS client,
 	// which is the EAP peer. A mark names the datagram that carried the bytes. A
-	// gap of one byte at the end stands for a rest of unknown length that was
-	// not seen. FIN means that the session ended.
+	// gap of one byte at the end marks a missing tail of unknown length. FIN means that the session ended.
 	TLS [2]stream.Half
 	// Swapped reports that the TLS client is the server of the conversation.
 	Swapped bool

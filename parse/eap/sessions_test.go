@@ -254,7 +254,7 @@ func TestSplitLAN(t *testing.T) {
 }
 
 // TestSplitLimit checks that a Sessions with more sessions than it can remember
-// reports the lostSessions and continues.
+// reports lost sessions and continues.
 func TestSplitLimit(t *testing.T) {
 	t.Parallel()
 	s := NewSessions()
