@@ -33,8 +33,9 @@ func (w *Work) keep(f func(i int, p *Packet) bool) bool {
 // ClientHello of one without its ServerHello, and the server's datagrams of
 // the other without its ClientHello. It also reports true if only the client's
 // datagrams after the ClientHello are left of the second connection, or if in
-// another order answers to the second arrive while the first still waits for one
-// that was lost. No observer can distinguish these cases.
+// another order the server's datagrams of the second arrive before its hello,
+// and those of the first that they could be were lost. No observer can
+// distinguish these cases.
 func (w *Work) halves(list []Packet) bool {
 	type half struct{ hello, answer, server, later, unanswered bool }
 	of := map[int]*half{}
@@ -74,7 +75,8 @@ func (w *Work) halves(list []Packet) bool {
 		case first.hello && !first.answer && !next.hello && next.server,
 			first.hello && !first.later && !next.hello && next.later,
 			!first.hello && first.server && next.hello,
-			w.shifted && first.hello && !first.answer && first.unanswered && next.hello:
+			w.shifted && first.hello && !first.answer && first.unanswered && next.hello,
+			w.shifted && !first.hello && first.later && next.server:
 			return true
 		}
 	}
