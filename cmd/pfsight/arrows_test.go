@@ -52,7 +52,7 @@ var arrows = map[string][]string{
 	"report/diff":           {"parse/iana", "report", "report/secrecy"},
 	"report/impact":         {"parse/iana", "report", "report/policy", "report/secrecy"},
 
-	"cmd/pfsight/docs":               {},
+	"cmd/pfsight/docs":               {"report/wrap"},
 	"cmd/pfsight/internal/process":   {"report/render"},
 	"cmd/pfsight/internal/terminal":  {},
 	"cmd/pfsight/internal/memory":    {},

@@ -4,6 +4,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"pfsight/report/wrap"
 )
 
 // leastColumn is the width that a column of a table is not shrunk below.
@@ -97,20 +99,7 @@ func indented(b *strings.Builder, first, rest, text string, width int) {
 
 // Wrap breaks text at spaces into lines of at most n columns. A longer word has
 // a line of its own. It returns at least one line.
-func Wrap(text string, n int) []string {
-	var lines []string
-	line := ""
-	for word := range strings.FieldsSeq(text) {
-		if line != "" && columns(line)+1+columns(word) > n {
-			lines, line = append(lines, line), ""
-		}
-		if line != "" {
-			line += " "
-		}
-		line += word
-	}
-	return append(lines, line)
-}
+func Wrap(text string, n int) []string { return wrap.Func(text, n, columns) }
 
 // tallestCell is the height, lines, above which a table is written as a list.
 const tallestCell = 8
