@@ -42,20 +42,20 @@ func TestMain(m *testing.M) {
 
 // A program is a running pfsight process.
 type program struct {
-	t      *testing.T
+	t      testing.TB
 	cmd    *exec.Cmd
 	stderr testutil.Buffer
 	stdout testutil.Buffer
 }
 
 // start starts it and waits until it captures.
-func start(t *testing.T, args ...string) *program {
+func start(t testing.TB, args ...string) *program {
 	t.Helper()
 	return startProgram(t, os.Args[0], args...)
 }
 
 // startProgram starts a given binary.
-func startProgram(t *testing.T, file string, args ...string) *program {
+func startProgram(t testing.TB, file string, args ...string) *program {
 	t.Helper()
 	p := &program{t: t, cmd: exec.Command(file, append([]string{"live"}, args...)...)}
 	p.cmd.Env = append(os.Environ(), asProgram+"=1")

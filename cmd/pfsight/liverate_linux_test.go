@@ -30,7 +30,7 @@ const maxFrames = 512 << 20
 
 // loadCapture returns the capture in PFSIGHT_BENCH_CAPTURE, or makes one of mb MB:
 // real handshakes, each followed by bulk data.
-func loadCapture(t *testing.T, mb, bulk int) string {
+func loadCapture(t testing.TB, mb, bulk int) string {
 	t.Helper()
 	if path := os.Getenv("PFSIGHT_BENCH_CAPTURE"); path != "" {
 		return path
@@ -45,7 +45,7 @@ func loadCapture(t *testing.T, mb, bulk int) string {
 
 // loadFrames returns the first frames of a capture, limited by the MTU and
 // maxFrames.
-func loadFrames(t *testing.T, path string) (frames [][]byte, mean float64) {
+func loadFrames(t testing.TB, path string) (frames [][]byte, mean float64) {
 	t.Helper()
 	src, err := pcapfile.Open([]string{path}, pcapfile.Options{})
 	if err != nil {
@@ -87,20 +87,20 @@ type rival struct {
 type trial struct {
 	rate, gbit       float64 // achieved, per second
 	sent, came, lost int     // packets; lost includes those dropped on the way
-	told             int     // part of lost that the program reported
+	reported         int     // part of lost that the program reported
 	cpu              time.Duration
 }
 
 // perGbit returns the CPU seconds per gigabit.
 func (x *trial) perGbit() float64 { return x.cpu.Seconds() / (x.gbit * float64(x.sent) / x.rate) }
 
-// TestLiveRate finds the highest rate at which pfsight and others lose
+// BenchmarkLiveRate finds the highest rate at which pfsight and others lose
 // nothing of what is sent over a virtual link: PFSIGHT_RATE says for how long
 // each rate is tried, such as 3s, and PFSIGHT_RATE_ONLY names some of them. On
 // such a link the sender's core also does the kernel's receive work. So there are
 // two set-ups: this one, and one where the kernel's receive work and the program
 // share a core, as behind one queue of a network card, and the sender has another.
-func TestLiveRate(t *testing.T) {
+func BenchmarkLiveRate(t *testing.B) {
 	long, err := time.ParseDuration(os.Getenv("PFSIGHT_RATE"))
 	if err != nil {
 		t.Skip("PFSIGHT_RATE does not say for how long")
@@ -154,7 +154,7 @@ func TestLiveRate(t *testing.T) {
 }
 
 // steer makes one core do the receive work of an interface.
-func steer(t *testing.T, name string, core int) {
+func steer(t testing.TB, name string, core int) {
 	t.Helper()
 	c := exec.Command("unshare", "-m", "sh", "-ec", fmt.Sprintf("mount -t sysfs none /sys; echo %x > /sys/class/net/%s/queues/rx-0/rps_cpus", 1<<core, name))
 	if out, err := c.CombinedOutput(); err != nil {
@@ -163,7 +163,7 @@ func steer(t *testing.T, name string, core int) {
 }
 
 // pin binds this thread, and programs that it starts, to a core.
-func pin(t *testing.T, core int) {
+func pin(t testing.TB, core int) {
 	t.Helper()
 	var set unix.CPUSet
 	set.Set(core)
@@ -177,7 +177,7 @@ func pin(t *testing.T, core int) {
 const tries = 3
 
 // highest bisects for the highest rate without loss.
-func highest(t *testing.T, r *rival, send *livetest.Replayer, size float64, long time.Duration, one bool) (best trial, end string) {
+func highest(t testing.TB, r *rival, send *livetest.Replayer, size float64, long time.Duration, one bool) (best trial, end string) {
 	try := func(rate float64) (x trial) {
 		guess := rate
 		if guess == 0 {
@@ -187,7 +187,7 @@ func highest(t *testing.T, r *rival, send *livetest.Replayer, size float64, long
 			x = r.try(t, send, int(guess*long.Seconds()), rate, one)
 			x.gbit = x.rate * size * 8 / 1e9
 			if testing.Verbose() {
-				t.Logf("    %-26s %10.0f %8.2f %10.3f  %d sent, %d lost, %d told of", r.name, x.rate, x.gbit, x.perGbit(), x.sent, x.lost, x.told)
+				t.Logf("    %-26s %10.0f %8.2f %10.3f  %d sent, %d lost, %d reported", r.name, x.rate, x.gbit, x.perGbit(), x.sent, x.lost, x.reported)
 			}
 			if x.lost == 0 {
 				break
@@ -213,7 +213,7 @@ func highest(t *testing.T, r *rival, send *livetest.Replayer, size float64, long
 }
 
 // try sends n frames.
-func (r *rival) try(t *testing.T, send *livetest.Replayer, n int, rate float64, one bool) (x trial) {
+func (r *rival) try(t testing.TB, send *livetest.Replayer, n int, rate float64, one bool) (x trial) {
 	t.Helper()
 	var c *exec.Cmd
 	var said *testutil.Buffer
@@ -256,13 +256,13 @@ func (r *rival) try(t *testing.T, send *livetest.Replayer, n int, rate float64, 
 		t.Fatalf("%s: %s", r.name, text)
 	}
 	x.came, _ = strconv.Atoi(m[1])
-	x.told, _ = strconv.Atoi(m[2])
+	x.reported, _ = strconv.Atoi(m[2])
 	if !r.less {
-		x.came -= x.told
+		x.came -= x.reported
 	}
 	x.lost = x.sent - x.came
-	if x.lost < x.told || !one && x.lost > x.told {
-		t.Errorf("%s: %d sent, %d came, %d dropped", r.name, x.sent, x.came, x.told)
+	if x.lost < x.reported || !one && x.lost > x.reported {
+		t.Errorf("%s: %d sent, %d came, %d dropped", r.name, x.sent, x.came, x.reported)
 	}
 	return x
 }

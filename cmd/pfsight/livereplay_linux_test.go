@@ -147,7 +147,7 @@ func TestLiveReplayLarge(t *testing.T) {
 }
 
 // sent returns the number of packets that an interface has sent.
-func sent(t *testing.T, name string) int {
+func sent(t testing.TB, name string) int {
 	t.Helper()
 	out, err := exec.Command("ip", "-j", "-s", "link", "show", name).Output()
 	if err != nil {

@@ -25,7 +25,7 @@ const isolated = "PFSIGHT_TEST_ISOLATED"
 // namespace, and returns true there. In the calling process it returns false
 // afterwards, and the test must return. It skips the test without the right to
 // do so or without ip(8).
-func Isolate(t *testing.T) bool {
+func Isolate(t testing.TB) bool {
 	t.Helper()
 	if os.Getenv(isolated) != "" {
 		IP(t, "link", "set", "lo", "up")
@@ -34,7 +34,11 @@ func Isolate(t *testing.T) bool {
 	if _, err := exec.LookPath("ip"); err != nil {
 		t.Skip("ip(8) is not installed")
 	}
-	c := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=0") // ends with this process
+	which := []string{"-test.run=^" + t.Name() + "$"}
+	if _, ok := t.(*testing.B); ok {
+		which = []string{"-test.run=^$", "-test.bench=^" + t.Name() + "$", "-test.benchtime=1x"}
+	}
+	c := exec.Command(os.Args[0], append(which, "-test.v", "-test.timeout=0")...) // ends with this process
 	c.Env = append(os.Environ(), isolated+"=1")
 	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 	var out bytes.Buffer
