@@ -104,10 +104,12 @@ func TestSinksHang(t *testing.T) {
 		k := newTestedIn(out, 1<<20)
 		all[name], sinks = k, append(sinks, k.Sink)
 	}
+	// More than the queue and the largest socket buffers hold together.
+	const blocks = 1000
 	block := numbered(0, 1000)
 	start := time.Now()
 	for _, k := range all {
-		for range 50 {
+		for range blocks {
 			k.Put(block, 1000)
 		}
 	}
